@@ -1,0 +1,1 @@
+//! The movers: ingest, schedule, invoke and complete.

@@ -1,0 +1,150 @@
+//! One thing that happened to one object.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::{EventId, ObjectId, ObjectParts};
+use crate::names::{BucketName, ObjectKey, SourceName};
+use crate::sequencer::Sequencer;
+use crate::time::Timestamp;
+
+/// One thing that happened to one object, in the form that everything after parsing uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectEvent {
+    /// The event's identity; computed where the event is read, never changed.
+    pub id: EventId,
+    /// Which S3 it came from.
+    pub source: SourceName,
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key, decoded exactly once.
+    pub key: ObjectKey,
+    /// The version; S3's "null" counts as none.
+    pub version_id: Option<String>,
+    /// What happened.
+    pub kind: Kind,
+    /// The entity tag without quotes.
+    pub etag: Option<String>,
+    /// The object's size in bytes.
+    pub size: Option<u64>,
+    /// S3's order of the events of this key.
+    pub sequencer: Option<Sequencer>,
+    /// The name as S3 gave it, such as `ObjectCreated:Put`.
+    pub event_name: String,
+    /// When S3 says that it happened.
+    pub event_time: Option<Timestamp>,
+    /// The region.
+    pub region: Option<String>,
+    /// How Daybook came to know of it.
+    pub origin: Origin,
+}
+
+impl ObjectEvent {
+    /// What identifies the object.
+    pub fn object_parts(&self) -> ObjectParts<'_> {
+        ObjectParts {
+            source: &self.source,
+            bucket: &self.bucket,
+            key: &self.key,
+            version_id: self.version_id.as_deref(),
+            kind: &self.kind,
+        }
+    }
+
+    /// The receipts' key for the object.
+    pub fn object_id(&self) -> ObjectId {
+        self.object_parts().object_id()
+    }
+}
+
+/// How Daybook came to know of an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// S3 sent a notification.
+    #[default]
+    Notification,
+    /// The audit found the object in a listing.
+    Listing {
+        /// Uploads up to this instant are covered by the listing: its response's Date less one second.
+        covers_until: Timestamp,
+    },
+    /// A person asked for it again. No receipt covers a replay.
+    Replay {
+        /// What makes this replay a new event.
+        nonce: String,
+    },
+}
+
+/// What happened to the object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Kind {
+    /// There is new content.
+    Created,
+    /// It was deleted, expired, or hidden by a delete marker.
+    Removed,
+    /// A restore from an archive was asked for.
+    RestoreRequested,
+    /// It was restored from an archive.
+    Restored,
+    /// The restored copy expired.
+    RestoreExpired,
+    /// Its tags were set.
+    Tagged,
+    /// Its tags were deleted.
+    Untagged,
+    /// Its access control list was set.
+    AclChanged,
+    /// It moved to another storage class.
+    Transitioned,
+    /// Anything else, by the event name's own words in lower case, 64 bytes at most.
+    Other(String),
+}
+
+impl Kind {
+    /// The stored form.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Created => "created",
+            Self::Removed => "removed",
+            Self::RestoreRequested => "restore_requested",
+            Self::Restored => "restored",
+            Self::RestoreExpired => "restore_expired",
+            Self::Tagged => "tagged",
+            Self::Untagged => "untagged",
+            Self::AclChanged => "acl_changed",
+            Self::Transitioned => "transitioned",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl From<String> for Kind {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "created" => Self::Created,
+            "removed" => Self::Removed,
+            "restore_requested" => Self::RestoreRequested,
+            "restored" => Self::Restored,
+            "restore_expired" => Self::RestoreExpired,
+            "tagged" => Self::Tagged,
+            "untagged" => Self::Untagged,
+            "acl_changed" => Self::AclChanged,
+            "transitioned" => Self::Transitioned,
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl From<Kind> for String {
+    fn from(kind: Kind) -> Self {
+        kind.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,29 @@
+//! What is on the wire and in the tables: notifications, event identity, rows, messages, receipts and
+//! table definitions.
+//!
+//! Nothing here reads a clock, a file or a socket. Everything is plain data and pure functions, so the other
+//! crates agree on one meaning of every byte that outlives a process.
+
+pub mod event;
+pub mod execution;
+pub mod identity;
+pub mod message;
+pub mod names;
+pub mod notification;
+pub mod receipt;
+pub mod row;
+pub mod sequencer;
+pub mod status;
+pub mod tables;
+pub mod time;
+
+pub use event::{Kind, ObjectEvent, Origin};
+pub use execution::{ExecutionInput, ExecutionName};
+pub use identity::{EventId, ObjectId};
+pub use message::DispatchMessage;
+pub use names::{BucketName, InvalidName, ObjectKey, SourceName};
+pub use receipt::{Outcome, Receipt};
+pub use row::{Row, Subject};
+pub use sequencer::Sequencer;
+pub use status::{Attempt, Shard, Status, StatusShard, Step};
+pub use time::Timestamp;

@@ -1,0 +1,148 @@
+//! What is left of an event that is done.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Kind, ObjectEvent, Origin};
+use crate::identity::{EventId, ObjectId};
+use crate::names::{BucketName, ObjectKey, SourceName};
+use crate::sequencer::Sequencer;
+use crate::status::Attempt;
+use crate::time::Timestamp;
+
+/// The version that this code writes. It reads this one and all older ones.
+pub const RECEIPT_VERSION: u32 = 1;
+
+/// Proof that an object was processed, or that a person took it out. One per object, the newest wins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The object, the partition key.
+    pub id: ObjectId,
+    /// The version of this form.
+    #[serde(default = "first_version")]
+    pub v: u32,
+    /// The event that was done.
+    pub event_id: EventId,
+    /// Which S3.
+    pub source: SourceName,
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: ObjectKey,
+    /// The version of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+    /// What happened to the object.
+    pub kind: Kind,
+    /// The etag without quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// Bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// S3's order of this key's events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequencer: Option<Sequencer>,
+    /// S3's time for the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_time: Option<Timestamp>,
+    /// For an object that the audit found: uploads up to this instant are covered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covers_until: Option<Timestamp>,
+    /// The later of `event_time` and `covers_until`: the order of receipts where a sequencer is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_at: Option<Timestamp>,
+    /// The attempt that did it.
+    pub attempt: Attempt,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// By what: an execution's ARN, a worker, a person.
+    pub by: String,
+    /// Why a person took it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// When the receipt was written.
+    pub completed_at: Timestamp,
+    /// When DynamoDB may delete it, in seconds since 1970 (TTL).
+    pub expires_at: i64,
+}
+
+/// How an event ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Processed.
+    Succeeded,
+    /// Taken out by a person; covers no other event.
+    Removed,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+impl Receipt {
+    /// The receipt for an event that ended `now`, to be kept for `keep`.
+    pub fn new(
+        event: &ObjectEvent,
+        attempt: Attempt,
+        outcome: Outcome,
+        by: String,
+        why: Option<String>,
+        now: Timestamp,
+        keep: Duration,
+    ) -> Self {
+        let covers_until = match event.origin {
+            Origin::Listing { covers_until } => Some(covers_until),
+            Origin::Notification | Origin::Replay { .. } => None,
+        };
+        Self {
+            id: event.object_id(),
+            v: RECEIPT_VERSION,
+            event_id: event.id,
+            source: event.source.clone(),
+            bucket: event.bucket.clone(),
+            key: event.key.clone(),
+            version_id: event.version_id.clone(),
+            kind: event.kind.clone(),
+            etag: event.etag.clone(),
+            size: event.size,
+            sequencer: event.sequencer.clone(),
+            event_time: event.event_time,
+            covers_until,
+            order_at: event.event_time.max(covers_until),
+            attempt,
+            outcome,
+            by,
+            why,
+            completed_at: now,
+            expires_at: now.plus(keep).unix_seconds(),
+        }
+    }
+
+    /// Whether this receipt proves that the event needs no processing.
+    ///
+    /// It does when its sequencer is the same or newer; where one of the two has no sequencer, when it is the same event, or
+    /// the etag is the same and the event happened strictly before the receipt's time. A replay on purpose is never covered,
+    /// and a receipt of a removal covers only its own event.
+    pub fn covers(&self, event: &ObjectEvent) -> bool {
+        if self.event_id == event.id {
+            return true;
+        }
+        if self.outcome == Outcome::Removed
+            || matches!(event.origin, Origin::Replay { .. })
+            || self.id != event.object_id()
+        {
+            return false;
+        }
+        match (&self.sequencer, &event.sequencer) {
+            (Some(done), Some(asked)) => done >= asked,
+            _ => {
+                self.etag.is_some()
+                    && self.etag == event.etag
+                    && matches!((event.event_time, self.order_at), (Some(asked), Some(done)) if asked < done)
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! A row of the ledger: one event that has not been processed yet.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::event::{Kind, ObjectEvent, Origin};
+use crate::identity::EventId;
+use crate::names::{BucketName, ObjectKey, SourceName};
+use crate::sequencer::Sequencer;
+use crate::status::{Attempt, Shard, Status, StatusShard};
+use crate::time::Timestamp;
+
+/// The version that this code writes. It reads this one and all older ones. A field that older code may ignore needs no new
+/// version; a change of meaning does.
+pub const ROW_VERSION: u32 = 2;
+
+/// The attempts of a row that does not say how many it may have: version 1 did not.
+const DEFAULT_MAX_ATTEMPTS: u32 = 5;
+
+/// A row of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StoredRow", into = "StoredRow")]
+pub struct Row {
+    /// The event's identity, the partition key.
+    pub id: EventId,
+    /// Where the row stands.
+    pub status: Status,
+    /// PENDING: not before. CLAIMED: the lease ends. PARKED: since.
+    pub due_at: Timestamp,
+    /// When the row was written.
+    pub recorded_at: Timestamp,
+    /// The current attempt; 0 before the first claim.
+    pub attempt: Attempt,
+    /// After a failure of this attempt the row is parked.
+    pub max_attempts: u32,
+    /// How often this attempt was put on the dispatch queue.
+    pub deliveries: u32,
+    /// How often the sweep moved the lease on because the queue was slow, since the row was claimed.
+    pub lease_moves: u32,
+    /// Random per claim call: whose claim this is.
+    pub claim_token: Option<Uuid>,
+    /// Why the last attempt failed, for people.
+    pub last_error: Option<String>,
+    /// The X-Ray header, for linking; never part of an execution's input.
+    pub trace: Option<String>,
+    /// What the row is about.
+    pub subject: Subject,
+}
+
+/// What a row is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// An object event.
+    Event(ObjectEvent),
+    /// A notification that could not be parsed, as it came. Such a row is PARKED from the start.
+    Raw {
+        /// The payload.
+        payload: String,
+        /// Where it came from.
+        source: SourceName,
+    },
+}
+
+impl Row {
+    /// The row that records an event: PENDING and due now.
+    pub fn recorded(event: ObjectEvent, max_attempts: u32, trace: Option<String>, now: Timestamp) -> Self {
+        let id = event.id;
+        Self::fresh(id, Status::Pending, max_attempts, trace, now, Subject::Event(event))
+    }
+
+    /// The row that keeps a payload which could not be read: PARKED, `why` as its last error. Its id is derived from the
+    /// payload's SHA-256, so that the same payload delivered twice is one row.
+    pub fn unreadable(
+        source: &SourceName,
+        payload: String,
+        why: String,
+        trace: Option<String>,
+        now: Timestamp,
+    ) -> Self {
+        let id = EventId::of_raw_payload(source, &payload);
+        let subject = Subject::Raw { payload, source: source.clone() };
+        Self { last_error: Some(why), ..Self::fresh(id, Status::Parked, 0, trace, now, subject) }
+    }
+
+    fn fresh(
+        id: EventId,
+        status: Status,
+        max_attempts: u32,
+        trace: Option<String>,
+        now: Timestamp,
+        subject: Subject,
+    ) -> Self {
+        Self {
+            id,
+            status,
+            due_at: now,
+            recorded_at: now,
+            attempt: Attempt(0),
+            max_attempts,
+            deliveries: 0,
+            lease_moves: 0,
+            claim_token: None,
+            last_error: None,
+            trace,
+            subject,
+        }
+    }
+
+    /// The index's partition key for this row.
+    pub fn status_shard(&self) -> StatusShard {
+        Shard::of(self.id).with(self.status)
+    }
+
+    /// The object event, unless the row keeps a payload that could not be read.
+    pub fn event(&self) -> Option<&ObjectEvent> {
+        match &self.subject {
+            Subject::Event(event) => Some(event),
+            Subject::Raw { .. } => None,
+        }
+    }
+}
+
+/// A stored item that is no row that this code understands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRow {
+    /// It was written by a newer release.
+    #[error("row {id} has version {version}; this release reads versions up to {ROW_VERSION}")]
+    Newer {
+        /// The row.
+        id: EventId,
+        /// Its version.
+        version: u32,
+    },
+    /// It is about an object, but an attribute that every such row has is missing.
+    #[error("row {id} has no attribute {attribute:?}")]
+    Missing {
+        /// The row.
+        id: EventId,
+        /// The attribute.
+        attribute: &'static str,
+    },
+}
+
+/// The attributes as they are in the table.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct StoredRow {
+    id: EventId,
+    #[serde(default = "first_version")]
+    v: u32,
+    status: Status,
+    status_shard: StatusShard,
+    due_at: Timestamp,
+    recorded_at: Timestamp,
+    #[serde(default)]
+    attempt: Attempt,
+    max_attempts: Option<u32>,
+    #[serde(default)]
+    deliveries: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    lease_moves: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claim_token: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+    #[serde(default)]
+    source: SourceName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bucket: Option<BucketName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<ObjectKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequencer: Option<Sequencer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event_time: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    /// Origin listing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    covers_until: Option<Timestamp>,
+    /// Origin replay: the nonce.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replay: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raw: Option<String>,
+}
+
+fn first_version() -> u32 {
+    1
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl From<Row> for StoredRow {
+    fn from(row: Row) -> Self {
+        let status_shard = row.status_shard();
+        let mut stored = Self {
+            id: row.id,
+            v: ROW_VERSION,
+            status: row.status,
+            status_shard,
+            due_at: row.due_at,
+            recorded_at: row.recorded_at,
+            attempt: row.attempt,
+            max_attempts: Some(row.max_attempts),
+            deliveries: row.deliveries,
+            lease_moves: row.lease_moves,
+            claim_token: row.claim_token,
+            last_error: row.last_error,
+            trace: row.trace,
+            source: SourceName::default(),
+            bucket: None,
+            key: None,
+            version_id: None,
+            kind: None,
+            etag: None,
+            size: None,
+            sequencer: None,
+            event_name: None,
+            event_time: None,
+            region: None,
+            covers_until: None,
+            replay: None,
+            raw: None,
+        };
+        match row.subject {
+            Subject::Raw { payload, source } => {
+                stored.raw = Some(payload);
+                stored.source = source;
+            }
+            Subject::Event(event) => {
+                stored.source = event.source;
+                stored.bucket = Some(event.bucket);
+                stored.key = Some(event.key);
+                stored.version_id = event.version_id;
+                stored.kind = Some(event.kind);
+                stored.etag = event.etag;
+                stored.size = event.size;
+                stored.sequencer = event.sequencer;
+                stored.event_name = Some(event.event_name);
+                stored.event_time = event.event_time;
+                stored.region = event.region;
+                match event.origin {
+                    Origin::Notification => {}
+                    Origin::Listing { covers_until } => stored.covers_until = Some(covers_until),
+                    Origin::Replay { nonce } => stored.replay = Some(nonce),
+                }
+            }
+        }
+        stored
+    }
+}
+
+impl TryFrom<StoredRow> for Row {
+    type Error = InvalidRow;
+
+    fn try_from(stored: StoredRow) -> Result<Self, InvalidRow> {
+        let id = stored.id;
+        if stored.v > ROW_VERSION {
+            return Err(InvalidRow::Newer { id, version: stored.v });
+        }
+        let missing = |attribute| InvalidRow::Missing { id, attribute };
+        let subject = match stored.raw {
+            Some(payload) => Subject::Raw { payload, source: stored.source },
+            None => Subject::Event(ObjectEvent {
+                id,
+                source: stored.source,
+                bucket: stored.bucket.ok_or(missing("bucket"))?,
+                key: stored.key.ok_or(missing("key"))?,
+                version_id: stored.version_id,
+                kind: stored.kind.ok_or(missing("kind"))?,
+                etag: stored.etag,
+                size: stored.size,
+                sequencer: stored.sequencer,
+                event_name: stored.event_name.unwrap_or_default(),
+                event_time: stored.event_time,
+                region: stored.region,
+                origin: match (stored.replay, stored.covers_until) {
+                    (Some(nonce), _) => Origin::Replay { nonce },
+                    (None, Some(covers_until)) => Origin::Listing { covers_until },
+                    (None, None) => Origin::Notification,
+                },
+            }),
+        };
+        Ok(Self {
+            id,
+            status: stored.status,
+            due_at: stored.due_at,
+            recorded_at: stored.recorded_at,
+            attempt: stored.attempt,
+            max_attempts: stored.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
+            deliveries: stored.deliveries,
+            lease_moves: stored.lease_moves,
+            claim_token: stored.claim_token,
+            last_error: stored.last_error,
+            trace: stored.trace,
+            subject,
+        })
+    }
+}

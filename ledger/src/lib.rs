@@ -1,1 +1,102 @@
-//! Every read and write of the ledger and receipts tables.
+//! Every read and write of the ledger and receipts tables, and nothing else.
+//!
+//! Each step of a row is one function with one conditional write. What came of it is a value, per row: a lost race is
+//! an outcome, not an error, and a write whose answer never came is `Unknown`, never "not applied".
+//!
+//! | step | function | write units |
+//! |---|---|---|
+//! | record | [`Ledger::record`] | 2 (row 1, index 1) |
+//! | claim | [`Ledger::claim`] | 3 (row 1, index 2) |
+//! | delete | [`Ledger::complete`] | 2 (row 1, index 1), and 1 for the receipt |
+
+mod answers;
+mod capacity;
+mod claim;
+mod control;
+mod lease;
+mod read;
+mod receipts;
+mod record;
+mod settings;
+mod settle;
+mod statement;
+mod time;
+
+pub use answers::{AnswerWatch, Verdict, describe};
+pub use capacity::Consumed;
+pub use claim::{Claim, Released};
+pub use control::{Control, Grant, GrantRequest, Pause, Refusal, Window, decide};
+pub use lease::Moved;
+pub use read::{Count, DueRows, IndexKey, OpenRows};
+pub use record::{NewRow, Recorded};
+pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
+pub use settle::{Failed, Redriven, Removed, RetryPolicy};
+pub use time::{Clock, Deadline, Random};
+
+use capacity::Meter;
+
+/// The ledger and its receipts. Cheap to clone; clones share the count of consumed capacity.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    client: aws_sdk_dynamodb::Client,
+    table: TableName,
+    receipts: Option<ReceiptSettings>,
+    clock: Clock,
+    random: Random,
+    meter: Meter,
+}
+
+impl Ledger {
+    /// A ledger on these tables. Without `receipts`, completions leave none: duplicates that come after a row is deleted are
+    /// recorded again, and an audit can tell nothing.
+    pub fn new(
+        client: aws_sdk_dynamodb::Client,
+        table: TableName,
+        receipts: Option<ReceiptSettings>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self { client, table, receipts, clock, random, meter: Meter::default() }
+    }
+
+    /// Capacity units and requests that this ledger and its clones have used since it was made.
+    pub fn consumed(&self) -> Consumed {
+        self.meter.consumed()
+    }
+
+    /// The clock that this ledger stamps rows with.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The source of this ledger's tokens and jitter.
+    pub fn random(&self) -> &Random {
+        &self.random
+    }
+}
+
+/// A read or a single write that could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// DynamoDB refused, or did not answer.
+    #[error("{operation} on table {table}: {cause}")]
+    Request {
+        /// The API call.
+        operation: &'static str,
+        /// The table.
+        table: String,
+        /// What DynamoDB said, or why there is no answer.
+        cause: String,
+        /// Whether a write may have been applied all the same.
+        unknown: bool,
+    },
+    /// An item is in the table that this release cannot read.
+    #[error("an item of table {table} cannot be read")]
+    Item {
+        /// The table.
+        table: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_dynamo::Error,
+    },
+}

@@ -1,1 +1,35 @@
-//! The movers: ingest, schedule, invoke and complete.
+//! The movers: what takes an event from a notification to a deleted row.
+//!
+//! Each mover is a plain struct with one method that handles a batch or runs once, safe to overlap with itself and with all
+//! others. Lambda functions, local mode and the simulation call the very same methods.
+//!
+//! | mover | takes | does |
+//! |---|---|---|
+//! | [`Ingest`] | the intake queue's messages | records events, acknowledges what is in the ledger |
+//! | [`Scheduler`] | a tick | claims due rows within the budget and sends them |
+//! | [`Invoker`] | the dispatch queue's messages | starts one execution per (event, attempt) |
+//! | [`Completer`] | executions' status events | deletes the row, or puts it back |
+
+mod complete;
+mod delivery;
+mod executions;
+mod ingest;
+mod invoke;
+mod outcome;
+mod pace;
+mod poll;
+mod queue;
+mod schedule;
+mod settings;
+
+pub use complete::{Completed, Completer};
+pub use delivery::{Delivered, Disposition, batch_response};
+pub use executions::{Ended, EndedStatus, Executions, Observed, Running, Started};
+pub use ingest::{Ingest, Ingested, Payload};
+pub use invoke::{Invoked, Invoker};
+pub use outcome::Settled;
+pub use pace::Pace;
+pub use poll::{Poll, PollError, poll_once};
+pub use queue::{DispatchQueue, QueueError, Sent};
+pub use schedule::{ScheduleReport, Scheduler};
+pub use settings::{Dispatch, InvalidSetting};

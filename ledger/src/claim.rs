@@ -1,0 +1,126 @@
+//! Claiming due rows, and giving back those that the queue certainly did not take.
+
+use std::time::Duration;
+
+use daybook_schema::{Row, Status, Step};
+use uuid::Uuid;
+
+use crate::Ledger;
+use crate::read::IndexKey;
+use crate::statement::{Item, Statement, Written, text};
+use crate::time::Deadline;
+
+/// What came of claiming one row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// It is ours; the row as it stands now.
+    Claimed(Box<Row>),
+    /// Somebody else was faster, or the index was behind the table.
+    Lost,
+    /// Not claimed: throttled until the deadline, or refused.
+    NotApplied(String),
+    /// Perhaps ours. If so its lease brings it back.
+    Unknown(String),
+}
+
+/// What came of giving one row back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// It is PENDING again, no attempt used.
+    Released,
+    /// It is no longer in the state of this claim; nothing was changed.
+    Stale,
+    /// Not written, or perhaps not: it stays CLAIMED, and its lease brings it back.
+    Left(String),
+}
+
+impl Ledger {
+    /// Claims rows as the index showed them, each with one conditional write: CLAIMED, next attempt, first delivery, a
+    /// lease of that length. Outcomes in their order. Three write units for a claimed row.
+    pub async fn claim(&self, due: &[IndexKey], lease: Duration, deadline: Deadline) -> Vec<Claim> {
+        let token = self.random.token();
+        let lease_end = self.clock.now().plus(lease);
+        let update = format!(
+            "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
+             SET \"attempt\" = \"attempt\" + 1 SET \"deliveries\" = 1 SET \"lease_moves\" = 0 SET \"claim_token\" = ? \
+             WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? RETURNING ALL NEW *",
+            self.table
+        );
+        let statements = due
+            .iter()
+            .map(|row| Statement {
+                text: update.clone(),
+                parameters: vec![
+                    text(Step::Claim.to()),
+                    text(row.status_shard.to(Step::Claim.to())),
+                    text(lease_end),
+                    text(token),
+                    text(row.id),
+                    text(row.status_shard),
+                    text(row.due_at),
+                ],
+            })
+            .collect();
+        self.write(statements, deadline).await.into_iter().map(|written| claimed(written, token)).collect()
+    }
+
+    /// Gives claimed rows back whose messages the queue certainly did not take: PENDING, due now, the attempt unused.
+    pub async fn release(&self, rows: &[Row], deadline: Deadline) -> Vec<Released> {
+        let now = self.clock.now();
+        let update = format!(
+            "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
+             SET \"attempt\" = \"attempt\" - 1 SET \"deliveries\" = 0 \
+             WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? AND \"claim_token\" = ?",
+            self.table
+        );
+        let statements = rows
+            .iter()
+            .map(|row| Statement {
+                text: update.clone(),
+                parameters: vec![
+                    text(Step::Release.to()),
+                    text(row.status_shard().to(Step::Release.to())),
+                    text(now),
+                    text(row.id),
+                    text(row.status_shard().to(Step::Release.from())),
+                    text(row.due_at),
+                    text(row.claim_token.map(|token| token.to_string()).unwrap_or_default()),
+                ],
+            })
+            .collect();
+        self.write(statements, deadline).await.into_iter().map(released).collect()
+    }
+}
+
+pub(crate) fn claimed(written: Written, token: Uuid) -> Claim {
+    match written {
+        Written::Applied(Some(item)) => match row(item) {
+            Ok(row) => Claim::Claimed(Box::new(row)),
+            Err(cause) => Claim::Unknown(cause),
+        },
+        Written::Applied(None) => Claim::Unknown("the claimed row did not come back with the write".into()),
+        // A retry of our own write whose first answer was lost finds the condition false and our token in the row. Status
+        // matters too: a row that went on to PENDING bears the token of its last claim.
+        Written::ConditionFailed(Some(item)) => match row(item) {
+            Ok(row) if row.status == Status::Claimed && row.claim_token == Some(token) => {
+                Claim::Claimed(Box::new(row))
+            }
+            _ => Claim::Lost,
+        },
+        Written::ConditionFailed(None) | Written::Duplicate => Claim::Lost,
+        Written::Refused(cause) | Written::Throttled(cause) => Claim::NotApplied(cause),
+        Written::Unknown(cause) => Claim::Unknown(cause),
+    }
+}
+
+pub(crate) fn released(written: Written) -> Released {
+    match written {
+        Written::Applied(_) => Released::Released,
+        Written::ConditionFailed(_) | Written::Duplicate => Released::Stale,
+        Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => Released::Left(cause),
+    }
+}
+
+fn row(item: Item) -> Result<Row, String> {
+    serde_dynamo::from_item(item).map_err(|error| format!("the row cannot be read: {error}"))
+}

@@ -1,0 +1,358 @@
+//! The control item: the budget of each window, pause, and N while it runs.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use daybook_schema::Timestamp;
+use daybook_schema::tables::{CONTROL_ID, attribute::ID};
+use serde::{Deserialize, Serialize};
+
+use crate::answers::{AnswerWatch, Verdict, describe};
+use crate::statement::{number, text};
+use crate::{Ledger, LedgerError};
+
+/// How often a grant is tried when others change the control item at the same moment.
+const GRANT_TRIES: usize = 16;
+
+/// The ledger's one item that is no row.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// Start of the newest window in which anything was granted.
+    pub window: Option<Timestamp>,
+    /// Its length in milliseconds.
+    #[serde(default)]
+    pub window_millis: u64,
+    /// What was granted in it.
+    #[serde(default)]
+    pub granted: u32,
+    /// What was granted in the window right before it.
+    #[serde(default)]
+    pub granted_before: u32,
+    /// Who granted last.
+    pub grant_token: Option<String>,
+    /// Redeliveries for which the sweep found no budget. The scheduler leaves room for them.
+    #[serde(default)]
+    pub owed: u32,
+    /// N as set while running; takes the place of the configured one.
+    pub per_window: Option<u32>,
+    /// Since when dispatch is paused.
+    pub paused_at: Option<Timestamp>,
+    /// Until when; none is until resumed.
+    pub paused_until: Option<Timestamp>,
+    /// By whom.
+    pub paused_by: Option<String>,
+    /// Why.
+    pub paused_why: Option<String>,
+    /// When the ledger was first used: the audit's watermark.
+    pub installed_at: Option<Timestamp>,
+}
+
+impl Control {
+    /// The pause in force at that time.
+    pub fn pause(&self, now: Timestamp) -> Option<Pause> {
+        self.paused_at?;
+        if self.paused_until.is_some_and(|until| until <= now) {
+            return None;
+        }
+        Some(Pause {
+            until: self.paused_until,
+            by: self.paused_by.clone().unwrap_or_default(),
+            why: self.paused_why.clone().unwrap_or_default(),
+        })
+    }
+}
+
+/// Why nothing is dispatched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// When it ends by itself.
+    pub until: Option<Timestamp>,
+    /// Who paused.
+    pub by: String,
+    /// And why.
+    pub why: String,
+}
+
+/// A stretch of time in which no more than N may be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Its start: the schedule's own time rounded down.
+    pub start: Timestamp,
+    /// Its length.
+    pub length: Duration,
+}
+
+impl Window {
+    /// The window of that length that `at` lies in.
+    pub fn at(at: Timestamp, length: Duration) -> Self {
+        Self { start: at.window_start(length), length }
+    }
+}
+
+/// What a run asks the budget for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantRequest {
+    /// The window it runs for.
+    pub window: Window,
+    /// N as configured.
+    pub per_window: u32,
+    /// How many messages it would send.
+    pub wanted: u32,
+    /// Whether these are redeliveries. They are older than anything pending, so the scheduler leaves up to half of N to
+    /// those that found no budget before.
+    pub redelivery: bool,
+}
+
+/// What a run may send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// So many, 1 or more and never more than wanted.
+    Granted(u32),
+    /// None.
+    Refused(Refusal),
+}
+
+/// Why nothing may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A person paused dispatch.
+    Paused(Pause),
+    /// N is reached in this window.
+    WindowFull,
+    /// The window is over, and its successor too: this run came too late.
+    WindowPassed,
+    /// Nothing was asked for.
+    NothingWanted,
+}
+
+/// What the control item becomes when the request is granted, or why it is not. Pure: all races are in the condition of the write.
+pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Result<(Control, u32), Refusal> {
+    if let Some(pause) = control.pause(now) {
+        return Err(Refusal::Paused(pause));
+    }
+    let window = request.window;
+    let length = u64::try_from(window.length.as_millis()).unwrap_or(u64::MAX);
+    let mut next = Control { window_millis: length, ..control.clone() };
+    // Two windows are kept: a tick that its scheduler delivers late still has its own budget, and cannot spend another's.
+    let spent = match control.window {
+        Some(newest) if newest == window.start => &mut next.granted,
+        Some(newest) if newest > window.start => {
+            if control.window_millis != length || window.start.plus(window.length) != newest {
+                return Err(Refusal::WindowPassed);
+            }
+            &mut next.granted_before
+        }
+        newest => {
+            let follows = newest.is_some_and(|newest| newest.plus(window.length) == window.start);
+            next.granted_before = if follows { control.granted } else { 0 };
+            next.granted = 0;
+            next.window = Some(window.start);
+            &mut next.granted
+        }
+    };
+    let n = control.per_window.unwrap_or(request.per_window);
+    let reserved = if request.redelivery { 0 } else { control.owed.min(n.div_ceil(2)) };
+    let granted = request.wanted.min(n.saturating_sub(reserved).saturating_sub(*spent));
+    *spent += granted;
+    if request.redelivery {
+        next.owed = request.wanted - granted;
+    }
+    next.installed_at = control.installed_at.or(Some(now));
+    match (granted, next.owed == control.owed) {
+        (0, true) if request.wanted == 0 => Err(Refusal::NothingWanted),
+        (0, true) => Err(Refusal::WindowFull),
+        // A sweep that got nothing still leaves word of what it is owed.
+        _ => Ok((next, granted)),
+    }
+}
+
+impl Ledger {
+    /// The control item as it stands (consistent read, one read unit).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn control(&self) -> Result<Control, LedgerError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(self.table.as_str())
+            .key(ID, text(CONTROL_ID))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .send()
+            .await
+            .map_err(|error| self.control_error("GetItem", describe(&error), false))?;
+        self.meter.read(answer.consumed_capacity.as_ref());
+        match answer.item {
+            None => Ok(Control::default()),
+            Some(item) => serde_dynamo::from_item(item)
+                .map_err(|source| LedgerError::Item { table: self.table.to_string(), source }),
+        }
+    }
+
+    /// Takes from the budget of a window, by one conditional write. Never more than N is granted in one window, to however
+    /// many runs; a grant whose answer is lost is spent.
+    ///
+    /// # Errors
+    /// When the control item cannot be read or written; nothing may be sent then.
+    pub async fn grant(&self, request: &GrantRequest, seen: Control) -> Result<Grant, LedgerError> {
+        let token = self.random.token().to_string();
+        let mut seen = Some(seen);
+        for _ in 0..GRANT_TRIES {
+            let control = match seen.take() {
+                Some(control) => control,
+                None => self.control().await?,
+            };
+            let (next, granted) = match decide(&control, request, self.clock.now()) {
+                Ok(decided) => decided,
+                Err(refusal) => return Ok(Grant::Refused(refusal)),
+            };
+            if self.swap_grant(&control, &next, &token).await? {
+                return Ok(match granted {
+                    0 if request.wanted == 0 => Grant::Refused(Refusal::NothingWanted),
+                    0 => Grant::Refused(Refusal::WindowFull),
+                    granted => Grant::Granted(granted),
+                });
+            }
+        }
+        let cause = format!("other runs changed it {GRANT_TRIES} times in a row");
+        Err(self.control_error("UpdateItem", cause, false))
+    }
+
+    /// Writes the grant if nobody granted since `before` was read and nobody paused. Whether it is written.
+    async fn swap_grant(&self, before: &Control, next: &Control, token: &str) -> Result<bool, LedgerError> {
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(self.table.as_str())
+            .key(ID, text(CONTROL_ID))
+            .update_expression(
+                "SET #window = :window, window_millis = :millis, granted = :granted, granted_before = :before, \
+                 grant_token = :token, owed = :owed, installed_at = if_not_exists(installed_at, :now)",
+            )
+            .expression_attribute_names("#window", "window")
+            .expression_attribute_values(":window", next.window.map_or(AttributeValue::Null(true), text))
+            .expression_attribute_values(":millis", number(next.window_millis))
+            .expression_attribute_values(":granted", number(next.granted))
+            .expression_attribute_values(":before", number(next.granted_before))
+            .expression_attribute_values(":token", text(token))
+            .expression_attribute_values(":owed", number(next.owed))
+            .expression_attribute_values(":now", text(next.installed_at.unwrap_or_else(|| self.clock.now())));
+        let same_grant = match &before.grant_token {
+            None => "attribute_not_exists(grant_token)",
+            Some(last) => {
+                request = request.expression_attribute_values(":last", text(last));
+                "grant_token = :last"
+            }
+        };
+        let same_pause = match before.paused_at {
+            None => "attribute_not_exists(paused_at)",
+            Some(at) => {
+                request = request.expression_attribute_values(":paused_at", text(at));
+                "paused_at = :paused_at"
+            }
+        };
+        request = request
+            .condition_expression(format!("{same_grant} AND {same_pause}"))
+            .return_values_on_condition_check_failure(
+                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
+            )
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+        let watch = AnswerWatch::default();
+        match request.customize().interceptor(watch.clone()).send().await {
+            Ok(answer) => {
+                self.meter.write(answer.consumed_capacity.as_ref());
+                Ok(true)
+            }
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+                self.meter.write(None);
+                // Our own write whose first answer was lost shows our token.
+                let old = error.as_service_error().and_then(|error| match error {
+                    aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(e) => {
+                        e.item()
+                    }
+                    _ => None,
+                });
+                Ok(old.and_then(|item| item.get("grant_token")) == Some(&text(token)))
+            }
+            Err(error) => {
+                let unknown = watch.verdict(&error) == Verdict::Unknown;
+                Err(self.control_error("UpdateItem", describe(&error), unknown))
+            }
+        }
+    }
+
+    /// Pauses dispatch: nothing is claimed or redelivered until `until`, or until [`Ledger::resume`]. Ingest, completion and
+    /// repair of leases go on.
+    ///
+    /// # Errors
+    /// When it was not certainly written; repeat it.
+    pub async fn pause(&self, until: Option<Timestamp>, by: &str, why: &str) -> Result<(), LedgerError> {
+        let mut values = HashMap::from([
+            (":at".to_owned(), text(self.clock.now())),
+            (":by".to_owned(), text(by)),
+            (":why".to_owned(), text(why)),
+        ]);
+        let expression = match until {
+            Some(until) => {
+                values.insert(":until".to_owned(), text(until));
+                "SET paused_at = :at, paused_by = :by, paused_why = :why, paused_until = :until"
+            }
+            None => "SET paused_at = :at, paused_by = :by, paused_why = :why REMOVE paused_until",
+        };
+        self.update_control(expression, values).await
+    }
+
+    /// Ends a pause.
+    ///
+    /// # Errors
+    /// As [`Ledger::pause`].
+    pub async fn resume(&self) -> Result<(), LedgerError> {
+        self.update_control("REMOVE paused_at, paused_until, paused_by, paused_why", HashMap::new()).await
+    }
+
+    /// Sets N from now on, in the place of the configured one; `None` gives it back to the configuration.
+    ///
+    /// # Errors
+    /// As [`Ledger::pause`].
+    pub async fn set_per_window(&self, n: Option<u32>) -> Result<(), LedgerError> {
+        match n {
+            Some(n) => {
+                self.update_control("SET per_window = :n", HashMap::from([(":n".to_owned(), number(n))])).await
+            }
+            None => self.update_control("REMOVE per_window", HashMap::new()).await,
+        }
+    }
+
+    async fn update_control(
+        &self,
+        expression: &str,
+        values: HashMap<String, AttributeValue>,
+    ) -> Result<(), LedgerError> {
+        let watch = AnswerWatch::default();
+        let answer = self
+            .client
+            .update_item()
+            .table_name(self.table.as_str())
+            .key(ID, text(CONTROL_ID))
+            .update_expression(expression)
+            .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .customize()
+            .interceptor(watch.clone())
+            .send()
+            .await
+            .map_err(|error| {
+                let unknown = watch.verdict(&error) == Verdict::Unknown;
+                self.control_error("UpdateItem", describe(&error), unknown)
+            })?;
+        self.meter.write(answer.consumed_capacity.as_ref());
+        Ok(())
+    }
+
+    fn control_error(&self, operation: &'static str, cause: String, unknown: bool) -> LedgerError {
+        LedgerError::Request { operation, table: self.table.to_string(), cause, unknown }
+    }
+}

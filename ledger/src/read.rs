@@ -1,0 +1,310 @@
+//! Reading rows: one, by status in the order of their due times, counts, and all of them.
+
+use std::collections::VecDeque;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
+use daybook_schema::tables::{BY_STATUS, CONTROL_ID, attribute::ID};
+use daybook_schema::{EventId, Row, Shard, Status, StatusShard, Timestamp};
+use futures::StreamExt;
+use serde::Deserialize;
+
+use crate::answers::describe;
+use crate::receipts::KEYS_PER_READ;
+use crate::statement::{Item, text};
+use crate::{Ledger, LedgerError};
+
+/// Queries under way at once: one per shard.
+const CONCURRENCY: usize = Shard::COUNT as usize;
+
+/// A row as the index shows it: all that a conditional write needs. The index is eventually consistent, so the row may have
+/// moved on, or be gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub struct IndexKey {
+    /// The due time; first, so that keys sort by it.
+    pub due_at: Timestamp,
+    /// The row.
+    pub id: EventId,
+    /// Its status and shard.
+    pub status_shard: StatusShard,
+}
+
+/// The rows of one status in the order of their due times, across all shards; read from the index in pages as they are asked
+/// for.
+#[derive(Debug)]
+pub struct DueRows<'a> {
+    ledger: &'a Ledger,
+    until: Option<Timestamp>,
+    page: i32,
+    shards: Vec<ShardRows>,
+}
+
+#[derive(Debug)]
+struct ShardRows {
+    key: StatusShard,
+    rows: VecDeque<IndexKey>,
+    next: Next,
+}
+
+#[derive(Debug)]
+enum Next {
+    Start,
+    After(Item),
+    End,
+    Failed(String),
+}
+
+/// A count of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// So many were counted.
+    pub rows: u64,
+    /// Whether these are all; otherwise there are at least so many.
+    pub exact: bool,
+}
+
+impl DueRows<'_> {
+    /// The next rows, oldest due first, up to `n`; fewer when there are no more. Shards that could not be read are left
+    /// out and named by [`DueRows::failures`]: one throttled shard does not hold up the others.
+    pub async fn next(&mut self, n: usize) -> Vec<IndexKey> {
+        let mut taken = Vec::new();
+        while taken.len() < n {
+            self.fill().await;
+            let oldest = self
+                .shards
+                .iter_mut()
+                .filter(|shard| !shard.rows.is_empty())
+                .min_by_key(|shard| shard.rows.front().copied());
+            match oldest.and_then(|shard| shard.rows.pop_front()) {
+                Some(key) => taken.push(key),
+                None => break,
+            }
+        }
+        taken
+    }
+
+    /// Why shards could not be read, if any could not.
+    pub fn failures(&self) -> Vec<String> {
+        let failure = |shard: &ShardRows| match &shard.next {
+            Next::Failed(cause) => Some(format!("{}: {cause}", shard.key)),
+            _ => None,
+        };
+        self.shards.iter().filter_map(failure).collect()
+    }
+
+    /// Reads the next page of every shard that has none in hand: without it the oldest row is not known.
+    async fn fill(&mut self) {
+        let (ledger, until, page) = (self.ledger, self.until, self.page);
+        let empty = |shard: &&mut ShardRows| {
+            shard.rows.is_empty() && matches!(shard.next, Next::Start | Next::After(_))
+        };
+        futures::stream::iter(self.shards.iter_mut().filter(empty))
+            .for_each_concurrent(CONCURRENCY, |shard| async move {
+                while shard.rows.is_empty() && matches!(shard.next, Next::Start | Next::After(_)) {
+                    shard.read_page(ledger, until, page).await;
+                }
+            })
+            .await;
+    }
+}
+
+impl ShardRows {
+    async fn read_page(&mut self, ledger: &Ledger, until: Option<Timestamp>, page: i32) {
+        let after = match std::mem::replace(&mut self.next, Next::End) {
+            Next::After(key) => Some(key),
+            _ => None,
+        };
+        let request = ledger.query(self.key, until).limit(page).set_exclusive_start_key(after);
+        match request.send().await {
+            Ok(answer) => {
+                ledger.meter.read(answer.consumed_capacity.as_ref());
+                let keys: Result<Vec<IndexKey>, _> = serde_dynamo::from_items(answer.items.unwrap_or_default());
+                match keys {
+                    Ok(keys) => self.rows.extend(keys),
+                    Err(error) => {
+                        self.next = Next::Failed(error.to_string());
+                        return;
+                    }
+                }
+                self.next = answer.last_evaluated_key.map_or(Next::End, Next::After);
+            }
+            Err(error) => self.next = Next::Failed(describe(&error)),
+        }
+    }
+}
+
+impl Ledger {
+    /// One row, read consistently (one read unit).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn get(&self, id: EventId) -> Result<Option<Row>, LedgerError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(self.table.as_str())
+            .key(ID, text(id))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .send()
+            .await
+            .map_err(|error| self.read_error("GetItem", describe(&error)))?;
+        self.meter.read(answer.consumed_capacity.as_ref());
+        answer.item.map(|item| self.row(item)).transpose()
+    }
+
+    /// Rows by their ids, read consistently; missing ones are left out, in no order.
+    ///
+    /// # Errors
+    /// When a request fails. Keys that DynamoDB leaves unprocessed are left out: absence proves nothing here.
+    pub async fn get_many(&self, ids: &[EventId]) -> Result<Vec<Row>, LedgerError> {
+        let pages: Vec<Result<Vec<Item>, LedgerError>> = futures::stream::iter(ids.chunks(KEYS_PER_READ))
+            .map(|chunk| self.read_items(self.table.as_str(), chunk.iter().map(text), true))
+            .buffered(4)
+            .collect()
+            .await;
+        let mut rows = Vec::new();
+        for page in pages {
+            for item in page? {
+                rows.push(self.row(item)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The rows of a status, oldest due first; with `until`, those due by then. Pages are sized for taking about `n` of
+    /// them, so that what is read depends on `n` and not on how many rows there are.
+    pub fn due(&self, status: Status, until: Option<Timestamp>, n: usize) -> DueRows<'_> {
+        // An even spread puts n/16 into a shard; twice that plus a few makes a second page rare.
+        let page = (n.div_ceil(usize::from(Shard::COUNT)) * 2 + 4).min(1000);
+        let shard = |shard: Shard| ShardRows { key: shard.with(status), rows: VecDeque::new(), next: Next::Start };
+        DueRows {
+            ledger: self,
+            until,
+            page: i32::try_from(page).unwrap_or(1000),
+            shards: Shard::all().map(shard).collect(),
+        }
+    }
+
+    /// Counts the rows of a status, with `until` those due by then, in the eventually consistent index. With `enough` every
+    /// shard stops once it has counted so many: the count is then at least `enough`, or exact.
+    ///
+    /// # Errors
+    /// When a shard cannot be read: part of a count is no count.
+    pub async fn count(
+        &self,
+        status: Status,
+        until: Option<Timestamp>,
+        enough: Option<u32>,
+    ) -> Result<Count, LedgerError> {
+        let counts: Vec<Result<Count, LedgerError>> = futures::stream::iter(Shard::all())
+            .map(|shard| self.count_shard(shard.with(status), until, enough))
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
+        let mut total = Count { rows: 0, exact: true };
+        for count in counts {
+            let count = count?;
+            total = Count { rows: total.rows + count.rows, exact: total.exact && count.exact };
+        }
+        Ok(total)
+    }
+
+    async fn count_shard(
+        &self,
+        key: StatusShard,
+        until: Option<Timestamp>,
+        enough: Option<u32>,
+    ) -> Result<Count, LedgerError> {
+        let mut rows = 0;
+        let mut after = None;
+        loop {
+            // Without a limit DynamoDB counts 1 MB of keys at a time.
+            let answer = self
+                .query(key, until)
+                .select(Select::Count)
+                .set_limit(enough.map(|enough| i32::try_from(enough.max(1)).unwrap_or(i32::MAX)))
+                .set_exclusive_start_key(after.take())
+                .send()
+                .await
+                .map_err(|error| self.read_error("Query", describe(&error)))?;
+            self.meter.read(answer.consumed_capacity.as_ref());
+            rows += u64::try_from(answer.count).unwrap_or(0);
+            after = answer.last_evaluated_key;
+            if after.is_none() || enough.is_some_and(|enough| rows >= u64::from(enough)) {
+                return Ok(Count { rows, exact: after.is_none() });
+            }
+        }
+    }
+
+    fn query(
+        &self,
+        key: StatusShard,
+        until: Option<Timestamp>,
+    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        let request = self
+            .client
+            .query()
+            .table_name(self.table.as_str())
+            .index_name(BY_STATUS)
+            .expression_attribute_values(":key", text(key))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+        match until {
+            None => request.key_condition_expression("status_shard = :key"),
+            Some(until) => request
+                .key_condition_expression("status_shard = :key AND due_at <= :until")
+                .expression_attribute_values(":until", text(until)),
+        }
+    }
+
+    /// All open rows, page by page, by a Scan of the table: it holds open work only.
+    pub fn open_rows(&self) -> OpenRows<'_> {
+        OpenRows { ledger: self, after: None, done: false }
+    }
+
+    fn row(&self, item: Item) -> Result<Row, LedgerError> {
+        serde_dynamo::from_item(item)
+            .map_err(|source| LedgerError::Item { table: self.table.to_string(), source })
+    }
+
+    fn read_error(&self, operation: &'static str, cause: String) -> LedgerError {
+        LedgerError::Request { operation, table: self.table.to_string(), cause, unknown: false }
+    }
+}
+
+/// A scan of the open rows.
+#[derive(Debug)]
+pub struct OpenRows<'a> {
+    ledger: &'a Ledger,
+    after: Option<Item>,
+    done: bool,
+}
+
+impl OpenRows<'_> {
+    /// The next page, up to 1 MB of rows; `None` after the last one.
+    ///
+    /// # Errors
+    /// When the page or a row in it cannot be read; call again to retry the page.
+    pub async fn next(&mut self) -> Result<Option<Vec<Row>>, LedgerError> {
+        if self.done {
+            return Ok(None);
+        }
+        let answer = self
+            .ledger
+            .client
+            .scan()
+            .table_name(self.ledger.table.as_str())
+            .consistent_read(true)
+            .set_exclusive_start_key(self.after.clone())
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .send()
+            .await
+            .map_err(|error| self.ledger.read_error("Scan", describe(&error)))?;
+        self.ledger.meter.read(answer.consumed_capacity.as_ref());
+        let is_row = |item: &Item| item.get(ID) != Some(&AttributeValue::S(CONTROL_ID.to_owned()));
+        let items = answer.items.unwrap_or_default().into_iter().filter(is_row);
+        let rows = items.map(|item| self.ledger.row(item)).collect::<Result<Vec<Row>, _>>()?;
+        self.after = answer.last_evaluated_key;
+        self.done = self.after.is_none();
+        Ok(Some(rows))
+    }
+}

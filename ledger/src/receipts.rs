@@ -1,0 +1,128 @@
+//! Receipts: read before recording, written before deleting.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use daybook_schema::tables::attribute::ID;
+use daybook_schema::{ObjectId, Receipt};
+use futures::StreamExt;
+
+use crate::answers::{AnswerWatch, Verdict, describe};
+use crate::settings::ReceiptSettings;
+use crate::statement::{Item, text};
+use crate::{Ledger, LedgerError};
+
+/// Keys per BatchGetItem (DynamoDB API Reference).
+pub(crate) const KEYS_PER_READ: usize = 100;
+
+impl Ledger {
+    /// The receipts of these objects, as far as they could be read: with receipts off, or for keys that DynamoDB left
+    /// unprocessed or did not answer for, there is none in the map. Costs half a read unit per object.
+    ///
+    /// Absence therefore proves nothing. It may lead to recording a duplicate (which execution names absorb), never to
+    /// skipping an event.
+    pub async fn receipts(&self, objects: impl IntoIterator<Item = ObjectId>) -> BTreeMap<ObjectId, Receipt> {
+        let Some(settings) = &self.receipts else { return BTreeMap::new() };
+        let objects: Vec<ObjectId> = objects.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+        futures::stream::iter(objects.chunks(KEYS_PER_READ))
+            .map(|chunk| self.read_items(settings.table.as_str(), chunk.iter().map(text), false))
+            .buffered(4)
+            .flat_map(|items| futures::stream::iter(items.unwrap_or_default()))
+            .filter_map(|item| async move {
+                let receipt: Result<Receipt, _> = serde_dynamo::from_item(item);
+                receipt
+                    .inspect_err(|error| tracing::warn!(%error, "a receipt cannot be read and counts as absent"))
+                    .ok()
+            })
+            .map(|receipt| (receipt.id, receipt))
+            .collect()
+            .await
+    }
+
+    /// Reads at most 100 items by their `id`. Missing and unprocessed keys are absent.
+    pub(crate) async fn read_items(
+        &self,
+        table: &str,
+        ids: impl Iterator<Item = aws_sdk_dynamodb::types::AttributeValue>,
+        consistent: bool,
+    ) -> Result<Vec<Item>, LedgerError> {
+        let keys = ids.map(|id| Item::from([(ID.to_owned(), id)])).collect();
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(consistent)
+            .build()
+            .expect("keys are set");
+        let answer = self
+            .client
+            .batch_get_item()
+            .request_items(table, wanted)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .send()
+            .await
+            .map_err(|error| LedgerError::Request {
+                operation: "BatchGetItem",
+                table: table.to_owned(),
+                cause: describe(&error),
+                unknown: false,
+            })?;
+        self.meter.read(answer.consumed_capacity());
+        Ok(answer.responses.unwrap_or_default().remove(table).unwrap_or_default())
+    }
+
+    /// Writes a receipt unless the stored one is the same or newer; one write unit. `Ok` means that a receipt at least as new
+    /// as this one is stored.
+    pub(crate) async fn put_receipt(
+        &self,
+        settings: &ReceiptSettings,
+        receipt: &Receipt,
+    ) -> Result<(), LedgerError> {
+        let failed = |cause, unknown| LedgerError::Request {
+            operation: "PutItem",
+            table: settings.table.to_string(),
+            cause,
+            unknown,
+        };
+        let item: Item = serde_dynamo::to_item(receipt)
+            .map_err(|source| LedgerError::Item { table: settings.table.to_string(), source })?;
+        let watch = AnswerWatch::default();
+        let mut request = self
+            .client
+            .put_item()
+            .table_name(settings.table.as_str())
+            .set_item(Some(item))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+        let by_time = match receipt.order_at {
+            Some(at) => {
+                request = request.expression_attribute_values(":at", text(at));
+                "(attribute_not_exists(order_at) OR order_at < :at)"
+            }
+            // Without a time of its own it is newer only than one that has none either.
+            None => "attribute_not_exists(order_at)",
+        };
+        let older = match &receipt.sequencer {
+            Some(sequencer) => {
+                request = request.expression_attribute_values(":sequencer", text(sequencer));
+                format!("sequencer < :sequencer OR (attribute_not_exists(sequencer) AND {by_time})")
+            }
+            None => by_time.to_owned(),
+        };
+        let written = request
+            .condition_expression(format!("attribute_not_exists(id) OR {older}"))
+            .customize()
+            .interceptor(watch.clone())
+            .send()
+            .await;
+        match written {
+            Ok(answer) => {
+                self.meter.write(answer.consumed_capacity.as_ref());
+                Ok(())
+            }
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+                self.meter.write(None);
+                Ok(())
+            }
+            Err(error) => Err(failed(describe(&error), watch.verdict(&error) == Verdict::Unknown)),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Writes in batches of 25, each row with an outcome of its own.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BatchStatementError, BatchStatementErrorCodeEnum, BatchStatementRequest,
+    BatchStatementResponse, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
+};
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::StreamExt;
+
+use crate::answers::{AnswerWatch, Verdict, describe};
+use crate::time::Deadline;
+use crate::Ledger;
+
+/// Statements per BatchExecuteStatement (DynamoDB API Reference).
+const BATCH: usize = 25;
+
+/// Requests under way at once.
+const CONCURRENCY: usize = 8;
+
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// One PartiQL statement that writes one item.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    pub(crate) text: String,
+    pub(crate) parameters: Vec<AttributeValue>,
+}
+
+/// What came of one statement.
+#[derive(Clone, Debug)]
+pub(crate) enum Written {
+    /// Done; the item as RETURNING asked for it.
+    Applied(Option<Item>),
+    /// The condition was false; the item as it stands, if there is one.
+    ConditionFailed(Option<Item>),
+    /// An INSERT found the key taken.
+    Duplicate,
+    /// Never going to work: the item is too large, access is denied, the table is missing.
+    Refused(String),
+    /// Throttled until the deadline; certainly not applied.
+    Throttled(String),
+    /// Perhaps applied.
+    Unknown(String),
+}
+
+impl Ledger {
+    /// Executes statements, no two of them on one key, and gives the outcome of each, in their order. Throttled ones are
+    /// retried with backoff until the deadline.
+    pub(crate) async fn write(&self, statements: Vec<Statement>, deadline: Deadline) -> Vec<Written> {
+        let mut outcomes: Vec<Option<Written>> = vec![None; statements.len()];
+        let mut waiting: Vec<(usize, Statement)> = statements.into_iter().enumerate().collect();
+        let mut delays = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_delay(Duration::from_secs(2))
+            .with_jitter()
+            .with_jitter_seed(self.random.next_u64())
+            .without_max_times()
+            .build();
+        loop {
+            let batches = waiting.chunks(BATCH).map(<[_]>::to_vec).collect::<Vec<_>>();
+            let mut answers = futures::stream::iter(batches)
+                .map(|batch| async move {
+                    let outcomes = self.write_batch(&batch).await;
+                    (batch, outcomes)
+                })
+                .buffer_unordered(CONCURRENCY);
+            let mut throttled = Vec::new();
+            while let Some((batch, written)) = answers.next().await {
+                for ((position, statement), outcome) in batch.into_iter().zip(written) {
+                    if matches!(outcome, Written::Throttled(_)) {
+                        throttled.push((position, statement));
+                    }
+                    outcomes[position] = Some(outcome);
+                }
+            }
+            let delay = delays.next().unwrap_or(Duration::from_secs(2));
+            if throttled.is_empty() || deadline.left(&self.clock) <= delay {
+                break;
+            }
+            throttled.sort_by_key(|(position, _)| *position);
+            waiting = throttled;
+            tokio::time::sleep(delay).await;
+        }
+        outcomes
+            .into_iter()
+            .map(|outcome| outcome.unwrap_or_else(|| Written::Unknown("no answer for this statement".into())))
+            .collect()
+    }
+
+    async fn write_batch(&self, batch: &[(usize, Statement)]) -> Vec<Written> {
+        let (verdict, cause) = match self.execute(batch).await {
+            Ok(outcomes) => return outcomes,
+            Err(failure) => failure,
+        };
+        if verdict != Verdict::Invalid || batch.len() == 1 {
+            return vec![not_written(verdict, cause); batch.len()];
+        }
+        // A request rejected whole says nothing about its rows: one bad row must not take 24 good ones along.
+        futures::stream::iter(batch.chunks(1))
+            .map(|one| async move {
+                match self.execute(one).await {
+                    Ok(mut outcomes) => outcomes.swap_remove(0),
+                    Err((verdict, cause)) => not_written(verdict, cause),
+                }
+            })
+            .buffered(CONCURRENCY)
+            .collect()
+            .await
+    }
+
+    /// One request. `Ok` holds exactly one outcome per statement.
+    async fn execute(&self, batch: &[(usize, Statement)]) -> Result<Vec<Written>, (Verdict, String)> {
+        let requests = batch.iter().map(|(_, statement)| {
+            BatchStatementRequest::builder()
+                .statement(&statement.text)
+                .set_parameters(Some(statement.parameters.clone()))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+                .build()
+                .expect("a statement is set")
+        });
+        let watch = AnswerWatch::default();
+        let answer = self
+            .client
+            .batch_execute_statement()
+            .set_statements(Some(requests.collect()))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .customize()
+            .interceptor(watch.clone())
+            .send()
+            .await
+            .map_err(|error| (watch.verdict(&error), describe(&error)))?;
+        self.meter.write(answer.consumed_capacity());
+        let responses = answer.responses.unwrap_or_default();
+        if responses.len() != batch.len() {
+            let cause = format!("{} statements were answered by {} responses", batch.len(), responses.len());
+            return Err((Verdict::Unknown, cause));
+        }
+        Ok(responses.into_iter().map(written).collect())
+    }
+}
+
+fn not_written(verdict: Verdict, cause: String) -> Written {
+    match verdict {
+        Verdict::Unknown => Written::Unknown(cause),
+        Verdict::Throttled => Written::Throttled(cause),
+        Verdict::Invalid | Verdict::Refused => Written::Refused(cause),
+    }
+}
+
+fn written(response: BatchStatementResponse) -> Written {
+    match response.error {
+        None => Written::Applied(response.item),
+        Some(error) => failed(error),
+    }
+}
+
+fn failed(error: BatchStatementError) -> Written {
+    use BatchStatementErrorCodeEnum as Code;
+    let code = error.code.as_ref().map_or("an error without a code", Code::as_str).to_owned();
+    let cause = match &error.message {
+        Some(message) => format!("{code}: {message}"),
+        None => code,
+    };
+    match error.code {
+        Some(Code::ConditionalCheckFailed) => Written::ConditionFailed(error.item),
+        Some(Code::DuplicateItem) => Written::Duplicate,
+        Some(
+            Code::ThrottlingError
+            | Code::ProvisionedThroughputExceeded
+            | Code::RequestLimitExceeded
+            | Code::TransactionConflict,
+        ) => Written::Throttled(cause),
+        Some(
+            Code::ValidationError
+            | Code::AccessDenied
+            | Code::ResourceNotFound
+            | Code::ItemCollectionSizeLimitExceeded,
+        ) => Written::Refused(cause),
+        _ => Written::Unknown(cause),
+    }
+}
+
+/// A string parameter.
+pub(crate) fn text(value: impl ToString) -> AttributeValue {
+    AttributeValue::S(value.to_string())
+}
+
+/// A number parameter.
+pub(crate) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

@@ -1,0 +1,94 @@
+//! Time and chance are handed in, so that a simulation can replay both.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use daybook_schema::Timestamp;
+use uuid::Uuid;
+
+/// Tells the time. One reading is too old after an await: ask again.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+        Self::new(|| chrono::Utc::now().into())
+    }
+
+    /// A clock that asks `now`.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({})", self.now())
+    }
+}
+
+/// When to stop: the instant at which the runtime ends the process, less a margin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(pub Timestamp);
+
+impl Deadline {
+    /// The deadline that is `budget` from now.
+    pub fn after(clock: &Clock, budget: Duration) -> Self {
+        Self(clock.now().plus(budget))
+    }
+
+    /// What is left of it.
+    pub fn left(self, clock: &Clock) -> Duration {
+        self.0.since(clock.now())
+    }
+
+    /// Whether it has passed.
+    pub fn is_over(self, clock: &Clock) -> bool {
+        self.left(clock).is_zero()
+    }
+}
+
+/// The source of tokens and jitter. Clones draw from one sequence.
+#[derive(Clone, Debug)]
+pub struct Random(Arc<Mutex<fastrand::Rng>>);
+
+impl Random {
+    /// Seeded by the operating system.
+    pub fn from_os() -> Self {
+        #[allow(clippy::disallowed_methods, reason = "the one place that draws from the operating system")]
+        let (high, low) = Uuid::new_v4().as_u64_pair();
+        // Six bits of a version 4 UUID are fixed; the mix leaves none of the seed's bits fixed.
+        Self::from_seed(high ^ low.rotate_left(32))
+    }
+
+    /// The same seed, the same sequence.
+    pub fn from_seed(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+    }
+
+    /// The next number.
+    pub fn next_u64(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
+    }
+
+    /// A token that nobody else has.
+    pub(crate) fn token(&self) -> Uuid {
+        let (high, low) = (self.next_u64(), self.next_u64());
+        uuid::Builder::from_random_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes()).into_uuid()
+    }
+
+    /// Half to all of `duration`, so that rows which failed together do not return together.
+    pub(crate) fn jittered(&self, duration: Duration) -> Duration {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let half = millis / 2;
+        Duration::from_millis(half + self.next_u64() % (millis - half + 1))
+    }
+}

@@ -1,0 +1,212 @@
+//! Step Functions: starting executions, and asking what became of one.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
+use aws_sdk_sfn::types::ExecutionStatus;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use daybook_ledger::describe;
+use daybook_schema::{ExecutionInput, ExecutionName, Timestamp};
+
+/// Executions per page of ListExecutions (Step Functions API Reference).
+const PAGE: i32 = 1000;
+
+/// The Standard state machine that events are processed by.
+#[derive(Clone, Debug)]
+pub struct Executions {
+    client: Client,
+    state_machine_arn: String,
+}
+
+/// What came of starting an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Started {
+    /// It runs: started now, or already running under this name with this very input.
+    Running,
+    /// The name is taken by an execution that ended, or has another input.
+    NameTaken,
+    /// Step Functions calls the name or input invalid: no attempt could ever succeed.
+    Invalid(String),
+    /// Not started, or perhaps not: throttled, denied, no state machine, no answer. The name protects against a second start.
+    NotStarted(String),
+}
+
+/// What an execution is doing, by DescribeExecution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// It runs.
+    Running,
+    /// It ended.
+    Ended(Ended),
+    /// Not known: no such execution, throttled, no answer.
+    Unknown(String),
+}
+
+/// An execution that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its name.
+    pub name: ExecutionName,
+    /// Its ARN.
+    pub arn: String,
+    /// How it ended.
+    pub status: EndedStatus,
+    /// What it was given, if known.
+    pub input: Option<String>,
+    /// When it started, if known.
+    pub started_at: Option<Timestamp>,
+    /// Why it did not succeed, for people.
+    pub why: String,
+}
+
+/// How an execution ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedStatus {
+    /// The event is processed.
+    Succeeded,
+    /// The attempt failed: FAILED, TIMED_OUT or ABORTED.
+    Failed,
+}
+
+/// The executions that run, as far as they were listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Running {
+    /// Those with names of Daybook's.
+    pub names: BTreeSet<ExecutionName>,
+    /// Whether the list is complete.
+    pub complete: bool,
+    /// Why it is not, when a request failed.
+    pub failure: Option<String>,
+}
+
+impl Executions {
+    /// Executions of that state machine.
+    pub fn new(client: Client, state_machine_arn: impl Into<String>) -> Self {
+        Self { client, state_machine_arn: state_machine_arn.into() }
+    }
+
+    /// The state machine's ARN.
+    pub fn state_machine_arn(&self) -> &str {
+        &self.state_machine_arn
+    }
+
+    /// Starts the execution of that input, under the name that belongs to it.
+    pub async fn start(&self, input: &ExecutionInput, trace: Option<&str>) -> Started {
+        let answer = self
+            .client
+            .start_execution()
+            .state_machine_arn(&self.state_machine_arn)
+            .name(input.name().to_string())
+            .input(input.to_json())
+            .set_trace_header(trace.map(str::to_owned))
+            .send()
+            .await;
+        let Err(error) = answer else { return Started::Running };
+        match error.code() {
+            Some("ExecutionAlreadyExists") => Started::NameTaken,
+            Some("InvalidExecutionInput" | "InvalidName") => Started::Invalid(describe(&error)),
+            _ => Started::NotStarted(describe(&error)),
+        }
+    }
+
+    /// What became of the execution of that name.
+    pub async fn observe(&self, name: ExecutionName) -> Observed {
+        let Some(arn) = execution_arn(&self.state_machine_arn, name) else {
+            return Observed::Unknown(format!("{} is no state machine ARN", self.state_machine_arn));
+        };
+        match self.client.describe_execution().execution_arn(&arn).send().await {
+            Ok(answer) => observed(name, arn, &answer),
+            Err(error) => Observed::Unknown(format!("DescribeExecution {name}: {}", describe(&error))),
+        }
+    }
+
+    /// The executions that run now, newest first, at most that many pages of 1,000.
+    pub async fn running(&self, pages: usize) -> Running {
+        let mut running = Running::default();
+        let mut token = None;
+        for _ in 0..pages {
+            let page = self
+                .client
+                .list_executions()
+                .state_machine_arn(&self.state_machine_arn)
+                .status_filter(ExecutionStatus::Running)
+                .max_results(PAGE)
+                .set_next_token(token)
+                .send()
+                .await;
+            match page {
+                Ok(page) => {
+                    running.names.extend(page.executions().iter().filter_map(|one| one.name().parse::<ExecutionName>().ok()));
+                    token = page.next_token;
+                }
+                Err(error) => {
+                    running.failure = Some(list_failure(&error));
+                    return running;
+                }
+            }
+            if token.is_none() {
+                running.complete = true;
+                return running;
+            }
+        }
+        running
+    }
+}
+
+fn list_failure<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    format!("ListExecutions: {}", describe(error))
+}
+
+/// `arn:aws:states:r:a:stateMachine:m` → `arn:aws:states:r:a:execution:m:name`.
+fn execution_arn(state_machine_arn: &str, name: ExecutionName) -> Option<String> {
+    let (account, machine) = state_machine_arn.split_once(":stateMachine:")?;
+    Some(format!("{account}:execution:{machine}:{name}"))
+}
+
+fn observed(name: ExecutionName, arn: String, answer: &DescribeExecutionOutput) -> Observed {
+    let status = match answer.status() {
+        // An execution redriven by hand runs again.
+        ExecutionStatus::Running | ExecutionStatus::PendingRedrive => return Observed::Running,
+        ExecutionStatus::Succeeded => EndedStatus::Succeeded,
+        ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => EndedStatus::Failed,
+        other => return Observed::Unknown(format!("{name} has status {other}, which is not known here")),
+    };
+    let started = answer.start_date();
+    Observed::Ended(Ended {
+        name,
+        arn,
+        status,
+        input: answer.input().map(str::to_owned),
+        started_at: started.to_millis().ok().and_then(Timestamp::from_unix_millis),
+        why: why(answer.status().as_str(), answer.error(), answer.cause()),
+    })
+}
+
+/// One line for `last_error`.
+pub(crate) fn why(status: &str, error: Option<&str>, cause: Option<&str>) -> String {
+    let parts = [Some(status), error, cause];
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_execution_arn_follows_from_the_state_machines() {
+        let name: ExecutionName = "0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11-3".parse().expect("a name");
+        assert_eq!(
+            execution_arn("arn:aws-cn:states:cn-north-1:123456789012:stateMachine:work", name).as_deref(),
+            Some(
+                "arn:aws-cn:states:cn-north-1:123456789012:execution:work:0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11-3"
+            )
+        );
+        assert_eq!(execution_arn("work", name), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! From notifications to rows. Nothing is acknowledged that is not in the ledger.
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use daybook_ledger::{Deadline, Ledger, NewRow, Recorded};
+use daybook_schema::{SourceName, notification};
+
+use crate::delivery::{Delivered, Disposition, batch_response, delivered};
+
+/// Records the events of notifications.
+#[derive(Clone, Debug)]
+pub struct Ingest {
+    ledger: Ledger,
+    source: SourceName,
+    max_attempts: u32,
+}
+
+/// One notification as it came, whatever carried it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Payload {
+    /// The text.
+    pub body: String,
+    /// The X-Ray header.
+    pub trace: Option<String>,
+}
+
+/// What came of one payload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ingested {
+    /// The outcome of each of its events and unreadable parts, in the order of the payload's events, then its unreadable parts.
+    pub rows: Vec<Recorded>,
+    /// How many of the rows are unreadable parts, at the end of `rows`.
+    pub unreadable: usize,
+    /// `s3:TestEvent`s in it, which need no row.
+    pub test_events: usize,
+}
+
+impl Ingested {
+    /// Whether all that the payload said is safe, so that it may be acknowledged.
+    pub fn is_safe(&self) -> bool {
+        self.rows.iter().all(Recorded::is_safe)
+    }
+
+    /// How many of its rows had that outcome.
+    pub fn count(&self, outcome: impl Fn(&Recorded) -> bool) -> usize {
+        self.rows.iter().filter(|row| outcome(row)).count()
+    }
+}
+
+impl Ingest {
+    /// Records into that ledger, events of that source, to be tried so many times.
+    pub fn new(ledger: Ledger, source: SourceName, max_attempts: u32) -> Self {
+        Self { ledger, source, max_attempts }
+    }
+
+    /// Records all events of all payloads together, and says for each payload what came of it. A payload that cannot be read
+    /// becomes a PARKED row that keeps it.
+    pub async fn ingest(&self, payloads: &[Payload], deadline: Deadline) -> Vec<Ingested> {
+        let mut results = Vec::with_capacity(payloads.len());
+        let mut rows = Vec::new();
+        for payload in payloads {
+            let read = notification::read(&payload.body, &self.source);
+            let (events, unreadable) = (read.events.len(), read.unreadable.len());
+            rows.extend(read.events.into_iter().map(|event| NewRow::Event {
+                event,
+                max_attempts: self.max_attempts,
+                trace: payload.trace.clone(),
+            }));
+            rows.extend(read.unreadable.into_iter().map(|part| NewRow::Unreadable {
+                source: self.source.clone(),
+                payload: part.raw,
+                why: part.why,
+                trace: payload.trace.clone(),
+            }));
+            let ingested = Ingested { rows: Vec::new(), unreadable, test_events: read.test_events };
+            results.push((events + unreadable, ingested));
+        }
+        let mut outcomes = self.ledger.record(rows, deadline).await.into_iter();
+        let fill = |(count, mut ingested): (usize, Ingested)| {
+            ingested.rows.extend(outcomes.by_ref().take(count));
+            ingested
+        };
+        results.into_iter().map(fill).collect()
+    }
+
+    /// Handles messages of the intake queue.
+    pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Disposition> {
+        let payload =
+            |message: &Delivered| Payload { body: message.body.clone(), trace: message.trace.clone() };
+        let payloads: Vec<Payload> = messages.iter().map(payload).collect();
+        let ingested = self.ingest(&payloads, deadline).await;
+        let mut dispositions = Vec::with_capacity(messages.len());
+        for (message, ingested) in messages.iter().zip(&ingested) {
+            // Record, then acknowledge. A crash in between costs one redelivery, which `record` absorbs.
+            // The opposite order would lose the events.
+            dispositions.push(match ingested.is_safe() {
+                true => Disposition::Acknowledge,
+                false => {
+                    for outcome in ingested.rows.iter().filter(|outcome| !outcome.is_safe()) {
+                        let message_id = &message.message_id;
+                        tracing::warn!(sqs.message_id = %message_id, ?outcome, "an event is not in the ledger; its message is returned");
+                    }
+                    Disposition::Return
+                }
+            });
+        }
+        dispositions
+    }
+
+    /// Handles a Lambda invocation by the intake queue.
+    pub async fn handle_sqs(&self, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
+        let messages = delivered(event);
+        let dispositions = self.handle(&messages, deadline).await;
+        batch_response(&messages, &dispositions)
+    }
+}

@@ -1,0 +1,139 @@
+//! From dispatch messages to executions, one per (event, attempt).
+
+use std::sync::Arc;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Moved};
+use daybook_schema::{DispatchMessage, Status};
+use futures::StreamExt;
+
+use crate::delivery::{Delivered, Disposition, batch_response, delivered};
+use crate::executions::{Executions, Observed, Started};
+use crate::outcome::{Settled, settle};
+use crate::pace::Pace;
+use crate::settings::Dispatch;
+
+/// Starts under way at once.
+const CONCURRENCY: usize = 16;
+
+/// Starts executions for dispatch messages.
+#[derive(Clone, Debug)]
+pub struct Invoker {
+    ledger: Ledger,
+    executions: Executions,
+    dispatch: Dispatch,
+    pace: Arc<Pace>,
+}
+
+/// What came of one dispatch message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invoked {
+    /// Its execution runs.
+    Started,
+    /// A repeated message whose row is gone, or went on: nothing to do.
+    Dropped,
+    /// The name was taken, and the execution runs: the row has a new lease.
+    Renewed,
+    /// The name was taken, and the execution has ended: the row follows.
+    Settled(Settled),
+    /// The input is invalid to Step Functions: the row is parked.
+    Parked(Failed),
+    /// Nothing is known, nothing was changed: the message comes again.
+    Returned(String),
+}
+
+impl Invoked {
+    /// What the queue is to do with the message.
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Returned(_) => Disposition::Return,
+            _ => Disposition::Acknowledge,
+        }
+    }
+}
+
+impl Invoker {
+    /// Starts executions there, no faster than `pace` (StartExecution: 300 a second in the large regions, Step
+    /// Functions quotas; the rate is shared by all invokers of an account).
+    pub fn new(ledger: Ledger, executions: Executions, dispatch: Dispatch, pace: Pace) -> Self {
+        Self { ledger, executions, dispatch, pace: Arc::new(pace) }
+    }
+
+    /// Handles messages of the dispatch queue, overlapping; the outcome of each in their order. No message is begun after the
+    /// deadline.
+    pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Invoked> {
+        futures::stream::iter(messages)
+            .map(|message| async move {
+                let invoked = match deadline.is_over(self.ledger.clock()) {
+                    true => Invoked::Returned("no time left in this run".into()),
+                    false => self.invoke(message, deadline).await,
+                };
+                if let Invoked::Returned(cause) = &invoked {
+                    let message_id = &message.message_id;
+                    tracing::warn!(sqs.message_id = %message_id, %cause, "a dispatch message is returned");
+                }
+                invoked
+            })
+            .buffered(CONCURRENCY)
+            .collect()
+            .await
+    }
+
+    /// Handles a Lambda invocation by the dispatch queue.
+    pub async fn handle_sqs(&self, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
+        let messages = delivered(event);
+        let invoked = self.handle(&messages, deadline).await;
+        let dispositions: Vec<Disposition> = invoked.iter().map(Invoked::disposition).collect();
+        batch_response(&messages, &dispositions)
+    }
+
+    async fn invoke(&self, delivered: &Delivered, deadline: Deadline) -> Invoked {
+        let message = match DispatchMessage::from_json(&delivered.body) {
+            Ok(message) => message,
+            Err(error) => return Invoked::Returned(error.to_string()),
+        };
+        let name = message.input.name();
+        // Only a repeated delivery can be late; the first one is worth no read.
+        if message.delivery > 1 {
+            match self.ledger.get(name.id).await {
+                Ok(Some(row)) if row.status == Status::Claimed && row.attempt == name.attempt => {}
+                Ok(_) => return Invoked::Dropped,
+                Err(error) => return Invoked::Returned(error.to_string()),
+            }
+        }
+        self.pace.turn().await;
+        match self.executions.start(&message.input, message.trace.as_deref()).await {
+            Started::Running => Invoked::Started,
+            Started::NameTaken => self.probe(&message, deadline).await,
+            Started::Invalid(cause) => {
+                let parked = self.ledger.park(name, &cause, deadline).await;
+                parked.map_or_else(returned, Invoked::Parked)
+            }
+            Started::NotStarted(cause) => Invoked::Returned(format!("StartExecution {name}: {cause}")),
+        }
+    }
+
+    /// The name is taken: what became of that execution becomes of the row.
+    async fn probe(&self, message: &DispatchMessage, deadline: Deadline) -> Invoked {
+        let name = message.input.name();
+        match self.executions.observe(name).await {
+            Observed::Running => {
+                match self.ledger.renew(&[name], self.dispatch.lease, deadline).await.pop() {
+                    Some(Moved::Moved) => Invoked::Renewed,
+                    Some(Moved::Stale) => Invoked::Dropped,
+                    Some(Moved::Left(cause)) => Invoked::Returned(cause),
+                    None => Invoked::Returned("the renewal has no outcome".into()),
+                }
+            }
+            Observed::Ended(ended) => {
+                let settled = settle(&self.ledger, &ended, &self.dispatch.retry, deadline).await;
+                settled.map_or_else(returned, Invoked::Settled)
+            }
+            Observed::Unknown(cause) => Invoked::Returned(cause),
+        }
+    }
+}
+
+fn returned(error: LedgerError) -> Invoked {
+    Invoked::Returned(error.to_string())
+}

@@ -1,0 +1,51 @@
+//! What an execution's end means for its row; one meaning, whether a status event or a probe tells of it.
+
+use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, RetryPolicy};
+use daybook_schema::{ExecutionInput, ObjectEvent};
+
+use crate::executions::{Ended, EndedStatus};
+
+/// What came of an execution's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The event is done; its row is gone.
+    Completed,
+    /// The attempt failed.
+    Failed(Failed),
+}
+
+/// Completes the event, or fails that attempt of it.
+///
+/// # Errors
+/// When the ledger could not be read, or not certainly written. Nothing is lost: the end can be reported again.
+pub(crate) async fn settle(
+    ledger: &Ledger,
+    ended: &Ended,
+    policy: &RetryPolicy,
+    deadline: Deadline,
+) -> Result<Settled, LedgerError> {
+    match ended.status {
+        EndedStatus::Succeeded => {
+            // Without the event there is no receipt to write; without a row there is nothing left to do.
+            if let Some(event) = event_of(ledger, ended).await? {
+                ledger.complete(&event, ended.name.attempt, &ended.arn).await?;
+            }
+            Ok(Settled::Completed)
+        }
+        EndedStatus::Failed => ledger
+            .fail(ended.name, ended.started_at, &ended.why, policy, deadline)
+            .await
+            .map(Settled::Failed),
+    }
+}
+
+/// The event that the execution was for: from its input, which costs nothing; from the row where the input is not known, or
+/// was given by somebody else under a name of ours.
+async fn event_of(ledger: &Ledger, ended: &Ended) -> Result<Option<ObjectEvent>, LedgerError> {
+    let input = ended.input.as_deref().and_then(|input| serde_json::from_str::<ExecutionInput>(input).ok());
+    if let Some(input) = input.filter(|input| input.name() == ended.name) {
+        return Ok(Some(input.event()));
+    }
+    let row = ledger.get(ended.name.id).await?;
+    Ok(row.and_then(|row| row.event().cloned()))
+}

@@ -1,0 +1,183 @@
+//! The dispatch queue: sending claimed rows, and how many messages wait.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use daybook_ledger::{AnswerWatch, Verdict, describe};
+use daybook_schema::{DispatchMessage, Row};
+use futures::StreamExt;
+
+/// Entries per SendMessageBatch (SQS API Reference).
+const BATCH_ENTRIES: usize = 10;
+
+/// Bytes per SendMessageBatch, all entries together (SQS quotas).
+const BATCH_BYTES: usize = 1024 * 1024;
+
+/// Requests under way at once.
+const CONCURRENCY: usize = 8;
+
+/// The queue between the scheduler and the invoker; standard or FIFO, by its name.
+#[derive(Clone, Debug)]
+pub struct DispatchQueue {
+    client: Client,
+    url: String,
+    fifo: bool,
+}
+
+/// What came of sending one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The queue has it.
+    Sent,
+    /// The queue certainly does not have it.
+    NotSent(String),
+    /// The queue may have it.
+    Unknown(String),
+}
+
+/// The queue could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} on queue {url}: {cause}")]
+pub struct QueueError {
+    operation: &'static str,
+    url: String,
+    cause: String,
+}
+
+impl DispatchQueue {
+    /// The queue at that URL; a name that ends in `.fifo` is a FIFO queue (SQS's own rule).
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        let url = url.into();
+        Self { client, fifo: url.ends_with(".fifo"), url }
+    }
+
+    /// Sends the messages of claimed rows, 10 and at most 1 MiB per request, and gives the outcome of each in their order.
+    pub async fn send(&self, rows: &[Row]) -> Vec<Sent> {
+        let mut outcomes = vec![Sent::NotSent("the row has nothing to run".into()); rows.len()];
+        let messages = rows.iter().enumerate().filter_map(|(position, row)| {
+            let body = DispatchMessage::for_row(row)?.to_json();
+            Some((position, row, body))
+        });
+        let mut batches: Vec<Vec<(usize, &Row, String)>> = Vec::new();
+        let mut bytes = 0;
+        for message in messages {
+            bytes += message.2.len();
+            match batches.last_mut() {
+                Some(batch) if batch.len() < BATCH_ENTRIES && bytes <= BATCH_BYTES => batch.push(message),
+                _ => {
+                    bytes = message.2.len();
+                    batches.push(vec![message]);
+                }
+            }
+        }
+        let mut answers = futures::stream::iter(batches)
+            .map(|batch| async move {
+                let outcomes = self.send_batch(&batch).await;
+                batch.into_iter().map(|(position, ..)| position).zip(outcomes).collect::<Vec<_>>()
+            })
+            .buffer_unordered(CONCURRENCY);
+        while let Some(answer) = answers.next().await {
+            for (position, outcome) in answer {
+                outcomes[position] = outcome;
+            }
+        }
+        outcomes
+    }
+
+    async fn send_batch(&self, batch: &[(usize, &Row, String)]) -> Vec<Sent> {
+        let entries = batch.iter().enumerate().map(|(entry, (_, row, body))| {
+            let entry = SendMessageBatchRequestEntry::builder().id(entry.to_string()).message_body(body);
+            let entry = match (self.fifo, row.event()) {
+                (true, Some(event)) => entry
+                    .message_group_id(event.object_id().to_string())
+                    .message_deduplication_id(deduplication_id(row)),
+                _ => entry,
+            };
+            entry.build().expect("id and body are set")
+        });
+        let watch = AnswerWatch::default();
+        let answer = self
+            .client
+            .send_message_batch()
+            .queue_url(&self.url)
+            .set_entries(Some(entries.collect()))
+            .customize()
+            .interceptor(watch.clone())
+            .send()
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let outcome = match watch.verdict(&error) {
+                    Verdict::Unknown => Sent::Unknown(describe(&error)),
+                    Verdict::Throttled | Verdict::Invalid | Verdict::Refused => Sent::NotSent(describe(&error)),
+                };
+                return vec![outcome; batch.len()];
+            }
+        };
+        // An entry that the answer does not speak of may be in the queue.
+        let mut outcomes = vec![Sent::Unknown("the answer does not mention this entry".into()); batch.len()];
+        let position = |id: &str| id.parse::<usize>().ok().filter(|position| *position < batch.len());
+        for entry in answer.failed() {
+            let cause = match entry.message() {
+                Some(message) => format!("{}: {message}", entry.code()),
+                None => entry.code().to_owned(),
+            };
+            if let Some(position) = position(entry.id()) {
+                // `failed` means that this entry was not enqueued (SendMessageBatch, SQS API Reference), unless SQS failed
+                // inside: that is no proof.
+                let internal = !entry.sender_fault() && entry.code().starts_with("Internal");
+                outcomes[position] = if internal { Sent::Unknown(cause) } else { Sent::NotSent(cause) };
+            }
+        }
+        for entry in answer.successful() {
+            if let Some(position) = position(entry.id()) {
+                outcomes[position] = Sent::Sent;
+            }
+        }
+        // An earlier try of this request may have put entries into the queue that this one calls failed.
+        if watch.is_in_doubt() {
+            for outcome in &mut outcomes {
+                if let Sent::NotSent(cause) = outcome {
+                    *outcome = Sent::Unknown(std::mem::take(cause));
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// How many messages the queue holds: waiting, delayed, and being worked on. Approximate, as SQS is.
+    ///
+    /// # Errors
+    /// When the queue cannot be asked.
+    pub async fn depth(&self) -> Result<u64, QueueError> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let failed =
+            |cause| QueueError { operation: "GetQueueAttributes", url: self.url.clone(), cause };
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .map_err(|error| failed(describe(&error)))?;
+        let mut depth = 0;
+        for name in &names {
+            let text = answer.attributes().and_then(|attributes| attributes.get(name));
+            depth += text
+                .and_then(|text| text.parse::<u64>().ok())
+                .ok_or_else(|| failed(format!("the answer has no number for {}", name.as_str())))?;
+        }
+        Ok(depth)
+    }
+}
+
+/// What SQS compares for five minutes: a retry of one delivery is a duplicate, the next delivery is not.
+fn deduplication_id(row: &Row) -> String {
+    let token = row.claim_token.map(|token| token.simple().to_string()).unwrap_or_default();
+    format!("{}-{token}-{}", row.id, row.deliveries)
+}

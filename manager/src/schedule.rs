@@ -1,0 +1,234 @@
+//! Claiming due rows, at most N per window, and putting them on the dispatch queue.
+
+use std::time::Duration;
+
+use daybook_ledger::{Claim, Deadline, DueRows, Grant, GrantRequest, Ledger, LedgerError, Pause, Refusal, Released, Window};
+use daybook_schema::{Row, Status};
+use futures::StreamExt;
+
+use crate::queue::{DispatchQueue, Sent};
+use crate::settings::Dispatch;
+
+/// Rows that are claimed and sent together: a deadline or a failure is noticed between two of these.
+const CHUNK: usize = 100;
+
+/// Chunks under way at once.
+const CHUNKS_AT_ONCE: usize = 4;
+
+/// Nothing is claimed in the last 5 seconds before the deadline: sending or giving back must still be possible.
+const TIME_TO_SEND: Duration = Duration::from_secs(5);
+
+/// Claims due rows and sends them.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    ledger: Ledger,
+    queue: DispatchQueue,
+    dispatch: Dispatch,
+}
+
+/// What one run did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleReport {
+    /// The window that it ran for.
+    pub window: Window,
+    /// How many rows it was allowed to claim.
+    pub granted: u32,
+    /// Rows claimed.
+    pub claimed: u32,
+    /// Claims lost to another run, or to an index behind its table.
+    pub lost: u32,
+    /// Messages that the queue has.
+    pub sent: u32,
+    /// Rows given back, because the queue certainly did not take their messages.
+    pub released: u32,
+    /// Rows that stay claimed although their claim, send or release is unknown: their leases bring them back.
+    pub unknown: u32,
+    /// Whether rows may have been left because the deadline neared.
+    pub out_of_time: bool,
+    /// Why nothing, or not more, was granted.
+    pub refusal: Option<Refusal>,
+    /// What went wrong, each cause once.
+    pub failures: Vec<String>,
+}
+
+impl ScheduleReport {
+    fn new(window: Window) -> Self {
+        Self {
+            window,
+            granted: 0,
+            claimed: 0,
+            lost: 0,
+            sent: 0,
+            released: 0,
+            unknown: 0,
+            out_of_time: false,
+            refusal: None,
+            failures: Vec::new(),
+        }
+    }
+
+    /// The pause that kept this run from claiming.
+    pub fn paused(&self) -> Option<&Pause> {
+        match &self.refusal {
+            Some(Refusal::Paused(pause)) => Some(pause),
+            _ => None,
+        }
+    }
+
+    fn failure(&mut self, cause: impl ToString) {
+        let cause = cause.to_string();
+        if !self.failures.contains(&cause) {
+            self.failures.push(cause);
+        }
+    }
+
+    fn add(&mut self, other: ScheduleReport) {
+        self.claimed += other.claimed;
+        self.lost += other.lost;
+        self.sent += other.sent;
+        self.released += other.released;
+        self.unknown += other.unknown;
+        self.out_of_time |= other.out_of_time;
+        for cause in other.failures {
+            self.failure(cause);
+        }
+    }
+}
+
+impl Scheduler {
+    /// Claims from that ledger and sends to that queue.
+    pub fn new(ledger: Ledger, queue: DispatchQueue, dispatch: Dispatch) -> Self {
+        Self { ledger, queue, dispatch }
+    }
+
+    /// One run for that window: oldest due rows first, across all shards.
+    ///
+    /// # Errors
+    /// When the control item cannot be read or the budget not be taken; nothing was claimed then. Failures of single rows and
+    /// batches are in the report.
+    pub async fn run(&self, window: Window, deadline: Deadline) -> Result<ScheduleReport, LedgerError> {
+        let mut report = ScheduleReport::new(window);
+        let control = self.ledger.control().await?;
+        let now = self.ledger.clock().now();
+        if let Some(pause) = control.pause(now) {
+            report.refusal = Some(Refusal::Paused(pause));
+            return Ok(report);
+        }
+        if self.out_of_time(deadline) {
+            report.out_of_time = true;
+            return Ok(report);
+        }
+        let n = control.per_window.unwrap_or(self.dispatch.per_window);
+        let wanted = n.min(self.room(n).await?);
+        let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize);
+        let first = due.next(wanted as usize).await;
+        let request = GrantRequest {
+            window,
+            per_window: self.dispatch.per_window,
+            wanted: u32::try_from(first.len()).unwrap_or(u32::MAX),
+            redelivery: false,
+        };
+        // The budget is asked for what is there, so an idle tick writes nothing.
+        match self.ledger.grant(&request, control).await? {
+            Grant::Granted(granted) => report.granted = granted,
+            Grant::Refused(refusal) => report.refusal = Some(refusal),
+        }
+        if report.granted > 0 {
+            self.dispatch(&mut due, first, &mut report, deadline).await;
+        }
+        for cause in due.failures() {
+            report.failure(cause);
+        }
+        Ok(report)
+    }
+
+    /// How many more rows may be in flight, at most `n`.
+    async fn room(&self, n: u32) -> Result<u32, LedgerError> {
+        let Some(cap) = self.dispatch.max_in_flight else { return Ok(n) };
+        let claimed = self.ledger.count(Status::Claimed, None, Some(cap)).await?;
+        Ok(u32::try_from(u64::from(cap).saturating_sub(claimed.rows)).unwrap_or(0))
+    }
+
+    /// Claims and sends until the grant is used, no row is due, or the deadline nears. Rows lost to others are replaced by
+    /// the next ones.
+    async fn dispatch(
+        &self,
+        due: &mut DueRows<'_>,
+        mut rows: Vec<daybook_ledger::IndexKey>,
+        report: &mut ScheduleReport,
+        deadline: Deadline,
+    ) {
+        rows.truncate(report.granted as usize);
+        while !rows.is_empty() && !report.out_of_time {
+            let chunks: Vec<_> = rows.chunks(CHUNK).map(<[_]>::to_vec).collect();
+            let mut parts = futures::stream::iter(chunks)
+                .map(|chunk| self.dispatch_chunk(report.window, chunk, deadline))
+                .buffer_unordered(CHUNKS_AT_ONCE);
+            let mut round = ScheduleReport::new(report.window);
+            while let Some(part) = parts.next().await {
+                round.add(part);
+            }
+            drop(parts);
+            let lost = round.lost;
+            report.add(round);
+            // A claim whose outcome is unknown counts against the grant as well.
+            rows = due.next(lost as usize).await;
+        }
+    }
+
+    async fn dispatch_chunk(
+        &self,
+        window: Window,
+        keys: Vec<daybook_ledger::IndexKey>,
+        deadline: Deadline,
+    ) -> ScheduleReport {
+        let mut report = ScheduleReport::new(window);
+        if self.out_of_time(deadline) {
+            report.out_of_time = true;
+            return report;
+        }
+        let mut claimed = Vec::with_capacity(keys.len());
+        for claim in self.ledger.claim(&keys, self.dispatch.lease, deadline).await {
+            match claim {
+                Claim::Claimed(row) => claimed.push(*row),
+                Claim::Lost => report.lost += 1,
+                Claim::NotApplied(cause) => report.failure(cause),
+                Claim::Unknown(cause) => {
+                    report.unknown += 1;
+                    report.failure(cause);
+                }
+            }
+        }
+        report.claimed = claimed.len() as u32;
+        let mut refused: Vec<Row> = Vec::new();
+        for (row, sent) in claimed.iter().zip(self.queue.send(&claimed).await) {
+            match sent {
+                Sent::Sent => report.sent += 1,
+                Sent::NotSent(cause) => {
+                    refused.push(row.clone());
+                    report.failure(cause);
+                }
+                // Perhaps it is in the queue: giving the row back could put the attempt on the queue twice.
+                Sent::Unknown(cause) => {
+                    report.unknown += 1;
+                    report.failure(cause);
+                }
+            }
+        }
+        for released in self.ledger.release(&refused, deadline).await {
+            match released {
+                Released::Released => report.released += 1,
+                Released::Stale => {}
+                Released::Left(cause) => {
+                    report.unknown += 1;
+                    report.failure(cause);
+                }
+            }
+        }
+        report
+    }
+
+    fn out_of_time(&self, deadline: Deadline) -> bool {
+        deadline.left(self.ledger.clock()) < TIME_TO_SEND
+    }
+}

@@ -1,0 +1,72 @@
+//! What an operator chooses about dispatch.
+
+use std::time::Duration;
+
+use daybook_ledger::RetryPolicy;
+
+/// How events are dispatched: one deployment, one target, one N.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dispatch {
+    /// N: how many messages may be sent per window, redeliveries included.
+    pub per_window: u32,
+    /// The window's length.
+    pub window: Duration,
+    /// How many rows may be CLAIMED before the scheduler stops; counted in an eventually consistent index, so N more may be.
+    pub max_in_flight: Option<u32>,
+    /// How long a claimed row is left alone; longer than an execution usually takes, waiting in the queue included.
+    pub lease: Duration,
+    /// After how many failed attempts an event is parked.
+    pub max_attempts: u32,
+    /// How failed attempts are spaced.
+    pub retry: RetryPolicy,
+}
+
+impl Default for Dispatch {
+    /// 50 per minute, no cap, leases of 15 minutes, 5 attempts spaced 30 s to 1 h.
+    fn default() -> Self {
+        Self {
+            per_window: 50,
+            window: Duration::from_secs(60),
+            max_in_flight: None,
+            lease: Duration::from_secs(15 * 60),
+            max_attempts: 5,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// A setting that could not work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is {value}, but must be {allowed}")]
+pub struct InvalidSetting {
+    name: &'static str,
+    value: String,
+    allowed: &'static str,
+}
+
+impl Dispatch {
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// Names the first setting that could not work, its value and what is allowed.
+    pub fn checked(self) -> Result<Self, InvalidSetting> {
+        let seconds = |duration: Duration| format!("{} s", duration.as_secs_f64());
+        let fail = |name, value, allowed| Err(InvalidSetting { name, value, allowed });
+        if self.per_window == 0 {
+            return fail("per-window", "0".into(), "at least 1 (to stop dispatch, pause it)");
+        }
+        if self.window < Duration::from_millis(100) {
+            return fail("every", seconds(self.window), "at least 0.1 s");
+        }
+        if self.lease < Duration::from_secs(1) || self.lease > Duration::from_secs(7 * 24 * 3600) {
+            return fail("lease", seconds(self.lease), "1 s to 7 days");
+        }
+        if self.max_attempts == 0 {
+            return fail("max-attempts", "0".into(), "at least 1");
+        }
+        if self.max_in_flight == Some(0) {
+            return fail("max-in-flight", "0".into(), "at least 1 (to stop dispatch, pause it)");
+        }
+        Ok(self)
+    }
+}

@@ -1,7 +1,36 @@
 //! Every delivery form of an S3 event, read into object events.
+//!
+//! | form | AWS page |
+//! |---|---|
+//! | `Records` with `s3`; MinIO, Ceph and RustFS send it too | "Event message structure", S3 User Guide |
+//! | EventBridge event "Object …" | "EventBridge event message structure", S3 User Guide |
+//! | SNS message with one of these in `Message` | "Parsing Amazon SNS message formats", SNS Developer Guide |
+//! | SNS's event for a function, `Records` with `Sns` | "Using Lambda with Amazon SNS", Lambda Developer Guide |
+//! | SQS's event for a function, one of these in `body` | "Using Lambda with Amazon SQS", Lambda Developer Guide |
+//! | a list of any of these, or one record by itself | none: relays and pipes send them |
+//!
+//! The forms are told apart by their members, not by where they came from, so any of them may be inside any
+//! other. `aws_lambda_events` has types for most of them. They are not used here, because each fails as a
+//! whole when one record of many is odd, and because they demand members that other servers leave out.
+
+mod event_name;
+mod eventbridge;
+mod fault;
+mod fields;
+mod json;
+mod record;
+mod server;
+
+use serde_json::value::RawValue;
 
 use crate::event::ObjectEvent;
 use crate::names::SourceName;
+use fault::Fault;
+use json::Object;
+
+/// How many envelopes may be around an event. The deepest form in use has five: a list of SQS events with SNS
+/// messages.
+const MAX_DEPTH: usize = 8;
 
 /// What one payload held. Every record of it is in exactly one of the lists, or counted as skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,17 +43,156 @@ pub struct Notification {
     pub test_events: usize,
 }
 
+impl Notification {
+    /// How many records the payload had; at least one, because a payload without records is unreadable as a
+    /// whole.
+    pub fn records(&self) -> usize {
+        self.events.len() + self.unreadable.len() + self.test_events
+    }
+}
+
 /// A record, or a whole payload, that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// What came, in a form that [`read`] takes again once the cause is mended.
+    /// What came, in a form that [`read`] takes again once the cause is mended: `{"Records":[…]}` around a
+    /// record, with the record byte for byte as it came, or else the innermost payload itself.
     pub raw: String,
-    /// Why it could not be read, for people.
+    /// Why it could not be read, for people. It names fields, limits and lengths, never a value: keys can be
+    /// personal data.
     pub why: String,
 }
 
-/// Reads one payload.
+/// Reads one payload: the body of a queue message, of a webhook call, or a function's event. Never fails as a
+/// whole for one bad record, and never panics.
+///
+/// Two deliveries of one event give the same [`EventId`](crate::identity::EventId), whatever form each came in.
 pub fn read(payload: &str, source: &SourceName) -> Notification {
-    let _ = (payload, source);
-    Notification::default()
+    let mut reader = Reader {
+        source,
+        found: Notification::default(),
+    };
+    reader.payload(payload, 0);
+    reader.found
+}
+
+/// What goes around a value that could not be read, so that `read` takes it again.
+#[derive(Clone, Copy)]
+enum Wrap {
+    Nothing,
+    Records,
+}
+
+struct Reader<'s> {
+    source: &'s SourceName,
+    found: Notification,
+}
+
+impl Reader<'_> {
+    fn payload(&mut self, text: &str, depth: usize) {
+        match serde_json::from_str::<&RawValue>(text) {
+            Ok(value) => self.value(value, Wrap::Nothing, depth),
+            Err(error) => self.unreadable(text, Wrap::Nothing, &Fault::NotJson(error)),
+        }
+    }
+
+    fn value(&mut self, value: &RawValue, wrap: Wrap, depth: usize) {
+        if let Err(fault) = self.try_value(value, depth) {
+            self.unreadable(value.get(), wrap, &fault);
+        }
+    }
+
+    /// On an error nothing of the value has been counted; otherwise all of it has.
+    fn try_value(&mut self, value: &RawValue, depth: usize) -> Result<(), Fault> {
+        if depth > MAX_DEPTH {
+            return Err(Fault::TooDeep(MAX_DEPTH));
+        }
+        match value.get().as_bytes().first() {
+            Some(b'{') => self.object(&Object::parse(value)?, depth),
+            Some(b'[') => {
+                let values = json::list(value)?;
+                if values.is_empty() {
+                    return Err(Fault::Empty("the list"));
+                }
+                values
+                    .into_iter()
+                    .for_each(|value| self.value(value, Wrap::Nothing, depth + 1));
+                Ok(())
+            }
+            _ => Err(Fault::UnknownForm),
+        }
+    }
+
+    fn object(&mut self, object: &Object<'_>, depth: usize) -> Result<(), Fault> {
+        if let Some(records) = object.list("Records")? {
+            if records.is_empty() {
+                return Err(Fault::Empty("Records"));
+            }
+            records
+                .into_iter()
+                .for_each(|record| self.value(record, Wrap::Records, depth + 1));
+            return Ok(());
+        }
+        if object.has("detail-type") {
+            let event = eventbridge::read(object, self.source)?;
+            self.found.events.push(event);
+        } else if let Some(message) = sns_message(object)? {
+            self.payload(&message, depth + 1);
+        } else if let Some(body) = sqs_body(object)? {
+            self.payload(&body, depth + 1);
+        } else if record::is_test_event(object) {
+            self.found.test_events += 1;
+        } else if object.has("s3") {
+            let event = record::read(object, self.source)?;
+            self.found.events.push(event);
+        } else {
+            return Err(Fault::UnknownForm);
+        }
+        Ok(())
+    }
+
+    fn unreadable(&mut self, text: &str, wrap: Wrap, fault: &Fault) {
+        let raw = match wrap {
+            Wrap::Nothing => text.to_owned(),
+            Wrap::Records => format!("{{\"Records\":[{text}]}}"),
+        };
+        self.found.unreadable.push(Unreadable {
+            raw,
+            why: fault.to_string(),
+        });
+    }
+}
+
+/// What an SNS message says: from a record of the event that SNS gives a function, or from the document that
+/// SNS posts to HTTP endpoints and queues.
+fn sns_message(object: &Object<'_>) -> Result<Option<String>, Fault> {
+    let record = object.object("Sns")?;
+    let message = match &record {
+        Some(message) => message,
+        None if object.has("TopicArn") || (object.has("Type") && object.has("Message")) => object,
+        None => return Ok(None),
+    };
+    // A confirmation has a Message too, a sentence for people. Only who owns the queue may confirm.
+    if message
+        .text("Type", 64)?
+        .is_some_and(|kind| kind.ends_with("Confirmation"))
+    {
+        return Err(Fault::SnsConfirmation);
+    }
+    message
+        .text("Message", usize::MAX)?
+        .ok_or(Fault::Missing("Message"))
+        .map(Some)
+}
+
+fn sqs_body(object: &Object<'_>) -> Result<Option<String>, Fault> {
+    let from_sqs = object
+        .text("eventSource", usize::MAX)
+        .is_ok_and(|name| name.as_deref() == Some("aws:sqs"));
+    if !from_sqs {
+        return Ok(None);
+    }
+    object
+        .text("body", usize::MAX)?
+        .ok_or(Fault::Missing("body"))
+        .map(Some)
 }

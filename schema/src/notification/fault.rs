@@ -1,0 +1,49 @@
+//! Why a record cannot be read.
+
+use crate::names::InvalidName;
+
+/// Why a record cannot be read. The messages name fields, limits and lengths, never a value.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    // serde_json's syntax errors say what was expected and where, and quote nothing.
+    #[error("this is not JSON: {0}")]
+    NotJson(serde_json::Error),
+    #[error(
+        "this is no S3 event: Records, an EventBridge event with detail-type \"Object …\", an SNS or SQS message, or \
+         a list of these was expected"
+    )]
+    UnknownForm,
+    #[error("{0} is empty, at least one record was expected")]
+    Empty(&'static str),
+    #[error("more than {0} envelopes are around the event")]
+    TooDeep(usize),
+    #[error("this is a confirmation that SNS asks for, not an event: confirm the subscription as its owner")]
+    SnsConfirmation,
+    #[error(
+        "this EventBridge event is none of an S3 object: its detail-type does not begin with \"Object \""
+    )]
+    NoObjectEvent,
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    #[error("{0} is there twice, so what is meant is unknown")]
+    Twice(&'static str),
+    #[error("{field} must be {expected}")]
+    Wrong {
+        field: &'static str,
+        expected: &'static str,
+    },
+    #[error("{field} may have {limit} bytes, and this one has {found}")]
+    TooLong {
+        field: &'static str,
+        limit: usize,
+        found: usize,
+    },
+    #[error("{field} is of another major version than {major}, whose structure is unknown here")]
+    Version { field: &'static str, major: u32 },
+    #[error("the key is not UTF-8 after decoding")]
+    KeyNotUtf8,
+    #[error("neither a sequencer nor an event time is there, so nothing tells this event from another")]
+    NoIdentity,
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+}

@@ -25,7 +25,10 @@ pub struct InvalidTimestamp {
 impl Timestamp {
     /// The instant that many milliseconds after 1970-01-01T00:00:00Z, or `None` outside of the years 0000 to 9999.
     pub fn from_unix_millis(millis: i64) -> Option<Self> {
-        Utc.timestamp_millis_opt(millis).single().filter(|at| (0..=9999).contains(&at.year())).map(Self)
+        Utc.timestamp_millis_opt(millis)
+            .single()
+            .filter(|at| (0..=9999).contains(&at.year()))
+            .map(Self)
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -63,6 +66,12 @@ impl Timestamp {
         Self::from_unix_millis(self.unix_millis().div_euclid(length) * length).unwrap_or(self)
     }
 
+    /// The first instant that can be written: 0000-01-01T00:00:00.000Z.
+    const FIRST: Self = match DateTime::<Utc>::from_timestamp_millis(-62_167_219_200_000) {
+        Some(at) => Self(at),
+        None => panic!("the year 0 is within chrono's range"),
+    };
+
     /// The last instant that can be written: 9999-12-31T23:59:59.999Z.
     const LAST: Self = match DateTime::<Utc>::from_timestamp_millis(253_402_300_799_999) {
         Some(at) => Self(at),
@@ -72,7 +81,8 @@ impl Timestamp {
 
 impl From<DateTime<Utc>> for Timestamp {
     fn from(at: DateTime<Utc>) -> Self {
-        Self::from_unix_millis(at.timestamp_millis()).unwrap_or(Self::LAST)
+        let beyond = if at.year() < 0 { Self::FIRST } else { Self::LAST };
+        Self::from_unix_millis(at.timestamp_millis()).unwrap_or(beyond)
     }
 }
 
@@ -97,7 +107,9 @@ impl FromStr for Timestamp {
         DateTime::parse_from_rfc3339(text)
             .ok()
             .and_then(|at| Self::from_unix_millis(at.timestamp_millis()))
-            .ok_or_else(|| InvalidTimestamp { text: text.chars().take(80).collect() })
+            .ok_or_else(|| InvalidTimestamp {
+                text: text.chars().take(80).collect(),
+            })
     }
 }
 

@@ -47,7 +47,9 @@ impl AnswerWatch {
         match error {
             SdkError::ConstructionFailure(_) => Verdict::Refused,
             SdkError::ServiceError(service) if is_throttle(service.err().code()) => Verdict::Throttled,
-            SdkError::ServiceError(service) if service.err().code() == Some("ValidationException") => Verdict::Invalid,
+            SdkError::ServiceError(service) if service.err().code() == Some("ValidationException") => {
+                Verdict::Invalid
+            }
             SdkError::ServiceError(_) => Verdict::Refused,
             // Even when nothing seems to have been in flight: "not sent" cannot be told from "sent and not answered".
             _ => Verdict::Unknown,

@@ -52,7 +52,10 @@ impl Meter {
 
     fn add<'a>(&self, halves: &AtomicU64, capacity: impl IntoIterator<Item = &'a ConsumedCapacity>) {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
-        let units: f64 = capacity.into_iter().filter_map(ConsumedCapacity::capacity_units).sum();
+        let units: f64 = capacity
+            .into_iter()
+            .filter_map(ConsumedCapacity::capacity_units)
+            .sum();
         halves.fetch_add((units * 2.0).round() as u64, Ordering::Relaxed);
     }
 

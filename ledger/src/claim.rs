@@ -42,7 +42,7 @@ impl Ledger {
         let lease_end = self.clock.now().plus(lease);
         let update = format!(
             "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
-             SET \"attempt\" = \"attempt\" + 1 SET \"deliveries\" = 1 SET \"lease_moves\" = 0 SET \"claim_token\" = ? \
+             SET \"attempt\" = attempt + 1 SET \"deliveries\" = 1 SET \"lease_moves\" = 0 SET \"claim_token\" = ? \
              WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? RETURNING ALL NEW *",
             self.table
         );
@@ -61,7 +61,11 @@ impl Ledger {
                 ],
             })
             .collect();
-        self.write(statements, deadline).await.into_iter().map(|written| claimed(written, token)).collect()
+        self.write(statements, deadline)
+            .await
+            .into_iter()
+            .map(|written| claimed(written, token))
+            .collect()
     }
 
     /// Gives claimed rows back whose messages the queue certainly did not take: PENDING, due now, the attempt unused.
@@ -69,7 +73,7 @@ impl Ledger {
         let now = self.clock.now();
         let update = format!(
             "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
-             SET \"attempt\" = \"attempt\" - 1 SET \"deliveries\" = 0 \
+             SET \"attempt\" = attempt - 1 SET \"deliveries\" = 0 \
              WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? AND \"claim_token\" = ?",
             self.table
         );
@@ -88,7 +92,11 @@ impl Ledger {
                 ],
             })
             .collect();
-        self.write(statements, deadline).await.into_iter().map(released).collect()
+        self.write(statements, deadline)
+            .await
+            .into_iter()
+            .map(released)
+            .collect()
     }
 }
 
@@ -117,7 +125,9 @@ pub(crate) fn released(written: Written) -> Released {
     match written {
         Written::Applied(_) => Released::Released,
         Written::ConditionFailed(_) | Written::Duplicate => Released::Stale,
-        Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => Released::Left(cause),
+        Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => {
+            Released::Left(cause)
+        }
     }
 }
 

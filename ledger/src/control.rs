@@ -87,7 +87,10 @@ pub struct Window {
 impl Window {
     /// The window of that length that `at` lies in.
     pub fn at(at: Timestamp, length: Duration) -> Self {
-        Self { start: at.window_start(length), length }
+        Self {
+            start: at.window_start(length),
+            length,
+        }
     }
 }
 
@@ -134,7 +137,10 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
     }
     let window = request.window;
     let length = u64::try_from(window.length.as_millis()).unwrap_or(u64::MAX);
-    let mut next = Control { window_millis: length, ..control.clone() };
+    let mut next = Control {
+        window_millis: length,
+        ..control.clone()
+    };
     // Two windows are kept: a tick that its scheduler delivers late still has its own budget, and cannot spend another's.
     let spent = match control.window {
         Some(newest) if newest == window.start => &mut next.granted,
@@ -153,8 +159,14 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
         }
     };
     let n = control.per_window.unwrap_or(request.per_window);
-    let reserved = if request.redelivery { 0 } else { control.owed.min(n.div_ceil(2)) };
-    let granted = request.wanted.min(n.saturating_sub(reserved).saturating_sub(*spent));
+    let reserved = if request.redelivery {
+        0
+    } else {
+        control.owed.min(n.div_ceil(2))
+    };
+    let granted = request
+        .wanted
+        .min(n.saturating_sub(reserved).saturating_sub(*spent));
     *spent += granted;
     if request.redelivery {
         next.owed = request.wanted - granted;
@@ -187,8 +199,10 @@ impl Ledger {
         self.meter.read(answer.consumed_capacity.as_ref());
         match answer.item {
             None => Ok(Control::default()),
-            Some(item) => serde_dynamo::from_item(item)
-                .map_err(|source| LedgerError::Item { table: self.table.to_string(), source }),
+            Some(item) => serde_dynamo::from_item(item).map_err(|source| LedgerError::Item {
+                table: self.table.to_string(),
+                source,
+            }),
         }
     }
 
@@ -310,7 +324,11 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::pause`].
     pub async fn resume(&self) -> Result<(), LedgerError> {
-        self.update_control("REMOVE paused_at, paused_until, paused_by, paused_why", HashMap::new()).await
+        self.update_control(
+            "REMOVE paused_at, paused_until, paused_by, paused_why",
+            HashMap::new(),
+        )
+        .await
     }
 
     /// Sets N from now on, in the place of the configured one; `None` gives it back to the configuration.
@@ -320,7 +338,11 @@ impl Ledger {
     pub async fn set_per_window(&self, n: Option<u32>) -> Result<(), LedgerError> {
         match n {
             Some(n) => {
-                self.update_control("SET per_window = :n", HashMap::from([(":n".to_owned(), number(n))])).await
+                self.update_control(
+                    "SET per_window = :n",
+                    HashMap::from([(":n".to_owned(), number(n))]),
+                )
+                .await
             }
             None => self.update_control("REMOVE per_window", HashMap::new()).await,
         }
@@ -353,6 +375,11 @@ impl Ledger {
     }
 
     fn control_error(&self, operation: &'static str, cause: String, unknown: bool) -> LedgerError {
-        LedgerError::Request { operation, table: self.table.to_string(), cause, unknown }
+        LedgerError::Request {
+            operation,
+            table: self.table.to_string(),
+            cause,
+            unknown,
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use daybook_schema::{ExecutionName, Row, Shard, Step};
 
-use crate::claim::{Claim, Released, claimed, released};
 use crate::Ledger;
+use crate::claim::{Claim, Released, claimed, released};
 use crate::statement::{Statement, Written, number, text};
 use crate::time::Deadline;
 
@@ -45,7 +45,11 @@ impl Ledger {
                 ],
             })
             .collect();
-        self.write(statements, deadline).await.into_iter().map(moved).collect()
+        self.write(statements, deadline)
+            .await
+            .into_iter()
+            .map(moved)
+            .collect()
     }
 
     /// Moves the leases of rows on whose messages probably still wait in a slow queue: the same delivery, one lease longer.
@@ -69,7 +73,11 @@ impl Ledger {
                 ],
             })
             .collect();
-        self.write(statements, deadline).await.into_iter().map(moved).collect()
+        self.write(statements, deadline)
+            .await
+            .into_iter()
+            .map(moved)
+            .collect()
     }
 
     /// Takes rows whose leases ran out for another delivery of the same attempt. The lease doubles with every delivery, up to
@@ -78,7 +86,7 @@ impl Ledger {
         let token = self.random.token();
         let now = self.clock.now();
         let update = format!(
-            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = \"deliveries\" + 1 SET \"claim_token\" = ? \
+            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = deliveries + 1 SET \"claim_token\" = ? \
              WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? RETURNING ALL NEW *",
             self.table
         );
@@ -95,7 +103,11 @@ impl Ledger {
                 ],
             })
             .collect();
-        self.write(statements, deadline).await.into_iter().map(|written| claimed(written, token)).collect()
+        self.write(statements, deadline)
+            .await
+            .into_iter()
+            .map(|written| claimed(written, token))
+            .collect()
     }
 
     /// Takes back redeliveries that the queue certainly did not take: the count as before, the lease over, so that the next
@@ -103,7 +115,7 @@ impl Ledger {
     pub async fn unsend(&self, rows: &[Row], deadline: Deadline) -> Vec<Released> {
         let now = self.clock.now();
         let update = format!(
-            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = \"deliveries\" - 1 \
+            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = deliveries - 1 \
              WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? AND \"claim_token\" = ?",
             self.table
         );
@@ -120,7 +132,11 @@ impl Ledger {
                 ],
             })
             .collect();
-        self.write(statements, deadline).await.into_iter().map(released).collect()
+        self.write(statements, deadline)
+            .await
+            .into_iter()
+            .map(released)
+            .collect()
     }
 }
 
@@ -145,10 +161,16 @@ mod tests {
     #[test]
     fn a_lease_doubles_with_every_delivery_up_to_six_hours() {
         let quarter = Duration::from_secs(900);
-        let hours: Vec<f64> = (1..8).map(|n| doubled(quarter, n).as_secs_f64() / 3600.0).collect();
+        let hours: Vec<f64> = (1..8)
+            .map(|n| doubled(quarter, n).as_secs_f64() / 3600.0)
+            .collect();
         assert_eq!(hours, [0.5, 1.0, 2.0, 4.0, 6.0, 6.0, 6.0]);
         let long = Duration::from_secs(8 * 3600);
-        assert_eq!(doubled(long, 1), long, "a configured lease beyond the cap is kept");
+        assert_eq!(
+            doubled(long, 1),
+            long,
+            "a configured lease beyond the cap is kept"
+        );
         assert_eq!(doubled(quarter, u32::MAX), LONGEST_LEASE);
     }
 }

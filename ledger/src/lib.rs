@@ -56,7 +56,14 @@ impl Ledger {
         clock: Clock,
         random: Random,
     ) -> Self {
-        Self { client, table, receipts, clock, random, meter: Meter::default() }
+        Self {
+            client,
+            table,
+            receipts,
+            clock,
+            random,
+            meter: Meter::default(),
+        }
     }
 
     /// Capacity units and requests that this ledger and its clones have used since it was made.

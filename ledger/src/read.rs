@@ -113,11 +113,15 @@ impl ShardRows {
             Next::After(key) => Some(key),
             _ => None,
         };
-        let request = ledger.query(self.key, until).limit(page).set_exclusive_start_key(after);
+        let request = ledger
+            .query(self.key, until)
+            .limit(page)
+            .set_exclusive_start_key(after);
         match request.send().await {
             Ok(answer) => {
                 ledger.meter.read(answer.consumed_capacity.as_ref());
-                let keys: Result<Vec<IndexKey>, _> = serde_dynamo::from_items(answer.items.unwrap_or_default());
+                let keys: Result<Vec<IndexKey>, _> =
+                    serde_dynamo::from_items(answer.items.unwrap_or_default());
                 match keys {
                     Ok(keys) => self.rows.extend(keys),
                     Err(error) => {
@@ -176,7 +180,11 @@ impl Ledger {
     pub fn due(&self, status: Status, until: Option<Timestamp>, n: usize) -> DueRows<'_> {
         // An even spread puts n/16 into a shard; twice that plus a few makes a second page rare.
         let page = (n.div_ceil(usize::from(Shard::COUNT)) * 2 + 4).min(1000);
-        let shard = |shard: Shard| ShardRows { key: shard.with(status), rows: VecDeque::new(), next: Next::Start };
+        let shard = |shard: Shard| ShardRows {
+            key: shard.with(status),
+            rows: VecDeque::new(),
+            next: Next::Start,
+        };
         DueRows {
             ledger: self,
             until,
@@ -204,7 +212,10 @@ impl Ledger {
         let mut total = Count { rows: 0, exact: true };
         for count in counts {
             let count = count?;
-            total = Count { rows: total.rows + count.rows, exact: total.exact && count.exact };
+            total = Count {
+                rows: total.rows + count.rows,
+                exact: total.exact && count.exact,
+            };
         }
         Ok(total)
     }
@@ -231,7 +242,10 @@ impl Ledger {
             rows += u64::try_from(answer.count).unwrap_or(0);
             after = answer.last_evaluated_key;
             if after.is_none() || enough.is_some_and(|enough| rows >= u64::from(enough)) {
-                return Ok(Count { rows, exact: after.is_none() });
+                return Ok(Count {
+                    rows,
+                    exact: after.is_none(),
+                });
             }
         }
     }
@@ -258,16 +272,27 @@ impl Ledger {
 
     /// All open rows, page by page, by a Scan of the table: it holds open work only.
     pub fn open_rows(&self) -> OpenRows<'_> {
-        OpenRows { ledger: self, after: None, done: false }
+        OpenRows {
+            ledger: self,
+            after: None,
+            done: false,
+        }
     }
 
     fn row(&self, item: Item) -> Result<Row, LedgerError> {
-        serde_dynamo::from_item(item)
-            .map_err(|source| LedgerError::Item { table: self.table.to_string(), source })
+        serde_dynamo::from_item(item).map_err(|source| LedgerError::Item {
+            table: self.table.to_string(),
+            source,
+        })
     }
 
     fn read_error(&self, operation: &'static str, cause: String) -> LedgerError {
-        LedgerError::Request { operation, table: self.table.to_string(), cause, unknown: false }
+        LedgerError::Request {
+            operation,
+            table: self.table.to_string(),
+            cause,
+            unknown: false,
+        }
     }
 }
 
@@ -302,7 +327,9 @@ impl OpenRows<'_> {
         self.ledger.meter.read(answer.consumed_capacity.as_ref());
         let is_row = |item: &Item| item.get(ID) != Some(&AttributeValue::S(CONTROL_ID.to_owned()));
         let items = answer.items.unwrap_or_default().into_iter().filter(is_row);
-        let rows = items.map(|item| self.ledger.row(item)).collect::<Result<Vec<Row>, _>>()?;
+        let rows = items
+            .map(|item| self.ledger.row(item))
+            .collect::<Result<Vec<Row>, _>>()?;
         self.after = answer.last_evaluated_key;
         self.done = self.after.is_none();
         Ok(Some(rows))

@@ -23,7 +23,9 @@ impl Ledger {
     /// Absence therefore proves nothing. It may lead to recording a duplicate (which execution names absorb), never to
     /// skipping an event.
     pub async fn receipts(&self, objects: impl IntoIterator<Item = ObjectId>) -> BTreeMap<ObjectId, Receipt> {
-        let Some(settings) = &self.receipts else { return BTreeMap::new() };
+        let Some(settings) = &self.receipts else {
+            return BTreeMap::new();
+        };
         let objects: Vec<ObjectId> = objects.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         futures::stream::iter(objects.chunks(KEYS_PER_READ))
             .map(|chunk| self.read_items(settings.table.as_str(), chunk.iter().map(text), false))
@@ -32,7 +34,9 @@ impl Ledger {
             .filter_map(|item| async move {
                 let receipt: Result<Receipt, _> = serde_dynamo::from_item(item);
                 receipt
-                    .inspect_err(|error| tracing::warn!(%error, "a receipt cannot be read and counts as absent"))
+                    .inspect_err(
+                        |error| tracing::warn!(%error, "a receipt cannot be read and counts as absent"),
+                    )
                     .ok()
             })
             .map(|receipt| (receipt.id, receipt))
@@ -67,7 +71,11 @@ impl Ledger {
                 unknown: false,
             })?;
         self.meter.read(answer.consumed_capacity());
-        Ok(answer.responses.unwrap_or_default().remove(table).unwrap_or_default())
+        Ok(answer
+            .responses
+            .unwrap_or_default()
+            .remove(table)
+            .unwrap_or_default())
     }
 
     /// Writes a receipt unless the stored one is the same or newer; one write unit. `Ok` means that a receipt at least as new
@@ -83,8 +91,10 @@ impl Ledger {
             cause,
             unknown,
         };
-        let item: Item = serde_dynamo::to_item(receipt)
-            .map_err(|source| LedgerError::Item { table: settings.table.to_string(), source })?;
+        let item: Item = serde_dynamo::to_item(receipt).map_err(|source| LedgerError::Item {
+            table: settings.table.to_string(),
+            source,
+        })?;
         let watch = AnswerWatch::default();
         let mut request = self
             .client
@@ -122,7 +132,10 @@ impl Ledger {
                 self.meter.write(None);
                 Ok(())
             }
-            Err(error) => Err(failed(describe(&error), watch.verdict(&error) == Verdict::Unknown)),
+            Err(error) => Err(failed(
+                describe(&error),
+                watch.verdict(&error) == Verdict::Unknown,
+            )),
         }
     }
 }

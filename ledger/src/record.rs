@@ -44,10 +44,17 @@ impl NewRow {
 
     fn into_row(self, now: Timestamp) -> Row {
         match self {
-            Self::Event { event, max_attempts, trace } => Row::recorded(event, max_attempts, trace, now),
-            Self::Unreadable { source, payload, why, trace } => {
-                Row::unreadable(&source, payload, why, trace, now)
-            }
+            Self::Event {
+                event,
+                max_attempts,
+                trace,
+            } => Row::recorded(event, max_attempts, trace, now),
+            Self::Unreadable {
+                source,
+                payload,
+                why,
+                trace,
+            } => Row::unreadable(&source, payload, why, trace, now),
         }
     }
 }
@@ -126,11 +133,18 @@ impl Ledger {
             NewRow::Unreadable { .. } => None,
         };
         let events: Vec<Option<ObjectEvent>> = rows.iter().map(event).collect();
-        let receipts = self.receipts(events.iter().flatten().map(ObjectEvent::object_id)).await;
+        let receipts = self
+            .receipts(events.iter().flatten().map(ObjectEvent::object_id))
+            .await;
         let is_covered = |event: &ObjectEvent| {
-            receipts.get(&event.object_id()).is_some_and(|receipt| receipt.covers(event))
+            receipts
+                .get(&event.object_id())
+                .is_some_and(|receipt| receipt.covers(event))
         };
-        events.iter().map(|event| event.as_ref().is_some_and(is_covered)).collect()
+        events
+            .iter()
+            .map(|event| event.as_ref().is_some_and(is_covered))
+            .collect()
     }
 
     fn insert_statement(&self, row: &Row) -> Result<Statement, serde_dynamo::Error> {

@@ -27,7 +27,9 @@ impl FromStr for TableName {
     type Err = InvalidTableName;
 
     fn from_str(text: &str) -> Result<Self, InvalidTableName> {
-        let legal = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+        let legal = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
         match legal && (3..=255).contains(&text.len()) {
             true => Ok(Self(text.to_owned())),
             false => Err(InvalidTableName(text.chars().take(300).collect())),

@@ -30,7 +30,10 @@ pub struct RetryPolicy {
 impl Default for RetryPolicy {
     /// 30 seconds, doubling to one hour.
     fn default() -> Self {
-        Self { first_delay: Duration::from_secs(30), longest_delay: Duration::from_secs(3600) }
+        Self {
+            first_delay: Duration::from_secs(30),
+            longest_delay: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -38,7 +41,9 @@ impl RetryPolicy {
     /// The wait after that attempt failed, before jitter takes up to half of it away.
     pub fn delay(&self, attempt: Attempt) -> Duration {
         let doublings = attempt.0.saturating_sub(1).min(31);
-        self.first_delay.saturating_mul(2u32.saturating_pow(doublings)).min(self.longest_delay)
+        self.first_delay
+            .saturating_mul(2u32.saturating_pow(doublings))
+            .min(self.longest_delay)
     }
 }
 
@@ -86,12 +91,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the receipt or the deletion was not certainly written. Nothing is lost: report the success again.
-    pub async fn complete(
-        &self,
-        event: &ObjectEvent,
-        attempt: Attempt,
-        by: &str,
-    ) -> Result<(), LedgerError> {
+    pub async fn complete(&self, event: &ObjectEvent, attempt: Attempt, by: &str) -> Result<(), LedgerError> {
         self.close(event, attempt, Outcome::Succeeded, by, None).await
     }
 
@@ -101,10 +101,13 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::complete`].
     pub async fn remove(&self, id: EventId, by: &str, why: &str) -> Result<Removed, LedgerError> {
-        let Some(row) = self.get(id).await? else { return Ok(Removed::NoRow) };
+        let Some(row) = self.get(id).await? else {
+            return Ok(Removed::NoRow);
+        };
         match row.event() {
             Some(event) => {
-                self.close(event, row.attempt, Outcome::Removed, by, Some(why.to_owned())).await?;
+                self.close(event, row.attempt, Outcome::Removed, by, Some(why.to_owned()))
+                    .await?;
             }
             None => self.delete(id).await?,
         }
@@ -132,8 +135,15 @@ impl Ledger {
         // order would leave an object of which nobody can say whether it was processed.
         if let Some(settings) = &self.receipts {
             let now = self.clock.now();
-            let receipt =
-                Receipt::new(event, attempt, outcome, clipped(by), why.as_deref().map(clipped), now, settings.keep);
+            let receipt = Receipt::new(
+                event,
+                attempt,
+                outcome,
+                clipped(by),
+                why.as_deref().map(clipped),
+                now,
+                settings.keep,
+            );
             self.put_receipt(settings, &receipt).await?;
         }
         self.delete(event.id).await
@@ -175,17 +185,29 @@ impl Ledger {
         policy: &RetryPolicy,
         deadline: Deadline,
     ) -> Result<Failed, LedgerError> {
-        let Some(row) = self.get(name.id).await? else { return Ok(Failed::Stale) };
+        let Some(row) = self.get(name.id).await? else {
+            return Ok(Failed::Stale);
+        };
         if row.status != Step::Retry.from() || row.attempt != name.attempt {
             return Ok(Failed::Stale);
         }
         let replayed = started_at.is_some_and(|started| started < row.recorded_at);
         let max_attempts = row.max_attempts.saturating_add(u32::from(replayed));
         if row.attempt.0 >= max_attempts {
-            return self.settle(&row, Step::Park, self.clock.now(), max_attempts, why, deadline).await;
+            return self
+                .settle(&row, Step::Park, self.clock.now(), max_attempts, why, deadline)
+                .await;
         }
         let delay = self.random.jittered(policy.delay(row.attempt));
-        self.settle(&row, Step::Retry, self.clock.now().plus(delay), max_attempts, why, deadline).await
+        self.settle(
+            &row,
+            Step::Retry,
+            self.clock.now().plus(delay),
+            max_attempts,
+            why,
+            deadline,
+        )
+        .await
     }
 
     /// Parks an attempt that could never succeed: its input is invalid to Step Functions.
@@ -198,11 +220,21 @@ impl Ledger {
         why: &str,
         deadline: Deadline,
     ) -> Result<Failed, LedgerError> {
-        let Some(row) = self.get(name.id).await? else { return Ok(Failed::Stale) };
+        let Some(row) = self.get(name.id).await? else {
+            return Ok(Failed::Stale);
+        };
         if row.status != Step::Park.from() || row.attempt != name.attempt {
             return Ok(Failed::Stale);
         }
-        self.settle(&row, Step::Park, self.clock.now(), row.max_attempts, why, deadline).await
+        self.settle(
+            &row,
+            Step::Park,
+            self.clock.now(),
+            row.max_attempts,
+            why,
+            deadline,
+        )
+        .await
     }
 
     async fn settle(
@@ -232,8 +264,14 @@ impl Ledger {
                 number(row.attempt),
             ],
         };
-        let applied = if step == Step::Park { Failed::Parked } else { Failed::Retry(due_at) };
-        self.write_one(statement, deadline).await.map(|changed| if changed { applied } else { Failed::Stale })
+        let applied = if step == Step::Park {
+            Failed::Parked
+        } else {
+            Failed::Retry(due_at)
+        };
+        self.write_one(statement, deadline)
+            .await
+            .map(|changed| if changed { applied } else { Failed::Stale })
     }
 
     /// Gives a PARKED row another round of attempts, due now. A payload that could not be read is read again: its events are
@@ -247,7 +285,9 @@ impl Ledger {
         round: u32,
         deadline: Deadline,
     ) -> Result<Redriven, LedgerError> {
-        let Some(row) = self.get(id).await? else { return Ok(Redriven::NotParked) };
+        let Some(row) = self.get(id).await? else {
+            return Ok(Redriven::NotParked);
+        };
         if row.status != Status::Parked {
             return Ok(Redriven::NotParked);
         }
@@ -271,7 +311,11 @@ impl Ledger {
             ],
         };
         let changed = self.write_one(statement, deadline).await?;
-        Ok(if changed { Redriven::Redriven } else { Redriven::NotParked })
+        Ok(if changed {
+            Redriven::Redriven
+        } else {
+            Redriven::NotParked
+        })
     }
 
     async fn redrive_payload(
@@ -286,11 +330,20 @@ impl Ledger {
         let events = read.events.len();
         let mut rows: Vec<NewRow> = Vec::with_capacity(events + read.unreadable.len());
         for event in read.events {
-            rows.push(NewRow::Event { event, max_attempts, trace: row.trace.clone() });
+            rows.push(NewRow::Event {
+                event,
+                max_attempts,
+                trace: row.trace.clone(),
+            });
         }
         for part in read.unreadable {
             let (source, trace) = (source.clone(), row.trace.clone());
-            rows.push(NewRow::Unreadable { source, payload: part.raw, why: part.why, trace });
+            rows.push(NewRow::Unreadable {
+                source,
+                payload: part.raw,
+                why: part.why,
+                trace,
+            });
         }
         if let Some(NewRow::Unreadable { why, .. }) = rows.iter().find(|new| new.id() == row.id) {
             return Ok(Redriven::StillUnreadable(why.clone()));
@@ -314,7 +367,12 @@ impl Ledger {
     async fn write_one(&self, statement: Statement, deadline: Deadline) -> Result<bool, LedgerError> {
         let failed = |cause, unknown| {
             let table = self.table.to_string();
-            Err(LedgerError::Request { operation: "BatchExecuteStatement", table, cause, unknown })
+            Err(LedgerError::Request {
+                operation: "BatchExecuteStatement",
+                table,
+                cause,
+                unknown,
+            })
         };
         match self.write(vec![statement], deadline).await.pop() {
             Some(Written::Applied(_)) => Ok(true),

@@ -10,9 +10,9 @@ use aws_sdk_dynamodb::types::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 
+use crate::Ledger;
 use crate::answers::{AnswerWatch, Verdict, describe};
 use crate::time::Deadline;
-use crate::Ledger;
 
 /// Statements per BatchExecuteStatement (DynamoDB API Reference).
 const BATCH: usize = 25;
@@ -135,7 +135,11 @@ impl Ledger {
         self.meter.write(answer.consumed_capacity());
         let responses = answer.responses.unwrap_or_default();
         if responses.len() != batch.len() {
-            let cause = format!("{} statements were answered by {} responses", batch.len(), responses.len());
+            let cause = format!(
+                "{} statements were answered by {} responses",
+                batch.len(),
+                responses.len()
+            );
             return Err((Verdict::Unknown, cause));
         }
         Ok(responses.into_iter().map(written).collect())
@@ -159,7 +163,11 @@ fn written(response: BatchStatementResponse) -> Written {
 
 fn failed(error: BatchStatementError) -> Written {
     use BatchStatementErrorCodeEnum as Code;
-    let code = error.code.as_ref().map_or("an error without a code", Code::as_str).to_owned();
+    let code = error
+        .code
+        .as_ref()
+        .map_or("an error without a code", Code::as_str)
+        .to_owned();
     let cause = match &error.message {
         Some(message) => format!("{code}: {message}"),
         None => code,

@@ -14,7 +14,10 @@ pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the one place that reads the machine's clock"
+        )]
         Self::new(|| chrono::Utc::now().into())
     }
 
@@ -63,7 +66,10 @@ pub struct Random(Arc<Mutex<fastrand::Rng>>);
 impl Random {
     /// Seeded by the operating system.
     pub fn from_os() -> Self {
-        #[allow(clippy::disallowed_methods, reason = "the one place that draws from the operating system")]
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "the one place that draws from the operating system"
+        )]
         let (high, low) = Uuid::new_v4().as_u64_pair();
         // Six bits of a version 4 UUID are fixed; the mix leaves none of the seed's bits fixed.
         Self::from_seed(high ^ low.rotate_left(32))

@@ -64,7 +64,11 @@ struct StatusChange {
 impl Completer {
     /// Settles rows for executions of that state machine.
     pub fn new(ledger: Ledger, state_machine_arn: impl Into<String>, retry: RetryPolicy) -> Self {
-        Self { ledger, state_machine_arn: state_machine_arn.into(), retry }
+        Self {
+            ledger,
+            state_machine_arn: state_machine_arn.into(),
+            retry,
+        }
     }
 
     /// Handles messages of the completion queue, overlapping; the outcome of each in their order.
@@ -100,7 +104,9 @@ impl Completer {
             // Not acknowledged: what it is should be looked at, and the dead-letter queue keeps it for that.
             Err(error) => return Completed::Returned(format!("not a status event: {error}")),
         };
-        let Some(ended) = self.ended(event.detail) else { return Completed::Ignored };
+        let Some(ended) = self.ended(event.detail) else {
+            return Completed::Ignored;
+        };
         match settle(&self.ledger, &ended, &self.retry, deadline).await {
             Ok(settled) => Completed::Settled(settled),
             Err(error) => Completed::Returned(error.to_string()),

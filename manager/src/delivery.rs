@@ -19,7 +19,9 @@ impl From<SqsMessage> for Delivered {
     fn from(message: SqsMessage) -> Self {
         let attribute = |name: &str| message.attributes.get(name);
         Self {
-            receive_count: attribute("ApproximateReceiveCount").and_then(|n| n.parse().ok()).unwrap_or(1),
+            receive_count: attribute("ApproximateReceiveCount")
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(1),
             trace: attribute("AWSTraceHeader").cloned(),
             message_id: message.message_id.unwrap_or_default(),
             body: message.body.unwrap_or_default(),

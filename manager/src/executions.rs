@@ -84,7 +84,10 @@ pub struct Running {
 impl Executions {
     /// Executions of that state machine.
     pub fn new(client: Client, state_machine_arn: impl Into<String>) -> Self {
-        Self { client, state_machine_arn: state_machine_arn.into() }
+        Self {
+            client,
+            state_machine_arn: state_machine_arn.into(),
+        }
     }
 
     /// The state machine's ARN.
@@ -103,7 +106,9 @@ impl Executions {
             .set_trace_header(trace.map(str::to_owned))
             .send()
             .await;
-        let Err(error) = answer else { return Started::Running };
+        let Err(error) = answer else {
+            return Started::Running;
+        };
         match error.code() {
             Some("ExecutionAlreadyExists") => Started::NameTaken,
             Some("InvalidExecutionInput" | "InvalidName") => Started::Invalid(describe(&error)),
@@ -138,7 +143,11 @@ impl Executions {
                 .await;
             match page {
                 Ok(page) => {
-                    running.names.extend(page.executions().iter().filter_map(|one| one.name().parse::<ExecutionName>().ok()));
+                    running.names.extend(
+                        page.executions()
+                            .iter()
+                            .filter_map(|one| one.name().parse::<ExecutionName>().ok()),
+                    );
                     token = page.next_token;
                 }
                 Err(error) => {
@@ -191,7 +200,12 @@ fn observed(name: ExecutionName, arn: String, answer: &DescribeExecutionOutput) 
 /// One line for `last_error`.
 pub(crate) fn why(status: &str, error: Option<&str>, cause: Option<&str>) -> String {
     let parts = [Some(status), error, cause];
-    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
+    parts
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 #[cfg(test)]
@@ -202,7 +216,11 @@ mod tests {
     fn an_execution_arn_follows_from_the_state_machines() {
         let name: ExecutionName = "0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11-3".parse().expect("a name");
         assert_eq!(
-            execution_arn("arn:aws-cn:states:cn-north-1:123456789012:stateMachine:work", name).as_deref(),
+            execution_arn(
+                "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:work",
+                name
+            )
+            .as_deref(),
             Some(
                 "arn:aws-cn:states:cn-north-1:123456789012:execution:work:0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11-3"
             )

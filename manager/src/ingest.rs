@@ -49,7 +49,11 @@ impl Ingested {
 impl Ingest {
     /// Records into that ledger, events of that source, to be tried so many times.
     pub fn new(ledger: Ledger, source: SourceName, max_attempts: u32) -> Self {
-        Self { ledger, source, max_attempts }
+        Self {
+            ledger,
+            source,
+            max_attempts,
+        }
     }
 
     /// Records all events of all payloads together, and says for each payload what came of it. A payload that cannot be read
@@ -71,7 +75,11 @@ impl Ingest {
                 why: part.why,
                 trace: payload.trace.clone(),
             }));
-            let ingested = Ingested { rows: Vec::new(), unreadable, test_events: read.test_events };
+            let ingested = Ingested {
+                rows: Vec::new(),
+                unreadable,
+                test_events: read.test_events,
+            };
             results.push((events + unreadable, ingested));
         }
         let mut outcomes = self.ledger.record(rows, deadline).await.into_iter();
@@ -84,8 +92,10 @@ impl Ingest {
 
     /// Handles messages of the intake queue.
     pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Disposition> {
-        let payload =
-            |message: &Delivered| Payload { body: message.body.clone(), trace: message.trace.clone() };
+        let payload = |message: &Delivered| Payload {
+            body: message.body.clone(),
+            trace: message.trace.clone(),
+        };
         let payloads: Vec<Payload> = messages.iter().map(payload).collect();
         let ingested = self.ingest(&payloads, deadline).await;
         let mut dispositions = Vec::with_capacity(messages.len());

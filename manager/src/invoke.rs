@@ -56,7 +56,12 @@ impl Invoker {
     /// Starts executions there, no faster than `pace` (StartExecution: 300 a second in the large regions, Step
     /// Functions quotas; the rate is shared by all invokers of an account).
     pub fn new(ledger: Ledger, executions: Executions, dispatch: Dispatch, pace: Pace) -> Self {
-        Self { ledger, executions, dispatch, pace: Arc::new(pace) }
+        Self {
+            ledger,
+            executions,
+            dispatch,
+            pace: Arc::new(pace),
+        }
     }
 
     /// Handles messages of the dispatch queue, overlapping; the outcome of each in their order. No message is begun after the
@@ -102,7 +107,11 @@ impl Invoker {
             }
         }
         self.pace.turn().await;
-        match self.executions.start(&message.input, message.trace.as_deref()).await {
+        match self
+            .executions
+            .start(&message.input, message.trace.as_deref())
+            .await
+        {
             Started::Running => Invoked::Started,
             Started::NameTaken => self.probe(&message, deadline).await,
             Started::Invalid(cause) => {
@@ -118,7 +127,12 @@ impl Invoker {
         let name = message.input.name();
         match self.executions.observe(name).await {
             Observed::Running => {
-                match self.ledger.renew(&[name], self.dispatch.lease, deadline).await.pop() {
+                match self
+                    .ledger
+                    .renew(&[name], self.dispatch.lease, deadline)
+                    .await
+                    .pop()
+                {
                     Some(Moved::Moved) => Invoked::Renewed,
                     Some(Moved::Stale) => Invoked::Dropped,
                     Some(Moved::Left(cause)) => Invoked::Returned(cause),

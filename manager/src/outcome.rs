@@ -42,7 +42,10 @@ pub(crate) async fn settle(
 /// The event that the execution was for: from its input, which costs nothing; from the row where the input is not known, or
 /// was given by somebody else under a name of ours.
 async fn event_of(ledger: &Ledger, ended: &Ended) -> Result<Option<ObjectEvent>, LedgerError> {
-    let input = ended.input.as_deref().and_then(|input| serde_json::from_str::<ExecutionInput>(input).ok());
+    let input = ended
+        .input
+        .as_deref()
+        .and_then(|input| serde_json::from_str::<ExecutionInput>(input).ok());
     if let Some(input) = input.filter(|input| input.name() == ended.name) {
         return Ok(Some(input.event()));
     }

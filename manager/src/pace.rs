@@ -15,7 +15,10 @@ pub struct Pace {
 impl Pace {
     /// At most that many calls a second; 0 counts as 1.
     pub fn per_second(rate: u32) -> Self {
-        Self { gap: Duration::from_secs(1) / rate.max(1), next: Mutex::new(None) }
+        Self {
+            gap: Duration::from_secs(1) / rate.max(1),
+            next: Mutex::new(None),
+        }
     }
 
     /// Waits for this call's turn.

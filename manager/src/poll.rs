@@ -38,24 +38,43 @@ pub async fn poll_once(
     poll: &Poll,
     handle: impl AsyncFnOnce(Vec<Delivered>) -> Vec<Disposition>,
 ) -> Result<usize, PollError> {
-    let failed = |operation, cause| PollError { operation, queue_url: poll.queue_url.clone(), cause };
-    let messages = poll.receive().await.map_err(|cause| failed("ReceiveMessage", cause))?;
+    let failed = |operation, cause| PollError {
+        operation,
+        queue_url: poll.queue_url.clone(),
+        cause,
+    };
+    let messages = poll
+        .receive()
+        .await
+        .map_err(|cause| failed("ReceiveMessage", cause))?;
     if messages.is_empty() {
         return Ok(0);
     }
     let dispositions = handle(messages.iter().map(delivered).collect()).await;
-    let done = messages.iter().zip(dispositions).filter(|(_, disposition)| *disposition == Disposition::Acknowledge);
+    let done = messages
+        .iter()
+        .zip(dispositions)
+        .filter(|(_, disposition)| *disposition == Disposition::Acknowledge);
     let entries: Vec<DeleteMessageBatchRequestEntry> = done
         .filter_map(|(message, _)| message.receipt_handle())
         .enumerate()
         .map(|(entry, handle)| {
-            let entry = DeleteMessageBatchRequestEntry::builder().id(entry.to_string()).receipt_handle(handle);
+            let entry = DeleteMessageBatchRequestEntry::builder()
+                .id(entry.to_string())
+                .receipt_handle(handle);
             entry.build().expect("id and receipt handle are set")
         })
         .collect();
     if !entries.is_empty() {
-        let delete = poll.client.delete_message_batch().queue_url(&poll.queue_url).set_entries(Some(entries));
-        let answer = delete.send().await.map_err(|error| failed("DeleteMessageBatch", describe(&error)))?;
+        let delete = poll
+            .client
+            .delete_message_batch()
+            .queue_url(&poll.queue_url)
+            .set_entries(Some(entries));
+        let answer = delete
+            .send()
+            .await
+            .map_err(|error| failed("DeleteMessageBatch", describe(&error)))?;
         if let Some(entry) = answer.failed().first() {
             let cause = format!("{} of the messages: {}", answer.failed().len(), entry.code());
             return Err(failed("DeleteMessageBatch", cause));

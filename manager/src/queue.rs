@@ -47,7 +47,11 @@ impl DispatchQueue {
     /// The queue at that URL; a name that ends in `.fifo` is a FIFO queue (SQS's own rule).
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         let url = url.into();
-        Self { client, fifo: url.ends_with(".fifo"), url }
+        Self {
+            client,
+            fifo: url.ends_with(".fifo"),
+            url,
+        }
     }
 
     /// Sends the messages of claimed rows, 10 and at most 1 MiB per request, and gives the outcome of each in their order.
@@ -72,7 +76,11 @@ impl DispatchQueue {
         let mut answers = futures::stream::iter(batches)
             .map(|batch| async move {
                 let outcomes = self.send_batch(&batch).await;
-                batch.into_iter().map(|(position, ..)| position).zip(outcomes).collect::<Vec<_>>()
+                batch
+                    .into_iter()
+                    .map(|(position, ..)| position)
+                    .zip(outcomes)
+                    .collect::<Vec<_>>()
             })
             .buffer_unordered(CONCURRENCY);
         while let Some(answer) = answers.next().await {
@@ -85,7 +93,9 @@ impl DispatchQueue {
 
     async fn send_batch(&self, batch: &[(usize, &Row, String)]) -> Vec<Sent> {
         let entries = batch.iter().enumerate().map(|(entry, (_, row, body))| {
-            let entry = SendMessageBatchRequestEntry::builder().id(entry.to_string()).message_body(body);
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(entry.to_string())
+                .message_body(body);
             let entry = match (self.fifo, row.event()) {
                 (true, Some(event)) => entry
                     .message_group_id(event.object_id().to_string())
@@ -109,14 +119,20 @@ impl DispatchQueue {
             Err(error) => {
                 let outcome = match watch.verdict(&error) {
                     Verdict::Unknown => Sent::Unknown(describe(&error)),
-                    Verdict::Throttled | Verdict::Invalid | Verdict::Refused => Sent::NotSent(describe(&error)),
+                    Verdict::Throttled | Verdict::Invalid | Verdict::Refused => {
+                        Sent::NotSent(describe(&error))
+                    }
                 };
                 return vec![outcome; batch.len()];
             }
         };
         // An entry that the answer does not speak of may be in the queue.
         let mut outcomes = vec![Sent::Unknown("the answer does not mention this entry".into()); batch.len()];
-        let position = |id: &str| id.parse::<usize>().ok().filter(|position| *position < batch.len());
+        let position = |id: &str| {
+            id.parse::<usize>()
+                .ok()
+                .filter(|position| *position < batch.len())
+        };
         for entry in answer.failed() {
             let cause = match entry.message() {
                 Some(message) => format!("{}: {message}", entry.code()),
@@ -126,7 +142,11 @@ impl DispatchQueue {
                 // `failed` means that this entry was not enqueued (SendMessageBatch, SQS API Reference), unless SQS failed
                 // inside: that is no proof.
                 let internal = !entry.sender_fault() && entry.code().starts_with("Internal");
-                outcomes[position] = if internal { Sent::Unknown(cause) } else { Sent::NotSent(cause) };
+                outcomes[position] = if internal {
+                    Sent::Unknown(cause)
+                } else {
+                    Sent::NotSent(cause)
+                };
             }
         }
         for entry in answer.successful() {
@@ -155,8 +175,11 @@ impl DispatchQueue {
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         ];
-        let failed =
-            |cause| QueueError { operation: "GetQueueAttributes", url: self.url.clone(), cause };
+        let failed = |cause| QueueError {
+            operation: "GetQueueAttributes",
+            url: self.url.clone(),
+            cause,
+        };
         let answer = self
             .client
             .get_queue_attributes()
@@ -178,6 +201,9 @@ impl DispatchQueue {
 
 /// What SQS compares for five minutes: a retry of one delivery is a duplicate, the next delivery is not.
 fn deduplication_id(row: &Row) -> String {
-    let token = row.claim_token.map(|token| token.simple().to_string()).unwrap_or_default();
+    let token = row
+        .claim_token
+        .map(|token| token.simple().to_string())
+        .unwrap_or_default();
     format!("{}-{token}-{}", row.id, row.deliveries)
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Deadline, DueRows, Grant, GrantRequest, Ledger, LedgerError, Pause, Refusal, Released, Window};
+use daybook_ledger::{
+    Claim, Deadline, DueRows, Grant, GrantRequest, Ledger, LedgerError, Pause, Refusal, Released, Window,
+};
 use daybook_schema::{Row, Status};
 use futures::StreamExt;
 
@@ -98,7 +100,11 @@ impl ScheduleReport {
 impl Scheduler {
     /// Claims from that ledger and sends to that queue.
     pub fn new(ledger: Ledger, queue: DispatchQueue, dispatch: Dispatch) -> Self {
-        Self { ledger, queue, dispatch }
+        Self {
+            ledger,
+            queue,
+            dispatch,
+        }
     }
 
     /// One run for that window: oldest due rows first, across all shards.
@@ -144,7 +150,9 @@ impl Scheduler {
 
     /// How many more rows may be in flight, at most `n`.
     async fn room(&self, n: u32) -> Result<u32, LedgerError> {
-        let Some(cap) = self.dispatch.max_in_flight else { return Ok(n) };
+        let Some(cap) = self.dispatch.max_in_flight else {
+            return Ok(n);
+        };
         let claimed = self.ledger.count(Status::Claimed, None, Some(cap)).await?;
         Ok(u32::try_from(u64::from(cap).saturating_sub(claimed.rows)).unwrap_or(0))
     }

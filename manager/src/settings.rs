@@ -53,7 +53,11 @@ impl Dispatch {
         let seconds = |duration: Duration| format!("{} s", duration.as_secs_f64());
         let fail = |name, value, allowed| Err(InvalidSetting { name, value, allowed });
         if self.per_window == 0 {
-            return fail("per-window", "0".into(), "at least 1 (to stop dispatch, pause it)");
+            return fail(
+                "per-window",
+                "0".into(),
+                "at least 1 (to stop dispatch, pause it)",
+            );
         }
         if self.window < Duration::from_millis(100) {
             return fail("every", seconds(self.window), "at least 0.1 s");
@@ -65,7 +69,11 @@ impl Dispatch {
             return fail("max-attempts", "0".into(), "at least 1");
         }
         if self.max_in_flight == Some(0) {
-            return fail("max-in-flight", "0".into(), "at least 1 (to stop dispatch, pause it)");
+            return fail(
+                "max-in-flight",
+                "0".into(),
+                "at least 1 (to stop dispatch, pause it)",
+            );
         }
         Ok(self)
     }

@@ -38,9 +38,17 @@ pub fn plan(
     let mut left = Vec::new();
     for row in rows {
         let is_stale = row.status == Status::Claimed && row.due_at <= now && row.attempt > Attempt(0);
-        let Some(event) = row.event().filter(|_| is_stale) else { continue };
-        let name = ExecutionName { id: row.id, attempt: row.attempt };
-        if receipts.get(&event.object_id()).is_some_and(|receipt| receipt.covers(event)) {
+        let Some(event) = row.event().filter(|_| is_stale) else {
+            continue;
+        };
+        let name = ExecutionName {
+            id: row.id,
+            attempt: row.attempt,
+        };
+        if receipts
+            .get(&event.object_id())
+            .is_some_and(|receipt| receipt.covers(event))
+        {
             plan.covered.push(row);
         } else if running.contains(&name) {
             plan.renew.push(name);

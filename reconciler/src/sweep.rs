@@ -1,6 +1,8 @@
 //! The sweep: observe, plan, execute. It never fails a row and never parks one.
 
-use daybook_ledger::{Claim, Deadline, Grant, GrantRequest, Ledger, LedgerError, Moved, Refusal, Released, Window};
+use daybook_ledger::{
+    Claim, Deadline, Grant, GrantRequest, Ledger, LedgerError, Moved, Refusal, Released, Window,
+};
 use daybook_manager::{Dispatch, DispatchQueue, Executions, Running, Sent};
 use daybook_schema::{EventId, Row, Status};
 use futures::StreamExt;
@@ -22,7 +24,10 @@ pub struct SweepSettings {
 impl Default for SweepSettings {
     /// 1,000 rows and 10 pages.
     fn default() -> Self {
-        Self { rows: 1000, execution_pages: 10 }
+        Self {
+            rows: 1000,
+            execution_pages: 10,
+        }
     }
 }
 
@@ -96,7 +101,13 @@ impl Sweeper {
         dispatch: Dispatch,
         settings: SweepSettings,
     ) -> Self {
-        Self { ledger, queue, executions, dispatch, settings }
+        Self {
+            ledger,
+            queue,
+            executions,
+            dispatch,
+            settings,
+        }
     }
 
     /// One sweep; redeliveries are taken from that window's budget.
@@ -110,16 +121,29 @@ impl Sweeper {
         if rows.is_empty() && control.owed == 0 {
             return Ok(report);
         }
-        let Some(plan) = self.observe_and_plan(rows, &mut report).await else { return Ok(report) };
-        let leases = self.ledger.renew(&plan.renew, self.dispatch.lease, deadline).await;
+        let Some(plan) = self.observe_and_plan(rows, &mut report).await else {
+            return Ok(report);
+        };
+        let leases = self
+            .ledger
+            .renew(&plan.renew, self.dispatch.lease, deadline)
+            .await;
         report.renewed = report.leases(leases);
         self.delete_covered(&plan, &mut report).await;
-        let leases = self.ledger.move_leases(&plan.move_lease, self.dispatch.lease, deadline).await;
+        let leases = self
+            .ledger
+            .move_leases(&plan.move_lease, self.dispatch.lease, deadline)
+            .await;
         report.moved = report.leases(leases);
 
         let wanted = u32::try_from(plan.redeliver.len()).unwrap_or(u32::MAX);
         let per_window = self.dispatch.per_window;
-        let request = GrantRequest { window, per_window, wanted, redelivery: true };
+        let request = GrantRequest {
+            window,
+            per_window,
+            wanted,
+            redelivery: true,
+        };
         // Asked even for nothing: what an earlier sweep was owed is owed no more.
         let granted = match self.ledger.grant(&request, control).await? {
             Grant::Granted(granted) => granted as usize,
@@ -128,7 +152,8 @@ impl Sweeper {
                 0
             }
         };
-        report.left += u32::try_from(plan.redeliver.len() - granted.min(plan.redeliver.len())).unwrap_or(u32::MAX);
+        report.left +=
+            u32::try_from(plan.redeliver.len() - granted.min(plan.redeliver.len())).unwrap_or(u32::MAX);
         if granted > 0 {
             let oldest: Vec<Row> = plan.redeliver.into_iter().take(granted).collect();
             self.redeliver(&oldest, deadline, &mut report).await;
@@ -151,11 +176,18 @@ impl Sweeper {
 
     /// `None` when the queue's depth is not known: then nobody can say whether messages are lost, and the rows wait.
     async fn observe_and_plan(&self, rows: Vec<Row>, report: &mut SweepReport) -> Option<Plan> {
-        let objects = rows.iter().filter_map(|row| row.event().map(|event| event.object_id()));
+        let objects = rows
+            .iter()
+            .filter_map(|row| row.event().map(|event| event.object_id()));
         let running = async {
             match &self.executions {
-                Some(executions) if !rows.is_empty() => executions.running(self.settings.execution_pages).await,
-                _ => Running { complete: true, ..Running::default() },
+                Some(executions) if !rows.is_empty() => {
+                    executions.running(self.settings.execution_pages).await
+                }
+                _ => Running {
+                    complete: true,
+                    ..Running::default()
+                },
             }
         };
         let depth = async {

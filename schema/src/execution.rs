@@ -39,7 +39,10 @@ impl FromStr for ExecutionName {
 
     fn from_str(text: &str) -> Result<Self, ForeignExecution> {
         let name = text.rsplit_once('-').and_then(|(id, attempt)| {
-            Some(Self { id: id.parse().ok()?, attempt: Attempt(attempt.parse().ok()?) })
+            Some(Self {
+                id: id.parse().ok()?,
+                attempt: Attempt(attempt.parse().ok()?),
+            })
         });
         // A name has one spelling: `+1` and `01` are somebody else's.
         name.filter(|name| name.to_string() == text)
@@ -122,7 +125,10 @@ impl ExecutionInput {
 
     /// The name that goes with this input.
     pub fn name(&self) -> ExecutionName {
-        ExecutionName { id: self.id, attempt: self.attempt }
+        ExecutionName {
+            id: self.id,
+            attempt: self.attempt,
+        }
     }
 
     /// The event that the input was made from.

@@ -130,6 +130,14 @@ impl ObjectParts<'_> {
 
     /// The ledger's key for an event of this object.
     pub fn event_id(&self, basis: EventBasis<'_>) -> EventId {
+        let basis = match basis {
+            // A version has one content: its etag says nothing more.
+            EventBasis::Listing { last_modified, .. } if self.version_id.is_some() => EventBasis::Listing {
+                etag: None,
+                last_modified,
+            },
+            basis => basis,
+        };
         EventId(basis.write(self.write(Name::new("event"))).uuid())
     }
 
@@ -147,7 +155,10 @@ impl EventId {
     /// came from. The same payload twice is one row.
     pub fn of_raw_payload(source: &SourceName, payload: &str) -> Self {
         let digest = Sha256::digest(payload.as_bytes());
-        let name = Name::new("event").field(Some(source.as_str())).field(Some("raw")).bytes(Some(&digest));
+        let name = Name::new("event")
+            .field(Some(source.as_str()))
+            .field(Some("raw"))
+            .bytes(Some(&digest));
         Self(name.uuid())
     }
 }
@@ -156,13 +167,17 @@ impl EventBasis<'_> {
     fn write(self, name: Name) -> Name {
         match self {
             Self::Sequencer(sequencer) => name.field(Some("sequencer")).field(Some(sequencer.as_str())),
-            Self::Time { event_time, request_id } => name
+            Self::Time {
+                event_time,
+                request_id,
+            } => name
                 .field(Some("time"))
                 .field(Some(&event_time.truncated_to_seconds().to_string()))
                 .field(request_id),
-            Self::Listing { etag, last_modified } => {
-                name.field(Some("listing")).field(etag).field(Some(&last_modified.to_string()))
-            }
+            Self::Listing { etag, last_modified } => name
+                .field(Some("listing"))
+                .field(etag)
+                .field(Some(&last_modified.to_string())),
             Self::Replay { nonce } => name.field(Some("replay")).field(Some(nonce)),
         }
     }

@@ -28,8 +28,16 @@ pub(crate) fn bounded(
     text: &str,
 ) -> Result<(), InvalidName> {
     match text.len() {
-        0 => Err(InvalidName { what, limit, found: "is empty".into() }),
-        n if n > max_bytes => Err(InvalidName { what, limit, found: format!("has {n} bytes") }),
+        0 => Err(InvalidName {
+            what,
+            limit,
+            found: "is empty".into(),
+        }),
+        n if n > max_bytes => Err(InvalidName {
+            what,
+            limit,
+            found: format!("has {n} bytes"),
+        }),
         _ => Ok(()),
     }
 }

@@ -51,7 +51,7 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// An object event.
-    Event(ObjectEvent),
+    Event(Box<ObjectEvent>),
     /// A notification that could not be parsed, as it came. Such a row is PARKED from the start.
     Raw {
         /// The payload.
@@ -65,7 +65,14 @@ impl Row {
     /// The row that records an event: PENDING and due now.
     pub fn recorded(event: ObjectEvent, max_attempts: u32, trace: Option<String>, now: Timestamp) -> Self {
         let id = event.id;
-        Self::fresh(id, Status::Pending, max_attempts, trace, now, Subject::Event(event))
+        Self::fresh(
+            id,
+            Status::Pending,
+            max_attempts,
+            trace,
+            now,
+            Subject::Event(Box::new(event)),
+        )
     }
 
     /// The row that keeps a payload which could not be read: PARKED, `why` as its last error. Its id is derived from the
@@ -78,8 +85,14 @@ impl Row {
         now: Timestamp,
     ) -> Self {
         let id = EventId::of_raw_payload(source, &payload);
-        let subject = Subject::Raw { payload, source: source.clone() };
-        Self { last_error: Some(why), ..Self::fresh(id, Status::Parked, 0, trace, now, subject) }
+        let subject = Subject::Raw {
+            payload,
+            source: source.clone(),
+        };
+        Self {
+            last_error: Some(why),
+            ..Self::fresh(id, Status::Parked, 0, trace, now, subject)
+        }
     }
 
     fn fresh(
@@ -270,12 +283,18 @@ impl TryFrom<StoredRow> for Row {
     fn try_from(stored: StoredRow) -> Result<Self, InvalidRow> {
         let id = stored.id;
         if stored.v > ROW_VERSION {
-            return Err(InvalidRow::Newer { id, version: stored.v });
+            return Err(InvalidRow::Newer {
+                id,
+                version: stored.v,
+            });
         }
         let missing = |attribute| InvalidRow::Missing { id, attribute };
         let subject = match stored.raw {
-            Some(payload) => Subject::Raw { payload, source: stored.source },
-            None => Subject::Event(ObjectEvent {
+            Some(payload) => Subject::Raw {
+                payload,
+                source: stored.source,
+            },
+            None => Subject::Event(Box::new(ObjectEvent {
                 id,
                 source: stored.source,
                 bucket: stored.bucket.ok_or(missing("bucket"))?,
@@ -293,7 +312,7 @@ impl TryFrom<StoredRow> for Row {
                     (None, Some(covers_until)) => Origin::Listing { covers_until },
                     (None, None) => Origin::Notification,
                 },
-            }),
+            })),
         };
         Ok(Self {
             id,

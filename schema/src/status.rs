@@ -54,7 +54,10 @@ impl FromStr for Status {
         Self::ALL
             .into_iter()
             .find(|status| status.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| InvalidStatus { what: "status (PENDING, CLAIMED or PARKED)", text: text.into() })
+            .ok_or_else(|| InvalidStatus {
+                what: "status (PENDING, CLAIMED or PARKED)",
+                text: text.into(),
+            })
     }
 }
 
@@ -175,9 +178,15 @@ impl TryFrom<String> for StatusShard {
     fn try_from(text: String) -> Result<Self, InvalidStatus> {
         let parsed = text.split_once('#').and_then(|(status, shard)| {
             let shard = shard.parse().ok().filter(|n| *n < Shard::COUNT)?;
-            Some(Self { status: status.parse().ok()?, shard: Shard(shard) })
+            Some(Self {
+                status: status.parse().ok()?,
+                shard: Shard(shard),
+            })
         });
-        parsed.ok_or(InvalidStatus { what: "status and shard such as PENDING#3", text })
+        parsed.ok_or(InvalidStatus {
+            what: "status and shard such as PENDING#3",
+            text,
+        })
     }
 }
 

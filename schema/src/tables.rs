@@ -69,7 +69,11 @@ impl TableDefinition {
     pub fn create_table(&self, name: &str) -> Value {
         let key = |name: &str, role: &str| json!({"AttributeName": name, "KeyType": role});
         let mut attributes = vec![self.partition_key];
-        attributes.extend(self.indexes.iter().flat_map(|index| [index.partition_key, index.sort_key]));
+        attributes.extend(
+            self.indexes
+                .iter()
+                .flat_map(|index| [index.partition_key, index.sort_key]),
+        );
         let indexes: Vec<Value> = self
             .indexes
             .iter()

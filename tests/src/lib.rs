@@ -1,1 +1,16 @@
-//! What crosses crates: end to end and simulation.
+//! What crosses crates: a stage with all parts wired to the embedded AWS, faults at the wire, and the simulation.
+//!
+//! Everything runs on tokio's paused clock, so hours pass in milliseconds and the same seed gives the same run.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests spawn actors; production code is held to the rule"
+)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
+
+pub mod notifications;
+pub mod simulation;
+pub mod stage;
+pub mod wire;
+
+pub use stage::{Stage, StageOptions};
+pub use wire::{Fault, Request, Wire};

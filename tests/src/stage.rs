@@ -1,0 +1,383 @@
+//! All parts on one stage: the embedded AWS with tables, queues and a state machine, the movers, virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_runtime::invocation_id::DefaultInvocationIdGenerator;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::TimeSource;
+use aws_smithy_runtime::client::retries::RetryPartition;
+use aws_smithy_types::retry::RetryConfig;
+use daybook_ledger::{Clock, Deadline, Ledger, Random, ReceiptSettings, TableName, Window, client_timeouts};
+use daybook_local::{LocalAws, QueueAttributes, RedrivePolicy};
+use daybook_manager::{
+    Completer, Delivered, Dispatch, DispatchQueue, Executions, Ingest, Invoker, Pace, Payload, Poll,
+    Scheduler, poll_once,
+};
+use daybook_reconciler::{SweepSettings, Sweeper};
+use daybook_schema::{SourceName, Timestamp, tables};
+use tokio::time::Instant;
+
+use crate::wire::Wire;
+
+/// 2026-11-21T00:00:00Z: when every stage's day begins.
+pub const EPOCH_SECONDS: i64 = 1_795_219_200;
+
+/// How a stage is set up.
+#[derive(Clone, Debug)]
+pub struct StageOptions {
+    /// Everything random derives from it.
+    pub seed: u64,
+    /// N, windows, leases, attempts.
+    pub dispatch: Dispatch,
+    /// Whether the dispatch queue is FIFO.
+    pub fifo: bool,
+    /// How long receipts stay; `None` is receipts off.
+    pub receipts: Option<Duration>,
+    /// How often a message may be received before its dead-letter queue has it.
+    pub max_receive_count: u32,
+}
+
+impl Default for StageOptions {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            dispatch: Dispatch::default(),
+            fifo: false,
+            receipts: Some(Duration::from_secs(14 * 24 * 3600)),
+            max_receive_count: 1000,
+        }
+    }
+}
+
+/// The stage.
+#[derive(Clone)]
+pub struct Stage {
+    /// The embedded AWS.
+    pub aws: LocalAws,
+    /// The way to it.
+    pub wire: Wire,
+    /// Virtual time.
+    pub clock: Clock,
+    /// The DynamoDB client, faults included.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// The SQS client, faults included.
+    pub sqs: aws_sdk_sqs::Client,
+    /// The Step Functions client, faults included.
+    pub sfn: aws_sdk_sfn::Client,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The options it was made with.
+    pub options: StageOptions,
+    /// URL of the intake queue.
+    pub intake: String,
+    /// URL of the dispatch queue.
+    pub dispatch_queue: String,
+    /// URL of the completion queue, which gets the executions' status events.
+    pub completion: String,
+    /// The state machine.
+    pub state_machine: String,
+}
+
+/// tokio's clock as the SDK's.
+#[derive(Clone, Copy, Debug)]
+struct VirtualTime {
+    origin: Instant,
+}
+
+impl VirtualTime {
+    fn since(&self) -> Duration {
+        Instant::now() - self.origin
+    }
+}
+
+impl TimeSource for VirtualTime {
+    fn now(&self) -> std::time::SystemTime {
+        std::time::UNIX_EPOCH + Duration::from_secs(EPOCH_SECONDS as u64) + self.since()
+    }
+}
+
+impl Stage {
+    /// A stage with everything as usual.
+    pub async fn usual() -> Self {
+        Self::new(StageOptions::default()).await
+    }
+
+    /// A stage with these options. Runs only on a current-thread runtime whose clock is paused.
+    pub async fn new(options: StageOptions) -> Self {
+        // The SDK's retry jitter draws from this thread's generator.
+        fastrand::seed(options.seed);
+        let time = VirtualTime {
+            origin: Instant::now(),
+        };
+        let millis = move || EPOCH_SECONDS * 1000 + i64::try_from(time.since().as_millis()).unwrap();
+        let clock = Clock::new(move || Timestamp::from_unix_millis(millis()).unwrap());
+        let aws = LocalAws::builder()
+            .clock(Arc::new(move || {
+                chrono::DateTime::from_timestamp_millis(millis()).unwrap()
+            }))
+            .seed(options.seed)
+            .build()
+            .unwrap();
+        let wire = Wire::new(aws.clone());
+        create_tables(&aws).await;
+        let sqs = aws.sqs();
+        let queue = |name: &str, attributes: QueueAttributes| {
+            let dead = format!("{name}-dead{}", if attributes.fifo { ".fifo" } else { "" });
+            let name = if attributes.fifo {
+                format!("{name}.fifo")
+            } else {
+                name.to_owned()
+            };
+            sqs.create_queue(
+                &dead,
+                QueueAttributes {
+                    fifo: attributes.fifo,
+                    ..QueueAttributes::default()
+                },
+            )
+            .unwrap();
+            let redrive = RedrivePolicy {
+                dead_letter_arn: sqs.arn(&dead),
+                max_receive_count: options.max_receive_count,
+            };
+            sqs.create_queue(
+                &name,
+                QueueAttributes {
+                    redrive: Some(redrive),
+                    ..attributes
+                },
+            )
+            .unwrap()
+        };
+        let long = || QueueAttributes {
+            visibility_timeout: Duration::from_secs(120),
+            retention: Duration::from_secs(14 * 24 * 3600),
+            ..QueueAttributes::default()
+        };
+        let intake = queue("intake", long());
+        let dispatch_queue = queue(
+            "dispatch",
+            QueueAttributes {
+                fifo: options.fifo,
+                ..long()
+            },
+        );
+        let completion = queue("completion", long());
+        let state_machine = aws.executions().create_state_machine("work");
+        aws.executions().status_events_to_queue(&completion);
+        let (dynamodb, sqs, sfn) = clients(&wire, time, options.seed);
+        let ledger = Ledger::new(
+            dynamodb.clone(),
+            table("ledger"),
+            options.receipts.map(|keep| ReceiptSettings {
+                table: table("receipts"),
+                keep,
+            }),
+            clock.clone(),
+            Random::from_seed(options.seed),
+        );
+        Self {
+            aws,
+            wire,
+            clock,
+            dynamodb,
+            sqs,
+            sfn,
+            ledger,
+            options,
+            intake,
+            dispatch_queue,
+            completion,
+            state_machine,
+        }
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A deadline a minute from now, as a Lambda function would have.
+    pub fn deadline(&self) -> Deadline {
+        Deadline::after(&self.clock, Duration::from_secs(60))
+    }
+
+    /// The window of now.
+    pub fn window(&self) -> Window {
+        Window::at(self.now(), self.options.dispatch.window)
+    }
+
+    /// The mover that records.
+    pub fn ingest(&self) -> Ingest {
+        Ingest::new(
+            self.ledger.clone(),
+            SourceName::default(),
+            self.options.dispatch.max_attempts,
+        )
+    }
+
+    /// Ingests payloads as if each had arrived by itself; every row of each must be safe.
+    pub async fn ingest_all(&self, payloads: &[String]) {
+        let payloads: Vec<Payload> = payloads
+            .iter()
+            .map(|body| Payload {
+                body: body.clone(),
+                trace: None,
+            })
+            .collect();
+        for ingested in self.ingest().ingest(&payloads, self.deadline()).await {
+            assert!(ingested.is_safe(), "{ingested:?}");
+        }
+    }
+
+    /// The dispatch queue, as the scheduler and the sweep see it.
+    pub fn queue(&self) -> DispatchQueue {
+        DispatchQueue::new(self.sqs.clone(), &self.dispatch_queue)
+    }
+
+    /// The executions, as the invoker and the sweep see them.
+    pub fn executions(&self) -> Executions {
+        Executions::new(self.sfn.clone(), &self.state_machine)
+    }
+
+    /// The mover that claims and sends.
+    pub fn scheduler(&self) -> Scheduler {
+        Scheduler::new(self.ledger.clone(), self.queue(), self.options.dispatch.clone())
+    }
+
+    /// The mover that starts executions.
+    pub fn invoker(&self) -> Invoker {
+        Invoker::new(
+            self.ledger.clone(),
+            self.executions(),
+            self.options.dispatch.clone(),
+            Pace::per_second(100),
+        )
+    }
+
+    /// The mover that settles rows.
+    pub fn completer(&self) -> Completer {
+        Completer::new(
+            self.ledger.clone(),
+            &self.state_machine,
+            self.options.dispatch.retry,
+        )
+    }
+
+    /// The sweep.
+    pub fn sweeper(&self) -> Sweeper {
+        Sweeper::new(
+            self.ledger.clone(),
+            self.queue(),
+            Some(self.executions()),
+            self.options.dispatch.clone(),
+            SweepSettings::default(),
+        )
+    }
+
+    fn poll(&self, url: &str) -> Poll {
+        Poll {
+            client: self.sqs.clone(),
+            queue_url: url.to_owned(),
+            wait: Duration::ZERO,
+        }
+    }
+
+    /// Receives once from the intake queue and records; how many messages there were, `None` when SQS did not answer.
+    pub async fn pump_ingest(&self) -> Option<usize> {
+        let (ingest, deadline) = (self.ingest(), self.deadline());
+        let handle = async |messages: Vec<Delivered>| ingest.handle(&messages, deadline).await;
+        poll_once(&self.poll(&self.intake), handle).await.ok()
+    }
+
+    /// Receives once from the dispatch queue and starts executions.
+    pub async fn pump_invoke(&self) -> Option<usize> {
+        let (invoker, deadline) = (self.invoker(), self.deadline());
+        let handle = async |messages: Vec<Delivered>| {
+            let invoked = invoker.handle(&messages, deadline).await;
+            invoked
+                .iter()
+                .map(daybook_manager::Invoked::disposition)
+                .collect()
+        };
+        poll_once(&self.poll(&self.dispatch_queue), handle).await.ok()
+    }
+
+    /// Receives once from the completion queue and settles rows.
+    pub async fn pump_complete(&self) -> Option<usize> {
+        let (completer, deadline) = (self.completer(), self.deadline());
+        let handle = async |messages: Vec<Delivered>| {
+            let completed = completer.handle(&messages, deadline).await;
+            completed
+                .iter()
+                .map(daybook_manager::Completed::disposition)
+                .collect()
+        };
+        poll_once(&self.poll(&self.completion), handle).await.ok()
+    }
+
+    /// Lets virtual time pass.
+    pub async fn pass(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+fn table(name: &str) -> TableName {
+    name.parse().unwrap()
+}
+
+async fn create_tables(aws: &LocalAws) {
+    for definition in [tables::LEDGER, tables::RECEIPTS] {
+        let name = definition.role;
+        let created = aws
+            .handle(
+                "DynamoDB_20120810.CreateTable",
+                definition.create_table(name).to_string().as_bytes(),
+            )
+            .await;
+        assert_eq!(created.status, 200, "{created:?}");
+        if let Some(ttl) = definition.enable_ttl(name) {
+            let enabled = aws
+                .handle("DynamoDB_20120810.UpdateTimeToLive", ttl.to_string().as_bytes())
+                .await;
+            assert_eq!(enabled.status, 200, "{enabled:?}");
+        }
+    }
+}
+
+/// The three SDK clients on that wire. A macro, because their configurations are three types with the same methods.
+macro_rules! client {
+    ($sdk:ident, $wire:expr, $time:expr, $seed:expr) => {{
+        let config = $sdk::Config::builder()
+            .behavior_version($sdk::config::BehaviorVersion::latest())
+            .region($sdk::config::Region::new("us-east-1"))
+            .endpoint_url("http://stage.invalid")
+            .credentials_provider(Credentials::new("AKID", "secret", None, None, "stage"))
+            .http_client($wire.http_client())
+            .time_source($time)
+            .sleep_impl(TokioSleep::new())
+            .identity_cache($sdk::config::IdentityCache::no_cache())
+            .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
+            .timeout_config(client_timeouts())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            // Otherwise all runs of a process share one bucket of retry tokens, and no two runs are the same.
+            .retry_partition(RetryPartition::custom("stage").build())
+            .invocation_id_generator(DefaultInvocationIdGenerator::with_seed($seed))
+            .build();
+        $sdk::Client::from_conf(config)
+    }};
+}
+
+fn clients(
+    wire: &Wire,
+    time: VirtualTime,
+    seed: u64,
+) -> (aws_sdk_dynamodb::Client, aws_sdk_sqs::Client, aws_sdk_sfn::Client) {
+    (
+        client!(aws_sdk_dynamodb, wire, time, seed),
+        client!(aws_sdk_sqs, wire, time, seed),
+        client!(aws_sdk_sfn, wire, time, seed),
+    )
+}

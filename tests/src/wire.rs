@@ -1,0 +1,375 @@
+//! The wire between the SDK and the embedded AWS: where faults happen, and where a run is traced.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use daybook_local::LocalAws;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::time::Instant;
+
+/// One request on the wire.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `DynamoDB_20120810`, `AmazonSQS` or `AWSStepFunctions`.
+    pub service: String,
+    /// The API call.
+    pub operation: String,
+    /// Its JSON.
+    pub body: Value,
+    /// The how-manieth request of the stage it is, from 0.
+    pub number: u64,
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is answered.
+    None,
+    /// The connection breaks before AWS has it.
+    NotSent,
+    /// AWS does it, and the answer never comes.
+    AnswerLost,
+    /// AWS refuses it for now.
+    Throttled,
+    /// Neither done nor answered, and the connection stays open.
+    Hang,
+    /// Done, and the connection stays open without an answer.
+    HangAfter,
+    /// A query of an index answers as it would have a while ago. Nothing else is ever stale.
+    Stale,
+    /// AWS refuses the entries at these positions of a SendMessageBatch, or throttles these statements of a
+    /// BatchExecuteStatement, and does the others.
+    Partial(Vec<usize>),
+}
+
+type Policy = Box<dyn FnMut(&Request) -> Fault + Send>;
+
+/// The wire. Clones are one wire.
+#[derive(Clone)]
+pub struct Wire {
+    aws: LocalAws,
+    state: Arc<Mutex<State>>,
+    started: Instant,
+}
+
+struct State {
+    policy: Option<Policy>,
+    latency: Option<fastrand::Rng>,
+    requests: u64,
+    hash: Sha256,
+    lines: Option<Vec<String>>,
+    faults: BTreeMap<&'static str, u64>,
+    operations: BTreeMap<String, u64>,
+    index_answers: BTreeMap<String, Vec<u8>>,
+    log: Option<Vec<(Request, u16, Value)>>,
+}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wire")
+    }
+}
+
+impl Wire {
+    /// A wire to that AWS, without faults or latency.
+    pub fn new(aws: LocalAws) -> Self {
+        let state = State {
+            policy: None,
+            latency: None,
+            requests: 0,
+            hash: Sha256::new(),
+            lines: None,
+            faults: BTreeMap::new(),
+            operations: BTreeMap::new(),
+            index_answers: BTreeMap::new(),
+            log: None,
+        };
+        Self {
+            aws,
+            state: Arc::new(Mutex::new(state)),
+            started: Instant::now(),
+        }
+    }
+
+    /// From now on every request asks `policy` for its fate.
+    pub fn inject(&self, policy: impl FnMut(&Request) -> Fault + Send + 'static) {
+        self.state.lock().unwrap().policy = Some(Box::new(policy));
+    }
+
+    /// No faults from now on.
+    pub fn heal(&self) {
+        self.state.lock().unwrap().policy = None;
+    }
+
+    /// From now on a request takes a few milliseconds there and back, by that seed, so that requests cross.
+    pub fn with_latency(&self, seed: u64) {
+        self.state.lock().unwrap().latency = Some(fastrand::Rng::with_seed(seed));
+    }
+
+    /// Keeps a line per request from now on; [`Wire::lines`] gives them.
+    pub fn keep_lines(&self) {
+        self.state.lock().unwrap().lines = Some(Vec::new());
+    }
+
+    /// The trace, a line per request.
+    pub fn lines(&self) -> Vec<String> {
+        self.state.lock().unwrap().lines.clone().unwrap_or_default()
+    }
+
+    /// Keeps every request with its answer from now on.
+    pub fn keep_log(&self) {
+        self.state.lock().unwrap().log = Some(Vec::new());
+    }
+
+    /// The requests since [`Wire::keep_log`], each with its status and answer.
+    pub fn log(&self) -> Vec<(Request, u16, Value)> {
+        self.state.lock().unwrap().log.clone().unwrap_or_default()
+    }
+
+    /// The hash of all requests, their order, times and fates.
+    pub fn hash(&self) -> String {
+        let digest = self.state.lock().unwrap().hash.clone().finalize();
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How many requests there were.
+    pub fn requests(&self) -> u64 {
+        self.state.lock().unwrap().requests
+    }
+
+    /// How many there were of each API call.
+    pub fn operations(&self) -> BTreeMap<String, u64> {
+        self.state.lock().unwrap().operations.clone()
+    }
+
+    /// How many faults there were of each kind.
+    pub fn faults(&self) -> BTreeMap<&'static str, u64> {
+        self.state.lock().unwrap().faults.clone()
+    }
+
+    /// This wire as the SDK's HTTP client.
+    pub fn http_client(&self) -> SharedHttpClient {
+        SharedHttpClient::new(self.clone())
+    }
+
+    async fn exchange(&self, target: String, body: Vec<u8>) -> Result<HttpResponse, ConnectorError> {
+        let (service, operation) = target.split_once('.').unwrap_or(("", ""));
+        let parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let (request, fault, there, back) = {
+            let mut state = self.state.lock().unwrap();
+            let request = Request {
+                service: service.to_owned(),
+                operation: operation.to_owned(),
+                body: parsed,
+                number: state.requests,
+            };
+            state.requests += 1;
+            *state.operations.entry(operation.to_owned()).or_default() += 1;
+            let fault = state
+                .policy
+                .as_mut()
+                .map_or(Fault::None, |policy| policy(&request));
+            let latency = |rng: &mut fastrand::Rng| Duration::from_millis(rng.u64(1..8));
+            let there = state.latency.as_mut().map(latency);
+            let back = state.latency.as_mut().map(latency);
+            (request, fault, there, back)
+        };
+        sleep(there).await;
+        let (status, answer) = self.answer(&target, &body, &request, &fault).await;
+        self.trace(&request, status, &fault, &answer);
+        match fault {
+            Fault::Hang | Fault::HangAfter => {
+                tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+                return Err(ConnectorError::io("the connection was closed".into()));
+            }
+            Fault::NotSent | Fault::AnswerLost => {
+                sleep(back).await;
+                return Err(ConnectorError::io("connection reset by peer".into()));
+            }
+            Fault::None | Fault::Throttled | Fault::Stale | Fault::Partial(_) => {}
+        }
+        sleep(back).await;
+        let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(answer));
+        response
+            .headers_mut()
+            .insert("content-type", "application/x-amz-json-1.0");
+        Ok(response)
+    }
+
+    async fn answer(&self, target: &str, body: &[u8], request: &Request, fault: &Fault) -> (u16, Vec<u8>) {
+        match fault {
+            Fault::NotSent | Fault::Hang => (0, Vec::new()),
+            Fault::Throttled => {
+                let throttled = json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
+                (400, throttled.to_string().into_bytes())
+            }
+            Fault::Stale => match self.stale_answer(request) {
+                Some(answer) => (200, answer),
+                None => self.handle(target, body, request).await,
+            },
+            Fault::Partial(positions) => self.partial(target, request, positions).await,
+            Fault::None | Fault::AnswerLost | Fault::HangAfter => self.handle(target, body, request).await,
+        }
+    }
+
+    async fn handle(&self, target: &str, body: &[u8], request: &Request) -> (u16, Vec<u8>) {
+        let answer = self.aws.handle(target, body).await;
+        if let Some(key) = index_query(request)
+            && answer.status == 200
+        {
+            self.state
+                .lock()
+                .unwrap()
+                .index_answers
+                .insert(key, answer.body.clone());
+        }
+        (answer.status, answer.body)
+    }
+
+    fn stale_answer(&self, request: &Request) -> Option<Vec<u8>> {
+        let key = index_query(request)?;
+        self.state.lock().unwrap().index_answers.get(&key).cloned()
+    }
+
+    /// Does the batch without the entries at `positions`, and says of those that they failed.
+    async fn partial(&self, target: &str, request: &Request, positions: &[usize]) -> (u16, Vec<u8>) {
+        let list = if request.operation == "SendMessageBatch" {
+            "Entries"
+        } else {
+            "Statements"
+        };
+        let all = request.body[list].as_array().cloned().unwrap_or_default();
+        let failing = |position: &usize| positions.contains(position);
+        let kept: Vec<Value> = (0..all.len())
+            .filter(|position| !failing(position))
+            .map(|p| all[p].clone())
+            .collect();
+        let mut answer = json!({});
+        if !kept.is_empty() {
+            let mut body = request.body.clone();
+            body[list] = Value::Array(kept);
+            let (status, bytes) = self.handle(target, body.to_string().as_bytes(), request).await;
+            if status != 200 {
+                return (status, bytes);
+            }
+            answer = serde_json::from_slice(&bytes).unwrap();
+        }
+        if list == "Entries" {
+            let failed: Vec<Value> = (0..all.len()).filter(failing).map(|position| {
+                json!({"Id": all[position]["Id"], "SenderFault": false, "Code": "ServiceUnavailable", "Message": "try again"})
+            }).collect();
+            answer["Failed"] = Value::Array(failed);
+            if answer.get("Successful").is_none() {
+                answer["Successful"] = json!([]);
+            }
+        } else {
+            let mut kept = answer["Responses"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+                .into_iter();
+            let error = json!({"Error": {"Code": "ThrottlingError", "Message": "Rate exceeded"}});
+            let responses = (0..all.len()).map(|position| match failing(&position) {
+                true => error.clone(),
+                false => kept.next().unwrap_or_default(),
+            });
+            answer["Responses"] = Value::Array(responses.collect());
+        }
+        (200, answer.to_string().into_bytes())
+    }
+
+    fn trace(&self, request: &Request, status: u16, fault: &Fault, answer: &[u8]) {
+        let name = fault_name(fault);
+        let at = (Instant::now() - self.started).as_millis();
+        let head = format!(
+            "{at:>10} {:>5} {} {status} {name}",
+            request.number, request.operation
+        );
+        // The SDK's maps have no order of their own; serde_json's have.
+        let canonical = request.body.to_string();
+        let mut state = self.state.lock().unwrap();
+        state.hash.update(&head);
+        state.hash.update(&canonical);
+        if !name.is_empty() {
+            *state.faults.entry(name).or_default() += 1;
+        }
+        if let Some(lines) = &mut state.lines {
+            let start: String = canonical.chars().take(160).collect();
+            lines.push(format!("{head} {start}"));
+        }
+        if let Some(log) = &mut state.log {
+            log.push((
+                request.clone(),
+                status,
+                serde_json::from_slice(answer).unwrap_or_default(),
+            ));
+        }
+    }
+}
+
+async fn sleep(duration: Option<Duration>) {
+    if let Some(duration) = duration {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// What a query of an index asks for, without the times in it.
+fn index_query(request: &Request) -> Option<String> {
+    if request.operation != "Query" || request.body.get("IndexName").is_none() {
+        return None;
+    }
+    let start = request
+        .body
+        .get("ExclusiveStartKey")
+        .map(Value::to_string)
+        .unwrap_or_default();
+    let key = &request.body["ExpressionAttributeValues"][":key"];
+    Some(format!(
+        "{key} {} {} {start}",
+        request.body["Select"], request.body["Limit"]
+    ))
+}
+
+fn fault_name(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::None => "",
+        Fault::NotSent => "not_sent",
+        Fault::AnswerLost => "answer_lost",
+        Fault::Throttled => "throttled",
+        Fault::Hang => "hang",
+        Fault::HangAfter => "hang_after",
+        Fault::Stale => "stale",
+        Fault::Partial(_) => "partial",
+    }
+}
+
+impl HttpClient for Wire {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Wire {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let wire = self.clone();
+        HttpConnectorFuture::new(async move {
+            let target = request
+                .headers()
+                .get("x-amz-target")
+                .unwrap_or_default()
+                .to_owned();
+            let body = request.body().bytes().unwrap_or_default().to_vec();
+            wire.exchange(target, body).await
+        })
+    }
+}

@@ -94,20 +94,31 @@ impl DueRows<'_> {
     /// Reads the next page of every shard that has none in hand: without it the oldest row is not known.
     async fn fill(&mut self) {
         let (ledger, until, page) = (self.ledger, self.until, self.page);
-        let empty = |shard: &&mut ShardRows| {
-            shard.rows.is_empty() && matches!(shard.next, Next::Start | Next::After(_))
-        };
-        futures::stream::iter(self.shards.iter_mut().filter(empty))
-            .for_each_concurrent(CONCURRENCY, |shard| async move {
-                while shard.rows.is_empty() && matches!(shard.next, Next::Start | Next::After(_)) {
-                    shard.read_page(ledger, until, page).await;
-                }
-            })
+        let empty: Vec<_> = self
+            .shards
+            .iter_mut()
+            .filter(|shard| shard.wants_page())
+            .map(|shard| shard.read_rows(ledger, until, page))
+            .collect();
+        futures::stream::iter(empty)
+            .buffer_unordered(CONCURRENCY)
+            .collect::<()>()
             .await;
     }
 }
 
 impl ShardRows {
+    fn wants_page(&self) -> bool {
+        self.rows.is_empty() && matches!(self.next, Next::Start | Next::After(_))
+    }
+
+    /// Reads pages until there is a row, or no more: a page may be empty and yet not the last.
+    async fn read_rows(&mut self, ledger: &Ledger, until: Option<Timestamp>, page: i32) {
+        while self.wants_page() {
+            self.read_page(ledger, until, page).await;
+        }
+    }
+
     async fn read_page(&mut self, ledger: &Ledger, until: Option<Timestamp>, page: i32) {
         let after = match std::mem::replace(&mut self.next, Next::End) {
             Next::After(key) => Some(key),
@@ -161,11 +172,12 @@ impl Ledger {
     /// # Errors
     /// When a request fails. Keys that DynamoDB leaves unprocessed are left out: absence proves nothing here.
     pub async fn get_many(&self, ids: &[EventId]) -> Result<Vec<Row>, LedgerError> {
-        let pages: Vec<Result<Vec<Item>, LedgerError>> = futures::stream::iter(ids.chunks(KEYS_PER_READ))
-            .map(|chunk| self.read_items(self.table.as_str(), chunk.iter().map(text), true))
-            .buffered(4)
-            .collect()
-            .await;
+        let table = self.table.as_str();
+        let requests: Vec<_> = ids
+            .chunks(KEYS_PER_READ)
+            .map(|chunk| self.read_items(table, chunk.iter().map(text).collect(), true))
+            .collect();
+        let pages: Vec<_> = futures::stream::iter(requests).buffered(4).collect().await;
         let mut rows = Vec::new();
         for page in pages {
             for item in page? {
@@ -204,8 +216,10 @@ impl Ledger {
         until: Option<Timestamp>,
         enough: Option<u32>,
     ) -> Result<Count, LedgerError> {
-        let counts: Vec<Result<Count, LedgerError>> = futures::stream::iter(Shard::all())
+        let requests: Vec<_> = Shard::all()
             .map(|shard| self.count_shard(shard.with(status), until, enough))
+            .collect();
+        let counts: Vec<_> = futures::stream::iter(requests)
             .buffered(CONCURRENCY)
             .collect()
             .await;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use daybook_schema::tables::attribute::ID;
 use daybook_schema::{ObjectId, Receipt};
@@ -27,31 +27,39 @@ impl Ledger {
             return BTreeMap::new();
         };
         let objects: Vec<ObjectId> = objects.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
-        futures::stream::iter(objects.chunks(KEYS_PER_READ))
-            .map(|chunk| self.read_items(settings.table.as_str(), chunk.iter().map(text), false))
-            .buffered(4)
-            .flat_map(|items| futures::stream::iter(items.unwrap_or_default()))
-            .filter_map(|item| async move {
-                let receipt: Result<Receipt, _> = serde_dynamo::from_item(item);
-                receipt
-                    .inspect_err(
-                        |error| tracing::warn!(%error, "a receipt cannot be read and counts as absent"),
-                    )
-                    .ok()
-            })
-            .map(|receipt| (receipt.id, receipt))
-            .collect()
-            .await
+        let table = settings.table.as_str();
+        let requests: Vec<_> = objects
+            .chunks(KEYS_PER_READ)
+            .map(|chunk| self.read_items(table, chunk.iter().map(text).collect(), false))
+            .collect();
+        let pages: Vec<_> = futures::stream::iter(requests).buffered(4).collect().await;
+        let mut receipts = BTreeMap::new();
+        for page in pages {
+            let items = page.unwrap_or_else(|error| {
+                tracing::warn!(%error, "receipts cannot be read and count as absent");
+                Vec::new()
+            });
+            for item in items {
+                match serde_dynamo::from_item::<_, Receipt>(item) {
+                    Ok(receipt) => drop(receipts.insert(receipt.id, receipt)),
+                    Err(error) => tracing::warn!(%error, "a receipt cannot be read and counts as absent"),
+                }
+            }
+        }
+        receipts
     }
 
     /// Reads at most 100 items by their `id`. Missing and unprocessed keys are absent.
     pub(crate) async fn read_items(
         &self,
         table: &str,
-        ids: impl Iterator<Item = aws_sdk_dynamodb::types::AttributeValue>,
+        ids: Vec<AttributeValue>,
         consistent: bool,
     ) -> Result<Vec<Item>, LedgerError> {
-        let keys = ids.map(|id| Item::from([(ID.to_owned(), id)])).collect();
+        let keys = ids
+            .into_iter()
+            .map(|id| Item::from([(ID.to_owned(), id)]))
+            .collect();
         let wanted = KeysAndAttributes::builder()
             .set_keys(Some(keys))
             .consistent_read(consistent)

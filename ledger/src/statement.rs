@@ -60,13 +60,12 @@ impl Ledger {
             .without_max_times()
             .build();
         loop {
-            let batches = waiting.chunks(BATCH).map(<[_]>::to_vec).collect::<Vec<_>>();
-            let mut answers = futures::stream::iter(batches)
-                .map(|batch| async move {
-                    let outcomes = self.write_batch(&batch).await;
-                    (batch, outcomes)
-                })
-                .buffer_unordered(CONCURRENCY);
+            // The futures are made before they are driven: a closure inside the stream would tie it to one lifetime.
+            let requests: Vec<_> = waiting
+                .chunks(BATCH)
+                .map(|batch| self.write_batch(batch.to_vec()))
+                .collect();
+            let mut answers = futures::stream::iter(requests).buffer_unordered(CONCURRENCY);
             let mut throttled = Vec::new();
             while let Some((batch, written)) = answers.next().await {
                 for ((position, statement), outcome) in batch.into_iter().zip(written) {
@@ -90,25 +89,27 @@ impl Ledger {
             .collect()
     }
 
-    async fn write_batch(&self, batch: &[(usize, Statement)]) -> Vec<Written> {
-        let (verdict, cause) = match self.execute(batch).await {
-            Ok(outcomes) => return outcomes,
-            Err(failure) => failure,
+    async fn write_batch(&self, batch: Vec<(usize, Statement)>) -> (Vec<(usize, Statement)>, Vec<Written>) {
+        let outcomes = match self.execute(&batch).await {
+            Ok(outcomes) => outcomes,
+            // A request rejected whole says nothing about its rows: one bad row must not take 24 good ones along.
+            Err((Verdict::Invalid, _)) if batch.len() > 1 => {
+                let requests: Vec<_> = batch.chunks(1).map(|one| self.write_one_of(one)).collect();
+                futures::stream::iter(requests)
+                    .buffered(CONCURRENCY)
+                    .collect()
+                    .await
+            }
+            Err((verdict, cause)) => vec![not_written(verdict, cause); batch.len()],
         };
-        if verdict != Verdict::Invalid || batch.len() == 1 {
-            return vec![not_written(verdict, cause); batch.len()];
+        (batch, outcomes)
+    }
+
+    async fn write_one_of(&self, one: &[(usize, Statement)]) -> Written {
+        match self.execute(one).await {
+            Ok(mut outcomes) => outcomes.swap_remove(0),
+            Err((verdict, cause)) => not_written(verdict, cause),
         }
-        // A request rejected whole says nothing about its rows: one bad row must not take 24 good ones along.
-        futures::stream::iter(batch.chunks(1))
-            .map(|one| async move {
-                match self.execute(one).await {
-                    Ok(mut outcomes) => outcomes.swap_remove(0),
-                    Err((verdict, cause)) => not_written(verdict, cause),
-                }
-            })
-            .buffered(CONCURRENCY)
-            .collect()
-            .await
     }
 
     /// One request. `Ok` holds exactly one outcome per statement.

@@ -73,21 +73,25 @@ impl Completer {
 
     /// Handles messages of the completion queue, overlapping; the outcome of each in their order.
     pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Completed> {
-        futures::stream::iter(messages)
-            .map(|message| async move {
-                let completed = match deadline.is_over(self.ledger.clock()) {
-                    true => Completed::Returned("no time left in this run".into()),
-                    false => self.complete(&message.body, deadline).await,
-                };
-                if let Completed::Returned(cause) = &completed {
-                    let message_id = &message.message_id;
-                    tracing::warn!(sqs.message_id = %message_id, %cause, "a status event is returned");
-                }
-                completed
-            })
+        let completions: Vec<_> = messages
+            .iter()
+            .map(|message| self.handle_one(message, deadline))
+            .collect();
+        futures::stream::iter(completions)
             .buffered(CONCURRENCY)
             .collect()
             .await
+    }
+
+    async fn handle_one(&self, message: &Delivered, deadline: Deadline) -> Completed {
+        let completed = match deadline.is_over(self.ledger.clock()) {
+            true => Completed::Returned("no time left in this run".into()),
+            false => self.complete(&message.body, deadline).await,
+        };
+        if let Completed::Returned(cause) = &completed {
+            tracing::warn!(sqs.message_id = %message.message_id, %cause, "a status event is returned");
+        }
+        completed
     }
 
     /// Handles a Lambda invocation by the completion queue.

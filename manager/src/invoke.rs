@@ -67,21 +67,25 @@ impl Invoker {
     /// Handles messages of the dispatch queue, overlapping; the outcome of each in their order. No message is begun after the
     /// deadline.
     pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Invoked> {
-        futures::stream::iter(messages)
-            .map(|message| async move {
-                let invoked = match deadline.is_over(self.ledger.clock()) {
-                    true => Invoked::Returned("no time left in this run".into()),
-                    false => self.invoke(message, deadline).await,
-                };
-                if let Invoked::Returned(cause) = &invoked {
-                    let message_id = &message.message_id;
-                    tracing::warn!(sqs.message_id = %message_id, %cause, "a dispatch message is returned");
-                }
-                invoked
-            })
+        let invocations: Vec<_> = messages
+            .iter()
+            .map(|message| self.handle_one(message, deadline))
+            .collect();
+        futures::stream::iter(invocations)
             .buffered(CONCURRENCY)
             .collect()
             .await
+    }
+
+    async fn handle_one(&self, message: &Delivered, deadline: Deadline) -> Invoked {
+        let invoked = match deadline.is_over(self.ledger.clock()) {
+            true => Invoked::Returned("no time left in this run".into()),
+            false => self.invoke(message, deadline).await,
+        };
+        if let Invoked::Returned(cause) = &invoked {
+            tracing::warn!(sqs.message_id = %message.message_id, %cause, "a dispatch message is returned");
+        }
+        invoked
     }
 
     /// Handles a Lambda invocation by the dispatch queue.

@@ -29,7 +29,7 @@ pub use ingest::{Ingest, Ingested, Payload};
 pub use invoke::{Invoked, Invoker};
 pub use outcome::Settled;
 pub use pace::Pace;
-pub use poll::{Poll, PollError, poll_once};
+pub use poll::{Batch, Poll, PollError};
 pub use queue::{DispatchQueue, QueueError, Sent};
 pub use schedule::{ScheduleReport, Scheduler};
 pub use settings::{Dispatch, InvalidSetting};

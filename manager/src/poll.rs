@@ -20,6 +20,14 @@ pub struct Poll {
     pub wait: Duration,
 }
 
+/// Messages that were received together, up to 10.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// What a mover handles.
+    pub messages: Vec<Delivered>,
+    receipt_handles: Vec<Option<String>>,
+}
+
 /// The queue could not be polled, or acknowledged messages could not be deleted; they come again.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} on queue {queue_url}: {cause}")]
@@ -29,62 +37,12 @@ pub struct PollError {
     cause: String,
 }
 
-/// Receives up to 10 messages, has them handled, and deletes those that are acknowledged; the others come again after their
-/// visibility timeout. How many were received.
-///
-/// # Errors
-/// When SQS cannot be asked. Messages that were handled and not deleted come again, which every mover absorbs.
-pub async fn poll_once(
-    poll: &Poll,
-    handle: impl AsyncFnOnce(Vec<Delivered>) -> Vec<Disposition>,
-) -> Result<usize, PollError> {
-    let failed = |operation, cause| PollError {
-        operation,
-        queue_url: poll.queue_url.clone(),
-        cause,
-    };
-    let messages = poll
-        .receive()
-        .await
-        .map_err(|cause| failed("ReceiveMessage", cause))?;
-    if messages.is_empty() {
-        return Ok(0);
-    }
-    let dispositions = handle(messages.iter().map(delivered).collect()).await;
-    let done = messages
-        .iter()
-        .zip(dispositions)
-        .filter(|(_, disposition)| *disposition == Disposition::Acknowledge);
-    let entries: Vec<DeleteMessageBatchRequestEntry> = done
-        .filter_map(|(message, _)| message.receipt_handle())
-        .enumerate()
-        .map(|(entry, handle)| {
-            let entry = DeleteMessageBatchRequestEntry::builder()
-                .id(entry.to_string())
-                .receipt_handle(handle);
-            entry.build().expect("id and receipt handle are set")
-        })
-        .collect();
-    if !entries.is_empty() {
-        let delete = poll
-            .client
-            .delete_message_batch()
-            .queue_url(&poll.queue_url)
-            .set_entries(Some(entries));
-        let answer = delete
-            .send()
-            .await
-            .map_err(|error| failed("DeleteMessageBatch", describe(&error)))?;
-        if let Some(entry) = answer.failed().first() {
-            let cause = format!("{} of the messages: {}", answer.failed().len(), entry.code());
-            return Err(failed("DeleteMessageBatch", cause));
-        }
-    }
-    Ok(messages.len())
-}
-
 impl Poll {
-    async fn receive(&self) -> Result<Vec<Message>, String> {
+    /// Receives up to 10 messages; none when none came within `wait`.
+    ///
+    /// # Errors
+    /// When SQS cannot be asked.
+    pub async fn receive(&self) -> Result<Batch, PollError> {
         let seconds = i32::try_from(self.wait.as_secs()).unwrap_or(20).min(20);
         // A long poll is meant to take long: the client's own patience is for requests that should be quick.
         let patience = Duration::from_secs(5) + self.wait;
@@ -104,8 +62,63 @@ impl Poll {
             .config_override(aws_sdk_sqs::config::Builder::default().timeout_config(timeouts))
             .send()
             .await
-            .map_err(|error| describe(&error))?;
-        Ok(answer.messages.unwrap_or_default())
+            .map_err(|error| self.failed("ReceiveMessage", describe(&error)))?;
+        let messages = answer.messages.unwrap_or_default();
+        Ok(Batch {
+            receipt_handles: messages
+                .iter()
+                .map(|message| message.receipt_handle.clone())
+                .collect(),
+            messages: messages.iter().map(delivered).collect(),
+        })
+    }
+
+    /// Deletes the messages that are acknowledged; the others come again after their visibility timeout.
+    ///
+    /// # Errors
+    /// When messages were not certainly deleted. They come again, which every mover absorbs.
+    pub async fn acknowledge(&self, batch: Batch, dispositions: &[Disposition]) -> Result<(), PollError> {
+        let entries: Vec<DeleteMessageBatchRequestEntry> = batch
+            .receipt_handles
+            .into_iter()
+            .zip(dispositions)
+            .filter(|(_, disposition)| **disposition == Disposition::Acknowledge)
+            .filter_map(|(handle, _)| handle)
+            .enumerate()
+            .map(|(entry, handle)| {
+                let entry = DeleteMessageBatchRequestEntry::builder().id(entry.to_string());
+                entry
+                    .receipt_handle(handle)
+                    .build()
+                    .expect("id and receipt handle are set")
+            })
+            .collect();
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let answer = self
+            .client
+            .delete_message_batch()
+            .queue_url(&self.queue_url)
+            .set_entries(Some(entries))
+            .send()
+            .await
+            .map_err(|error| self.failed("DeleteMessageBatch", describe(&error)))?;
+        match answer.failed().first() {
+            None => Ok(()),
+            Some(entry) => {
+                let cause = format!("{} of the messages: {}", answer.failed().len(), entry.code());
+                Err(self.failed("DeleteMessageBatch", cause))
+            }
+        }
+    }
+
+    fn failed(&self, operation: &'static str, cause: String) -> PollError {
+        PollError {
+            operation,
+            queue_url: self.queue_url.clone(),
+            cause,
+        }
     }
 }
 

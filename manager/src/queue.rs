@@ -73,16 +73,8 @@ impl DispatchQueue {
                 }
             }
         }
-        let mut answers = futures::stream::iter(batches)
-            .map(|batch| async move {
-                let outcomes = self.send_batch(&batch).await;
-                batch
-                    .into_iter()
-                    .map(|(position, ..)| position)
-                    .zip(outcomes)
-                    .collect::<Vec<_>>()
-            })
-            .buffer_unordered(CONCURRENCY);
+        let requests: Vec<_> = batches.into_iter().map(|batch| self.send_batch(batch)).collect();
+        let mut answers = futures::stream::iter(requests).buffer_unordered(CONCURRENCY);
         while let Some(answer) = answers.next().await {
             for (position, outcome) in answer {
                 outcomes[position] = outcome;
@@ -91,7 +83,17 @@ impl DispatchQueue {
         outcomes
     }
 
-    async fn send_batch(&self, batch: &[(usize, &Row, String)]) -> Vec<Sent> {
+    /// Sends one batch; the position and outcome of each entry.
+    async fn send_batch(&self, batch: Vec<(usize, &Row, String)>) -> Vec<(usize, Sent)> {
+        let outcomes = self.send_entries(&batch).await;
+        batch
+            .into_iter()
+            .map(|(position, ..)| position)
+            .zip(outcomes)
+            .collect()
+    }
+
+    async fn send_entries(&self, batch: &[(usize, &Row, String)]) -> Vec<Sent> {
         let entries = batch.iter().enumerate().map(|(entry, (_, row, body))| {
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(entry.to_string())

@@ -168,10 +168,12 @@ impl Scheduler {
     ) {
         rows.truncate(report.granted as usize);
         while !rows.is_empty() && !report.out_of_time {
-            let chunks: Vec<_> = rows.chunks(CHUNK).map(<[_]>::to_vec).collect();
-            let mut parts = futures::stream::iter(chunks)
-                .map(|chunk| self.dispatch_chunk(report.window, chunk, deadline))
-                .buffer_unordered(CHUNKS_AT_ONCE);
+            let window = report.window;
+            let chunks: Vec<_> = rows
+                .chunks(CHUNK)
+                .map(|chunk| self.dispatch_chunk(window, chunk.to_vec(), deadline))
+                .collect();
+            let mut parts = futures::stream::iter(chunks).buffer_unordered(CHUNKS_AT_ONCE);
             let mut round = ScheduleReport::new(report.window);
             while let Some(part) = parts.next().await {
                 round.add(part);

@@ -214,8 +214,12 @@ impl Sweeper {
     }
 
     async fn delete_covered(&self, plan: &Plan, report: &mut SweepReport) {
-        let deleted: Vec<Result<(), LedgerError>> = futures::stream::iter(&plan.covered)
+        let deletions: Vec<_> = plan
+            .covered
+            .iter()
             .map(|row| self.ledger.delete_done(row))
+            .collect();
+        let deleted: Vec<_> = futures::stream::iter(deletions)
             .buffered(CONCURRENCY)
             .collect()
             .await;

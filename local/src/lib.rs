@@ -220,14 +220,18 @@ impl LocalAws {
 
     /// As [`handle`](Self::handle), with the address that queue URLs in the answer begin with.
     pub(crate) async fn handle_at(&self, target: &str, body: &[u8], base_url: Option<&str>) -> Answer {
-        let request_id = self.inner.request_ids.uuid().to_string();
         let answer = match target.split_once('.') {
             Some(("DynamoDB_20120810", operation)) => self.dynamodb_answer(operation, body).await,
             Some(("AmazonSQS", operation)) => self.inner.sqs.answer(operation, body, base_url).await,
             Some(("AWSStepFunctions", operation)) => self.inner.executions.answer(operation, body),
             _ => Answer::unknown_operation(target),
         };
-        answer.with_header("x-amzn-requestid", request_id)
+        self.identified(answer)
+    }
+
+    /// The answer with a request id, which AWS gives to refusals too.
+    pub(crate) fn identified(&self, answer: Answer) -> Answer {
+        answer.with_header("x-amzn-requestid", self.inner.request_ids.uuid().to_string())
     }
 
     #[allow(

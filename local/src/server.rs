@@ -52,7 +52,11 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
             "com.amazon.coral.service#UnknownOperationException",
             &message,
         );
-        return response(error.with_header("allow", "POST".to_owned()));
+        return response(
+            service
+                .aws
+                .identified(error.with_header("allow", "POST".to_owned())),
+        );
     }
     let Some(target) = parts
         .headers
@@ -62,15 +66,12 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
         let message = "The header X-Amz-Target is missing. This endpoint speaks AWS JSON; a client that sends \
                        the older AWS query protocol to SQS has to be upgraded";
         let error_type = "com.amazon.coral.service#MissingAuthenticationTokenException";
-        return response(Answer::error(400, error_type, message));
+        return response(service.aws.identified(Answer::error(400, error_type, message)));
     };
     let Ok(body) = axum::body::to_bytes(body, MAX_BODY_BYTES).await else {
         let message = format!("The request did not arrive whole, or is longer than {MAX_BODY_BYTES} bytes");
-        return response(Answer::error(
-            413,
-            "com.amazon.coral.service#RequestEntityTooLargeException",
-            &message,
-        ));
+        let error_type = "com.amazon.coral.service#RequestEntityTooLargeException";
+        return response(service.aws.identified(Answer::error(413, error_type, &message)));
     };
     let base_url = base_url(&parts.headers);
     let answering = service.aws.handle_at(target, &body, base_url.as_deref());
@@ -83,9 +84,11 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     tokio::select! {
         biased;
         answer = answering => response(answer),
-        _ = closing.wait_for(|closing| *closing) => response(Answer::error(
-            503, "com.amazon.coral.service#ServiceUnavailableException", "The embedded AWS is shutting down",
-        )),
+        _ = closing.wait_for(|closing| *closing) => {
+            let error_type = "com.amazon.coral.service#ServiceUnavailableException";
+            let error = Answer::error(503, error_type, "The embedded AWS is shutting down");
+            response(service.aws.identified(error))
+        }
     }
 }
 

@@ -233,8 +233,9 @@ impl Executions {
             names: std::collections::BTreeMap::new(),
             executions: Vec::new(),
         });
-        // The same once more is the same machine; anything else under its name is refused.
-        if machine.definition != request.definition || machine.role_arn != request.role_arn {
+        // The same once more is the same machine, whatever its role; another definition is refused.
+        // https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html
+        if machine.definition != request.definition {
             return Err(ExecutionError::StateMachineAlreadyExists(arn));
         }
         Ok(json!({"stateMachineArn": arn, "creationDate": seconds(machine.created_at)}))

@@ -119,7 +119,7 @@ pub async fn a_failed_condition_in_a_batch_shows_the_old_row(world: World) {
 pub async fn an_update_removes_attributes(world: World) {
     let table = Table::new(&world).await;
     table.put(row("a", "PENDING#1", "1")).await;
-    let text = "UPDATE {} SET \"attempt\" = \"attempt\" + ? REMOVE \"status_shard\" WHERE id=?";
+    let text = "UPDATE {} SET attempt = attempt + ? REMOVE status_shard WHERE id=?";
     let output = table
         .execute(vec![table.statement(text, &[n(2), s("a")])])
         .await

@@ -58,7 +58,8 @@ cases! {
         a_missing_queue_is_named_as_such
         creating_a_queue_twice_needs_the_same_attributes
         a_queue_is_found_by_name_and_prefix
-        bad_names_and_attributes_are_refused
+        bad_names_are_refused
+        bad_attributes_are_refused
         attributes_change_and_hold
         the_counts_follow_the_messages
         a_purge_empties_the_queue_once_a_minute

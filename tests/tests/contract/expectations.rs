@@ -281,6 +281,12 @@ pub const DIFFERENCES: &[Difference] = &[
         "answers 500 to such a batch",
         "https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html",
     ),
+    differs(
+        O,
+        "sqs_fifo::a_deduplication_id_counts_once_in_five_minutes",
+        "forgets the id when the message is deleted",
+        "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html",
+    ),
 ];
 
 /// The recorded difference, if this implementation has one in this case.

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
 pub mod notifications;
+pub mod rows;
 pub mod simulation;
 pub mod stage;
 pub mod wire;

@@ -1,0 +1,237 @@
+//! The budget as a pure function: N per window, whatever the order of the runs.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use daybook_ledger::{Control, GrantRequest, Pause, Refusal, Window, decide};
+use daybook_schema::Timestamp;
+use proptest::prelude::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const EPOCH_MILLIS: i64 = 1_795_219_200_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_unix_millis(EPOCH_MILLIS + second * 1000).unwrap()
+}
+
+/// The window that begins so many minutes after the epoch.
+fn window(minute: i64) -> Window {
+    Window::at(at(minute * 60), MINUTE)
+}
+
+fn asks(minute: i64, wanted: u32) -> GrantRequest {
+    GrantRequest {
+        window: window(minute),
+        per_window: 50,
+        wanted,
+        redelivery: false,
+    }
+}
+
+fn redelivers(minute: i64, wanted: u32) -> GrantRequest {
+    GrantRequest {
+        redelivery: true,
+        ..asks(minute, wanted)
+    }
+}
+
+/// Decides, applies, and says what was granted.
+fn grant(control: &mut Control, request: &GrantRequest) -> Result<u32, Refusal> {
+    let (next, granted) = decide(control, request, at(0))?;
+    *control = next;
+    Ok(granted)
+}
+
+#[test]
+fn a_window_grants_what_is_wanted_until_n_is_spent() {
+    let mut control = Control::default();
+    assert_eq!(grant(&mut control, &asks(0, 30)), Ok(30));
+    assert_eq!(grant(&mut control, &asks(0, 30)), Ok(20));
+    assert_eq!(grant(&mut control, &asks(0, 30)), Err(Refusal::WindowFull));
+    assert_eq!(grant(&mut control, &asks(1, 80)), Ok(50));
+}
+
+#[test]
+fn a_late_run_spends_its_own_window_and_not_the_current_one() {
+    let mut control = Control::default();
+    assert_eq!(grant(&mut control, &asks(0, 10)), Ok(10));
+    assert_eq!(grant(&mut control, &asks(1, 20)), Ok(20));
+    assert_eq!(grant(&mut control, &asks(0, 50)), Ok(40));
+    assert_eq!(grant(&mut control, &asks(0, 1)), Err(Refusal::WindowFull));
+    assert_eq!(grant(&mut control, &asks(1, 50)), Ok(30));
+}
+
+#[test]
+fn a_late_run_for_a_window_in_which_nothing_was_asked_has_all_of_it() {
+    let mut control = Control::default();
+    assert_eq!(grant(&mut control, &asks(5, 50)), Ok(50));
+    assert_eq!(grant(&mut control, &asks(4, 60)), Ok(50));
+    assert_eq!(grant(&mut control, &asks(4, 1)), Err(Refusal::WindowFull));
+}
+
+#[test]
+fn a_run_two_windows_late_is_told_that_its_window_passed() {
+    let mut control = Control::default();
+    assert_eq!(grant(&mut control, &asks(0, 1)), Ok(1));
+    assert_eq!(grant(&mut control, &asks(2, 1)), Ok(1));
+    assert_eq!(grant(&mut control, &asks(0, 1)), Err(Refusal::WindowPassed));
+}
+
+#[test]
+fn windows_of_another_length_do_not_share_a_late_budget() {
+    let mut control = Control::default();
+    let half = Duration::from_secs(30);
+    let shorter = GrantRequest {
+        window: Window::at(at(90), half),
+        ..asks(0, 10)
+    };
+    assert_eq!(grant(&mut control, &shorter), Ok(10));
+    assert_eq!(grant(&mut control, &asks(0, 10)), Err(Refusal::WindowPassed));
+}
+
+#[test]
+fn a_pause_refuses_everybody_until_it_ends() {
+    let mut control = Control {
+        paused_at: Some(at(-60)),
+        paused_until: Some(at(60)),
+        paused_by: Some("kim".into()),
+        paused_why: Some("the target is down".into()),
+        ..Control::default()
+    };
+    let pause = Pause {
+        until: Some(at(60)),
+        by: "kim".into(),
+        why: "the target is down".into(),
+    };
+    for request in [asks(0, 5), redelivers(0, 5), asks(0, 0)] {
+        assert_eq!(
+            decide(&control, &request, at(59)),
+            Err(Refusal::Paused(pause.clone()))
+        );
+    }
+    assert_eq!(
+        decide(&control, &asks(0, 5), at(60)).map(|(_, granted)| granted),
+        Ok(5)
+    );
+    control.paused_until = None;
+    assert!(matches!(
+        decide(&control, &asks(0, 5), at(1_000_000)),
+        Err(Refusal::Paused(_))
+    ));
+}
+
+#[test]
+fn nothing_wanted_is_nothing_written() {
+    assert_eq!(
+        decide(&Control::default(), &asks(0, 0), at(0)),
+        Err(Refusal::NothingWanted)
+    );
+    assert_eq!(
+        decide(&Control::default(), &redelivers(0, 0), at(0)),
+        Err(Refusal::NothingWanted)
+    );
+}
+
+#[test]
+fn n_as_set_while_running_takes_the_place_of_the_configured_one() {
+    let mut control = Control {
+        per_window: Some(3),
+        ..Control::default()
+    };
+    assert_eq!(grant(&mut control, &asks(0, 10)), Ok(3));
+    control.per_window = Some(0);
+    assert_eq!(grant(&mut control, &asks(1, 10)), Err(Refusal::WindowFull));
+    control.per_window = None;
+    assert_eq!(grant(&mut control, &asks(1, 60)), Ok(50));
+}
+
+#[test]
+fn lowering_n_below_what_was_granted_refuses_and_does_not_underflow() {
+    let mut control = Control::default();
+    assert_eq!(grant(&mut control, &asks(0, 40)), Ok(40));
+    control.per_window = Some(10);
+    assert_eq!(grant(&mut control, &asks(0, 40)), Err(Refusal::WindowFull));
+}
+
+#[test]
+fn a_sweep_without_budget_is_owed_up_to_half_of_the_next_window() {
+    let mut control = Control::default();
+    assert_eq!(grant(&mut control, &asks(0, 50)), Ok(50));
+    assert_eq!(
+        grant(&mut control, &redelivers(0, 200)),
+        Ok(0),
+        "written all the same"
+    );
+    assert_eq!(control.owed, 200);
+    assert_eq!(grant(&mut control, &asks(1, 50)), Ok(25));
+    assert_eq!(grant(&mut control, &redelivers(1, 200)), Ok(25));
+    assert_eq!(control.owed, 175);
+    // Nothing pending: redeliveries may use a whole window.
+    assert_eq!(grant(&mut control, &redelivers(2, 175)), Ok(50));
+}
+
+#[test]
+fn a_sweep_that_needs_nothing_any_more_is_owed_nothing() {
+    let mut control = Control {
+        owed: 7,
+        ..Control::default()
+    };
+    assert_eq!(grant(&mut control, &redelivers(0, 0)), Ok(0));
+    assert_eq!(control.owed, 0);
+    assert_eq!(grant(&mut control, &asks(0, 50)), Ok(50));
+}
+
+#[test]
+fn the_first_grant_says_when_the_ledger_was_installed_and_no_later_one_changes_it() {
+    let (first, _) = decide(&Control::default(), &asks(0, 1), at(3)).unwrap();
+    assert_eq!(first.installed_at, Some(at(3)));
+    let (second, _) = decide(&first, &asks(1, 1), at(63)).unwrap();
+    assert_eq!(second.installed_at, Some(at(3)));
+}
+
+fn request() -> impl Strategy<Value = GrantRequest> {
+    (0i64..5, 0u32..80, any::<bool>()).prop_map(|(minute, wanted, redelivery)| GrantRequest {
+        redelivery,
+        ..asks(minute, wanted)
+    })
+}
+
+proptest! {
+    #[test]
+    fn never_more_than_n_is_granted_in_a_window_whatever_the_order(
+        requests in prop::collection::vec(request(), 1..60), n in 0u32..70
+    ) {
+        let mut control = Control::default();
+        let mut granted_in: BTreeMap<Timestamp, u32> = BTreeMap::new();
+        for request in requests {
+            let request = GrantRequest { per_window: n, ..request };
+            if let Ok(granted) = grant(&mut control, &request) {
+                prop_assert!(granted <= request.wanted);
+                *granted_in.entry(request.window.start).or_default() += granted;
+            }
+        }
+        for (window, granted) in granted_in {
+            prop_assert!(granted <= n, "{granted} of {n} in {window}");
+        }
+    }
+
+    #[test]
+    fn what_is_owed_keeps_the_scheduler_from_at_most_half_of_a_fresh_window(owed in 0u32..200, n in 1u32..70) {
+        let mut control = Control { owed, ..Control::default() };
+        let request = GrantRequest { per_window: n, ..asks(0, 1000) };
+        let granted = grant(&mut control, &request).unwrap_or(0);
+        prop_assert!(granted >= n / 2, "{granted} of {n}");
+        prop_assert!(granted + owed.min(n.div_ceil(2)) == n);
+        prop_assert_eq!(control.owed, owed, "only the sweep changes what it is owed");
+    }
+
+    #[test]
+    fn a_control_item_reads_back_the_same(minute in 0i64..9, wanted in 1u32..99, owed in 0u32..9) {
+        let mut control = Control { owed, ..Control::default() };
+        let _ = grant(&mut control, &asks(minute, wanted));
+        let item: serde_dynamo::Item = serde_dynamo::to_item(&control).unwrap();
+        prop_assert_eq!(serde_dynamo::from_item::<_, Control>(item).unwrap(), control);
+    }
+}

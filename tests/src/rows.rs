@@ -1,0 +1,278 @@
+//! Rows brought into a state directly, and what tests look at.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use daybook_ledger::{Claim, IndexKey, Moved, NewRow, Recorded};
+use daybook_local::dynoxide::{AttributeValue, ImportOptions, Item};
+use daybook_local::{ExecutionStatus, MessageView, Outcome};
+use daybook_manager::{Delivered, ScheduleReport};
+use daybook_schema::{
+    Attempt, DispatchMessage, EventId, ExecutionName, ObjectEvent, Receipt, Row, Status, Timestamp,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::notifications::Upload;
+use crate::stage::Stage;
+
+/// A row as the ledger's table holds it.
+pub fn row_item(row: &Row) -> Item {
+    item(serde_json::to_value(row).unwrap())
+}
+
+/// An item of plain strings and numbers.
+pub fn item(attributes: Value) -> Item {
+    let attribute = |value: &Value| match value {
+        Value::String(text) => AttributeValue::S(text.clone()),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+        other => panic!("neither a string nor a number: {other}"),
+    };
+    let Value::Object(attributes) = attributes else {
+        panic!("no item: {attributes}");
+    };
+    attributes
+        .iter()
+        .map(|(name, value)| (name.clone(), attribute(value)))
+        .collect()
+}
+
+/// The row of an upload in that status: claimed rows are at attempt 1 with a lease that ends at `due_at`, parked ones
+/// have used one attempt.
+pub fn row_in(status: Status, upload: &Upload, due_at: Timestamp) -> Row {
+    let row = Row::recorded(upload.event(), 5, None, due_at);
+    match status {
+        Status::Pending => row,
+        Status::Claimed => Row {
+            status,
+            attempt: Attempt(1),
+            deliveries: 1,
+            claim_token: Some(Uuid::from_u128(0x5EED)),
+            ..row
+        },
+        Status::Parked => Row {
+            status,
+            attempt: Attempt(5),
+            deliveries: 1,
+            claim_token: Some(Uuid::from_u128(0x5EED)),
+            last_error: Some("FAILED: States.TaskFailed".into()),
+            ..row
+        },
+    }
+}
+
+impl Stage {
+    /// Puts rows into the ledger's table as they are, past the wire.
+    pub fn put_rows<'a>(&self, rows: impl IntoIterator<Item = &'a Row>) {
+        self.put_items("ledger", rows.into_iter().map(row_item).collect());
+    }
+
+    /// Puts items into a table as they are, past the wire; fast for many.
+    pub fn put_items(&self, table: &str, items: Vec<Item>) {
+        let database = self.aws.dynamodb();
+        database
+            .import_items(table, items, ImportOptions::default())
+            .unwrap();
+    }
+
+    /// The item of that key, past the wire.
+    async fn stored(&self, table: &str, id: &str) -> Option<Value> {
+        let request =
+            serde_json::json!({"TableName": table, "Key": {"id": {"S": id}}, "ConsistentRead": true});
+        let answer = self
+            .aws
+            .handle("DynamoDB_20120810.GetItem", request.to_string().as_bytes())
+            .await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        Some(plain(answer.get("Item")?))
+    }
+
+    /// The row as it stands, past the wire.
+    pub async fn row(&self, id: EventId) -> Option<Row> {
+        let item = self.stored("ledger", &id.to_string()).await?;
+        Some(serde_json::from_value(item).unwrap())
+    }
+
+    /// The control item as it stands, past the wire.
+    pub async fn control_item(&self) -> Option<Value> {
+        self.stored("ledger", "control").await
+    }
+
+    /// The receipt of that event's object, past the wire.
+    pub async fn receipt(&self, event: &ObjectEvent) -> Option<Receipt> {
+        let item = self.stored("receipts", &event.object_id().to_string()).await?;
+        Some(serde_json::from_value(item).unwrap())
+    }
+
+    /// All rows, past the wire, by id.
+    pub async fn rows(&self) -> BTreeMap<EventId, Row> {
+        let request = serde_json::json!({"TableName": "ledger", "ConsistentRead": true});
+        let answer = self
+            .aws
+            .handle("DynamoDB_20120810.Scan", request.to_string().as_bytes())
+            .await;
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert!(
+            answer.get("LastEvaluatedKey").is_none(),
+            "more than a page of rows"
+        );
+        let items = answer["Items"].as_array().unwrap().iter().map(plain);
+        items
+            .filter(|item| item["id"] != "control")
+            .map(|item| serde_json::from_value::<Row>(item).unwrap())
+            .map(|row| (row.id, row))
+            .collect()
+    }
+
+    /// Records uploads by the ledger's own step.
+    pub async fn record(&self, uploads: &[Upload]) -> Vec<Recorded> {
+        let row = |upload: &Upload| NewRow::Event {
+            event: upload.event(),
+            max_attempts: self.options.dispatch.max_attempts,
+            trace: None,
+        };
+        let rows = uploads.iter().map(row).collect();
+        self.ledger.record(rows, self.deadline()).await
+    }
+
+    /// The keys of due rows as the index shows them.
+    pub async fn due_keys(&self) -> Vec<IndexKey> {
+        let mut due = self.ledger.due(Status::Pending, Some(self.now()), 100);
+        due.next(100).await
+    }
+
+    /// Claims everything that is due by the ledger's own step; every claim must succeed.
+    pub async fn claim_due(&self) -> Vec<Row> {
+        let keys = self.due_keys().await;
+        let claims = self
+            .ledger
+            .claim(&keys, self.options.dispatch.lease, self.deadline())
+            .await;
+        let row = |claim| match claim {
+            Claim::Claimed(row) => *row,
+            other => panic!("not claimed: {other:?}"),
+        };
+        claims.into_iter().map(row).collect()
+    }
+
+    /// Renews one row by the ledger's own step.
+    pub async fn renew(&self, name: ExecutionName) -> Moved {
+        let lease = self.options.dispatch.lease;
+        self.ledger.renew(&[name], lease, self.deadline()).await.remove(0)
+    }
+
+    /// One run of the scheduler in the window of now.
+    pub async fn schedule(&self) -> ScheduleReport {
+        self.scheduler()
+            .run(self.window(), self.deadline())
+            .await
+            .unwrap()
+    }
+
+    /// One sweep in the window of now.
+    pub async fn sweep(&self) -> daybook_reconciler::SweepReport {
+        self.sweeper().run(self.window(), self.deadline()).await.unwrap()
+    }
+
+    /// A sweep every minute for that long.
+    pub async fn sweep_for(&self, duration: Duration) -> Vec<daybook_reconciler::SweepReport> {
+        let mut reports = Vec::new();
+        let until = self.now().plus(duration);
+        while self.now() < until {
+            self.pass(Duration::from_secs(60)).await;
+            reports.push(self.sweep().await);
+        }
+        reports
+    }
+
+    /// The dispatch queue's messages, oldest first, without receiving them.
+    pub fn dispatched(&self) -> Vec<DispatchMessage> {
+        let read = |message: &MessageView| DispatchMessage::from_json(&message.body).unwrap();
+        let messages = self.aws.sqs().messages(&self.dispatch_queue).unwrap();
+        messages.iter().map(read).collect()
+    }
+
+    /// Receives and invokes until the dispatch queue offers nothing.
+    pub async fn invoke_all(&self) {
+        while self.pump_invoke().await.unwrap() > 0 {}
+    }
+
+    /// Receives and completes until the completion queue offers nothing.
+    pub async fn complete_all(&self) {
+        while self.pump_complete().await.unwrap() > 0 {}
+    }
+
+    /// Ends every running execution with success; how many.
+    pub fn succeed_running(&self) -> usize {
+        self.end_running(&|| Outcome::Succeeded { output: "{}".into() })
+    }
+
+    /// Ends every running execution with an error; how many.
+    pub fn fail_running(&self) -> usize {
+        self.end_running(&|| Outcome::Failed {
+            error: "States.TaskFailed".into(),
+            cause: "the target said no".into(),
+        })
+    }
+
+    fn end_running(&self, outcome: &dyn Fn() -> Outcome) -> usize {
+        let executions = self.aws.executions();
+        let running: Vec<_> = executions
+            .all()
+            .into_iter()
+            .filter(|execution| execution.status == ExecutionStatus::Running)
+            .collect();
+        for execution in &running {
+            executions.close(&execution.arn, outcome()).unwrap();
+        }
+        running.len()
+    }
+
+    /// The names of all executions ever started, in their order.
+    pub fn execution_names(&self) -> Vec<String> {
+        let all = self.aws.executions().all();
+        all.into_iter().map(|execution| execution.name).collect()
+    }
+
+    /// Loses every status event that waits; how many.
+    pub fn lose_status_events(&self) -> usize {
+        self.aws.sqs().lose(&self.completion, |_| true)
+    }
+}
+
+/// DynamoDB's JSON of an item as plain JSON; strings and numbers only.
+fn plain(item: &Value) -> Value {
+    let attribute = |value: &Value| match value.get("N") {
+        Some(number) => serde_json::from_str(number.as_str().unwrap()).unwrap(),
+        None => value["S"].clone(),
+    };
+    let attributes = item.as_object().unwrap().iter();
+    attributes
+        .map(|(name, value)| (name.clone(), attribute(value)))
+        .collect()
+}
+
+/// A message as a poll gives it.
+pub fn delivered(id: &str, body: impl Into<String>) -> Delivered {
+    Delivered {
+        message_id: id.into(),
+        body: body.into(),
+        receive_count: 1,
+        trace: None,
+    }
+}
+
+/// A Lambda invocation with these messages, by id and body.
+pub fn sqs_event<'a>(messages: impl IntoIterator<Item = (&'a str, String)>) -> SqsEvent {
+    let message = |(id, body): (&str, String)| {
+        let mut message = SqsMessage::default();
+        message.message_id = Some(id.to_owned());
+        message.body = Some(body);
+        message
+    };
+    let mut event = SqsEvent::default();
+    event.records = messages.into_iter().map(message).collect();
+    event
+}

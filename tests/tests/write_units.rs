@@ -1,0 +1,341 @@
+//! What each step costs, as DynamoDB itself reports it, and that typical items stay within one write unit.
+#![allow(missing_docs)]
+
+use std::time::Duration;
+
+use daybook_ledger::{Claim, Consumed, Failed, Moved, NewRow, Recorded, Released, RetryPolicy};
+use daybook_manager::Settled;
+use daybook_schema::{
+    Attempt, ExecutionName, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, notification,
+};
+use daybook_tests::notifications::{Upload, uploads};
+use daybook_tests::rows::{delivered, item, row_in, row_item};
+use daybook_tests::{Stage, StageOptions};
+use serde_json::json;
+
+/// What the ledger says that it used since `before`: write units and requests.
+fn used(stage: &Stage, before: Consumed) -> (f64, u64) {
+    let used = stage.ledger.consumed() - before;
+    (used.write_units, used.requests)
+}
+
+fn name_of(row: &Row) -> ExecutionName {
+    ExecutionName {
+        id: row.id,
+        attempt: row.attempt,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_insert_costs_two_write_units_and_a_duplicate_insert_at_most_one() {
+    let stage = Stage::usual().await;
+    let upload = Upload::new("a.json", 1, "e");
+    let before = stage.ledger.consumed();
+    assert_eq!(stage.record(&[upload.clone()]).await, [Recorded::Recorded]);
+    assert_eq!(used(&stage, before), (2.0, 2), "one read of receipts, one batch");
+    let before = stage.ledger.consumed();
+    assert_eq!(stage.record(&[upload]).await, [Recorded::AlreadyThere]);
+    // AWS charges a refused insert one unit; the embedded DynamoDB does not meter refused statements.
+    let (units, requests) = used(&stage, before);
+    assert!(units <= 1.0, "{units}");
+    assert_eq!(requests, 2, "it is not tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_costs_three_write_units_and_a_release_as_many() {
+    let stage = Stage::usual().await;
+    stage.record(&[Upload::new("a.json", 1, "e")]).await;
+    let keys = stage.due_keys().await;
+    let before = stage.ledger.consumed();
+    let claims = stage
+        .ledger
+        .claim(&keys, Duration::from_secs(900), stage.deadline())
+        .await;
+    let [Claim::Claimed(row)] = &claims[..] else {
+        panic!("{claims:?}")
+    };
+    assert_eq!(used(&stage, before), (3.0, 1));
+    let before = stage.ledger.consumed();
+    let released = stage.ledger.release(&[(**row).clone()], stage.deadline()).await;
+    assert_eq!(released, [Released::Released]);
+    assert_eq!(used(&stage, before), (3.0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_a_move_and_a_redelivery_cost_three_because_the_index_sorts_by_the_lease() {
+    let stage = Stage::usual().await;
+    stage.record(&[Upload::new("a.json", 1, "e")]).await;
+    let lease = Duration::from_secs(900);
+    let row = stage.claim_due().await.remove(0);
+
+    stage.pass(lease).await;
+    let before = stage.ledger.consumed();
+    assert_eq!(stage.renew(name_of(&row)).await, Moved::Moved);
+    assert_eq!(used(&stage, before), (3.0, 1));
+
+    stage.pass(lease).await;
+    let row = stage.row(row.id).await.unwrap();
+    let before = stage.ledger.consumed();
+    let moved = stage
+        .ledger
+        .move_leases(&[row.clone()], lease, stage.deadline())
+        .await;
+    assert_eq!(moved, [Moved::Moved]);
+    assert_eq!(used(&stage, before), (3.0, 1));
+
+    stage.pass(lease).await;
+    let row = stage.row(row.id).await.unwrap();
+    let before = stage.ledger.consumed();
+    let claims = stage.ledger.redeliver(&[row], lease, stage.deadline()).await;
+    let [Claim::Claimed(row)] = &claims[..] else {
+        panic!("{claims:?}")
+    };
+    assert_eq!(used(&stage, before), (3.0, 1));
+    let before = stage.ledger.consumed();
+    let unsent = stage.ledger.unsend(&[(**row).clone()], stage.deadline()).await;
+    assert_eq!(unsent, [Released::Released]);
+    assert_eq!(used(&stage, before), (3.0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_costs_three_write_units_and_a_redrive_too() {
+    let stage = Stage::usual().await;
+    let policy = RetryPolicy::default();
+    stage.record(&uploads(2)).await;
+    let rows = stage.claim_due().await;
+    let before = stage.ledger.consumed();
+    let failed = stage
+        .ledger
+        .fail(name_of(&rows[0]), None, "no", &policy, stage.deadline())
+        .await
+        .unwrap();
+    assert!(matches!(failed, Failed::Retry(_)), "{failed:?}");
+    assert_eq!(used(&stage, before), (3.0, 2), "one read, one write");
+    let before = stage.ledger.consumed();
+    let parked = stage
+        .ledger
+        .park(name_of(&rows[1]), "no", stage.deadline())
+        .await
+        .unwrap();
+    assert_eq!(parked, Failed::Parked);
+    assert_eq!(used(&stage, before), (3.0, 2));
+    let before = stage.ledger.consumed();
+    stage
+        .ledger
+        .redrive(rows[1].id, 5, stage.deadline())
+        .await
+        .unwrap();
+    assert_eq!(used(&stage, before), (3.0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completion_costs_a_receipt_of_one_and_a_deletion_of_two() {
+    let stage = Stage::usual().await;
+    let upload = Upload::new("a.json", 1, "e");
+    stage.record(&[upload.clone()]).await;
+    stage.claim_due().await;
+    let before = stage.ledger.consumed();
+    stage
+        .ledger
+        .complete(&upload.event(), Attempt(1), "arn")
+        .await
+        .unwrap();
+    assert_eq!(used(&stage, before), (3.0, 2), "receipt 1, row 1, index 1");
+}
+
+/// Records one notification, runs it through all movers, and says what the ledger used.
+async fn a_normal_event(stage: &Stage) -> (f64, u64) {
+    let before = stage.ledger.consumed();
+    stage
+        .ingest_all(&[Upload::new("devices/7/a.json", 1, "e").notification()])
+        .await;
+    let row = stage.claim_due().await.remove(0);
+    let sent = stage.queue().send(std::slice::from_ref(&row)).await;
+    assert_eq!(sent, [daybook_manager::Sent::Sent]);
+    stage.invoke_all().await;
+    assert_eq!(stage.succeed_running(), 1);
+    stage.complete_all().await;
+    assert_eq!(stage.row(row.id).await, None);
+    used(stage, before)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_normal_event_costs_eight_write_units_with_receipts_and_seven_without() {
+    let (units, _) = a_normal_event(&Stage::usual().await).await;
+    assert_eq!(units, 8.0);
+    let options = StageOptions {
+        receipts: None,
+        ..StageOptions::default()
+    };
+    let (units, _) = a_normal_event(&Stage::new(options).await).await;
+    assert_eq!(units, 7.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_adds_one_write_unit_for_its_grant_however_many_rows_it_sends() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(40)).await;
+    let before = stage.ledger.consumed();
+    let report = stage.schedule().await;
+    assert_eq!((report.granted, report.claimed, report.sent), (40, 40, 40));
+    let (units, requests) = used(&stage, before);
+    assert_eq!(units, 40.0 * 3.0 + 1.0);
+    // Control item, 16 shards, grant, 40 claims in two batches.
+    assert_eq!(requests, 1 + 16 + 1 + 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_tick_and_an_idle_sweep_write_nothing() {
+    let stage = Stage::usual().await;
+    let before = stage.ledger.consumed();
+    let report = stage.schedule().await;
+    assert_eq!((report.granted, report.claimed), (0, 0));
+    let swept = stage.sweep().await;
+    assert_eq!(swept.stale, 0);
+    assert_eq!(used(&stage, before).0, 0.0);
+    assert_eq!(stage.control_item().await, None, "not even the control item");
+    let operations = stage.wire.operations();
+    let writes: Vec<_> = operations
+        .keys()
+        .filter(|name| !matches!(name.as_str(), "GetItem" | "Query"))
+        .collect();
+    assert!(writes.is_empty(), "{writes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_rows_are_recorded_in_four_requests_and_one_read_of_receipts() {
+    let stage = Stage::usual().await;
+    let before = stage.ledger.consumed();
+    let recorded = stage.record(&uploads(100)).await;
+    assert!(recorded.iter().all(|outcome| *outcome == Recorded::Recorded));
+    assert_eq!(used(&stage, before), (200.0, 1 + 4));
+    let read = (stage.ledger.consumed() - before).read_units;
+    assert_eq!(read, 50.0, "half a read unit per object");
+}
+
+/// Bytes of an item by DynamoDB's rules ("Item sizes and formats", DynamoDB Developer Guide): names and strings by their UTF-8
+/// bytes; a number by about one byte per two significant digits, and one more.
+fn item_bytes(item: &daybook_local::dynoxide::Item) -> usize {
+    use daybook_local::dynoxide::AttributeValue as Value;
+    let value = |value: &Value| match value {
+        Value::S(text) => text.len(),
+        Value::N(digits) => digits.len().div_ceil(2) + 1,
+        other => panic!("rows have strings and numbers only: {other:?}"),
+    };
+    item.iter()
+        .map(|(name, attribute)| name.len() + value(attribute))
+        .sum()
+}
+
+/// An upload to a versioned bucket in full dress: a 100-byte key, an 18-digit sequencer, a version id of 32 characters.
+fn typical_event() -> ObjectEvent {
+    let key = format!("plants/busan-3/lines/07/cameras/2026/11/21/{:0>57}", "frame.jpg");
+    assert_eq!(key.len(), 100);
+    let mut record = Upload::new(&key, 7, "d41d8cd98f00b204e9800998ecf8427e").record();
+    record["s3"]["bucket"]["name"] = json!("acme-production-device-uploads-eu-west-1");
+    record["s3"]["object"]["versionId"] = json!("096fKKXTRTtl3on89fVO.nfljtsv6qko");
+    record["s3"]["object"]["sequencer"] = json!("0055AED6DCD90281E5");
+    record["eventName"] = json!("ObjectCreated:CompleteMultipartUpload");
+    let body = json!({"Records": [record]}).to_string();
+    let read = notification::read(&body, &SourceName::default());
+    assert!(read.unreadable.is_empty(), "{read:?}");
+    read.events.into_iter().next().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_typical_row_is_smaller_than_one_write_unit_in_every_state() {
+    let stage = Stage::usual().await;
+    let trace =
+        "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a87bd80c:0";
+    let event = typical_event();
+    let new = NewRow::Event {
+        event: event.clone(),
+        max_attempts: 5,
+        trace: Some(trace.into()),
+    };
+    assert_eq!(
+        stage.ledger.record(vec![new], stage.deadline()).await,
+        [Recorded::Recorded]
+    );
+    let mut sizes = Vec::new();
+    sizes.push((
+        Status::Pending,
+        item_bytes(&row_item(&stage.row(event.id).await.unwrap())),
+    ));
+    let row = stage.claim_due().await.remove(0);
+    sizes.push((Status::Claimed, item_bytes(&row_item(&row))));
+    // The longest error that is kept: 256 characters.
+    stage
+        .ledger
+        .park(name_of(&row), &"x".repeat(4000), stage.deadline())
+        .await
+        .unwrap();
+    let parked = stage.row(event.id).await.unwrap();
+    assert_eq!(parked.last_error.as_deref().map(str::len), Some(256));
+    sizes.push((Status::Parked, item_bytes(&row_item(&parked))));
+    for (status, bytes) in &sizes {
+        assert!(*bytes < 1024, "{status}: {bytes} bytes");
+    }
+    assert!(
+        sizes[0].1 > 600,
+        "the row is typical, so it is not tiny: {sizes:?}"
+    );
+}
+
+#[test]
+fn a_typical_receipt_is_smaller_than_one_write_unit() {
+    let name = format!("{}-12", typical_event().id);
+    let arn =
+        format!("arn:aws:states:eu-west-1:123456789012:execution:acme-production-device-uploads:{name}");
+    let now = "2026-11-21T00:00:00.000Z".parse().unwrap();
+    let keep = Duration::from_secs(14 * 24 * 3600);
+    for (outcome, why) in [
+        (Outcome::Succeeded, None),
+        (Outcome::Removed, Some("corrupt upload, see ticket 4711".into())),
+    ] {
+        let receipt = Receipt::new(
+            &typical_event(),
+            Attempt(12),
+            outcome,
+            arn.clone(),
+            why,
+            now,
+            keep,
+        );
+        let bytes = item_bytes(&item(serde_json::to_value(&receipt).unwrap()));
+        assert!((500..1024).contains(&bytes), "{outcome:?}: {bytes} bytes");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repeated_status_event_costs_one_refused_receipt_and_one_empty_deletion() {
+    let stage = Stage::usual().await;
+    let upload = Upload::new("a.json", 1, "e");
+    stage.put_rows(&[row_in(Status::Claimed, &upload, stage.now())]);
+    let event = upload.event();
+    stage.ledger.complete(&event, Attempt(1), "arn").await.unwrap();
+    let requests = stage.wire.requests();
+    stage.ledger.complete(&event, Attempt(1), "arn").await.unwrap();
+    assert_eq!(stage.wire.requests() - requests, 2);
+    let receipt = stage.receipt(&event).await.unwrap();
+    assert_eq!(receipt.event_id, event.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_comes_again_for_a_done_event_costs_no_row_write() {
+    let stage = Stage::usual().await;
+    let upload = Upload::new("a.json", 1, "e");
+    stage.record(&[upload]).await;
+    stage.schedule().await;
+    let body = stage.dispatched()[0].to_json();
+    stage.invoke_all().await;
+    stage.succeed_running();
+    stage.complete_all().await;
+    let invoked = stage
+        .invoker()
+        .handle(&[delivered("again", body)], stage.deadline())
+        .await;
+    assert_eq!(invoked, [daybook_manager::Invoked::Settled(Settled::Completed)]);
+    assert_eq!(stage.execution_names().len(), 1);
+    assert!(stage.rows().await.is_empty());
+}

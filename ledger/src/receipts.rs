@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use daybook_schema::tables::attribute::ID;
+use daybook_schema::tables::{CONTROL_ID, attribute::ID};
 use daybook_schema::{ObjectId, Receipt};
 use futures::StreamExt;
 
@@ -47,6 +47,19 @@ impl Ledger {
             }
         }
         receipts
+    }
+
+    /// Finds out whether the receipts table answers, if receipts are on. [`Ledger::receipts`] takes a table that does not for an
+    /// empty one, so whoever starts with new settings asks first. Half a read unit.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn check_receipts(&self) -> Result<(), LedgerError> {
+        if let Some(settings) = &self.receipts {
+            self.read_items(settings.table.as_str(), vec![text(CONTROL_ID)], false)
+                .await?;
+        }
+        Ok(())
     }
 
     /// Reads at most 100 items by their `id`. Missing and unprocessed keys are absent.

@@ -1,6 +1,7 @@
 //! The dispatch queue: sending claimed rows, and how many messages wait.
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use daybook_ledger::{AnswerWatch, Verdict, describe};
 use daybook_schema::{DispatchMessage, Row};
@@ -113,6 +114,9 @@ impl DispatchQueue {
             .queue_url(&self.url)
             .set_entries(Some(entries.collect()))
             .customize()
+            // The SDK would send once more what was perhaps sent: a second copy, beyond what was granted. An unknown send stays
+            // claimed instead, and what was certainly not sent is given back.
+            .config_override(aws_sdk_sqs::config::Builder::default().retry_config(RetryConfig::disabled()))
             .interceptor(watch.clone())
             .send()
             .await;
@@ -154,14 +158,6 @@ impl DispatchQueue {
         for entry in answer.successful() {
             if let Some(position) = position(entry.id()) {
                 outcomes[position] = Sent::Sent;
-            }
-        }
-        // An earlier try of this request may have put entries into the queue that this one calls failed.
-        if watch.is_in_doubt() {
-            for outcome in &mut outcomes {
-                if let Sent::NotSent(cause) = outcome {
-                    *outcome = Sent::Unknown(std::mem::take(cause));
-                }
             }
         }
         outcomes

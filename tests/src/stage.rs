@@ -12,8 +12,8 @@ use aws_smithy_types::retry::RetryConfig;
 use daybook_ledger::{Clock, Deadline, Ledger, Random, ReceiptSettings, TableName, Window, client_timeouts};
 use daybook_local::{LocalAws, QueueAttributes, RedrivePolicy};
 use daybook_manager::{
-    Completer, Delivered, Dispatch, DispatchQueue, Executions, Ingest, Invoker, Pace, Payload, Poll,
-    Scheduler, poll_once,
+    Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions, Ingest, Invoked, Invoker,
+    Pace, Payload, Poll, Scheduler,
 };
 use daybook_reconciler::{SweepSettings, Sweeper};
 use daybook_schema::{SourceName, Timestamp, tables};
@@ -287,41 +287,43 @@ impl Stage {
 
     /// Receives once from the intake queue and records; how many messages there were, `None` when SQS did not answer.
     pub async fn pump_ingest(&self) -> Option<usize> {
-        let (ingest, deadline) = (self.ingest(), self.deadline());
-        let handle = async |messages: Vec<Delivered>| ingest.handle(&messages, deadline).await;
-        poll_once(&self.poll(&self.intake), handle).await.ok()
+        let poll = self.poll(&self.intake);
+        let batch = poll.receive().await.ok()?;
+        let dispositions = self.ingest().handle(&batch.messages, self.deadline()).await;
+        finish(&poll, batch, &dispositions).await
     }
 
     /// Receives once from the dispatch queue and starts executions.
     pub async fn pump_invoke(&self) -> Option<usize> {
-        let (invoker, deadline) = (self.invoker(), self.deadline());
-        let handle = async |messages: Vec<Delivered>| {
-            let invoked = invoker.handle(&messages, deadline).await;
-            invoked
-                .iter()
-                .map(daybook_manager::Invoked::disposition)
-                .collect()
-        };
-        poll_once(&self.poll(&self.dispatch_queue), handle).await.ok()
+        let poll = self.poll(&self.dispatch_queue);
+        let batch = poll.receive().await.ok()?;
+        let outcomes = self.invoker().handle(&batch.messages, self.deadline()).await;
+        let dispositions: Vec<Disposition> = outcomes.iter().map(Invoked::disposition).collect();
+        finish(&poll, batch, &dispositions).await
     }
 
     /// Receives once from the completion queue and settles rows.
     pub async fn pump_complete(&self) -> Option<usize> {
-        let (completer, deadline) = (self.completer(), self.deadline());
-        let handle = async |messages: Vec<Delivered>| {
-            let completed = completer.handle(&messages, deadline).await;
-            completed
-                .iter()
-                .map(daybook_manager::Completed::disposition)
-                .collect()
-        };
-        poll_once(&self.poll(&self.completion), handle).await.ok()
+        let poll = self.poll(&self.completion);
+        let batch = poll.receive().await.ok()?;
+        let outcomes = self.completer().handle(&batch.messages, self.deadline()).await;
+        let dispositions: Vec<Disposition> = outcomes.iter().map(Completed::disposition).collect();
+        finish(&poll, batch, &dispositions).await
     }
 
     /// Lets virtual time pass.
     pub async fn pass(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
     }
+}
+
+/// Acknowledges what is to be acknowledged; how many messages there were, if SQS said that it is done.
+async fn finish(poll: &Poll, batch: Batch, dispositions: &[Disposition]) -> Option<usize> {
+    let messages = batch.messages.len();
+    poll.acknowledge(batch, dispositions)
+        .await
+        .ok()
+        .map(|()| messages)
 }
 
 fn table(name: &str) -> TableName {

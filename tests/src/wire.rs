@@ -53,6 +53,7 @@ pub enum Fault {
 }
 
 type Policy = Box<dyn FnMut(&Request) -> Fault + Send>;
+type Observer = Box<dyn FnMut(&Request, &Value) + Send>;
 
 /// The wire. Clones are one wire.
 #[derive(Clone)]
@@ -64,6 +65,7 @@ pub struct Wire {
 
 struct State {
     policy: Option<Policy>,
+    observer: Option<Observer>,
     latency: Option<fastrand::Rng>,
     requests: u64,
     hash: Sha256,
@@ -85,6 +87,7 @@ impl Wire {
     pub fn new(aws: LocalAws) -> Self {
         let state = State {
             policy: None,
+            observer: None,
             latency: None,
             requests: 0,
             hash: Sha256::new(),
@@ -109,6 +112,11 @@ impl Wire {
     /// No faults from now on.
     pub fn heal(&self) {
         self.state.lock().unwrap().policy = None;
+    }
+
+    /// From now on `observer` sees every request that AWS did, with what it answered, whether or not the answer arrived.
+    pub fn observe(&self, observer: impl FnMut(&Request, &Value) + Send + 'static) {
+        self.state.lock().unwrap().observer = Some(Box::new(observer));
     }
 
     /// From now on a request takes a few milliseconds there and back, by that seed, so that requests cross.
@@ -232,6 +240,11 @@ impl Wire {
                 .unwrap()
                 .index_answers
                 .insert(key, answer.body.clone());
+        }
+        if answer.status == 200
+            && let Some(observer) = &mut self.state.lock().unwrap().observer
+        {
+            observer(request, &serde_json::from_slice(&answer.body).unwrap_or_default());
         }
         (answer.status, answer.body)
     }

@@ -116,6 +116,12 @@ impl Invoker {
             .start(&message.input, message.trace.as_deref())
             .await
         {
+            Started::Running if message.delivery > 1 => {
+                // It runs, so this delivery arrived: a row whose executions cannot be listed must not look undelivered. When
+                // the renewal fails the execution runs all the same, and the sweep looks again.
+                self.ledger.renew(&[name], self.dispatch.lease, deadline).await;
+                Invoked::Started
+            }
             Started::Running => Invoked::Started,
             Started::NameTaken => self.probe(&message, deadline).await,
             Started::Invalid(cause) => {

@@ -86,7 +86,7 @@ impl Ledger {
         let token = self.random.token();
         let now = self.clock.now();
         let update = format!(
-            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = deliveries + 1 SET \"claim_token\" = ? \
+            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = ? SET \"claim_token\" = ? \
              WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? RETURNING ALL NEW *",
             self.table
         );
@@ -96,6 +96,9 @@ impl Ledger {
                 text: update.clone(),
                 parameters: vec![
                     text(now.plus(doubled(lease, row.deliveries))),
+                    // Not counted up in place: rows of version 1 have no count yet. The lease in the condition tells that
+                    // this one still holds.
+                    number(row.deliveries.saturating_add(1)),
                     text(token),
                     text(row.id),
                     text(row.status_shard().to(Step::Redeliver.from())),

@@ -1,6 +1,6 @@
 //! Rows brought into a state directly, and what tests look at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::notifications::Upload;
 use crate::stage::Stage;
+use crate::wire::{Fault, Wire};
 
 /// A row as the ledger's table holds it.
 pub fn row_item(row: &Row) -> Item {
@@ -275,4 +276,23 @@ pub fn sqs_event<'a>(messages: impl IntoIterator<Item = (&'a str, String)>) -> S
     let mut event = SqsEvent::default();
     event.records = messages.into_iter().map(message).collect();
     event
+}
+
+impl Wire {
+    /// The next requests of that operation meet these faults, one each; all others none.
+    pub fn inject_next(&self, operation: &'static str, faults: impl IntoIterator<Item = Fault>) {
+        let mut faults: VecDeque<Fault> = faults.into_iter().collect();
+        self.inject(move |request| match request.operation == operation {
+            true => faults.pop_front().unwrap_or(Fault::None),
+            false => Fault::None,
+        });
+    }
+
+    /// Every request of that operation meets this fault.
+    pub fn inject_always(&self, operation: &'static str, fault: Fault) {
+        self.inject(move |request| match request.operation == operation {
+            true => fault.clone(),
+            false => Fault::None,
+        });
+    }
 }

@@ -1,0 +1,175 @@
+//! Many rows at once: each has an outcome of its own.
+
+use daybook_ledger::{NewRow, Recorded};
+use daybook_manager::Payload;
+use daybook_schema::{SourceName, Status, Subject};
+use daybook_tests::notifications::{Upload, uploads};
+use daybook_tests::rows::sqs_event;
+use daybook_tests::{Fault, Stage};
+use serde_json::json;
+
+/// A payload beyond what a row can hold (400 KB), and that is no notification.
+fn too_large() -> String {
+    json!({"what": "x".repeat(500_000)}).to_string()
+}
+
+fn unreadable(payload: String) -> NewRow {
+    NewRow::Unreadable {
+        source: SourceName::default(),
+        payload,
+        why: "no S3 event".into(),
+        trace: None,
+    }
+}
+
+fn new_event(upload: &Upload) -> NewRow {
+    NewRow::Event {
+        event: upload.event(),
+        max_attempts: 5,
+        trace: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_row_that_is_too_large_does_not_take_its_neighbours_along() {
+    let stage = Stage::usual().await;
+    let mut rows: Vec<NewRow> = uploads(24).iter().map(new_event).collect();
+    rows.insert(11, unreadable(too_large()));
+    let recorded = stage.ledger.record(rows, stage.deadline()).await;
+    for (position, outcome) in recorded.iter().enumerate() {
+        match position {
+            11 => assert!(matches!(outcome, Recorded::Rejected(_)), "{outcome:?}"),
+            _ => assert_eq!(*outcome, Recorded::Recorded),
+        }
+    }
+    assert_eq!(stage.rows().await.len(), 24);
+}
+
+#[tokio::test(start_paused = true)]
+async fn duplicates_within_a_batch_share_the_fate_of_the_first() {
+    let stage = Stage::usual().await;
+    let a = Upload::new("a.json", 1, "e");
+    let b = Upload::new("b.json", 2, "e");
+    let recorded = stage.record(&[a.clone(), b.clone(), a.clone(), a.clone()]).await;
+    use Recorded::{AlreadyThere, Covered};
+    assert_eq!(
+        recorded,
+        [Recorded::Recorded, Recorded::Recorded, AlreadyThere, AlreadyThere]
+    );
+    assert_eq!(stage.rows().await.len(), 2);
+
+    let rows = vec![unreadable(too_large()), unreadable(too_large())];
+    let recorded = stage.ledger.record(rows, stage.deadline()).await;
+    assert!(
+        matches!(&recorded[..], [Recorded::Rejected(_), Recorded::Rejected(_)]),
+        "{recorded:?}"
+    );
+
+    stage.claim_due().await;
+    stage
+        .ledger
+        .complete(&a.event(), daybook_schema::Attempt(1), "arn")
+        .await
+        .unwrap();
+    assert_eq!(stage.record(&[a.clone(), a]).await, [Covered, Covered]);
+
+    stage.wire.inject_always("BatchExecuteStatement", Fault::NotSent);
+    let c = Upload::new("c.json", 3, "e");
+    let recorded = stage.record(&[c.clone(), c]).await;
+    assert!(
+        matches!(&recorded[..], [Recorded::Unknown(_), Recorded::Unknown(_)]),
+        "{recorded:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn exactly_the_messages_that_are_not_safe_are_returned_to_the_queue() {
+    let stage = Stage::usual().await;
+    let test_event = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "data"}).to_string();
+    let twice =
+        json!({"Records": [Upload::new("b.json", 2, "e").record(), Upload::new("c.json", 3, "e").record()]});
+    let event = sqs_event([
+        ("one", Upload::new("a.json", 1, "e").notification()),
+        ("large", too_large()),
+        ("two", twice.to_string()),
+        ("again", Upload::new("a.json", 1, "e").event_bridge()),
+        ("test", test_event),
+        ("odd", "hello".into()),
+        ("large again", too_large()),
+    ]);
+    let response = stage.ingest().handle_sqs(event, stage.deadline()).await;
+    let failed: Vec<_> = response
+        .batch_item_failures
+        .iter()
+        .map(|failure| failure.item_identifier.as_str())
+        .collect();
+    assert_eq!(failed, ["large", "large again"]);
+    let rows = stage.rows().await;
+    let parked = rows.values().filter(|row| row.status == Status::Parked).count();
+    assert_eq!(
+        (rows.len(), parked),
+        (4, 1),
+        "a, b, c, and the odd one kept as it came"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_one_of_whose_records_is_not_safe_is_returned_whole() {
+    let stage = Stage::usual().await;
+    // Two requests of 25 and 5: the second one is throttled to the end.
+    let uploads = uploads(30);
+    let first = json!({"Records": uploads[..20].iter().map(Upload::record).collect::<Vec<_>>()}).to_string();
+    let second = json!({"Records": uploads[20..].iter().map(Upload::record).collect::<Vec<_>>()}).to_string();
+    stage
+        .wire
+        .inject(|request| match request.body["Statements"].as_array() {
+            Some(statements) if statements.len() == 5 => Fault::Throttled,
+            _ => Fault::None,
+        });
+    let event = sqs_event([("first", first), ("second", second.clone())]);
+    let response = stage.ingest().handle_sqs(event, stage.deadline()).await;
+    let failed: Vec<_> = response
+        .batch_item_failures
+        .iter()
+        .map(|failure| failure.item_identifier.as_str())
+        .collect();
+    assert_eq!(failed, ["second"]);
+    assert_eq!(stage.rows().await.len(), 25);
+    stage.wire.heal();
+    let response = stage
+        .ingest()
+        .handle_sqs(sqs_event([("second", second)]), stage.deadline())
+        .await;
+    assert!(response.batch_item_failures.is_empty());
+    assert_eq!(
+        stage.rows().await.len(),
+        30,
+        "the five that were missing, and no row twice"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payload_that_cannot_be_read_is_one_parked_row_however_often_it_comes() {
+    let stage = Stage::usual().await;
+    let payload = Payload {
+        body: r#"{"Records": [{"eventSource": "aws:s3"}]}"#.into(),
+        trace: Some("Root=1".into()),
+    };
+    let first = stage
+        .ingest()
+        .ingest(&[payload.clone()], stage.deadline())
+        .await
+        .remove(0);
+    assert_eq!((first.rows, first.unreadable), (vec![Recorded::Recorded], 1));
+    let second = stage
+        .ingest()
+        .ingest(&[payload], stage.deadline())
+        .await
+        .remove(0);
+    assert_eq!(second.rows, [Recorded::AlreadyThere]);
+    let rows = stage.rows().await;
+    let row = rows.values().next().unwrap();
+    assert_eq!((rows.len(), row.status), (1, Status::Parked));
+    assert!(row.last_error.is_some());
+    assert!(matches!(&row.subject, Subject::Raw { payload, .. } if payload.contains("aws:s3")));
+}

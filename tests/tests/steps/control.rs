@@ -1,0 +1,130 @@
+//! The control item: pause, resume, and N while it runs.
+
+use std::time::Duration;
+
+use daybook_ledger::Refusal;
+use daybook_schema::Status;
+use daybook_tests::Stage;
+use daybook_tests::notifications::uploads;
+use daybook_tests::rows::row_in;
+
+#[tokio::test(start_paused = true)]
+async fn while_paused_the_scheduler_claims_nothing_and_says_who_and_why() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(3)).await;
+    stage
+        .ledger
+        .pause(None, "kim", "the target is down")
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        let report = stage.schedule().await;
+        let pause = report.paused().expect("it says that it is paused");
+        assert_eq!(
+            (pause.by.as_str(), pause.why.as_str(), pause.until),
+            ("kim", "the target is down", None)
+        );
+        assert_eq!((report.granted, report.claimed, report.sent), (0, 0, 0));
+        stage.pass(Duration::from_secs(3600)).await;
+    }
+    stage.ledger.resume().await.unwrap();
+    let report = stage.schedule().await;
+    assert_eq!((report.claimed, report.paused()), (3, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_with_an_end_ends_by_itself() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(3)).await;
+    let until = stage.now().plus(Duration::from_secs(600));
+    stage
+        .ledger
+        .pause(Some(until), "kim", "maintenance")
+        .await
+        .unwrap();
+    stage.pass(Duration::from_secs(599)).await;
+    assert_eq!(stage.schedule().await.paused().unwrap().until, Some(until));
+    stage.pass(Duration::from_secs(1)).await;
+    assert_eq!(stage.schedule().await.claimed, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_without_an_end_replaces_one_with_an_end() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(1)).await;
+    let until = stage.now().plus(Duration::from_secs(60));
+    stage
+        .ledger
+        .pause(Some(until), "kim", "maintenance")
+        .await
+        .unwrap();
+    stage.ledger.pause(None, "kim", "longer").await.unwrap();
+    stage.pass(Duration::from_secs(3600)).await;
+    assert!(stage.schedule().await.paused().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_paused_the_sweep_sends_nothing_and_still_renews_what_runs() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(2)).await;
+    stage.schedule().await;
+    // One of them runs, the other one's message is lost.
+    let lost = stage.dispatched()[0].clone();
+    stage
+        .aws
+        .sqs()
+        .lose(&stage.dispatch_queue, |message| message.body == lost.to_json());
+    stage.invoke_all().await;
+    assert_eq!(stage.execution_names().len(), 1);
+    stage.pass(stage.options.dispatch.lease).await;
+    stage.ledger.pause(None, "kim", "why").await.unwrap();
+    let swept = stage.sweep().await;
+    assert_eq!(
+        (swept.stale, swept.renewed, swept.redelivered, swept.left),
+        (2, 1, 0, 1)
+    );
+    assert!(matches!(swept.refusal, Some(Refusal::Paused(_))), "{swept:?}");
+    assert!(stage.dispatched().is_empty());
+    stage.ledger.resume().await.unwrap();
+    assert_eq!(stage.sweep().await.redelivered, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_between_reading_and_granting_wins() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(5)).await;
+    let seen = stage.ledger.control().await.unwrap();
+    stage.ledger.pause(None, "kim", "now").await.unwrap();
+    let request = daybook_ledger::GrantRequest {
+        window: stage.window(),
+        per_window: 50,
+        wanted: 5,
+        redelivery: false,
+    };
+    let grant = stage.ledger.grant(&request, seen).await.unwrap();
+    assert!(
+        matches!(grant, daybook_ledger::Grant::Refused(Refusal::Paused(_))),
+        "{grant:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn n_can_be_set_while_it_runs_and_given_back() {
+    let stage = Stage::usual().await;
+    let due = stage.now();
+    let rows: Vec<_> = uploads(200)
+        .iter()
+        .map(|upload| row_in(Status::Pending, upload, due))
+        .collect();
+    stage.put_rows(&rows);
+    let minute = Duration::from_secs(60);
+    stage.ledger.set_per_window(Some(7)).await.unwrap();
+    assert_eq!(stage.schedule().await.claimed, 7);
+    assert_eq!(stage.schedule().await.refusal, Some(Refusal::WindowFull));
+    // Raised in the middle of a window: what it granted counts.
+    stage.ledger.set_per_window(Some(70)).await.unwrap();
+    assert_eq!(stage.schedule().await.claimed, 63);
+    stage.pass(minute).await;
+    stage.ledger.set_per_window(None).await.unwrap();
+    assert_eq!(stage.schedule().await.claimed, 50);
+}

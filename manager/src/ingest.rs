@@ -64,16 +64,21 @@ impl Ingest {
         for payload in payloads {
             let read = notification::read(&payload.body, &self.source);
             let (events, unreadable) = (read.events.len(), read.unreadable.len());
+            // StartExecution takes 256 ASCII characters and refuses the execution otherwise: a link is not worth an event.
+            let trace = payload
+                .trace
+                .as_ref()
+                .filter(|trace| trace.is_ascii() && trace.len() <= 256);
             rows.extend(read.events.into_iter().map(|event| NewRow::Event {
                 event,
                 max_attempts: self.max_attempts,
-                trace: payload.trace.clone(),
+                trace: trace.cloned(),
             }));
             rows.extend(read.unreadable.into_iter().map(|part| NewRow::Unreadable {
                 source: self.source.clone(),
                 payload: part.raw,
                 why: part.why,
-                trace: payload.trace.clone(),
+                trace: trace.cloned(),
             }));
             let ingested = Ingested {
                 rows: Vec::new(),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::execution::ExecutionInput;
+use crate::execution::{ExecutionInput, queue_safe_json};
 use crate::row::Row;
 use crate::time::Timestamp;
 
@@ -51,7 +51,7 @@ impl DispatchMessage {
 
     /// The body to send.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("texts, numbers and options always serialise")
+        queue_safe_json(self)
     }
 
     /// Reads a body.

@@ -1,1 +1,45 @@
-fn main() {}
+//! The `daybook` command. Data goes to stdout, everything else to stderr.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the command line is an edge: it owns the process, its clock and its tasks"
+)]
+
+mod arguments;
+mod aws;
+mod demo;
+mod failure;
+mod logging;
+mod report;
+mod schedule;
+mod settings;
+mod sweep;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return arguments::refuse(&error),
+    };
+    logging::start(&cli);
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => failure::print(&error),
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let output = cli.output;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Demo(arguments) => demo::run(arguments, output).await,
+            Command::Schedule(arguments) => schedule::run(arguments, output).await,
+            Command::Sweep(arguments) => sweep::run(arguments, output).await,
+        }
+    })
+}

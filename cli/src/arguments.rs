@@ -1,0 +1,85 @@
+//! What can be asked for, and what becomes of a question that makes no sense.
+
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+
+use crate::{demo::DemoArguments, schedule::ScheduleArguments, sweep::SweepArguments};
+
+/// Exit code of a command line that makes no sense, as of most programs.
+const USAGE: u8 = 2;
+
+/// Daybook writes every S3 event into a ledger before anything else happens to it, hands out N events per
+/// window and no more, and keeps each until it is processed.
+#[derive(Debug, Parser)]
+#[command(name = "daybook", version, max_term_width = 100)]
+#[command(
+    after_help = "New here? `daybook demo` shows all of it in about 15 seconds, with no AWS account.\n\
+    Every flag can also be set by the environment variable beside it; a flag wins."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// How the result is written to stdout: a table for people, or one JSON object for programs
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(env = "DAYBOOK_OUTPUT", hide_env_values = true, help_heading = "Output")]
+    pub output: Output,
+
+    /// Tell more on stderr: -v what happens, -vv every step, -vvv the AWS clients too (or set RUST_LOG)
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
+    pub verbose: u8,
+}
+
+/// The form of the result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// See it work: 115 events through a pipeline that loses its queue on the way (no AWS, keeps nothing)
+    Demo(DemoArguments),
+    /// Run the scheduler once: claim due events, at most N in this window, and send them to the dispatch queue
+    Schedule(ScheduleArguments),
+    /// Run the sweep once: find claimed events whose leases ran out, and bring them back
+    Sweep(SweepArguments),
+}
+
+/// Prints help, or what is wrong with the command line.
+pub fn refuse(error: &clap::Error) -> ExitCode {
+    // A closed stdout or stderr leaves nobody to tell.
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    if let Some(variable) = blamed_variable(error) {
+        eprintln!("\n  hint: the value comes from the environment variable {variable}");
+    }
+    ExitCode::from(USAGE)
+}
+
+/// The environment variable that a refused value came from. clap names the flag only.
+fn blamed_variable(error: &clap::Error) -> Option<String> {
+    if !matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) {
+        return None;
+    }
+    let ContextValue::String(argument) = error.get(ContextKind::InvalidArg)? else {
+        return None;
+    };
+    let flag = argument.split(' ').next()?;
+    let given = |argument: String| argument == flag || argument.starts_with(&format!("{flag}="));
+    if std::env::args().any(given) {
+        return None;
+    }
+    let name = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
+    Some(format!("DAYBOOK_{name}")).filter(|variable| std::env::var_os(variable).is_some())
+}

@@ -1,0 +1,168 @@
+//! AWS as the environment describes it, and what to do when it does not answer as it should.
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use daybook_ledger::{Clock, Ledger, Random, client_timeouts};
+use daybook_manager::DispatchQueue;
+
+use crate::failure::Advised;
+use crate::settings::TableArguments;
+
+/// Clients of the account that the environment names.
+#[derive(Debug)]
+pub struct Aws {
+    config: SdkConfig,
+    region: String,
+}
+
+/// What a request was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// The ledger table.
+    Ledger,
+    /// The receipts table.
+    Receipts,
+    /// The dispatch queue.
+    Queue,
+    /// The state machine.
+    StateMachine,
+}
+
+impl Thing {
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Ledger => "--ledger-table (DAYBOOK_LEDGER_TABLE)",
+            Self::Receipts => "--receipts-table (DAYBOOK_RECEIPTS_TABLE)",
+            Self::Queue => "--dispatch-queue-url (DAYBOOK_DISPATCH_QUEUE_URL)",
+            Self::StateMachine => "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)",
+        }
+    }
+}
+
+impl Aws {
+    /// By AWS's own configuration: environment, profile, single sign-on, container or instance role.
+    ///
+    /// # Errors
+    /// When no region is set, or no credentials can be had.
+    pub async fn from_environment() -> Result<Self, Advised> {
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .timeout_config(client_timeouts())
+            .load()
+            .await;
+        let Some(region) = config.region().map(ToString::to_string) else {
+            return Err(Advised::new("no AWS region is set")
+                .hint("set AWS_REGION (such as AWS_REGION=eu-central-1), or AWS_PROFILE to a profile that has a region"));
+        };
+        let Some(provider) = config.credentials_provider() else {
+            return Err(no_credentials());
+        };
+        match provider.provide_credentials().await {
+            Ok(_) => Ok(Self { config, region }),
+            Err(CredentialsError::CredentialsNotLoaded(_)) => Err(no_credentials()),
+            Err(error) => Err(Advised::new("the AWS credentials cannot be loaded")
+                .because(error)
+                .hint("`aws sts get-caller-identity` uses the same configuration and tells more; with single sign-on, `aws sso login` renews it")),
+        }
+    }
+
+    /// The ledger in these tables.
+    pub fn ledger(&self, tables: &TableArguments) -> Ledger {
+        Ledger::new(
+            aws_sdk_dynamodb::Client::new(&self.config),
+            tables.ledger_table.clone(),
+            tables.receipts(),
+            Clock::system(),
+            Random::from_os(),
+        )
+    }
+
+    /// The dispatch queue at that URL.
+    pub fn dispatch_queue(&self, url: &str) -> DispatchQueue {
+        DispatchQueue::new(aws_sdk_sqs::Client::new(&self.config), url)
+    }
+
+    /// A client of Step Functions.
+    pub fn step_functions(&self) -> aws_sdk_sfn::Client {
+        aws_sdk_sfn::Client::new(&self.config)
+    }
+
+    /// What to do about a failed request, by what is said of it.
+    pub fn advice(&self, thing: Thing, said: &str) -> Option<String> {
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        let region = &self.region;
+        if says(&[
+            "ResourceNotFound",
+            "NonExistentQueue",
+            "QueueDoesNotExist",
+            "StateMachineDoesNotExist",
+        ]) {
+            let flag = thing.flag();
+            return Some(format!(
+                "{flag} names something that is not in region {region} of this account{}: check name, region and account",
+                self.at_endpoint()
+            ));
+        }
+        if says(&[
+            "UnrecognizedClient",
+            "InvalidClientTokenId",
+            "InvalidAccessKeyId",
+            "ExpiredToken",
+        ]) {
+            return Some(
+                "the credentials are wrong, have expired, or belong to another endpoint; \
+                 `aws sts get-caller-identity` shows whose they are"
+                    .to_owned(),
+            );
+        }
+        if says(&["InvalidSignature", "SignatureDoesNotMatch", "IncompleteSignature"]) {
+            return Some(
+                "the secret access key does not belong to the access key id, or this machine's clock is wrong"
+                    .to_owned(),
+            );
+        }
+        if says(&["AccessDenied", "AccessDeniedException", "KMS"]) {
+            return Some(
+                "the credentials are known, but their policy does not allow this; the message says which action"
+                    .to_owned(),
+            );
+        }
+        if says(&["no connection", "no answer", "timed out"]) {
+            return Some(match self.endpoint() {
+                Some(endpoint) => format!(
+                    "the endpoint is {endpoint}, as AWS_ENDPOINT_URL (or the profile) says: is it up and reachable from here?"
+                ),
+                None => format!(
+                    "is AWS in region {region} reachable from here? A proxy or a missing VPC endpoint may be in the way"
+                ),
+            });
+        }
+        None
+    }
+
+    fn endpoint(&self) -> Option<String> {
+        let of_service = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
+        self.config.endpoint_url().map(str::to_owned).or_else(|| {
+            [
+                "AWS_ENDPOINT_URL_SQS",
+                "AWS_ENDPOINT_URL_DYNAMODB",
+                "AWS_ENDPOINT_URL_SFN",
+            ]
+            .into_iter()
+            .find_map(of_service)
+        })
+    }
+
+    fn at_endpoint(&self) -> String {
+        self.endpoint()
+            .map(|url| format!(" (at {url})"))
+            .unwrap_or_default()
+    }
+}
+
+fn no_credentials() -> Advised {
+    Advised::new("no AWS credentials were found").hint(
+        "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached; \
+         `aws configure` or `aws sso login` sets a profile up",
+    )
+}

@@ -1,0 +1,113 @@
+//! What a run did, as a table for people or one JSON object for programs.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use daybook_ledger::{Pause, Refusal, Window};
+use serde_json::{Value, json};
+
+use crate::arguments::Output;
+use crate::aws::{Aws, Thing};
+use crate::failure::Advised;
+
+/// One line: what, how many, what that means.
+pub type Line = (&'static str, String, &'static str);
+
+/// The lines, aligned. Lines of meaning are kept where the number is 0, so that a table always has the same shape.
+pub fn table(lines: &[Line]) -> String {
+    let what_width = lines.iter().map(|(what, ..)| what.len()).max().unwrap_or(0);
+    let is_count = |value: &str| value.bytes().all(|b| b.is_ascii_digit());
+    let counts = lines.iter().filter(|(_, value, _)| is_count(value));
+    let count_width = counts.map(|(_, value, _)| value.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (what, value, meaning) in lines {
+        let value = match is_count(value) {
+            true => format!("{value:>count_width$}"),
+            false => value.clone(),
+        };
+        let line = format!("{what:what_width$}  {value}  {meaning}");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Writes the report to stdout.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn print(output: Output, lines: &[Line], json: &Value) -> anyhow::Result<()> {
+    let text = match output {
+        Output::Table => table(lines),
+        Output::Json => format!("{json}\n"),
+    };
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+/// How a run ended: an error that lists the failures, if there are any.
+///
+/// # Errors
+/// When there are failures.
+pub fn end(run: &str, failures: &[String], aws: &Aws, thing: Thing) -> anyhow::Result<ExitCode> {
+    let Some(first) = failures.first() else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let what = match failures {
+        [_] => format!("{run} could not do all of its work"),
+        _ => format!(
+            "{run} could not do all of its work, for {} reasons",
+            failures.len()
+        ),
+    };
+    let advice = aws.advice(thing, first);
+    Err(Advised::new(what)
+        .because(anyhow::anyhow!(failures.join("\n  caused by: ")))
+        .hint_if_any(advice)
+        .into())
+}
+
+/// A window in words.
+pub fn window(window: Window) -> String {
+    format!(
+        "{}, {} long",
+        window.start,
+        humantime::format_duration(window.length)
+    )
+}
+
+/// Why nothing, or not more, was dispatched, in words.
+pub fn refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Paused(pause) => format!("dispatch is paused {}", paused(pause)),
+        Refusal::WindowFull => "N is reached in this window".to_owned(),
+        Refusal::WindowPassed => "the window is over, and the one after it has begun".to_owned(),
+        Refusal::NothingWanted => "nothing is due".to_owned(),
+    }
+}
+
+fn paused(pause: &Pause) -> String {
+    let until = match pause.until {
+        Some(until) => format!("until {until}"),
+        None => "until it is resumed".to_owned(),
+    };
+    let by = Some(&pause.by).filter(|by| !by.is_empty());
+    let why = Some(&pause.why).filter(|why| !why.is_empty());
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    format!("{until}{by}{why}")
+}
+
+/// The same for programs.
+pub fn refusal_json(refusal: Option<&Refusal>) -> Value {
+    match refusal {
+        None => Value::Null,
+        Some(Refusal::Paused(pause)) => json!({
+            "reason": "paused", "until": pause.until, "by": pause.by, "why": pause.why,
+        }),
+        Some(Refusal::WindowFull) => json!({"reason": "window_full"}),
+        Some(Refusal::WindowPassed) => json!({"reason": "window_passed"}),
+        Some(Refusal::NothingWanted) => json!({"reason": "nothing_due"}),
+    }
+}

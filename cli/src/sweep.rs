@@ -1,0 +1,148 @@
+//! `daybook sweep`: one run of the sweep.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use daybook_ledger::{Deadline, Window};
+use daybook_manager::Executions;
+use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
+use daybook_schema::Timestamp;
+use serde_json::json;
+
+use crate::arguments::Output;
+use crate::aws::{Aws, Thing};
+use crate::failure::Advised;
+use crate::report::{self, Line};
+use crate::schedule::{PATIENCE, ledger_failure, queue_answers, receipts_answer};
+use crate::settings::{self, DispatchArguments, TableArguments};
+
+/// Looks after events that were sent and not heard of again before their leases ran out. Those that run get more
+/// time, those that are done are taken off, those whose messages are lost are sent again, from the same budget of N
+/// per window. Uses no attempt, and is safe to run at any time, twice, and beside itself.
+#[derive(Args, Debug)]
+pub struct SweepArguments {
+    #[command(flatten)]
+    tables: TableArguments,
+
+    /// The SQS queue that events are sent to; FIFO if its name ends in .fifo
+    #[arg(long, value_name = "URL", value_parser = settings::queue_url, help_heading = "Dispatch")]
+    #[arg(env = "DAYBOOK_DISPATCH_QUEUE_URL", hide_env_values = true)]
+    dispatch_queue_url: String,
+
+    /// The Step Functions state machine that processes events; without it (workers) none is known to run
+    #[arg(long, value_name = "ARN", value_parser = settings::state_machine_arn, help_heading = "Dispatch")]
+    #[arg(env = "DAYBOOK_STATE_MACHINE_ARN", hide_env_values = true)]
+    state_machine_arn: Option<String>,
+
+    #[command(flatten)]
+    dispatch: DispatchArguments,
+
+    /// Take the budget of the window of that time (RFC 3339); now unless given
+    #[arg(long, value_name = "TIME", value_parser = settings::instant, help_heading = "Dispatch")]
+    at: Option<Timestamp>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When something that it needs is missing or does not answer, and when not all went well.
+pub async fn run(arguments: SweepArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let dispatch = arguments.dispatch.checked()?;
+    let aws = Aws::from_environment().await?;
+    let ledger = aws.ledger(&arguments.tables);
+    let queue = aws.dispatch_queue(&arguments.dispatch_queue_url);
+    let executions = arguments
+        .state_machine_arn
+        .as_deref()
+        .map(|arn| Executions::new(aws.step_functions(), arn));
+    queue_answers(&aws, &queue).await?;
+    receipts_answer(&aws, &ledger).await?;
+    if let Some(executions) = &executions {
+        state_machine_answers(&aws, executions).await?;
+    }
+    let window = Window::at(
+        arguments.at.unwrap_or_else(|| ledger.clock().now()),
+        dispatch.window,
+    );
+    let deadline = Deadline::after(ledger.clock(), PATIENCE);
+    let sweeper = Sweeper::new(ledger, queue, executions, dispatch, SweepSettings::default());
+    let report = sweeper
+        .run(window, deadline)
+        .await
+        .map_err(|error| ledger_failure(&aws, error))?;
+    print(&report, window, output)?;
+    report::end("the sweep", &report.failures, &aws, Thing::Ledger)
+}
+
+/// With a wrong ARN every event would look as if it did not run, and be sent again for nothing.
+async fn state_machine_answers(aws: &Aws, executions: &Executions) -> Result<(), Advised> {
+    let Some(cause) = executions.running(1).await.failure else {
+        return Ok(());
+    };
+    let advice = aws.advice(Thing::StateMachine, &cause);
+    let arn = executions.state_machine_arn();
+    Err(Advised::new(format!("the state machine {arn} cannot be used"))
+        .because(anyhow::anyhow!(cause))
+        .hint_if_any(advice))
+}
+
+fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result<()> {
+    let count = |n: u32| n.to_string();
+    let mut lines: Vec<Line> = vec![
+        ("window", report::window(window), ""),
+        ("stale", count(report.stale), "events whose leases have run out"),
+        ("renewed", count(report.renewed), "run: they have a new lease"),
+        (
+            "deleted",
+            count(report.deleted),
+            "are done, as their receipts say",
+        ),
+        (
+            "moved",
+            count(report.moved),
+            "probably wait in the dispatch queue: they have more time",
+        ),
+        (
+            "redelivered",
+            count(report.redelivered),
+            "sent again; no attempt is used",
+        ),
+        (
+            "unsent",
+            count(report.unsent),
+            "not taken by the queue: the next sweep tries again",
+        ),
+        ("left", count(report.left), "left for the next sweep"),
+        (
+            "unknown",
+            count(report.unknown),
+            "without an answer: their leases bring them back",
+        ),
+    ];
+    if let Some(refusal) = &report.refusal {
+        lines.push(("refused", report::refusal(refusal), ""));
+    }
+    if report.more {
+        lines.push((
+            "more",
+            "there may be more stale events: sweep again".to_owned(),
+            "",
+        ));
+    }
+    let json = json!({
+        "window_start": window.start,
+        "window_seconds": window.length.as_secs_f64(),
+        "stale": report.stale,
+        "more": report.more,
+        "renewed": report.renewed,
+        "deleted": report.deleted,
+        "moved": report.moved,
+        "redelivered": report.redelivered,
+        "unsent": report.unsent,
+        "left": report.left,
+        "unknown": report.unknown,
+        "refusal": report::refusal_json(report.refusal.as_ref()),
+        "failures": report.failures,
+    });
+    report::print(output, &lines, &json)
+}

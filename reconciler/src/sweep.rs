@@ -1,5 +1,7 @@
 //! The sweep: observe, plan, execute. It never fails a row and never parks one.
 
+use std::time::Duration;
+
 use daybook_ledger::{
     Claim, Deadline, Grant, GrantRequest, Ledger, LedgerError, Moved, Refusal, Released, Window,
 };
@@ -11,6 +13,9 @@ use crate::plan::{Plan, plan};
 
 /// Deletions under way at once.
 const CONCURRENCY: usize = 16;
+
+/// Nothing is redelivered in the last 5 seconds before the deadline: sending or taking back must still be possible.
+const TIME_TO_SEND: Duration = Duration::from_secs(5);
 
 /// Bounds of one sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,9 +126,7 @@ impl Sweeper {
         if rows.is_empty() && control.owed == 0 {
             return Ok(report);
         }
-        let Some(plan) = self.observe_and_plan(rows, &mut report).await else {
-            return Ok(report);
-        };
+        let (plan, queue_is_known) = self.observe_and_plan(rows, &mut report).await;
         let leases = self
             .ledger
             .renew(&plan.renew, self.dispatch.lease, deadline)
@@ -135,6 +138,14 @@ impl Sweeper {
             .move_leases(&plan.move_lease, self.dispatch.lease, deadline)
             .await;
         report.moved = report.leases(leases);
+        if !queue_is_known {
+            return Ok(report);
+        }
+        // A redelivery that is written and not sent would wait for a doubled lease.
+        if deadline.left(self.ledger.clock()) < TIME_TO_SEND {
+            report.left += u32::try_from(plan.redeliver.len()).unwrap_or(u32::MAX);
+            return Ok(report);
+        }
 
         let wanted = u32::try_from(plan.redeliver.len()).unwrap_or(u32::MAX);
         let per_window = self.dispatch.per_window;
@@ -174,8 +185,9 @@ impl Sweeper {
         self.ledger.get_many(&ids).await
     }
 
-    /// `None` when the queue's depth is not known: then nobody can say whether messages are lost, and the rows wait.
-    async fn observe_and_plan(&self, rows: Vec<Row>, report: &mut SweepReport) -> Option<Plan> {
+    /// The plan, and whether the queue's depth is known. If not, nobody can say whether messages are lost: rows whose
+    /// executions run or whose receipts cover them are seen to, the others wait.
+    async fn observe_and_plan(&self, rows: Vec<Row>, report: &mut SweepReport) -> (Plan, bool) {
         let objects = rows
             .iter()
             .filter_map(|row| row.event().map(|event| event.object_id()));
@@ -200,15 +212,15 @@ impl Sweeper {
         if let Some(cause) = running.failure {
             report.failure(cause);
         }
+        let now = self.ledger.clock().now();
         match depth {
-            Ok(depth) => {
-                let now = self.ledger.clock().now();
-                Some(plan(rows, &running.names, &receipts, depth, now))
-            }
+            Ok(depth) => (plan(rows, &running.names, &receipts, depth, now), true),
             Err(error) => {
                 report.failure(error);
-                report.left = report.stale;
-                None
+                let mut plan = plan(rows, &running.names, &receipts, 0, now);
+                report.left += u32::try_from(plan.redeliver.len()).unwrap_or(u32::MAX);
+                plan.redeliver.clear();
+                (plan, false)
             }
         }
     }

@@ -127,6 +127,11 @@ impl Stage {
             .collect()
     }
 
+    /// How many rows have that status, by the index.
+    pub async fn rows_in(&self, status: Status) -> u64 {
+        self.ledger.count(status, None, None).await.unwrap().rows
+    }
+
     /// Records uploads by the ledger's own step.
     pub async fn record(&self, uploads: &[Upload]) -> Vec<Recorded> {
         let row = |upload: &Upload| NewRow::Event {
@@ -179,10 +184,19 @@ impl Stage {
 
     /// A sweep every minute for that long.
     pub async fn sweep_for(&self, duration: Duration) -> Vec<daybook_reconciler::SweepReport> {
+        self.sweep_every(Duration::from_secs(60), duration).await
+    }
+
+    /// A sweep whenever `interval` has passed, for that long.
+    pub async fn sweep_every(
+        &self,
+        interval: Duration,
+        duration: Duration,
+    ) -> Vec<daybook_reconciler::SweepReport> {
         let mut reports = Vec::new();
         let until = self.now().plus(duration);
         while self.now() < until {
-            self.pass(Duration::from_secs(60)).await;
+            self.pass(interval).await;
             reports.push(self.sweep().await);
         }
         reports

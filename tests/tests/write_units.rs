@@ -1,5 +1,5 @@
 //! What each step costs, as DynamoDB itself reports it, and that typical items stay within one write unit.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::time::Duration;
 
@@ -31,7 +31,10 @@ async fn an_insert_costs_two_write_units_and_a_duplicate_insert_at_most_one() {
     let stage = Stage::usual().await;
     let upload = Upload::new("a.json", 1, "e");
     let before = stage.ledger.consumed();
-    assert_eq!(stage.record(&[upload.clone()]).await, [Recorded::Recorded]);
+    assert_eq!(
+        stage.record(std::slice::from_ref(&upload)).await,
+        [Recorded::Recorded]
+    );
     assert_eq!(used(&stage, before), (2.0, 2), "one read of receipts, one batch");
     let before = stage.ledger.consumed();
     assert_eq!(stage.record(&[upload]).await, [Recorded::AlreadyThere]);
@@ -78,7 +81,7 @@ async fn a_renewal_a_move_and_a_redelivery_cost_three_because_the_index_sorts_by
     let before = stage.ledger.consumed();
     let moved = stage
         .ledger
-        .move_leases(&[row.clone()], lease, stage.deadline())
+        .move_leases(std::slice::from_ref(&row), lease, stage.deadline())
         .await;
     assert_eq!(moved, [Moved::Moved]);
     assert_eq!(used(&stage, before), (3.0, 1));
@@ -132,7 +135,7 @@ async fn a_failure_costs_three_write_units_and_a_redrive_too() {
 async fn a_completion_costs_a_receipt_of_one_and_a_deletion_of_two() {
     let stage = Stage::usual().await;
     let upload = Upload::new("a.json", 1, "e");
-    stage.record(&[upload.clone()]).await;
+    stage.record(std::slice::from_ref(&upload)).await;
     stage.claim_due().await;
     let before = stage.ledger.consumed();
     stage

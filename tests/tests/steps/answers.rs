@@ -48,7 +48,7 @@ async fn a_redelivery_whose_answer_is_lost_is_ours_and_counted_once() {
     stage.wire.inject_next(BATCH, [Fault::AnswerLost]);
     let claims = stage
         .ledger
-        .redeliver(&[row.clone()], LEASE, stage.deadline())
+        .redeliver(std::slice::from_ref(&row), LEASE, stage.deadline())
         .await;
     let [Claim::Claimed(redelivered)] = &claims[..] else {
         panic!("{claims:?}")
@@ -64,7 +64,10 @@ async fn a_release_whose_answer_is_lost_gives_the_row_back_once() {
     let row = stage.claim_due().await.remove(0);
     stage.wire.inject_next(BATCH, [Fault::AnswerLost]);
     assert_eq!(
-        stage.ledger.release(&[row.clone()], stage.deadline()).await,
+        stage
+            .ledger
+            .release(std::slice::from_ref(&row), stage.deadline())
+            .await,
         [Released::Stale]
     );
     let row = stage.row(row.id).await.unwrap();

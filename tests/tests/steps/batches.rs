@@ -157,7 +157,7 @@ async fn a_payload_that_cannot_be_read_is_one_parked_row_however_often_it_comes(
     };
     let first = stage
         .ingest()
-        .ingest(&[payload.clone()], stage.deadline())
+        .ingest(std::slice::from_ref(&payload), stage.deadline())
         .await
         .remove(0);
     assert_eq!((first.rows, first.unreadable), (vec![Recorded::Recorded], 1));

@@ -51,7 +51,10 @@ impl Aws {
             .load()
             .await;
         let Some(region) = config.region().map(ToString::to_string) else {
-            return Err(Advised::new("no AWS region is set")
+            return Err(Advised::new(match std::env::var("AWS_PROFILE") {
+                Ok(profile) => format!("no AWS region is set, and profile {profile} (AWS_PROFILE) has none"),
+                Err(_) => "no AWS region is set".to_owned(),
+            })
                 .hint("set AWS_REGION (such as AWS_REGION=eu-central-1), or AWS_PROFILE to a profile that has a region"));
         };
         let Some(provider) = config.credentials_provider() else {
@@ -127,7 +130,7 @@ impl Aws {
                     .to_owned(),
             );
         }
-        if says(&["no connection", "no answer", "timed out"]) {
+        if says(&["no connection", "no answer", "without a code"]) {
             return Some(match self.endpoint() {
                 Some(endpoint) => format!(
                     "the endpoint is {endpoint}, as AWS_ENDPOINT_URL (or the profile) says: is it up and reachable from here?"
@@ -161,7 +164,11 @@ impl Aws {
 }
 
 fn no_credentials() -> Advised {
-    Advised::new("no AWS credentials were found").hint(
+    let what = match std::env::var("AWS_PROFILE") {
+        Ok(profile) => format!("no AWS credentials were found, and none in profile {profile} (AWS_PROFILE)"),
+        Err(_) => "no AWS credentials were found".to_owned(),
+    };
+    Advised::new(what).hint(
         "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached; \
          `aws configure` or `aws sso login` sets a profile up",
     )

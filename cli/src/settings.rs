@@ -57,7 +57,7 @@ pub struct DispatchArguments {
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     pub per_window: u32,
 
-    /// The window's length, such as 1m or 30s; at least 100ms
+    /// The window's length, such as 1m or 30s; 100ms to 1d
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = every)]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     pub every: Duration,
@@ -107,7 +107,7 @@ pub fn at_least_one(text: &str) -> Result<u32, String> {
     text.parse()
         .ok()
         .filter(|n| *n > 0)
-        .ok_or_else(|| format!("a whole number is needed, 1 to {}", u32::MAX))
+        .ok_or_else(|| "a whole number of at least 1 is needed".to_owned())
 }
 
 /// A length of time.
@@ -120,26 +120,36 @@ pub fn time(text: &str) -> Result<Duration, String> {
         .map_err(|_| "a time with its unit is needed, such as 500ms, 2s, 15m, 6h or 14d".to_owned())
 }
 
-fn time_within(text: &str, from: Duration, to: Duration) -> Result<Duration, String> {
+fn time_within(text: &str, from: Duration, to: Duration, allowed: &str) -> Result<Duration, String> {
     let time = time(text)?;
     match (from..=to).contains(&time) {
         true => Ok(time),
-        false => Err(format!(
-            "{} to {} is allowed",
-            humantime::format_duration(from),
-            humantime::format_duration(to)
-        )),
+        false => Err(format!("{allowed} is allowed")),
     }
 }
 
 /// A window's length.
 pub fn every(text: &str) -> Result<Duration, String> {
-    time_within(text, Duration::from_millis(100), DAY)
+    time_within(text, Duration::from_millis(100), DAY, "100ms to 1d")
 }
 
 /// A lease.
 pub fn lease(text: &str) -> Result<Duration, String> {
-    time_within(text, Duration::from_secs(1), 7 * DAY)
+    time_within(text, Duration::from_secs(1), 7 * DAY, "1s to 7d")
+}
+
+/// How many objects a demo has.
+pub fn demo_events(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|n| (1..=1_000_000).contains(n))
+        .ok_or_else(|| "a whole number is needed, 1 to 1000000".to_owned())
+}
+
+/// A seed.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("a whole number is needed, 0 to {}", u64::MAX))
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -103,26 +103,55 @@ impl Intercept for AnswerWatch {
     }
 }
 
-/// The cause of a failed AWS call in one line, for people: the service's code and message, or why there is no answer.
+/// The cause of a failed AWS call in one line, for people: the service's code and message, or why there is no answer ("no
+/// connection", "no answer in time").
 pub fn describe<E, R>(error: &SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
 {
-    if let SdkError::ServiceError(service) = error {
-        let (code, message) = (service.err().code(), service.err().message());
-        return match (code, message) {
-            (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(code), None) => code.to_owned(),
-            (None, _) => format!("{}", service.err()),
-        };
+    let what = match error {
+        SdkError::ServiceError(service) => {
+            return match (service.err().code(), service.err().message()) {
+                (Some(code), Some(message)) => format!("{code}: {message}"),
+                (Some(code), None) => code.to_owned(),
+                (None, Some(message)) => message.to_owned(),
+                (None, None) => "an error without a code, as no AWS service answers".to_owned(),
+            };
+        }
+        SdkError::TimeoutError(_) => "no answer in time",
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no answer in time",
+        SdkError::DispatchFailure(failure) if failure.is_io() => "no connection",
+        SdkError::DispatchFailure(_) => "the request cannot be sent",
+        SdkError::ResponseError(_) => "the answer cannot be read",
+        SdkError::ConstructionFailure(_) => "the request cannot be made",
+        _ => "no answer",
+    };
+    match causes(error) {
+        causes if causes.is_empty() => what.to_owned(),
+        causes => format!("{what}: {causes}"),
     }
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+}
+
+/// The causes below an error, without those that only name the layer which they passed through, and without repetitions.
+fn causes(error: &dyn std::error::Error) -> String {
+    const LAYERS: [&str; 8] = [
+        "dispatch failure",
+        "io error",
+        "timeout",
+        "other",
+        "client error (Connect)",
+        "client error (SendRequest)",
+        "tcp connect error",
+        "dns error",
+    ];
+    let mut text = String::new();
+    let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
+        let said = cause.to_string();
+        if !LAYERS.contains(&said.as_str()) && !text.ends_with(&said) {
+            let separator = if text.is_empty() { "" } else { ": " };
+            text = format!("{text}{separator}{said}");
         }
         source = cause.source();
     }

@@ -46,7 +46,7 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Args, Debug)]
 pub struct DemoArguments {
     /// How many objects are uploaded; 1 to 1000000
-    #[arg(long, value_name = "COUNT", default_value = "115", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value = "115", value_parser = settings::demo_events)]
     #[arg(env = "DAYBOOK_EVENTS", hide_env_values = true)]
     events: u32,
 
@@ -55,13 +55,13 @@ pub struct DemoArguments {
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     per_window: u32,
 
-    /// The window's length, such as 2s or 500ms; at least 100ms (a deployment has minutes here)
+    /// The window's length, such as 2s or 500ms; 100ms to 1d (a deployment has minutes here)
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = settings::every)]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Duration,
 
     /// Repeat the run of that seed: the same uploads, in the same order; random unless given
-    #[arg(long, value_name = "NUMBER", env = "DAYBOOK_SEED", hide_env_values = true)]
+    #[arg(long, value_name = "NUMBER", value_parser = settings::seed, env = "DAYBOOK_SEED", hide_env_values = true)]
     seed: Option<u64>,
 }
 

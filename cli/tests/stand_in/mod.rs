@@ -123,6 +123,12 @@ impl StandIn {
         self.runtime.block_on(what(&self.ledger))
     }
 
+    /// One request; it must succeed.
+    pub fn handle(&self, target: &str, request: &str) {
+        let answer = self.runtime.block_on(self.aws.handle(target, request.as_bytes()));
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
     /// The queue's messages.
     pub fn queued(&self) -> usize {
         let url = self

@@ -102,14 +102,14 @@ impl Ledger {
 
 pub(crate) fn claimed(written: Written, token: Uuid) -> Claim {
     match written {
-        Written::Applied(Some(item)) => match row(item) {
+        Written::Applied(Some(item)) => match row_of(item) {
             Ok(row) => Claim::Claimed(Box::new(row)),
             Err(cause) => Claim::Unknown(cause),
         },
         Written::Applied(None) => Claim::Unknown("the claimed row did not come back with the write".into()),
         // A retry of our own write whose first answer was lost finds the condition false and our token in the row. Status
         // matters too: a row that went on to PENDING bears the token of its last claim.
-        Written::ConditionFailed(Some(item)) => match row(item) {
+        Written::ConditionFailed(Some(item)) => match row_of(item) {
             Ok(row) if row.status == Status::Claimed && row.claim_token == Some(token) => {
                 Claim::Claimed(Box::new(row))
             }
@@ -131,6 +131,7 @@ pub(crate) fn released(written: Written) -> Released {
     }
 }
 
-fn row(item: Item) -> Result<Row, String> {
+/// The row that an answer holds.
+pub(crate) fn row_of(item: Item) -> Result<Row, String> {
     serde_dynamo::from_item(item).map_err(|error| format!("the row cannot be read: {error}"))
 }

@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | record | [`Ledger::record`] | 2 (row 1, index 1) |
 //! | claim | [`Ledger::claim`] | 3 (row 1, index 2) |
+//! | take, extend, postpone | [`Ledger::take`], [`Ledger::extend`], [`Ledger::postpone`] | 3 each, by workers only |
 //! | delete | [`Ledger::complete`] | 2 (row 1, index 1), and 1 for the receipt |
 
 mod answers;
@@ -20,6 +21,7 @@ mod record;
 mod settings;
 mod settle;
 mod statement;
+mod take;
 mod time;
 
 pub use answers::{AnswerWatch, Verdict, describe};
@@ -31,6 +33,7 @@ pub use read::{Count, DueRows, IndexKey, OpenRows};
 pub use record::{NewRow, Recorded};
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
 pub use settle::{Failed, Redriven, Removed, RetryPolicy};
+pub use take::{Extended, Postponed, Taken};
 pub use time::{Clock, Deadline, Random};
 
 use capacity::Meter;

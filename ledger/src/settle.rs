@@ -384,6 +384,7 @@ impl Ledger {
     }
 }
 
-fn clipped(text: &str) -> String {
+/// As much of a text as a row or a receipt keeps.
+pub(crate) fn clipped(text: &str) -> String {
     text.chars().take(LONGEST_ERROR).collect()
 }

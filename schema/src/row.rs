@@ -33,7 +33,7 @@ pub struct Row {
     pub attempt: Attempt,
     /// After a failure of this attempt the row is parked.
     pub max_attempts: u32,
-    /// How often this attempt was put on the dispatch queue.
+    /// How often this attempt was put on the dispatch queue since it last arrived; 0 while a worker has it.
     pub deliveries: u32,
     /// How often the sweep moved the lease on because the queue was slow, since the row was claimed.
     pub lease_moves: u32,

@@ -1,0 +1,291 @@
+//! What a worker does to the row of the message that it works on: take it, hold it, put it back.
+//!
+//! An execution's name keeps Step Functions from running one attempt twice. A worker has no such name: its guard is the row. It
+//! works on what it has taken, and only for as long as it holds the lease.
+
+use std::time::Duration;
+
+use daybook_schema::{DispatchMessage, Row, Shard, Status, Timestamp, WorkerStep};
+use uuid::Uuid;
+
+use crate::Ledger;
+use crate::claim::row_of;
+use crate::settle::clipped;
+use crate::statement::{Item, Statement, Written, number, text};
+use crate::time::Deadline;
+
+/// What came of taking a message's row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Taken {
+    /// It is ours until its `due_at`.
+    Taken {
+        /// The row as it stands now, with our token.
+        row: Box<Row>,
+        /// Whether another worker took this attempt before, and let its lease run out: it died, or was cut off.
+        after_another: bool,
+    },
+    /// The message has nothing to say any more: the row is gone, not CLAIMED, at another attempt, or held by another worker.
+    Stale,
+    /// Certainly not taken: throttled until the deadline, refused, or not readable.
+    NotApplied(String),
+    /// Perhaps ours. If so its lease brings it back.
+    Unknown(String),
+}
+
+/// What came of making a lease longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extended {
+    /// The row is ours until then.
+    Extended(Timestamp),
+    /// The row is gone, went on, or was taken by another worker.
+    Stale,
+    /// Certainly not written: the lease ends when it did before.
+    NotApplied(String),
+    /// Perhaps written: the lease ends when it did before, or later.
+    Unknown(String),
+}
+
+/// What came of putting a row back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Postponed {
+    /// It is PENDING, not before that time, no attempt used.
+    Until(Timestamp),
+    /// The row is gone, went on, or was taken by another worker; nothing was changed.
+    Stale,
+    /// Not written, or perhaps not. If not, it stays CLAIMED, and its lease brings it back.
+    Left(String),
+}
+
+impl Ledger {
+    /// Takes the row that a message speaks of: a new lease, a new token. Three write units, and one more for a first try that is
+    /// refused.
+    ///
+    /// A message may take the row while it is CLAIMED at the message's attempt and no worker holds it: none has taken it since
+    /// it was last put on the queue, or the lease of the one that did is over. `deliveries` of 0 is the mark of a taken row, so
+    /// that a second copy of the message finds it even when a lease happens to end at the very instant that the message
+    /// carries. The sweep's move of a lease (`lease_moves`) tells that it was over.
+    pub async fn take(&self, message: &DispatchMessage, lease: Duration, deadline: Deadline) -> Taken {
+        let token = self.random.token();
+        // As the message carries it: no look is needed in the usual case.
+        let first = self
+            .take_as_seen(message, message.due_at, message.delivery, token, lease, deadline)
+            .await;
+        let seen = match first {
+            Written::ConditionFailed(Some(item)) => match row_of(item) {
+                Ok(row) => row,
+                Err(cause) => return Taken::NotApplied(cause),
+            },
+            other => return taken(other, token, false),
+        };
+        if is_ours(&seen, token) {
+            return Taken::Taken {
+                row: Box::new(seen),
+                after_another: false,
+            };
+        }
+        let name = message.input.name();
+        let was_taken = seen.deliveries == 0;
+        let lease_ran_out = seen.due_at <= self.clock.now() || seen.lease_moves > 0;
+        let is_free = seen.status == WorkerStep::Take.from() && (!was_taken || lease_ran_out);
+        if !is_free || seen.attempt != name.attempt {
+            return Taken::Stale;
+        }
+        // The row as it was just seen is the condition, so of two workers that saw it only one has it.
+        let second = self
+            .take_as_seen(message, seen.due_at, seen.deliveries, token, lease, deadline)
+            .await;
+        taken(second, token, was_taken)
+    }
+
+    async fn take_as_seen(
+        &self,
+        message: &DispatchMessage,
+        due_at: Timestamp,
+        deliveries: u32,
+        token: Uuid,
+        lease: Duration,
+        deadline: Deadline,
+    ) -> Written {
+        let name = message.input.name();
+        let shard = Shard::of(name.id);
+        let statement = Statement {
+            text: format!(
+                "UPDATE \"{}\" SET \"due_at\" = ? SET \"claim_token\" = ? SET \"deliveries\" = 0 SET \"lease_moves\" = 0 \
+                 WHERE \"id\" = ? AND \"status_shard\" = ? AND \"attempt\" = ? AND \"due_at\" = ? AND \"deliveries\" = ? \
+                 RETURNING ALL NEW *",
+                self.table
+            ),
+            parameters: vec![
+                text(other_than(due_at, self.clock.now().plus(lease))),
+                text(token),
+                text(name.id),
+                text(shard.with(WorkerStep::Take.from())),
+                number(name.attempt),
+                text(due_at),
+                number(deliveries),
+            ],
+        };
+        self.write_single(statement, deadline).await
+    }
+
+    /// Makes the lease of a taken row longer: CLAIMED, our token, due_at as known. Three write units.
+    ///
+    /// The lease in the condition keeps a late copy of an earlier extension from shortening a later one.
+    pub async fn extend(&self, row: &Row, lease: Duration, deadline: Deadline) -> Extended {
+        let first = self.extend_as_seen(row, row.due_at, lease, deadline).await;
+        let token = row.claim_token;
+        let seen = match first {
+            (_, Written::ConditionFailed(Some(item))) => match row_of(item) {
+                Ok(seen) => seen,
+                Err(cause) => return Extended::NotApplied(cause),
+            },
+            (until, other) => return extended(until, other),
+        };
+        if !token.is_some_and(|token| is_ours(&seen, token)) || seen.attempt != row.attempt {
+            return Extended::Stale;
+        }
+        // Nobody took it since: an earlier extension was applied and not answered, or this very one was.
+        match seen.due_at == first.0 {
+            true => Extended::Extended(seen.due_at),
+            false => {
+                let (until, second) = self.extend_as_seen(row, seen.due_at, lease, deadline).await;
+                extended(until, second)
+            }
+        }
+    }
+
+    /// The end of the new lease, and what came of writing it.
+    async fn extend_as_seen(
+        &self,
+        row: &Row,
+        due_at: Timestamp,
+        lease: Duration,
+        deadline: Deadline,
+    ) -> (Timestamp, Written) {
+        let until = other_than(due_at, self.clock.now().plus(lease));
+        let statement = Statement {
+            text: format!(
+                "UPDATE \"{}\" SET \"due_at\" = ? SET \"lease_moves\" = 0 \
+                 WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? AND \"claim_token\" = ?",
+                self.table
+            ),
+            parameters: vec![
+                text(until),
+                text(row.id),
+                text(row.status_shard().to(WorkerStep::Extend.from())),
+                text(due_at),
+                text(token_of(row)),
+            ],
+        };
+        (until, self.write_single(statement, deadline).await)
+    }
+
+    /// Puts a taken row back for later, no attempt used: CLAIMED with our token → PENDING, due after `delay`. `why` becomes its
+    /// last error, for people; without it the last error stays. Three write units.
+    pub async fn postpone(
+        &self,
+        row: &Row,
+        delay: Duration,
+        why: Option<&str>,
+        deadline: Deadline,
+    ) -> Postponed {
+        let until = self.clock.now().plus(delay);
+        let step = WorkerStep::Postpone;
+        let statement = Statement {
+            text: format!(
+                "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
+                 SET \"attempt\" = attempt - 1 SET \"deliveries\" = 0{} \
+                 WHERE \"id\" = ? AND \"status_shard\" = ? AND \"attempt\" = ? AND \"claim_token\" = ?",
+                self.table,
+                why.map_or("", |_| " SET \"last_error\" = ?"),
+            ),
+            parameters: [
+                Some(text(step.to())),
+                Some(text(row.status_shard().to(step.to()))),
+                Some(text(until)),
+                why.map(|why| text(clipped(why))),
+                Some(text(row.id)),
+                Some(text(row.status_shard().to(step.from()))),
+                Some(number(row.attempt)),
+                Some(text(token_of(row))),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        };
+        match self.write_single(statement, deadline).await {
+            Written::Applied(_) => Postponed::Until(until),
+            Written::ConditionFailed(Some(item)) => match row_of(item) {
+                // Our own write whose answer was lost. A failed attempt leaves the token as well, but keeps its number.
+                Ok(seen)
+                    if seen.status == step.to()
+                        && seen.claim_token.is_some()
+                        && seen.claim_token == row.claim_token
+                        && seen.attempt.next() == row.attempt =>
+                {
+                    Postponed::Until(seen.due_at)
+                }
+                Ok(_) => Postponed::Stale,
+                Err(cause) => Postponed::Left(cause),
+            },
+            Written::ConditionFailed(None) | Written::Duplicate => Postponed::Stale,
+            Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => {
+                Postponed::Left(cause)
+            }
+        }
+    }
+
+    async fn write_single(&self, statement: Statement, deadline: Deadline) -> Written {
+        let written = self.write(vec![statement], deadline).await.pop();
+        written.unwrap_or_else(|| Written::Unknown("no outcome".into()))
+    }
+}
+
+/// `at`, or a millisecond later: a lease that is written changes `due_at`, so that whoever saw the row before has lost it.
+fn other_than(seen: Timestamp, at: Timestamp) -> Timestamp {
+    match at == seen {
+        true => at.plus(Duration::from_millis(1)),
+        false => at,
+    }
+}
+
+fn token_of(row: &Row) -> String {
+    row.claim_token.map(|token| token.to_string()).unwrap_or_default()
+}
+
+fn is_ours(row: &Row, token: Uuid) -> bool {
+    row.status == Status::Claimed && row.claim_token == Some(token)
+}
+
+fn taken(written: Written, token: Uuid, after_another: bool) -> Taken {
+    let ours = |item: Item| {
+        let row = Box::new(row_of(item)?);
+        Ok::<_, String>(Taken::Taken { row, after_another })
+    };
+    match written {
+        Written::Applied(Some(item)) => ours(item).unwrap_or_else(Taken::Unknown),
+        Written::Applied(None) => Taken::Unknown("the taken row did not come back with the write".into()),
+        // A retry of our own write whose first answer was lost finds the condition false and our token in the row.
+        Written::ConditionFailed(Some(item)) => match row_of(item) {
+            Ok(row) if is_ours(&row, token) => Taken::Taken {
+                row: Box::new(row),
+                after_another,
+            },
+            _ => Taken::Stale,
+        },
+        Written::ConditionFailed(None) | Written::Duplicate => Taken::Stale,
+        Written::Refused(cause) | Written::Throttled(cause) => Taken::NotApplied(cause),
+        Written::Unknown(cause) => Taken::Unknown(cause),
+    }
+}
+
+fn extended(until: Timestamp, written: Written) -> Extended {
+    match written {
+        Written::Applied(_) => Extended::Extended(until),
+        // Seen a moment ago, and changed since: the next extension looks again.
+        Written::ConditionFailed(Some(_)) => Extended::Unknown("the row changed meanwhile".into()),
+        Written::ConditionFailed(None) | Written::Duplicate => Extended::Stale,
+        Written::Refused(cause) | Written::Throttled(cause) => Extended::NotApplied(cause),
+        Written::Unknown(cause) => Extended::Unknown(cause),
+    }
+}

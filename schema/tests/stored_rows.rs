@@ -231,6 +231,19 @@ fn keys_with_quotes_and_control_characters_are_escaped_the_same_way_for_ever() {
 }
 
 #[test]
+fn a_key_with_characters_that_sqs_refuses_is_escaped_and_reads_back() {
+    let mut stored: Value = serde_json::from_str(stored!("row_v1_pending")).unwrap();
+    stored["key"] = json!("a\u{fffe}b\u{ffff}c\\u{fffd}");
+    let row: Row = serde_json::from_value(stored).unwrap();
+    let message = DispatchMessage::for_row(&row).unwrap();
+    for text in [message.to_json(), message.input.to_json()] {
+        assert!(text.contains(r#""a\uFFFEb\uFFFFc"#), "{text}");
+        assert!(!text.contains(['\u{fffe}', '\u{ffff}']), "{text}");
+    }
+    assert_eq!(DispatchMessage::from_json(&message.to_json()).unwrap(), message);
+}
+
+#[test]
 fn the_input_does_not_depend_on_delivery_lease_trace_or_error() {
     let row = row(stored!("row_v2_parked"));
     let other = Row {

@@ -182,6 +182,18 @@ async fn without_faults_eight_schedulers_use_the_budget_to_the_last_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_is_granted_less_than_is_due_claims_no_more() {
+    let stage = stage(1, false, Dispatch::default(), 30).await;
+    let report = stage.schedule().await;
+    assert_eq!((report.granted, report.sent), (30, 30));
+    stage.record(&uploads(100)[30..]).await;
+    let reports = overlap(&stage, &[stage.window(); SCHEDULERS]).await;
+    let sent: u32 = reports.iter().map(|report| report.sent).sum();
+    assert_eq!((sent, sent_once(&stage)), (20, 50));
+    assert_eq!(claimed(&stage).await, 50);
+}
+
+#[tokio::test(start_paused = true)]
 async fn late_ticks_spend_the_previous_windows_budget_and_no_other() {
     let dispatch = Dispatch {
         per_window: 10,

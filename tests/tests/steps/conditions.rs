@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use daybook_ledger::{Claim, Failed, IndexKey, Moved, Redriven, Released, RetryPolicy};
 use daybook_schema::{Attempt, Row, Status, Step};
-use daybook_tests::Stage;
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
+use daybook_tests::{Fault, Stage};
 use uuid::Uuid;
 
 use crate::name_of;
@@ -270,6 +270,43 @@ async fn a_completion_applies_in_every_state_and_leaves_a_receipt() {
         stage.ledger.complete(&event, Attempt(1), "arn").await.unwrap();
         assert_eq!(stage.row(event.id).await, None, "{name}");
         assert_eq!(stage.receipt(&event).await.unwrap().event_id, event.id, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_goes_on_between_a_steps_read_and_its_write_is_left_alone() {
+    let stage = Stage::usual().await;
+    let claimed = seen(&stage);
+    let next = Row {
+        attempt: Attempt(2),
+        ..claimed.clone()
+    };
+    let parked = Row {
+        status: Status::Parked,
+        ..claimed.clone()
+    };
+    let parked_again = Row {
+        due_at: stage.now().plus(Duration::from_secs(1)),
+        attempt: Attempt(7),
+        ..parked.clone()
+    };
+    let races = [
+        (Step::Retry, &claimed, &next),
+        (Step::Park, &claimed, &next),
+        (Step::Redrive, &parked, &parked_again),
+    ];
+    for (step, before, meanwhile) in races {
+        stage.put_rows([before]);
+        let (other, row) = (stage.clone(), meanwhile.clone());
+        stage.wire.inject(move |request| {
+            if request.operation == "BatchExecuteStatement" {
+                other.put_rows([&row]);
+            }
+            Fault::None
+        });
+        assert!(!take(&stage, step, before).await, "{step:?}");
+        assert_eq!(stage.row(before.id).await.as_ref(), Some(meanwhile), "{step:?}");
+        stage.wire.heal();
     }
 }
 

@@ -100,9 +100,7 @@ fn a_pipe_gets_plain_lines_and_a_summary() {
         !stderr.contains('\u{1b}') && !stdout.contains('\u{1b}'),
         "no escape codes: {stderr}{stdout}"
     );
-    assert!(
-        stderr.starts_with("daybook demo: 12 uploads to S3, at most 6 events per window of 300ms (seed 7)\n")
-    );
+    assert!(stderr.starts_with("daybook demo: 12 uploads to S3, at most 6 per window of 300ms (seed 7)\n"));
     for word in ["ingest", "window 1", "OUTAGE", "sweep"] {
         assert!(stderr.contains(word), "{word} in {stderr}");
     }

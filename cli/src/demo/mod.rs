@@ -133,14 +133,13 @@ pub async fn run(arguments: DemoArguments, output: Output) -> anyhow::Result<Exi
     }
     let all = deliveries.at_first.len() + deliveries.late.len();
     let ended = demo.play(deliveries.late, all).await;
-    demo.screen.close();
-    match ended? {
-        End::Interrupted => {
-            eprintln!("stopped by Ctrl-C; the demo keeps nothing");
-            return Ok(ExitCode::from(INTERRUPTED));
-        }
-        End::Drained => {}
+    if let Ok(End::Interrupted) = ended {
+        demo.screen.leave();
+        eprintln!("stopped by Ctrl-C; the demo keeps nothing");
+        return Ok(ExitCode::from(INTERRUPTED));
     }
+    demo.screen.close();
+    ended?;
     let evidence = Evidence::gather(&demo, &objects_and_results, deliveries.objects).await?;
     evidence.print(output)?;
     evidence.verdict()?;

@@ -22,7 +22,7 @@ impl Demo {
         self.screen.line(&format!(
             "daybook demo: {} to S3, at most {} per window of {} (seed {})",
             counted(self.events, "upload"),
-            counted(self.world.dispatch.per_window, "event"),
+            self.world.dispatch.per_window,
             self.every(),
             self.seed
         ));
@@ -61,9 +61,7 @@ impl Demo {
             (0, ..) if idle_before => return,
             (0, _, 0) => return,
             (0, _, in_flight) if gone > 0 => {
-                format!(
-                    "nothing to send; of {in_flight} in flight {gone} are lost, and their leases are running"
-                )
+                format!("nothing to send; {in_flight} in flight, {gone} of them lost")
             }
             (0, _, in_flight) => format!("nothing to send; {in_flight} in flight"),
             (sent, 0, _) => format!("{} sent, none waits any more", counted(sent, "event")),
@@ -80,8 +78,8 @@ impl Demo {
         self.screen.note(
             "OUTAGE",
             &format!(
-                "the dispatch queue is lost with {} in it; nobody had received any of them",
-                counted(lost, "message")
+                "the dispatch queue is lost, {} with it",
+                counted(lost, "unreceived message")
             ),
         );
     }
@@ -93,7 +91,7 @@ impl Demo {
         }
         let number = self.tally.number(window);
         let what = format!(
-            "{} not heard of for {}: sent again, from window {number}'s budget",
+            "{} unheard of for {}: sent again, in window {number}",
             counted(redelivered, "event"),
             humantime::format_duration(self.world.dispatch.lease)
         );
@@ -113,7 +111,7 @@ impl Demo {
                 self.every()
             ),
             gone => format!(
-                "{} lost: the sweep will find the rows when their leases of {} run out",
+                "{} lost: the sweep acts when their leases of {} are over",
                 counted(gone, "message"),
                 humantime::format_duration(self.world.dispatch.lease)
             ),

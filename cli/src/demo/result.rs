@@ -181,11 +181,10 @@ impl Evidence {
         };
         let _ = writeln!(text, "\n{head}, in {:.1} seconds.\n", self.seconds);
         for (what, number, meaning) in self.lines() {
-            let mut meaning = meaning.lines();
-            let first = meaning.next().unwrap_or_default();
-            let _ = writeln!(text, "  {what:<12}{number:>7}  {first}");
-            for more in meaning {
-                let _ = writeln!(text, "  {:<12}{:>7}  {more}", "", "");
+            let (mut what, mut number) = (what, number.as_str());
+            for line in wrapped(&meaning) {
+                let _ = writeln!(text, "  {what:<11}{number:>6}  {line}");
+                (what, number) = ("", "");
             }
         }
         let _ = write!(
@@ -223,15 +222,15 @@ impl Evidence {
         let dollars = self.write_units_per_event * DOLLARS_PER_MILLION_WRITES;
         let extra = match self.redelivered.saturating_sub(self.lost_messages) {
             0 => String::new(),
-            n => format!("\n{n} of them were only slow; their execution names kept them from running twice."),
+            n => format!(" {n} of them were only slow; their execution names kept them from running twice."),
         };
         vec![
             (
                 "recorded",
                 number(self.recorded),
                 format!(
-                    "events: each became a row in the ledger before anything else happened to it.\n\
-                     {} came once more, as S3 may send them: recognised, and not run twice.",
+                    "events: each became a row in the ledger before anything else happened to it. {} came once \
+                     more, as S3 may send them: recognised, and not run twice.",
                     counted(self.already_there, "notification")
                 ),
             ),
@@ -239,7 +238,7 @@ impl Evidence {
                 "at most",
                 number(self.per_window),
                 format!(
-                    "in each window of {} s, whoever sends: {}.",
+                    "in each window of {} s, whoever sends. Sent: {}.",
                     self.every_seconds,
                     self.windows_in_words()
                 ),
@@ -247,27 +246,30 @@ impl Evidence {
             (
                 "lost",
                 number(self.lost_messages),
-                "messages: the dispatch queue was emptied while nobody could read it. Their rows\nstayed in the ledger, marked as claimed, each with a lease.".to_owned(),
+                "messages: the dispatch queue was emptied while nobody could read it. Their rows stayed in the \
+                 ledger, marked as claimed, each with a lease."
+                    .to_owned(),
             ),
             (
                 "sent again",
                 number(self.redelivered),
                 format!(
-                    "by the sweep, after their leases of {} s had run out, within the same budget.{extra}",
+                    "by the sweep, when their leases of {} s had run out, within the same limit per window.{extra}",
                     self.lease_seconds
                 ),
             ),
             (
                 "retries",
                 number(self.retries),
-                "were needed: a lost message uses none of an event's five attempts, only a run\nthat fails does.".to_owned(),
+                "were needed: a lost message uses none of an event's five attempts, only a run that fails does."
+                    .to_owned(),
             ),
             (
                 "processed",
                 number(self.results),
                 format!(
-                    "result files, which the target wrote outside of the ledger: what counts.\n\
-                     {} ran once each; {} were left, {} of them parked for a person to look at.",
+                    "result files, which the target wrote outside of the ledger: the count that matters. {} ran. {} \
+                     left, {} of them parked for a person.",
                     counted(self.executions, "execution"),
                     counted(self.open, "open row"),
                     self.parked
@@ -277,7 +279,7 @@ impl Evidence {
                 "cost",
                 format!("{:.1}", self.write_units_per_event),
                 format!(
-                    "DynamoDB write units per event: 8 for each, the rest for duplicates and recovery.\n\
+                    "DynamoDB write units per event: 8 for each, the rest for duplicates and recovery. \
                      ${dollars:.2} per million events in us-east-1; queue and executions cost extra."
                 ),
             ),
@@ -295,10 +297,90 @@ impl Evidence {
     }
 }
 
+/// Lines that fit beside the numbers into 80 columns.
+fn wrapped(text: &str) -> Vec<String> {
+    const WIDTH: usize = 59;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 fn count(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn tenths(n: f64) -> f64 {
     (n * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> Evidence {
+        Evidence {
+            events: 9,
+            per_window: 5,
+            every_seconds: 2.0,
+            lease_seconds: 6.0,
+            seed: 1,
+            recorded: 9,
+            already_there: 1,
+            completed: 9,
+            redelivered: 4,
+            open: 0,
+            parked: 0,
+            windows: vec![5, 4, 0, 4],
+            lost_messages: 4,
+            results: 9,
+            receipts: 9,
+            executions: 9,
+            retries: 0,
+            dead_letters: 0,
+            write_units_per_event: 9.0,
+            failures: Vec::new(),
+            seconds: 12.0,
+        }
+    }
+
+    #[test]
+    fn a_promise_that_does_not_hold_is_an_error_that_says_what() {
+        assert!(kept().verdict().is_ok());
+        let broken = Evidence {
+            completed: 8,
+            results: 8,
+            open: 1,
+            redelivered: 3,
+            windows: vec![6, 3, 0, 3],
+            ..kept()
+        };
+        let said = [
+            "events completed: 8, not 9",
+            "result files of the target: 8, not 9",
+            "rows left in the ledger: 1, not 0",
+            "4 messages were lost, and 3 sent again",
+            "6 events were sent in one window, and 5 are allowed",
+        ];
+        assert_eq!(broken.broken(), said);
+        assert!(broken.verdict().is_err());
+        assert!(broken.story().contains("8 of 9 events processed"));
+    }
+
+    #[test]
+    fn the_story_fits_into_80_columns() {
+        let story = Evidence {
+            windows: vec![2000; 40],
+            ..kept()
+        }
+        .story();
+        assert!(story.lines().all(|line| line.chars().count() <= 80), "{story}");
+    }
 }

@@ -76,6 +76,14 @@ impl Screen {
         bars.now.set_message(now);
     }
 
+    /// Leaves the bars as they are. After Ctrl-C the terminal has written into them, and they can no longer be taken away.
+    pub fn leave(&self) {
+        if let Some(bars) = &self.bars {
+            bars.all.set_draw_target(ProgressDrawTarget::hidden());
+            eprintln!();
+        }
+    }
+
     /// Takes the bars away; lines stay.
     pub fn close(&self) {
         if let Some(bars) = &self.bars {
@@ -90,17 +98,15 @@ impl Bars {
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let width = events.to_string().len();
         let bar = |name: &str, color: &str, meaning: &str| {
-            let style = format!("  {name:<9}  {{bar:40.{color}/238}}  {{pos:>{width}}}  {{msg:.dim}}");
+            let style = format!("  {name:<9}  {{bar:30.{color}/238}}  {{pos:>{width}}}  {{msg:.dim}}");
             let bar = all.add(ProgressBar::new(events).with_style(style_of(&style)));
             bar.set_message(meaning.to_owned());
             bar
         };
-        let space = all.add(ProgressBar::new(0).with_style(style_of(" ")));
-        space.tick();
         let (waiting, in_flight, done) = (
-            bar("waiting", "yellow", "recorded; no window has had room yet"),
-            bar("in flight", "cyan", "sent; not heard of yet"),
-            bar("done", "green", "processed; the row is gone"),
+            bar("waiting", "yellow", "recorded, for later windows"),
+            bar("in flight", "cyan", "sent, not done yet"),
+            bar("done", "green", "processed, row removed"),
         );
         let now = all.add(ProgressBar::new(0).with_style(style_of("  {msg}")));
         Self {

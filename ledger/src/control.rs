@@ -16,6 +16,9 @@ use crate::{Ledger, LedgerError};
 /// How often a grant is tried when others change the control item at the same moment.
 const GRANT_TRIES: usize = 16;
 
+/// For how many windows the scheduler leaves room for the sweep that found none.
+const OWED_WINDOWS: u32 = 10;
+
 /// The ledger's one item that is no row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
@@ -35,6 +38,8 @@ pub struct Control {
     /// Redeliveries for which the sweep found no budget. The scheduler leaves room for them.
     #[serde(default)]
     pub owed: u32,
+    /// The window of the sweep that was owed.
+    pub owed_at: Option<Timestamp>,
     /// N as set while running; takes the place of the configured one.
     pub per_window: Option<u32>,
     /// Since when dispatch is paused.
@@ -61,6 +66,19 @@ impl Control {
             by: self.paused_by.clone().unwrap_or_default(),
             why: self.paused_why.clone().unwrap_or_default(),
         })
+    }
+}
+
+impl Control {
+    /// What the scheduler leaves to the sweep in that window. A sweep that does not come any more is owed nothing: otherwise
+    /// it would take the scheduler's share down with it.
+    fn owed_in(&self, window: Window) -> u32 {
+        let is_recent = |since: Timestamp| window.start <= since.plus(window.length * OWED_WINDOWS);
+        if self.owed_at.is_some_and(is_recent) {
+            self.owed
+        } else {
+            0
+        }
     }
 }
 
@@ -159,10 +177,9 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
         }
     };
     let n = control.per_window.unwrap_or(request.per_window);
-    let reserved = if request.redelivery {
-        0
-    } else {
-        control.owed.min(n.div_ceil(2))
+    let reserved = match request.redelivery {
+        true => 0,
+        false => control.owed_in(window).min(n.div_ceil(2)),
     };
     let granted = request
         .wanted
@@ -170,9 +187,13 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
     *spent += granted;
     if request.redelivery {
         next.owed = request.wanted - granted;
+        next.owed_at = Some(window.start).filter(|_| next.owed > 0);
     }
     next.installed_at = control.installed_at.or(Some(now));
-    match (granted, next.owed == control.owed) {
+    match (
+        granted,
+        (next.owed, next.owed_at) == (control.owed, control.owed_at),
+    ) {
         (0, true) if request.wanted == 0 => Err(Refusal::NothingWanted),
         (0, true) => Err(Refusal::WindowFull),
         // A sweep that got nothing still leaves word of what it is owed.
@@ -244,7 +265,7 @@ impl Ledger {
             .key(ID, text(CONTROL_ID))
             .update_expression(
                 "SET #window = :window, window_millis = :millis, granted = :granted, granted_before = :before, \
-                 grant_token = :token, owed = :owed, installed_at = if_not_exists(installed_at, :now)",
+                 grant_token = :token, owed = :owed, owed_at = :owed_at, installed_at = if_not_exists(installed_at, :now)",
             )
             .expression_attribute_names("#window", "window")
             .expression_attribute_values(":window", next.window.map_or(AttributeValue::Null(true), text))
@@ -253,6 +274,10 @@ impl Ledger {
             .expression_attribute_values(":before", number(next.granted_before))
             .expression_attribute_values(":token", text(token))
             .expression_attribute_values(":owed", number(next.owed))
+            .expression_attribute_values(
+                ":owed_at",
+                next.owed_at.map_or(AttributeValue::Null(true), text),
+            )
             .expression_attribute_values(":now", text(next.installed_at.unwrap_or_else(|| self.clock.now())));
         let same_grant = match &before.grant_token {
             None => "attribute_not_exists(grant_token)",

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
-use daybook_schema::tables::attribute::ID;
+use daybook_schema::tables::attribute::{DUE_AT, ID, STATUS_SHARD};
 use daybook_schema::{
-    Attempt, EventId, ExecutionName, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, Step, Subject,
-    Timestamp, notification,
+    Attempt, EventId, ExecutionName, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, StatusShard,
+    Step, Subject, Timestamp, notification,
 };
 
 use crate::answers::{AnswerWatch, Verdict, describe};
@@ -269,7 +269,8 @@ impl Ledger {
         } else {
             Failed::Retry(due_at)
         };
-        self.write_one(statement, deadline)
+        let becomes = (row.status_shard().to(step.to()), due_at);
+        self.write_one(statement, becomes, deadline)
             .await
             .map(|changed| if changed { applied } else { Failed::Stale })
     }
@@ -294,6 +295,7 @@ impl Ledger {
         if let Subject::Raw { payload, source } = &row.subject {
             return self.redrive_payload(&row, payload, source, round, deadline).await;
         }
+        let becomes = (row.status_shard().to(Step::Redrive.to()), self.clock.now());
         let statement = Statement {
             text: format!(
                 "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
@@ -302,15 +304,15 @@ impl Ledger {
             ),
             parameters: vec![
                 text(Step::Redrive.to()),
-                text(row.status_shard().to(Step::Redrive.to())),
-                text(self.clock.now()),
+                text(becomes.0),
+                text(becomes.1),
                 number(row.attempt.0.saturating_add(round)),
                 text(id),
                 text(row.status_shard()),
                 text(row.due_at),
             ],
         };
-        let changed = self.write_one(statement, deadline).await?;
+        let changed = self.write_one(statement, becomes, deadline).await?;
         Ok(if changed {
             Redriven::Redriven
         } else {
@@ -328,6 +330,10 @@ impl Ledger {
     ) -> Result<Redriven, LedgerError> {
         let read = notification::read(payload, source);
         let events = read.events.len();
+        // Kept as it is, even where another spelling of the payload would have another id.
+        if let (0, Some(part)) = (events, read.unreadable.first()) {
+            return Ok(Redriven::StillUnreadable(part.why.clone()));
+        }
         let mut rows: Vec<NewRow> = Vec::with_capacity(events + read.unreadable.len());
         for event in read.events {
             rows.push(NewRow::Event {
@@ -345,9 +351,6 @@ impl Ledger {
                 trace,
             });
         }
-        if let Some(NewRow::Unreadable { why, .. }) = rows.iter().find(|new| new.id() == row.id) {
-            return Ok(Redriven::StillUnreadable(why.clone()));
-        }
         // Record, then delete: a crash in between leaves a payload whose events are recorded, and a second redrive finds
         // them already there.
         let outcomes = self.record(rows, deadline).await;
@@ -363,8 +366,14 @@ impl Ledger {
         Ok(Redriven::Parsed { events })
     }
 
-    /// Writes one conditional statement; whether the condition held.
-    async fn write_one(&self, statement: Statement, deadline: Deadline) -> Result<bool, LedgerError> {
+    /// Writes one conditional statement, after which the row stands as `becomes`; whether it does. A retry of our own write
+    /// whose first answer was lost finds the condition false and the row as we left it.
+    async fn write_one(
+        &self,
+        statement: Statement,
+        becomes: (StatusShard, Timestamp),
+        deadline: Deadline,
+    ) -> Result<bool, LedgerError> {
         let failed = |cause, unknown| {
             let table = self.table.to_string();
             Err(LedgerError::Request {
@@ -376,7 +385,10 @@ impl Ledger {
         };
         match self.write(vec![statement], deadline).await.pop() {
             Some(Written::Applied(_)) => Ok(true),
-            Some(Written::ConditionFailed(_) | Written::Duplicate) => Ok(false),
+            Some(Written::ConditionFailed(Some(item))) => Ok(item.get(STATUS_SHARD)
+                == Some(&text(becomes.0))
+                && item.get(DUE_AT) == Some(&text(becomes.1))),
+            Some(Written::ConditionFailed(None) | Written::Duplicate) => Ok(false),
             Some(Written::Refused(cause) | Written::Throttled(cause)) => failed(cause, false),
             Some(Written::Unknown(cause)) => failed(cause, true),
             None => failed("no outcome".into(), true),

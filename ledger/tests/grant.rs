@@ -184,6 +184,21 @@ fn a_sweep_that_needs_nothing_any_more_is_owed_nothing() {
 }
 
 #[test]
+fn a_sweep_that_comes_no_more_is_owed_nothing_after_ten_windows() {
+    let owed = Control {
+        owed: 7,
+        owed_at: Some(at(0)),
+        ..Control::default()
+    };
+    let only_one = |minute| GrantRequest {
+        per_window: 1,
+        ..asks(minute, 1)
+    };
+    assert_eq!(grant(&mut owed.clone(), &only_one(10)), Err(Refusal::WindowFull));
+    assert_eq!(grant(&mut owed.clone(), &only_one(11)), Ok(1));
+}
+
+#[test]
 fn the_first_grant_says_when_the_ledger_was_installed_and_no_later_one_changes_it() {
     let (first, _) = decide(&Control::default(), &asks(0, 1), at(3)).unwrap();
     assert_eq!(first.installed_at, Some(at(3)));
@@ -219,7 +234,7 @@ proptest! {
 
     #[test]
     fn what_is_owed_keeps_the_scheduler_from_at_most_half_of_a_fresh_window(owed in 0u32..200, n in 1u32..70) {
-        let mut control = Control { owed, ..Control::default() };
+        let mut control = Control { owed, owed_at: Some(at(0)), ..Control::default() };
         let request = GrantRequest { per_window: n, ..asks(0, 1000) };
         let granted = grant(&mut control, &request).unwrap_or(0);
         prop_assert!(granted >= n / 2, "{granted} of {n}");

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Consumed, Grant, GrantRequest, Recorded, Released};
-use daybook_schema::{Attempt, Status};
+use daybook_ledger::{Claim, Consumed, Failed, Grant, GrantRequest, Recorded, Redriven, Released};
+use daybook_schema::{Attempt, ExecutionName, Status};
 use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
 use daybook_tests::{Fault, Stage};
@@ -72,6 +72,37 @@ async fn a_release_whose_answer_is_lost_gives_the_row_back_once() {
     );
     let row = stage.row(row.id).await.unwrap();
     assert_eq!((row.status, row.attempt), (Status::Pending, Attempt(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_whose_answer_is_lost_says_what_became_of_the_row() {
+    let stage = Stage::usual().await;
+    let row = row_in(Status::Claimed, &upload(), stage.now());
+    stage.put_rows([&row]);
+    let name = ExecutionName {
+        id: row.id,
+        attempt: row.attempt,
+    };
+    stage.wire.inject_next(BATCH, [Fault::AnswerLost]);
+    let policy = stage.options.dispatch.retry;
+    let failed = stage
+        .ledger
+        .fail(name, None, "no", &policy, stage.deadline())
+        .await;
+    let left = stage.row(row.id).await.unwrap();
+    assert_eq!(left.status, Status::Pending);
+    assert_eq!(failed.unwrap(), Failed::Retry(left.due_at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redrive_whose_answer_is_lost_is_done() {
+    let stage = Stage::usual().await;
+    let row = row_in(Status::Parked, &upload(), stage.now());
+    stage.put_rows([&row]);
+    stage.wire.inject_next(BATCH, [Fault::AnswerLost]);
+    let redriven = stage.ledger.redrive(row.id, 5, stage.deadline()).await;
+    assert_eq!(redriven.unwrap(), Redriven::Redriven);
+    assert_eq!(stage.row(row.id).await.unwrap().status, Status::Pending);
 }
 
 #[tokio::test(start_paused = true)]

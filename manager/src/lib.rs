@@ -9,6 +9,7 @@
 //! | [`Scheduler`] | a tick | claims due rows within the budget and sends them |
 //! | [`Invoker`] | the dispatch queue's messages | starts one execution per (event, attempt) |
 //! | [`Completer`] | executions' status events | deletes the row, or puts it back |
+//! | [`worker::Worker`] | the dispatch queue's messages, instead of invoker and completer | runs a target, deletes the row or puts it back |
 
 mod complete;
 mod delivery;
@@ -21,6 +22,7 @@ mod poll;
 mod queue;
 mod schedule;
 mod settings;
+pub mod worker;
 
 pub use complete::{Completed, Completer};
 pub use delivery::{Delivered, Disposition, batch_response};

@@ -122,7 +122,8 @@ impl Poll {
     }
 }
 
-fn delivered(message: &Message) -> Delivered {
+/// A message as a mover sees it.
+pub(crate) fn delivered(message: &Message) -> Delivered {
     let attribute = |name| message.attributes().and_then(|attributes| attributes.get(&name));
     Delivered {
         message_id: message.message_id().unwrap_or_default().to_owned(),

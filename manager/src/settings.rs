@@ -44,6 +44,16 @@ pub struct InvalidSetting {
     allowed: &'static str,
 }
 
+impl InvalidSetting {
+    pub(crate) fn new(name: &'static str, value: impl ToString, allowed: &'static str) -> Self {
+        Self {
+            name,
+            value: value.to_string(),
+            allowed,
+        }
+    }
+}
+
 impl Dispatch {
     /// Checks what the types do not say.
     ///

@@ -1,0 +1,175 @@
+//! A command as the target: one process per event, no shell.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use futures::future::{BoxFuture, maybe_done};
+use tokio::io::AsyncWriteExt;
+use tokio::process::{ChildStdin, Command};
+
+use super::environment;
+use super::group::Group;
+use super::tail::Tail;
+use super::target::{Run, Target, TargetAnswer};
+
+/// EX_TEMPFAIL (sysexits.h): "later".
+const LATER: i32 = 75;
+
+/// How long the pipes of a command that has ended are read: a process that left its group may hold them open for ever.
+const TIME_TO_DRAIN: Duration = Duration::from_secs(1);
+
+/// Runs a command for each event. Needs a tokio runtime with its I/O and time drivers, on a Unix.
+///
+/// The object is in the environment: `DAYBOOK_BUCKET`, `DAYBOOK_KEY` (decoded, as it is in the bucket), `DAYBOOK_VERSION_ID`,
+/// `DAYBOOK_ETAG`, `DAYBOOK_SIZE` (bytes), `DAYBOOK_EVENT` (such as `ObjectCreated:Put`), `DAYBOOK_KIND` (such as `created`),
+/// `DAYBOOK_EVENT_TIME`, `DAYBOOK_SEQUENCER`, `DAYBOOK_SOURCE`, `DAYBOOK_REGION`, `DAYBOOK_ID` and `DAYBOOK_ATTEMPT`; what the
+/// event does not have is not set. The same is on stdin as JSON, as an execution's input. `_X_AMZN_TRACE_ID` is the X-Ray header.
+/// A value with a NUL cannot be in the environment: that run fails and says so.
+///
+/// Exit status 0 is success, 75 (EX_TEMPFAIL) is "later", anything else a failure with the end of what was written to stderr
+/// (or else to stdout), at most 2 KB. The command leads a process group of its own, and nothing of the group outlives it: what it
+/// leaves running when it ends is killed, and so is all of it when the run is dropped. Asked to stop, the group gets SIGTERM, and
+/// SIGKILL after a grace. A process that leaves the group (setsid) is out of reach.
+#[derive(Clone, Debug)]
+pub struct CommandTarget {
+    program: OsString,
+    arguments: Vec<OsString>,
+    kill_grace: Duration,
+}
+
+impl CommandTarget {
+    /// That program, looked up in PATH, with exactly those arguments. 5 seconds lie between SIGTERM and SIGKILL.
+    pub fn new(
+        program: impl Into<OsString>,
+        arguments: impl IntoIterator<Item = impl Into<OsString>>,
+    ) -> Self {
+        Self {
+            program: program.into(),
+            arguments: arguments.into_iter().map(Into::into).collect(),
+            kill_grace: Duration::from_secs(5),
+        }
+    }
+
+    /// The same with that long between SIGTERM and SIGKILL; it should be shorter than
+    /// [`WorkerSettings::stopping`](super::WorkerSettings::stopping), after which a run is dropped.
+    pub fn with_kill_grace(self, kill_grace: Duration) -> Self {
+        Self { kill_grace, ..self }
+    }
+
+    async fn execute(&self, run: Run) -> TargetAnswer {
+        let variables = match environment::of(&run.input, run.trace.as_deref()) {
+            Ok(variables) => variables,
+            Err(why) => return TargetAnswer::Failed { why },
+        };
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, value) in variables {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        match Group::spawn(&mut command) {
+            Ok(group) => self.watch(group, run).await,
+            Err(error) => not_started(&self.program, &error),
+        }
+    }
+
+    /// Feeds and reads the command until it ends or is to stop; nothing of it runs when this returns.
+    async fn watch(&self, mut group: Group, mut run: Run) -> TargetAnswer {
+        let (mut stdout, mut stderr) = (Tail::default(), Tail::default());
+        let child = group.child();
+        let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let status = {
+            let pipes = async {
+                futures::join!(
+                    feed(input, run.input.to_json()),
+                    stdout.read(output),
+                    stderr.read(errors)
+                )
+            };
+            let mut pipes = Box::pin(maybe_done(pipes));
+            // The command's own end counts, not that of its pipes: they may outlive it, and it may close them.
+            tokio::select! {
+                biased;
+                () = group.leader_ended() => {}
+                () = run.stop.requested() => {
+                    group.terminate();
+                    let ended = async { futures::join!(group.leader_ended(), pipes.as_mut()) };
+                    let _ = tokio::time::timeout(self.kill_grace, ended).await;
+                }
+                () = async { pipes.as_mut().await; std::future::pending().await } => {}
+            }
+            let status = group.end().await;
+            // What it wrote last is still in the pipes.
+            let _ = tokio::time::timeout(TIME_TO_DRAIN, pipes.as_mut()).await;
+            status
+        };
+        match status {
+            Ok(status) => answer(status, &stdout, &stderr),
+            Err(error) => TargetAnswer::Failed {
+                why: format!("the command's exit status is not known: {error}"),
+            },
+        }
+    }
+}
+
+impl Target for CommandTarget {
+    fn run(&self, run: Run) -> BoxFuture<'_, TargetAnswer> {
+        Box::pin(self.execute(run))
+    }
+}
+
+/// Writes all of stdin and closes it. A command need not read it, so that a closed pipe is no failure.
+async fn feed(stdin: Option<ChildStdin>, input: String) {
+    if let Some(mut stdin) = stdin {
+        let _ = stdin.write_all(input.as_bytes()).await;
+    }
+}
+
+fn answer(status: ExitStatus, stdout: &Tail, stderr: &Tail) -> TargetAnswer {
+    let happened = match (status.code(), status.signal()) {
+        (Some(0), _) => return TargetAnswer::Success,
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    };
+    let said = Some(stderr.text())
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| stdout.text());
+    let why = match said.is_empty() {
+        true => happened,
+        false => format!("{happened}: {said}"),
+    };
+    match status.code() {
+        Some(LATER) => TargetAnswer::Later { after: None, why },
+        _ => TargetAnswer::Failed { why },
+    }
+}
+
+/// A machine that is out of processes, memory or files is no failure of the event; a command that is not there is one.
+fn not_started(program: &OsStr, error: &io::Error) -> TargetAnswer {
+    use io::ErrorKind::{OutOfMemory, QuotaExceeded, ResourceBusy, WouldBlock};
+    const TOO_MANY_FILES: [i32; 2] = [
+        rustix::io::Errno::MFILE.raw_os_error(),
+        rustix::io::Errno::NFILE.raw_os_error(),
+    ];
+    let why = format!("{} could not be started: {error}", program.to_string_lossy());
+    let is_exhausted = matches!(
+        error.kind(),
+        WouldBlock | OutOfMemory | ResourceBusy | QuotaExceeded
+    ) || error
+        .raw_os_error()
+        .is_some_and(|code| TOO_MANY_FILES.contains(&code));
+    match is_exhausted {
+        true => TargetAnswer::Later { after: None, why },
+        false => TargetAnswer::Failed { why },
+    }
+}

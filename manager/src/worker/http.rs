@@ -1,0 +1,258 @@
+//! An HTTP endpoint as the target: one POST per event.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use daybook_ledger::Clock;
+use futures::future::BoxFuture;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::retry_after;
+use super::target::{Run, Target, TargetAnswer};
+
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Idle connections are closed before servers do it (Node.js after 5 seconds): a POST on a connection that is just being closed
+/// cannot be told from one that failed half done.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How much of an answer's body is read, in bytes, and how long.
+const BODY_BYTES: usize = 4096;
+const BODY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much of it is told, in characters: with the status it fits a row's last error.
+const BODY_TOLD: usize = 200;
+
+const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
+/// POSTs each event as JSON (the form of an execution's input) to a URL.
+///
+/// 2xx is success, whatever the body says. 429 and 503 with a `Retry-After` are "later": after that many seconds or at that date,
+/// a day at most. Anything else is a failure with the status and the beginning of the body; redirects are not followed, and no
+/// proxy is asked. The worker's timeout bounds the whole run, 10 seconds the connection. HTTP/1.1, TLS with the system's
+/// certificates. The X-Ray header goes along as `X-Amzn-Trace-Id`.
+#[derive(Clone)]
+pub struct HttpTarget {
+    uri: Uri,
+    headers: HeaderMap,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    clock: Clock,
+}
+
+impl fmt::Debug for HttpTarget {
+    /// Without headers and query: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let authority = self.uri.authority().map_or("", |authority| authority.as_str());
+        write!(f, "HttpTarget({authority}{})", self.uri.path())
+    }
+}
+
+/// A URL or header that no request can be made with.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidTarget {
+    /// It is no absolute http or https URL.
+    #[error("the target must be an http:// or https:// URL with a host")]
+    Url,
+    /// It has a user and password, which would not be sent.
+    #[error("the target's URL must not have a user name or password; give an Authorization header instead")]
+    Credentials,
+    /// It is no header.
+    #[error("{0:?} is no header that can be sent")]
+    Header(String),
+    /// The system's certificates cannot be read.
+    #[error("the system's certificates cannot be read")]
+    Certificates(#[source] std::io::Error),
+}
+
+impl HttpTarget {
+    /// That URL; the clock tells how far off a `Retry-After` date is.
+    ///
+    /// # Errors
+    /// When it is no absolute http or https URL, has credentials in it, or the system has no certificates for https.
+    pub fn new(url: &str, clock: Clock) -> Result<Self, InvalidTarget> {
+        let uri: Uri = url.parse().map_err(|_| InvalidTarget::Url)?;
+        let authority = uri.authority().ok_or(InvalidTarget::Url)?;
+        if authority.host().is_empty() {
+            return Err(InvalidTarget::Url);
+        }
+        if authority.as_str().contains('@') {
+            return Err(InvalidTarget::Credentials);
+        }
+        let is_https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(InvalidTarget::Url),
+        };
+        Ok(Self {
+            client: client(is_https)?,
+            uri,
+            headers: HeaderMap::new(),
+            clock,
+        })
+    }
+
+    /// The same with one more header in each request, such as `Authorization`.
+    ///
+    /// # Errors
+    /// When name or value cannot be sent; the error does not show the value.
+    pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, InvalidTarget> {
+        let invalid = || InvalidTarget::Header(name.to_owned());
+        let header: HeaderName = name.parse().map_err(|_| invalid())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        value.set_sensitive(true);
+        self.headers.append(header, value);
+        Ok(self)
+    }
+
+    async fn post(&self, mut run: Run) -> TargetAnswer {
+        let request = match self.request(&run) {
+            Ok(request) => request,
+            Err(error) => return TargetAnswer::Failed { why: chain(&error) },
+        };
+        let exchange = async {
+            match self.client.request(request).await {
+                Ok(response) => self.answer(response).await,
+                Err(error) => TargetAnswer::Failed { why: chain(&error) },
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = exchange => answer,
+            // Dropping the request closes its connection.
+            () = run.stop.requested() => TargetAnswer::Failed { why: "stopped".into() },
+        }
+    }
+
+    fn request(&self, run: &Run) -> Result<Request<Full<Bytes>>, http::Error> {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri(self.uri.clone())
+            .body(Full::new(Bytes::from(run.input.to_json())))?;
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!("daybook/", env!("CARGO_PKG_VERSION"))),
+        );
+        let trace = run
+            .trace
+            .as_deref()
+            .and_then(|trace| HeaderValue::from_str(trace).ok());
+        if let Some(trace) = trace {
+            headers.insert(TRACE, trace);
+        }
+        for (name, value) in &self.headers {
+            headers.insert(name, value.clone());
+        }
+        Ok(request)
+    }
+
+    async fn answer(&self, response: Response<Incoming>) -> TargetAnswer {
+        let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).cloned();
+        // Read for its beginning, and for the connection to serve again.
+        let body = beginning(response.into_body()).await;
+        if status.is_success() {
+            return TargetAnswer::Success;
+        }
+        let mut why = status.to_string();
+        if status.is_redirection() {
+            why.push_str(" (redirects are not followed)");
+        }
+        if !body.is_empty() {
+            why = format!("{why}: {body}");
+        }
+        let may_be_later = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        match retry_after.filter(|_| may_be_later) {
+            // A time that cannot be read still says "later".
+            Some(header) => TargetAnswer::Later {
+                after: header
+                    .to_str()
+                    .ok()
+                    .and_then(|header| retry_after::parse(header, self.clock.now())),
+                why,
+            },
+            None => TargetAnswer::Failed { why },
+        }
+    }
+}
+
+impl Target for HttpTarget {
+    fn run(&self, run: Run) -> BoxFuture<'_, TargetAnswer> {
+        Box::pin(self.post(run))
+    }
+}
+
+fn client(is_https: bool) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, InvalidTarget> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_nodelay(true);
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = match is_https {
+        true => HttpsConnectorBuilder::new()
+            .with_provider_and_native_roots(provider)
+            .map_err(InvalidTarget::Certificates)?,
+        // A machine without certificates can still speak plain HTTP.
+        false => {
+            let roots = rustls::RootCertStore::empty();
+            let config = rustls::ClientConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .map_err(|error| InvalidTarget::Certificates(std::io::Error::other(error)))?
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            HttpsConnectorBuilder::new().with_tls_config(config)
+        }
+    };
+    let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .build(connector))
+}
+
+/// The beginning of a body as one line, without what could confuse a terminal. What comes after 4 KB or 5 seconds is not read.
+async fn beginning(mut body: Incoming) -> String {
+    let mut bytes = Vec::new();
+    let read = async {
+        while bytes.len() < BODY_BYTES {
+            let Some(Ok(frame)) = body.frame().await else {
+                break;
+            };
+            if let Some(data) = frame.data_ref() {
+                bytes.extend_from_slice(&data[..data.len().min(BODY_BYTES)]);
+            }
+        }
+    };
+    let _ = tokio::time::timeout(BODY_TIMEOUT, read).await;
+    let text = String::from_utf8_lossy(&bytes);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(BODY_TOLD).collect()
+}
+
+/// An error with its causes; the client's own texts say little without them.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,332 @@
+//! One message, from the row that is taken to the report of what came of it.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Taken};
+use daybook_schema::{DispatchMessage, ExecutionName, Row, Timestamp};
+
+use super::inbox::{Held, Inbox};
+use super::settings::WorkerSettings;
+use super::target::{Run, Stop, Target, TargetAnswer};
+
+/// Received more often than this, and taken before, a message has killed its workers.
+const MOST_RECEIVES: u32 = 3;
+
+/// How long a message stays hidden whose row was certainly not taken.
+const RETURN_AFTER: Duration = Duration::from_secs(30);
+
+/// How much of a reason a row keeps, in characters.
+const LONGEST_WHY: usize = 256;
+
+/// What came of one message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Worked {
+    /// The target succeeded, and the row is gone.
+    Completed,
+    /// The attempt failed.
+    Failed(Failed),
+    /// The target said "later": PENDING until then, no attempt used.
+    Later(Timestamp),
+    /// The message had nothing to say any more.
+    Dropped,
+    /// Nothing was run, or its end could not be reported: the message comes again.
+    Returned(String),
+    /// The row is not ours any more: the run was stopped, and nothing was reported.
+    LeaseLost(String),
+    /// The worker shut down: PENDING again, no attempt used.
+    Stopped,
+}
+
+/// What every message of a worker needs.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) ledger: Ledger,
+    pub(super) inbox: Inbox,
+    pub(super) target: Arc<dyn Target>,
+    pub(super) settings: WorkerSettings,
+}
+
+/// How a run ended.
+enum Ended {
+    Answered(TargetAnswer),
+    TimedOut,
+    Stopped,
+    LeaseLost(String),
+}
+
+/// What is to be reported.
+enum Report {
+    Success,
+    Failure(String),
+    Later(Duration, Option<String>),
+}
+
+impl Job {
+    /// Works on one message. `stop` ends the run early; a message that came while the worker drains is given back unseen.
+    pub(super) async fn work(&self, held: Held, stop: Stop, draining: bool) -> Worked {
+        if draining {
+            self.inbox.hide(&held, Duration::ZERO).await;
+            return Worked::Returned("the worker shuts down".into());
+        }
+        let worked = self.take_and_run(&held, stop).await;
+        // Report, then acknowledge. A crash in between costs one delivery, which finds its row gone on.
+        match &worked {
+            Worked::Completed | Worked::Failed(_) | Worked::Later(_) | Worked::Dropped | Worked::Stopped => {
+                self.inbox.delete(&held).await
+            }
+            // The message is left to its visibility timeout: it is the other holder's too if SQS delivered it twice.
+            Worked::LeaseLost(cause) => {
+                tracing::warn!(sqs.message_id = %held.delivered.message_id, %cause, "a lease was lost; its run is stopped");
+            }
+            Worked::Returned(cause) => {
+                tracing::warn!(sqs.message_id = %held.delivered.message_id, %cause, "a dispatch message is returned");
+            }
+        }
+        worked
+    }
+
+    async fn take_and_run(&self, held: &Held, stop: Stop) -> Worked {
+        let message = match DispatchMessage::from_json(&held.delivered.body) {
+            Ok(message) => message,
+            Err(error) => {
+                self.inbox.hide(held, RETURN_AFTER).await;
+                return Worked::Returned(error.to_string());
+            }
+        };
+        let patience = (self.settings.lease / 3).min(Duration::from_secs(20));
+        let deadline = Deadline::after(self.ledger.clock(), patience);
+        // Take, then work: dying after this line leaves a row that is ours until its lease ends, and a message that comes
+        // again just after.
+        match self.ledger.take(&message, self.settings.lease, deadline).await {
+            Taken::Taken { row, after_another } => {
+                if after_another && let Some(worked) = self.after_another(&row, held).await {
+                    return worked;
+                }
+                self.run_and_report(*row, &message, held, stop).await
+            }
+            Taken::Stale => Worked::Dropped,
+            Taken::NotApplied(cause) => {
+                self.inbox.hide(held, RETURN_AFTER).await;
+                Worked::Returned(cause)
+            }
+            // Perhaps the row is ours: seen before the lease is over, the message would be dropped. It stays hidden that long.
+            Taken::Unknown(cause) => Worked::Returned(cause),
+        }
+    }
+
+    /// Another worker took this attempt and did not report. Either its report was half done, or this message kills workers;
+    /// `None` when it deserves another run.
+    ///
+    /// The count alone is no proof: a message that was returned while the ledger was down has been received often, too.
+    async fn after_another(&self, row: &Row, held: &Held) -> Option<Worked> {
+        let event = row.event()?;
+        let receipts = self.ledger.receipts([event.object_id()]).await;
+        let is_done = receipts
+            .get(&event.object_id())
+            .is_some_and(|receipt| receipt.covers(event));
+        // The other worker died between receipt and deletion.
+        if is_done {
+            return Some(match self.ledger.delete_done(row).await {
+                Ok(()) => Worked::Dropped,
+                Err(error) => Worked::Returned(error.to_string()),
+            });
+        }
+        let receives = held.delivered.receive_count;
+        if receives <= MOST_RECEIVES {
+            return None;
+        }
+        let why = format!("received {receives} times: the workers that had it died or lost their leases");
+        Some(self.report(row, Report::Failure(why)).await)
+    }
+
+    async fn run_and_report(
+        &self,
+        mut row: Row,
+        message: &DispatchMessage,
+        held: &Held,
+        stop: Stop,
+    ) -> Worked {
+        let name = message.input.name();
+        let report = match self.run(&mut row, message, held, stop).await {
+            Ended::Answered(TargetAnswer::Success) => Report::Success,
+            Ended::Answered(TargetAnswer::Later { after, why }) => {
+                // A "later" of no time would spend the whole budget on one event.
+                let after = after.unwrap_or(self.settings.later).max(Duration::from_secs(1));
+                Report::Later(after, Some(why))
+            }
+            Ended::Answered(TargetAnswer::Failed { why }) => Report::Failure(why),
+            Ended::TimedOut => {
+                let seconds = self.settings.timeout.as_secs_f64();
+                Report::Failure(format!("timed out after {seconds} s"))
+            }
+            // As if never claimed, and with what failed before as its last error.
+            Ended::Stopped => {
+                return match self.report(&row, Report::Later(Duration::ZERO, None)).await {
+                    Worked::Later(_) => Worked::Stopped,
+                    other => other,
+                };
+            }
+            Ended::LeaseLost(cause) => return Worked::LeaseLost(cause),
+        };
+        if let Report::Failure(why) = &report {
+            tracing::info!(event.id = %name.id, attempt = name.attempt.0, %why, "an attempt failed");
+        }
+        self.report(&row, report).await
+    }
+
+    /// Runs the target and holds row and message meanwhile; `row.due_at` is the end of the lease afterwards.
+    async fn run(&self, row: &mut Row, message: &DispatchMessage, held: &Held, mut stop: Stop) -> Ended {
+        let (stopper, stop_run) = Stop::pair();
+        let mut run = self.target.run(Run {
+            input: message.input.clone(),
+            trace: message.trace.clone(),
+            stop: stop_run,
+        });
+        let mut hold = pin!(self.hold(row, held));
+        let ended = tokio::select! {
+            biased;
+            // First: an answer that is there counts, whatever else happens.
+            answer = &mut run => return Ended::Answered(answer),
+            cause = &mut hold => Ended::LeaseLost(cause),
+            () = stop.requested() => Ended::Stopped,
+            () = tokio::time::sleep(self.settings.timeout) => Ended::TimedOut,
+        };
+        stopper.stop();
+        let mut stopped = pin!(tokio::time::timeout(self.settings.stopping, run));
+        if let Ended::LeaseLost(_) = ended {
+            // Its answer does not count: the row is somebody else's.
+            let _ = stopped.await;
+            return ended;
+        }
+        // Whatever a run that was asked to stop still answers, it may be the end of half a job.
+        tokio::select! {
+            biased;
+            _ = &mut stopped => ended,
+            cause = &mut hold => {
+                let _ = stopped.await;
+                Ended::LeaseLost(cause)
+            }
+        }
+    }
+
+    /// Extends lease and visibility at every third of the lease, until that fails; why it failed.
+    ///
+    /// The last sixth of a lease is for stopping: when the ledger did not confirm a longer one by then, another worker may have
+    /// the row when this one ends, and only stopping keeps the two apart.
+    async fn hold(&self, row: &mut Row, held: &Held) -> String {
+        let lease = self.settings.lease;
+        let clock = self.ledger.clock();
+        loop {
+            tokio::time::sleep(lease / 3).await;
+            let mut trouble = "no time left to extend the lease".to_owned();
+            loop {
+                let last = row.due_at.since(clock.now()).saturating_sub(lease / 6);
+                if last.is_zero() {
+                    return trouble;
+                }
+                let deadline = Deadline::after(clock, last);
+                // Together: dying between the two would bring the message back before the lease is over, or long after.
+                let visibility =
+                    tokio::time::timeout(lease / 12, self.inbox.hide(held, self.settings.visibility()));
+                let extension = tokio::time::timeout(last, self.ledger.extend(row, lease, deadline));
+                let (_, extended) = futures::join!(visibility, extension);
+                match extended {
+                    Ok(Extended::Extended(until)) => {
+                        row.due_at = until;
+                        break;
+                    }
+                    Ok(Extended::Stale) => return "the row went on, or is another worker's".into(),
+                    // Perhaps written: the next one finds out.
+                    Ok(Extended::NotApplied(cause) | Extended::Unknown(cause)) => trouble = cause,
+                    Err(_) => trouble = "the ledger did not answer before the lease neared its end".into(),
+                }
+                tokio::time::sleep((lease / 30).min(Duration::from_secs(5))).await;
+            }
+        }
+    }
+
+    /// Reports until the ledger has it, or the lease is over: then the message comes again, and the event with it.
+    async fn report(&self, row: &Row, report: Report) -> Worked {
+        let clock = self.ledger.clock();
+        let deadline = Deadline(row.due_at);
+        let mut pause = Duration::from_millis(200);
+        loop {
+            let cause = match self.report_once(row, &report, deadline).await {
+                Ok(worked) => return worked,
+                Err(cause) => cause,
+            };
+            if deadline.left(clock) <= pause {
+                return Worked::Returned(cause);
+            }
+            tracing::warn!(event.id = %row.id, %cause, "what came of a run could not be reported; trying again");
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(10));
+        }
+    }
+
+    async fn report_once(&self, row: &Row, report: &Report, deadline: Deadline) -> Result<Worked, String> {
+        let name = ExecutionName {
+            id: row.id,
+            attempt: row.attempt,
+        };
+        match report {
+            Report::Success => {
+                // A row that keeps an unreadable payload is never claimed.
+                let event = row.event().ok_or("the row has no event")?;
+                let by = &self.settings.name;
+                let completed = self.ledger.complete(event, row.attempt, by).await;
+                completed
+                    .map(|()| Worked::Completed)
+                    .map_err(|error| error.to_string())
+            }
+            Report::Failure(why) => {
+                let why = both_ends(why, LONGEST_WHY);
+                let retry = &self.settings.retry;
+                let failed = self.ledger.fail(name, None, &why, retry, deadline).await;
+                failed.map(Worked::Failed).map_err(|error| error.to_string())
+            }
+            Report::Later(after, why) => {
+                let why = why.as_deref().map(|why| both_ends(why, LONGEST_WHY));
+                match self.ledger.postpone(row, *after, why.as_deref(), deadline).await {
+                    Postponed::Until(until) => Ok(Worked::Later(until)),
+                    Postponed::Stale => Ok(Worked::Dropped),
+                    Postponed::Left(cause) => Err(cause),
+                }
+            }
+        }
+    }
+}
+
+/// At most so many characters of a text: what happened stands at its start, and what a command said last at its end.
+fn both_ends(text: &str, most: usize) -> String {
+    let characters: Vec<char> = text.chars().collect();
+    if characters.len() <= most {
+        return text.to_owned();
+    }
+    let start = most / 5;
+    let end = characters.len() - (most - start - 3);
+    let (start, end): (String, String) = (
+        characters[..start].iter().collect(),
+        characters[end..].iter().collect(),
+    );
+    format!("{start} … {end}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::both_ends;
+
+    #[test]
+    fn of_a_long_reason_the_start_and_the_end_are_kept() {
+        assert_eq!(both_ends("exit status 1: no", 256), "exit status 1: no");
+        let long = format!("exit status 1: {}the end é", "x".repeat(2000));
+        let kept = both_ends(&long, 256);
+        assert_eq!(kept.chars().count(), 256);
+        assert!(
+            kept.starts_with("exit status 1: xxx") && kept.ends_with("xxthe end é"),
+            "{kept}"
+        );
+    }
+}

@@ -1,0 +1,201 @@
+//! Workers: what processes events where no Step Functions does, on one machine or on many.
+//!
+//! A worker takes the row of a message before it works, and holds row and message together while it works:
+//!
+//! | the process dies | then |
+//! |---|---|
+//! | before the row is taken | the message comes again after its visibility timeout, and is taken |
+//! | while the target runs | lease and visibility end together; the message comes again and finds the row free |
+//! | after the target's success, before the report | the same, and the target runs twice: the one duplicate that remains |
+//! | between receipt and deletion of the row | the message comes again; the receipt says that the event is done |
+//! | after the report, before the message is deleted | the message comes again, finds its row gone on, and is dropped |
+
+mod command;
+mod environment;
+mod group;
+mod http;
+mod inbox;
+mod job;
+mod retry_after;
+mod settings;
+mod tail;
+mod target;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_ledger::Ledger;
+use futures::StreamExt;
+use futures::future::{BoxFuture, OptionFuture};
+use futures::stream::FuturesUnordered;
+
+pub use self::command::CommandTarget;
+pub use self::http::{HttpTarget, InvalidTarget};
+use self::inbox::{Held, Inbox};
+use self::job::Job;
+pub use self::job::Worked;
+pub use self::settings::WorkerSettings;
+pub use self::target::{Run, Stop, Stopper, Target, TargetAnswer};
+
+/// How long a shutdown waits, after its runs were stopped, for their rows to be put back.
+const TIME_TO_PUT_BACK: Duration = Duration::from_secs(10);
+
+/// The longest pause after the queue could not be asked.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Consumes the dispatch queue, and runs a target for each event.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    job: Arc<Job>,
+}
+
+/// What a worker did from its start to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerReport {
+    /// Messages received.
+    pub received: u64,
+    /// Events completed.
+    pub completed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Events that the target put off.
+    pub later: u64,
+    /// Messages dropped, because their rows had gone on or were another worker's.
+    pub dropped: u64,
+    /// Messages returned, because the ledger could not be asked or told.
+    pub returned: u64,
+    /// Runs stopped, because their leases were lost.
+    pub lost: u64,
+    /// Runs stopped by the shutdown; their rows are PENDING again, no attempt used.
+    pub stopped: u64,
+    /// Runs that the shutdown could neither end nor put back in time: their leases bring them back.
+    pub abandoned: u64,
+}
+
+impl WorkerReport {
+    fn count(&mut self, worked: &Worked) {
+        let counter = match worked {
+            Worked::Completed => &mut self.completed,
+            Worked::Failed(_) => &mut self.failed,
+            Worked::Later(_) => &mut self.later,
+            Worked::Dropped => &mut self.dropped,
+            Worked::Returned(_) => &mut self.returned,
+            Worked::LeaseLost(_) => &mut self.lost,
+            Worked::Stopped => &mut self.stopped,
+        };
+        *counter += 1;
+    }
+}
+
+/// A receive that is under way.
+type Receive<'a> = BoxFuture<'a, Result<Vec<Held>, String>>;
+
+impl Worker {
+    /// A worker on that queue. The queue's redrive policy must allow at least 10 receives: from the fourth on, a worker's death
+    /// fails the attempt, and a dead-letter queue must not be faster.
+    pub fn new(
+        ledger: Ledger,
+        client: aws_sdk_sqs::Client,
+        queue_url: impl Into<String>,
+        target: Arc<dyn Target>,
+        settings: WorkerSettings,
+    ) -> Self {
+        let inbox = Inbox {
+            client,
+            queue_url: queue_url.into(),
+            clock: ledger.clock().clone(),
+        };
+        let job = Job {
+            ledger,
+            inbox,
+            target,
+            settings,
+        };
+        Self { job: Arc::new(job) }
+    }
+
+    /// Works until `shutdown` is ready, then drains: nothing is received any more, what runs may finish within the grace, and
+    /// what does not is stopped. The rows of stopped runs are put back to PENDING, due now, no attempt used, and their messages
+    /// deleted: handing the messages back instead would be too early, for the leases still run, and leaving the rows to their
+    /// leases would let the events wait. Returns at the latest 10 seconds after grace and stopping time.
+    ///
+    /// Dropping the future is like a death of the process: runs end at once, and leases bring their rows back.
+    pub async fn run(&self, shutdown: impl Future<Output = ()>) -> WorkerReport {
+        let mut report = WorkerReport::default();
+        let mut shutdown = pin!(shutdown);
+        let (stopper, stop) = Stop::pair();
+        let mut runs = FuturesUnordered::new();
+        let mut receive: Option<Receive<'_>> = None;
+        let mut failures = 0;
+        loop {
+            let free = self.job.settings.workers - runs.len();
+            if receive.is_none() && free > 0 {
+                receive = Some(Box::pin(self.receive(free, failures)));
+            }
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                Some(worked) = runs.next(), if !runs.is_empty() => report.count(&worked),
+                // Not cancelled when a run ends: SQS may already have handed out messages to it.
+                Some(received) = OptionFuture::from(receive.as_mut()), if receive.is_some() => {
+                    receive = None;
+                    failures = next_failures(failures, &received);
+                    for held in received.unwrap_or_default() {
+                        report.received += 1;
+                        runs.push(self.job.work(held, stop.clone(), false));
+                    }
+                }
+            }
+        }
+        tracing::info!(
+            runs = runs.len(),
+            "the worker receives no more and waits for its runs"
+        );
+        let mut end = Box::pin(tokio::time::sleep(self.job.settings.grace));
+        let mut stopping = false;
+        while !runs.is_empty() {
+            tokio::select! {
+                biased;
+                Some(worked) = runs.next() => report.count(&worked),
+                // What the last receive brings is given back unseen.
+                Some(received) = OptionFuture::from(receive.as_mut()), if receive.is_some() => {
+                    receive = None;
+                    for held in received.unwrap_or_default() {
+                        report.received += 1;
+                        runs.push(self.job.work(held, stop.clone(), true));
+                    }
+                }
+                () = &mut end => {
+                    if stopping {
+                        break;
+                    }
+                    stopping = true;
+                    stopper.stop();
+                    end = Box::pin(tokio::time::sleep(self.job.settings.stopping + TIME_TO_PUT_BACK));
+                }
+            }
+        }
+        report.abandoned = u64::try_from(runs.len()).unwrap_or(u64::MAX);
+        report
+    }
+
+    /// One receive; after failures, a pause first.
+    async fn receive(&self, free: usize, failures: u32) -> Result<Vec<Held>, String> {
+        if failures > 0 {
+            let doubled = Duration::from_secs(1).saturating_mul(2u32.saturating_pow(failures.min(10) - 1));
+            tokio::time::sleep(doubled.min(LONGEST_PAUSE)).await;
+        }
+        self.job.inbox.receive(free, self.job.settings.visibility()).await
+    }
+}
+
+fn next_failures(failures: u32, received: &Result<Vec<Held>, String>) -> u32 {
+    match received {
+        Ok(_) => 0,
+        Err(cause) => {
+            tracing::warn!(%cause, "the dispatch queue cannot be received from; trying again");
+            failures.saturating_add(1)
+        }
+    }
+}

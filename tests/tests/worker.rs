@@ -1,0 +1,16 @@
+//! The worker's protocol, in virtual time: what it takes, holds, reports and gives back, and what a death costs.
+#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "tests spawn workers, to kill them")]
+
+#[path = "worker/acting.rs"]
+mod acting;
+#[path = "worker/faults.rs"]
+mod faults;
+#[path = "worker/holding.rs"]
+mod holding;
+#[path = "worker/reports.rs"]
+mod reports;
+#[path = "worker/shutdown.rs"]
+mod shutdown;
+#[path = "worker/taking.rs"]
+mod taking;

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{Row, Status, Step};
 use uuid::Uuid;
 
 use crate::Ledger;
 use crate::read::IndexKey;
-use crate::statement::{Item, Statement, Written, text};
+use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
+use crate::update::Update;
 
 /// What came of claiming one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,29 +43,18 @@ impl Ledger {
     pub async fn claim(&self, due: &[IndexKey], lease: Duration, deadline: Deadline) -> Vec<Claim> {
         let token = self.random.token();
         let lease_end = self.clock.now().plus(lease);
-        let update = format!(
-            "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
-             SET \"attempt\" = attempt + 1 SET \"deliveries\" = 1 SET \"lease_moves\" = 0 SET \"claim_token\" = ? \
-             WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? RETURNING ALL NEW *",
-            self.table
-        );
-        let statements = due
-            .iter()
-            .map(|row| Statement {
-                text: update.clone(),
-                parameters: vec![
-                    text(Step::Claim.to()),
-                    text(row.status_shard.to(Step::Claim.to())),
-                    text(lease_end),
-                    text(token),
-                    text(row.id),
-                    text(row.status_shard),
-                    text(row.due_at),
-                ],
-            })
-            .collect();
-        self.write(statements, deadline)
-            .await
+        let updates = due.iter().map(|row| {
+            Update::of(row.id, Step::Claim)
+                .set(DUE_AT, text(lease_end))
+                .count("attempt", true)
+                .set("deliveries", number(1))
+                .set("lease_moves", number(0))
+                .set("claim_token", text(token))
+                .when(DUE_AT, text(row.due_at))
+                .returning_row()
+        });
+        let written = self.update(updates, deadline).await;
+        written
             .into_iter()
             .map(|written| claimed(written, token))
             .collect()
@@ -71,33 +63,25 @@ impl Ledger {
     /// Gives claimed rows back whose messages the queue certainly did not take: PENDING, due now, the attempt unused.
     pub async fn release(&self, rows: &[Row], deadline: Deadline) -> Vec<Released> {
         let now = self.clock.now();
-        let update = format!(
-            "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
-             SET \"attempt\" = attempt - 1 SET \"deliveries\" = 0 \
-             WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? AND \"claim_token\" = ?",
-            self.table
-        );
-        let statements = rows
-            .iter()
-            .map(|row| Statement {
-                text: update.clone(),
-                parameters: vec![
-                    text(Step::Release.to()),
-                    text(row.status_shard().to(Step::Release.to())),
-                    text(now),
-                    text(row.id),
-                    text(row.status_shard().to(Step::Release.from())),
-                    text(row.due_at),
-                    text(row.claim_token.map(|token| token.to_string()).unwrap_or_default()),
-                ],
-            })
-            .collect();
-        self.write(statements, deadline)
+        let updates = rows.iter().map(|row| {
+            Update::of(row.id, Step::Release)
+                .set(DUE_AT, text(now))
+                .count("attempt", false)
+                .set("deliveries", number(0))
+                .when(DUE_AT, text(row.due_at))
+                .when("claim_token", token_of(row))
+        });
+        self.update(updates, deadline)
             .await
             .into_iter()
             .map(released)
             .collect()
     }
+}
+
+/// The token of a row as a condition; a row without one matches nothing.
+pub(crate) fn token_of(row: &Row) -> AttributeValue {
+    text(row.claim_token.map(|token| token.to_string()).unwrap_or_default())
 }
 
 pub(crate) fn claimed(written: Written, token: Uuid) -> Claim {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use daybook_schema::{ExecutionName, Row, Shard, Step};
+use daybook_schema::tables::attribute::DUE_AT;
+use daybook_schema::{ExecutionName, Row, Step};
 
 use crate::Ledger;
-use crate::claim::{Claim, Released, claimed, released};
-use crate::statement::{Statement, Written, number, text};
+use crate::claim::{Claim, Released, claimed, released, token_of};
+use crate::statement::{Written, number, text};
 use crate::time::Deadline;
+use crate::update::Update;
 
 /// The longest lease that redelivery doubles up to: 6 hours.
 const LONGEST_LEASE: Duration = Duration::from_secs(6 * 60 * 60);
@@ -28,24 +30,14 @@ impl Ledger {
     /// starts again at 1, because this delivery arrived.
     pub async fn renew(&self, running: &[ExecutionName], lease: Duration, deadline: Deadline) -> Vec<Moved> {
         let lease_end = self.clock.now().plus(lease);
-        let update = format!(
-            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = 1 SET \"lease_moves\" = 0 \
-             WHERE \"id\" = ? AND \"status_shard\" = ? AND \"attempt\" = ?",
-            self.table
-        );
-        let statements = running
-            .iter()
-            .map(|name| Statement {
-                text: update.clone(),
-                parameters: vec![
-                    text(lease_end),
-                    text(name.id),
-                    text(Shard::of(name.id).with(Step::Renew.from())),
-                    number(name.attempt),
-                ],
-            })
-            .collect();
-        self.write(statements, deadline)
+        let updates = running.iter().map(|name| {
+            Update::of(name.id, Step::Renew)
+                .set(DUE_AT, text(lease_end))
+                .set("deliveries", number(1))
+                .set("lease_moves", number(0))
+                .when("attempt", number(name.attempt))
+        });
+        self.update(updates, deadline)
             .await
             .into_iter()
             .map(moved)
@@ -55,25 +47,13 @@ impl Ledger {
     /// Moves the leases of rows on whose messages probably still wait in a slow queue: the same delivery, one lease longer.
     pub async fn move_leases(&self, rows: &[Row], lease: Duration, deadline: Deadline) -> Vec<Moved> {
         let lease_end = self.clock.now().plus(lease);
-        let update = format!(
-            "UPDATE \"{}\" SET \"due_at\" = ? SET \"lease_moves\" = ? \
-             WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ?",
-            self.table
-        );
-        let statements = rows
-            .iter()
-            .map(|row| Statement {
-                text: update.clone(),
-                parameters: vec![
-                    text(lease_end),
-                    number(row.lease_moves.saturating_add(1)),
-                    text(row.id),
-                    text(row.status_shard().to(Step::MoveLease.from())),
-                    text(row.due_at),
-                ],
-            })
-            .collect();
-        self.write(statements, deadline)
+        let updates = rows.iter().map(|row| {
+            Update::of(row.id, Step::MoveLease)
+                .set(DUE_AT, text(lease_end))
+                .set("lease_moves", number(row.lease_moves.saturating_add(1)))
+                .when(DUE_AT, text(row.due_at))
+        });
+        self.update(updates, deadline)
             .await
             .into_iter()
             .map(moved)
@@ -85,29 +65,18 @@ impl Ledger {
     pub async fn redeliver(&self, rows: &[Row], lease: Duration, deadline: Deadline) -> Vec<Claim> {
         let token = self.random.token();
         let now = self.clock.now();
-        let update = format!(
-            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = ? SET \"claim_token\" = ? \
-             WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? RETURNING ALL NEW *",
-            self.table
-        );
-        let statements = rows
-            .iter()
-            .map(|row| Statement {
-                text: update.clone(),
-                parameters: vec![
-                    text(now.plus(doubled(lease, row.deliveries))),
-                    // Not counted up in place: rows of version 1 have no count yet. The lease in the condition tells that
-                    // this one still holds.
-                    number(row.deliveries.saturating_add(1)),
-                    text(token),
-                    text(row.id),
-                    text(row.status_shard().to(Step::Redeliver.from())),
-                    text(row.due_at),
-                ],
-            })
-            .collect();
-        self.write(statements, deadline)
-            .await
+        let updates = rows.iter().map(|row| {
+            Update::of(row.id, Step::Redeliver)
+                .set(DUE_AT, text(now.plus(doubled(lease, row.deliveries))))
+                // Not counted up in place: rows of version 1 have no count yet. The lease in the condition tells that
+                // this one still holds.
+                .set("deliveries", number(row.deliveries.saturating_add(1)))
+                .set("claim_token", text(token))
+                .when(DUE_AT, text(row.due_at))
+                .returning_row()
+        });
+        let written = self.update(updates, deadline).await;
+        written
             .into_iter()
             .map(|written| claimed(written, token))
             .collect()
@@ -117,25 +86,14 @@ impl Ledger {
     /// sweep tries again at once and an outage of the queue does not push the lease to hours.
     pub async fn unsend(&self, rows: &[Row], deadline: Deadline) -> Vec<Released> {
         let now = self.clock.now();
-        let update = format!(
-            "UPDATE \"{}\" SET \"due_at\" = ? SET \"deliveries\" = deliveries - 1 \
-             WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? AND \"claim_token\" = ?",
-            self.table
-        );
-        let statements = rows
-            .iter()
-            .map(|row| Statement {
-                text: update.clone(),
-                parameters: vec![
-                    text(now),
-                    text(row.id),
-                    text(row.status_shard().to(Step::Unsend.from())),
-                    text(row.due_at),
-                    text(row.claim_token.map(|token| token.to_string()).unwrap_or_default()),
-                ],
-            })
-            .collect();
-        self.write(statements, deadline)
+        let updates = rows.iter().map(|row| {
+            Update::of(row.id, Step::Unsend)
+                .set(DUE_AT, text(now))
+                .count("deliveries", false)
+                .when(DUE_AT, text(row.due_at))
+                .when("claim_token", token_of(row))
+        });
+        self.update(updates, deadline)
             .await
             .into_iter()
             .map(released)

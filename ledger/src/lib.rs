@@ -23,6 +23,7 @@ mod settle;
 mod statement;
 mod take;
 mod time;
+mod update;
 
 pub use answers::{AnswerWatch, Verdict, describe};
 pub use capacity::Consumed;

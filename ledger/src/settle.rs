@@ -11,8 +11,9 @@ use daybook_schema::{
 
 use crate::answers::{AnswerWatch, Verdict, describe};
 use crate::record::{NewRow, Recorded};
-use crate::statement::{Statement, Written, number, text};
+use crate::statement::{Written, number, text};
 use crate::time::Deadline;
+use crate::update::Update;
 use crate::{Ledger, LedgerError};
 
 /// The longest `last_error` that is stored, in characters: a row stays below one write unit.
@@ -246,31 +247,17 @@ impl Ledger {
         why: &str,
         deadline: Deadline,
     ) -> Result<Failed, LedgerError> {
-        let statement = Statement {
-            text: format!(
-                "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
-                 SET \"max_attempts\" = ? SET \"last_error\" = ? \
-                 WHERE \"id\" = ? AND \"status_shard\" = ? AND \"attempt\" = ?",
-                self.table
-            ),
-            parameters: vec![
-                text(step.to()),
-                text(row.status_shard().to(step.to())),
-                text(due_at),
-                number(max_attempts),
-                text(clipped(why)),
-                text(row.id),
-                text(row.status_shard().to(step.from())),
-                number(row.attempt),
-            ],
-        };
+        let update = Update::of(row.id, step)
+            .set(DUE_AT, text(due_at))
+            .set("max_attempts", number(max_attempts))
+            .set("last_error", text(clipped(why)))
+            .when("attempt", number(row.attempt));
         let applied = if step == Step::Park {
             Failed::Parked
         } else {
             Failed::Retry(due_at)
         };
-        let becomes = (row.status_shard().to(step.to()), due_at);
-        self.write_one(statement, becomes, deadline)
+        self.update_one(update, (row.status_shard().to(step.to()), due_at), deadline)
             .await
             .map(|changed| if changed { applied } else { Failed::Stale })
     }
@@ -295,24 +282,13 @@ impl Ledger {
         if let Subject::Raw { payload, source } = &row.subject {
             return self.redrive_payload(&row, payload, source, round, deadline).await;
         }
-        let becomes = (row.status_shard().to(Step::Redrive.to()), self.clock.now());
-        let statement = Statement {
-            text: format!(
-                "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
-                 SET \"max_attempts\" = ? WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ?",
-                self.table
-            ),
-            parameters: vec![
-                text(Step::Redrive.to()),
-                text(becomes.0),
-                text(becomes.1),
-                number(row.attempt.0.saturating_add(round)),
-                text(id),
-                text(row.status_shard()),
-                text(row.due_at),
-            ],
-        };
-        let changed = self.write_one(statement, becomes, deadline).await?;
+        let now = self.clock.now();
+        let update = Update::of(id, Step::Redrive)
+            .set(DUE_AT, text(now))
+            .set("max_attempts", number(row.attempt.0.saturating_add(round)))
+            .when(DUE_AT, text(row.due_at));
+        let becomes = (row.status_shard().to(Step::Redrive.to()), now);
+        let changed = self.update_one(update, becomes, deadline).await?;
         Ok(if changed {
             Redriven::Redriven
         } else {
@@ -366,11 +342,11 @@ impl Ledger {
         Ok(Redriven::Parsed { events })
     }
 
-    /// Writes one conditional statement, after which the row stands as `becomes`; whether it does. A retry of our own write
+    /// Updates one row, after which the row stands as `becomes`; whether it does. A retry of our own write
     /// whose first answer was lost finds the condition false and the row as we left it.
-    async fn write_one(
+    async fn update_one(
         &self,
-        statement: Statement,
+        update: Update,
         becomes: (StatusShard, Timestamp),
         deadline: Deadline,
     ) -> Result<bool, LedgerError> {
@@ -383,7 +359,7 @@ impl Ledger {
                 unknown,
             })
         };
-        match self.write(vec![statement], deadline).await.pop() {
+        match self.update([update], deadline).await.pop() {
             Some(Written::Applied(_)) => Ok(true),
             Some(Written::ConditionFailed(Some(item))) => Ok(item.get(STATUS_SHARD)
                 == Some(&text(becomes.0))

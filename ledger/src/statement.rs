@@ -13,6 +13,7 @@ use futures::StreamExt;
 use crate::Ledger;
 use crate::answers::{AnswerWatch, Verdict, describe};
 use crate::time::Deadline;
+use crate::update::Update;
 
 /// Statements per BatchExecuteStatement (DynamoDB API Reference).
 const BATCH: usize = 25;
@@ -47,6 +48,19 @@ pub(crate) enum Written {
 }
 
 impl Ledger {
+    /// Takes a step of each of these rows, no row twice, and gives the outcome of each, in their order.
+    pub(crate) async fn update(
+        &self,
+        updates: impl IntoIterator<Item = Update>,
+        deadline: Deadline,
+    ) -> Vec<Written> {
+        let statements = updates
+            .into_iter()
+            .map(|update| update.statement(&self.table))
+            .collect();
+        self.write(statements, deadline).await
+    }
+
     /// Executes statements, no two of them on one key, and gives the outcome of each, in their order. Throttled ones are
     /// retried with backoff until the deadline.
     pub(crate) async fn write(&self, statements: Vec<Statement>, deadline: Deadline) -> Vec<Written> {

@@ -5,14 +5,16 @@
 
 use std::time::Duration;
 
-use daybook_schema::{DispatchMessage, Row, Shard, Status, Timestamp, WorkerStep};
+use daybook_schema::tables::attribute::DUE_AT;
+use daybook_schema::{DispatchMessage, Row, Status, Step, Timestamp};
 use uuid::Uuid;
 
 use crate::Ledger;
-use crate::claim::row_of;
+use crate::claim::{row_of, token_of};
 use crate::settle::clipped;
-use crate::statement::{Item, Statement, Written, number, text};
+use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
+use crate::update::Update;
 
 /// What came of taking a message's row.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +88,7 @@ impl Ledger {
         let name = message.input.name();
         let was_taken = seen.deliveries == 0;
         let lease_ran_out = seen.due_at <= self.clock.now() || seen.lease_moves > 0;
-        let is_free = seen.status == WorkerStep::Take.from() && (!was_taken || lease_ran_out);
+        let is_free = seen.status == Step::Take.from() && (!was_taken || lease_ran_out);
         if !is_free || seen.attempt != name.attempt {
             return Taken::Stale;
         }
@@ -107,25 +109,17 @@ impl Ledger {
         deadline: Deadline,
     ) -> Written {
         let name = message.input.name();
-        let shard = Shard::of(name.id);
-        let statement = Statement {
-            text: format!(
-                "UPDATE \"{}\" SET \"due_at\" = ? SET \"claim_token\" = ? SET \"deliveries\" = 0 SET \"lease_moves\" = 0 \
-                 WHERE \"id\" = ? AND \"status_shard\" = ? AND \"attempt\" = ? AND \"due_at\" = ? AND \"deliveries\" = ? \
-                 RETURNING ALL NEW *",
-                self.table
-            ),
-            parameters: vec![
-                text(other_than(due_at, self.clock.now().plus(lease))),
-                text(token),
-                text(name.id),
-                text(shard.with(WorkerStep::Take.from())),
-                number(name.attempt),
-                text(due_at),
-                number(deliveries),
-            ],
-        };
-        self.write_single(statement, deadline).await
+        let lease_end = other_than(due_at, self.clock.now().plus(lease));
+        let update = Update::of(name.id, Step::Take)
+            .set(DUE_AT, text(lease_end))
+            .set("claim_token", text(token))
+            .set("deliveries", number(0))
+            .set("lease_moves", number(0))
+            .when("attempt", number(name.attempt))
+            .when(DUE_AT, text(due_at))
+            .when("deliveries", number(deliveries))
+            .returning_row();
+        self.update_single(update, deadline).await
     }
 
     /// Makes the lease of a taken row longer: CLAIMED, our token, due_at as known. Three write units.
@@ -163,21 +157,12 @@ impl Ledger {
         deadline: Deadline,
     ) -> (Timestamp, Written) {
         let until = other_than(due_at, self.clock.now().plus(lease));
-        let statement = Statement {
-            text: format!(
-                "UPDATE \"{}\" SET \"due_at\" = ? SET \"lease_moves\" = 0 \
-                 WHERE \"id\" = ? AND \"status_shard\" = ? AND \"due_at\" = ? AND \"claim_token\" = ?",
-                self.table
-            ),
-            parameters: vec![
-                text(until),
-                text(row.id),
-                text(row.status_shard().to(WorkerStep::Extend.from())),
-                text(due_at),
-                text(token_of(row)),
-            ],
-        };
-        (until, self.write_single(statement, deadline).await)
+        let update = Update::of(row.id, Step::Extend)
+            .set(DUE_AT, text(until))
+            .set("lease_moves", number(0))
+            .when(DUE_AT, text(due_at))
+            .when("claim_token", token_of(row));
+        (until, self.update_single(update, deadline).await)
     }
 
     /// Puts a taken row back for later, no attempt used: CLAIMED with our token → PENDING, due after `delay`. `why` becomes its
@@ -190,35 +175,19 @@ impl Ledger {
         deadline: Deadline,
     ) -> Postponed {
         let until = self.clock.now().plus(delay);
-        let step = WorkerStep::Postpone;
-        let statement = Statement {
-            text: format!(
-                "UPDATE \"{}\" SET \"status\" = ? SET \"status_shard\" = ? SET \"due_at\" = ? \
-                 SET \"attempt\" = attempt - 1 SET \"deliveries\" = 0{} \
-                 WHERE \"id\" = ? AND \"status_shard\" = ? AND \"attempt\" = ? AND \"claim_token\" = ?",
-                self.table,
-                why.map_or("", |_| " SET \"last_error\" = ?"),
-            ),
-            parameters: [
-                Some(text(step.to())),
-                Some(text(row.status_shard().to(step.to()))),
-                Some(text(until)),
-                why.map(|why| text(clipped(why))),
-                Some(text(row.id)),
-                Some(text(row.status_shard().to(step.from()))),
-                Some(number(row.attempt)),
-                Some(text(token_of(row))),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-        };
-        match self.write_single(statement, deadline).await {
+        let update = Update::of(row.id, Step::Postpone)
+            .set(DUE_AT, text(until))
+            .count("attempt", false)
+            .set("deliveries", number(0))
+            .set_if("last_error", why.map(|why| text(clipped(why))))
+            .when("attempt", number(row.attempt))
+            .when("claim_token", token_of(row));
+        match self.update_single(update, deadline).await {
             Written::Applied(_) => Postponed::Until(until),
             Written::ConditionFailed(Some(item)) => match row_of(item) {
                 // Our own write whose answer was lost. A failed attempt leaves the token as well, but keeps its number.
                 Ok(seen)
-                    if seen.status == step.to()
+                    if seen.status == Step::Postpone.to()
                         && seen.claim_token.is_some()
                         && seen.claim_token == row.claim_token
                         && seen.attempt.next() == row.attempt =>
@@ -235,8 +204,8 @@ impl Ledger {
         }
     }
 
-    async fn write_single(&self, statement: Statement, deadline: Deadline) -> Written {
-        let written = self.write(vec![statement], deadline).await.pop();
+    async fn update_single(&self, update: Update, deadline: Deadline) -> Written {
+        let written = self.update([update], deadline).await.pop();
         written.unwrap_or_else(|| Written::Unknown("no outcome".into()))
     }
 }
@@ -247,10 +216,6 @@ fn other_than(seen: Timestamp, at: Timestamp) -> Timestamp {
         true => at.plus(Duration::from_millis(1)),
         false => at,
     }
-}
-
-fn token_of(row: &Row) -> String {
-    row.claim_token.map(|token| token.to_string()).unwrap_or_default()
 }
 
 fn is_ours(row: &Row, token: Uuid) -> bool {

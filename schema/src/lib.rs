@@ -25,5 +25,5 @@ pub use names::{BucketName, InvalidName, ObjectKey, SourceName};
 pub use receipt::{Outcome, Receipt};
 pub use row::{Row, Subject};
 pub use sequencer::Sequencer;
-pub use status::{Attempt, Shard, Status, StatusShard, Step, WorkerStep};
+pub use status::{Attempt, Shard, Status, StatusShard, Step};
 pub use time::Timestamp;

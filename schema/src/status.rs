@@ -61,7 +61,7 @@ impl FromStr for Status {
     }
 }
 
-/// A write that moves a row. With [`WorkerStep`] the only place that says which moves are legal.
+/// A write that moves a row. The only place that says which moves are legal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// The scheduler takes it.
@@ -82,6 +82,12 @@ pub enum Step {
     Park,
     /// A person gives it another round of attempts.
     Redrive,
+    /// A worker, which has no execution name to guard it, takes the row of its message: a lease and a token of its own.
+    Take,
+    /// The worker still works: a longer lease.
+    Extend,
+    /// The worker's target said "later", or the worker was told to stop: as if never claimed.
+    Postpone,
 }
 
 impl Step {
@@ -96,44 +102,25 @@ impl Step {
             | Self::Redeliver
             | Self::Unsend
             | Self::Retry
-            | Self::Park => Status::Claimed,
+            | Self::Park
+            | Self::Take
+            | Self::Extend
+            | Self::Postpone => Status::Claimed,
         }
     }
 
     /// The status that a row has after this step.
     pub fn to(self) -> Status {
         match self {
-            Self::Claim | Self::Renew | Self::MoveLease | Self::Redeliver | Self::Unsend => Status::Claimed,
-            Self::Release | Self::Retry | Self::Redrive => Status::Pending,
+            Self::Claim
+            | Self::Renew
+            | Self::MoveLease
+            | Self::Redeliver
+            | Self::Unsend
+            | Self::Take
+            | Self::Extend => Status::Claimed,
+            Self::Release | Self::Retry | Self::Redrive | Self::Postpone => Status::Pending,
             Self::Park => Status::Parked,
-        }
-    }
-}
-
-/// A write by which a worker, which has no execution name to guard it, holds the row that it works on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum WorkerStep {
-    /// It takes the row of its message: a lease and a token of its own.
-    Take,
-    /// It still works: a longer lease.
-    Extend,
-    /// The target said "later", or the worker was told to stop: as if never claimed.
-    Postpone,
-}
-
-impl WorkerStep {
-    /// The status that a row must have for this step.
-    pub fn from(self) -> Status {
-        match self {
-            Self::Take | Self::Extend | Self::Postpone => Status::Claimed,
-        }
-    }
-
-    /// The status that a row has after this step.
-    pub fn to(self) -> Status {
-        match self {
-            Self::Take | Self::Extend => Status::Claimed,
-            Self::Postpone => Status::Pending,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Failed, IndexKey, Moved, Redriven, Released, RetryPolicy};
-use daybook_schema::{Attempt, Row, Status, Step};
+use daybook_ledger::{
+    Claim, Extended, Failed, IndexKey, Moved, Postponed, Redriven, Released, RetryPolicy, Taken,
+};
+use daybook_schema::{Attempt, DispatchMessage, Row, Status, Step};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
 use daybook_tests::{Fault, Stage};
@@ -105,11 +107,24 @@ async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
         }
         Step::Park => ledger.park(name_of(seen), "no", deadline).await.unwrap() != Failed::Stale,
         Step::Redrive => ledger.redrive(seen.id, 5, deadline).await.unwrap() == Redriven::Redriven,
+        Step::Take => {
+            let message = DispatchMessage::for_row(seen).unwrap();
+            match ledger.take(&message, LEASE, deadline).await {
+                Taken::Taken { .. } => true,
+                Taken::Stale => false,
+                other => panic!("{other:?}"),
+            }
+        }
+        Step::Extend => matches!(ledger.extend(seen, LEASE, deadline).await, Extended::Extended(_)),
+        Step::Postpone => matches!(
+            ledger.postpone(seen, LEASE, None, deadline).await,
+            Postponed::Until(_)
+        ),
     }
 }
 
 /// In which states each step applies.
-const APPLIES: [(Step, &[&str]); 9] = [
+const APPLIES: [(Step, &[&str]); 12] = [
     (Step::Claim, &["pending"]),
     (Step::Release, &["claimed"]),
     (Step::Renew, &["claimed", "other token", "other lease"]),
@@ -119,6 +134,10 @@ const APPLIES: [(Step, &[&str]); 9] = [
     (Step::Retry, &["claimed", "other token", "other lease"]),
     (Step::Park, &["claimed", "other token", "other lease"]),
     (Step::Redrive, &["parked"]),
+    // Nobody has taken it yet, whatever its lease; an extension looks again when only the lease is another.
+    (Step::Take, &["claimed", "other token", "other lease"]),
+    (Step::Extend, &["claimed", "other lease"]),
+    (Step::Postpone, &["claimed", "other lease"]),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -237,12 +256,42 @@ async fn every_step_writes_what_the_design_says_and_nothing_else() {
                 ..pending.clone()
             },
         ),
+        // No deliveries since: the mark of a row that a worker holds.
+        (
+            Step::Take,
+            &claimed,
+            Row {
+                deliveries: 0,
+                lease_moves: 0,
+                due_at: due(LEASE),
+                ..claimed.clone()
+            },
+        ),
+        (
+            Step::Extend,
+            &claimed,
+            Row {
+                lease_moves: 0,
+                due_at: due(LEASE),
+                ..claimed.clone()
+            },
+        ),
+        (
+            Step::Postpone,
+            &claimed,
+            Row {
+                attempt: Attempt(0),
+                deliveries: 0,
+                due_at: due(LEASE),
+                ..pending.clone()
+            },
+        ),
     ];
     for (step, before, after) in expected {
         stage.put_rows([before]);
         assert!(take(&stage, step, before).await, "{step:?}");
         let mut row = stage.row(before.id).await.unwrap();
-        if matches!(step, Step::Claim | Step::Redeliver) {
+        if matches!(step, Step::Claim | Step::Redeliver | Step::Take) {
             assert_ne!(
                 row.claim_token, before.claim_token,
                 "{step:?} takes a token of its own"

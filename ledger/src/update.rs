@@ -1,0 +1,98 @@
+//! A step of a row as one conditional write.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use daybook_schema::tables::attribute::{ID, STATUS_SHARD};
+use daybook_schema::{EventId, Shard, Step};
+
+use crate::settings::TableName;
+use crate::statement::{Statement, text};
+
+/// What a step changes in one row, and what must hold for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Update {
+    set: Vec<(&'static str, String)>,
+    set_to: Vec<AttributeValue>,
+    when: Vec<(&'static str, AttributeValue)>,
+    returning: &'static str,
+}
+
+impl Update {
+    /// That step of that row: it must have the step's status before, and has the step's status after.
+    pub(crate) fn of(id: EventId, step: Step) -> Self {
+        let (shard, from, to) = (Shard::of(id), step.from(), step.to());
+        let update = Self {
+            set: Vec::new(),
+            set_to: Vec::new(),
+            when: vec![(ID, text(id)), (STATUS_SHARD, text(shard.with(from)))],
+            returning: "",
+        };
+        match from == to {
+            true => update,
+            false => update
+                .set("status", text(to))
+                .set(STATUS_SHARD, text(shard.with(to))),
+        }
+    }
+
+    /// Sets an attribute.
+    pub(crate) fn set(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.set.push((name, "?".to_owned()));
+        self.set_to.push(value);
+        self
+    }
+
+    /// Sets an attribute if there is something to set it to.
+    pub(crate) fn set_if(self, name: &'static str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self,
+        }
+    }
+
+    /// Counts a number that the row has up or down by one.
+    pub(crate) fn count(mut self, name: &'static str, up: bool) -> Self {
+        // Unquoted on the right: a quoted name is a text there.
+        self.set
+            .push((name, format!("{name} {} 1", if up { '+' } else { '-' })));
+        self
+    }
+
+    /// Applies only while the attribute is that.
+    pub(crate) fn when(mut self, name: &'static str, value: AttributeValue) -> Self {
+        self.when.push((name, value));
+        self
+    }
+
+    /// The row as it stands afterwards comes back with the write.
+    pub(crate) fn returning_row(mut self) -> Self {
+        self.returning = " RETURNING ALL NEW *";
+        self
+    }
+
+    /// As PartiQL. Names are Daybook's own; everything else is a parameter.
+    pub(crate) fn statement(self, table: &TableName) -> Statement {
+        let set: Vec<String> = self
+            .set
+            .iter()
+            .map(|(name, to)| format!("SET \"{name}\" = {to}"))
+            .collect();
+        let when: Vec<String> = self
+            .when
+            .iter()
+            .map(|(name, _)| format!("\"{name}\" = ?"))
+            .collect();
+        Statement {
+            text: format!(
+                "UPDATE \"{table}\" {} WHERE {}{}",
+                set.join(" "),
+                when.join(" AND "),
+                self.returning
+            ),
+            parameters: self
+                .set_to
+                .into_iter()
+                .chain(self.when.into_iter().map(|(_, value)| value))
+                .collect(),
+        }
+    }
+}

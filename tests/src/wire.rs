@@ -1,6 +1,7 @@
 //! The wire between the SDK and the embedded AWS: where faults happen, and where a run is traced.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use daybook_local::LocalAws;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 /// One request on the wire.
@@ -68,7 +68,7 @@ struct State {
     observer: Option<Observer>,
     latency: Option<fastrand::Rng>,
     requests: u64,
-    hash: Sha256,
+    hash: DefaultHasher,
     lines: Option<Vec<String>>,
     faults: BTreeMap<&'static str, u64>,
     operations: BTreeMap<String, u64>,
@@ -90,7 +90,7 @@ impl Wire {
             observer: None,
             latency: None,
             requests: 0,
-            hash: Sha256::new(),
+            hash: DefaultHasher::new(),
             lines: None,
             faults: BTreeMap::new(),
             operations: BTreeMap::new(),
@@ -146,8 +146,7 @@ impl Wire {
 
     /// The hash of all requests, their order, times and fates.
     pub fn hash(&self) -> String {
-        let digest = self.state.lock().unwrap().hash.clone().finalize();
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        format!("{:016x}", self.state.lock().unwrap().hash.finish())
     }
 
     /// How many requests there were.
@@ -311,8 +310,8 @@ impl Wire {
         // The SDK's maps have no order of their own; serde_json's have.
         let canonical = request.body.to_string();
         let mut state = self.state.lock().unwrap();
-        state.hash.update(&head);
-        state.hash.update(&canonical);
+        head.hash(&mut state.hash);
+        canonical.hash(&mut state.hash);
         if !name.is_empty() {
             *state.faults.entry(name).or_default() += 1;
         }

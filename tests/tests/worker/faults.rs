@@ -30,9 +30,10 @@ async fn faulty_hours(stage: &Stage, target: &Actor, rng: &mut fastrand::Rng) {
     for _ in 0..20 {
         cron(stage, Duration::from_secs(rng.u64(120..900))).await;
         let victim = workers.remove(rng.usize(..workers.len()));
-        match rng.bool() {
-            true => victim.kill().await,
-            false => drop(victim.stop().await),
+        if rng.bool() {
+            victim.kill().await;
+        } else {
+            victim.stop().await;
         }
         stage.aws.sqs().lose(&stage.dispatch_queue, |_| rng.u8(..20) == 0);
         stage

@@ -204,7 +204,7 @@ async fn a_worker_that_cannot_extend_stops_before_its_lease_ends_and_nothing_is_
 async fn an_event_whose_receipt_is_written_is_not_run_again() {
     let stage = stage().await;
     let upload = Upload::new("a.json", 1, "e");
-    stage.record(&[upload.clone()]).await;
+    stage.record(std::slice::from_ref(&upload)).await;
     stage.schedule().await;
     let target = Actor::succeeding(&stage, Duration::from_secs(1));
     stage.wire.inject_always("DeleteItem", Fault::NotSent);

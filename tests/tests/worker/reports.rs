@@ -14,7 +14,7 @@ use crate::acting::{Actor, LEASE, cron, minutes, settings, stage, stage_with, st
 async fn a_success_leaves_a_receipt_in_the_workers_name_and_nothing_else() {
     let stage = stage().await;
     let upload = Upload::new("a.json", 1, "e");
-    stage.record(&[upload.clone()]).await;
+    stage.record(std::slice::from_ref(&upload)).await;
     let target = Actor::succeeding(&stage, Duration::from_secs(3));
     let worker = start(&stage, &target);
     stage.schedule().await;

@@ -94,6 +94,20 @@ async fn the_object_is_in_the_environment_and_what_it_does_not_have_is_not_inher
     assert_eq!(seen, expected);
 }
 
+#[test]
+fn a_worker_with_such_variables_of_its_own_does_not_pass_them_on() {
+    // This process's environment is its other tests' too: the test above runs in one of its own.
+    let test = "command::the_object_is_in_the_environment_and_what_it_does_not_have_is_not_inherited";
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env("DAYBOOK_VERSION_ID", "another object's")
+        .env("DAYBOOK_KEY", "another object's")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
 #[tokio::test]
 async fn hostile_keys_reach_the_command_as_data_in_the_environment_and_on_stdin() {
     let folder = tempfile::tempdir().unwrap();

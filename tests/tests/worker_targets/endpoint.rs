@@ -1,5 +1,6 @@
 //! A small HTTP server that says what a test tells it to.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub enum Reply {
     /// Sends these bytes and closes the connection.
     Raw(Vec<u8>),
-    /// Sends these bytes again and again, for ever.
-    Endless(Vec<u8>),
+    /// Sends the first bytes, then the others again and again, for as long as they are read.
+    Endless(Vec<u8>, Vec<u8>),
     /// Never answers.
     Silence,
 }
@@ -32,6 +33,7 @@ pub fn reply(status: &str, headers: &[&str], body: &str) -> Reply {
 pub struct Endpoint {
     pub url: String,
     requests: Arc<Mutex<Vec<String>>>,
+    sent: Arc<AtomicUsize>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -46,15 +48,17 @@ impl Endpoint {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook?x=1", listener.local_addr().unwrap());
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let seen = requests.clone();
+        let sent: Arc<AtomicUsize> = Arc::default();
+        let (seen, count) = (requests.clone(), sent.clone());
         let server = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                tokio::spawn(serve(connection, reply.clone(), seen.clone()));
+                tokio::spawn(serve(connection, reply.clone(), seen.clone(), count.clone()));
             }
         });
         Self {
             url,
             requests,
+            sent,
             server,
         }
     }
@@ -63,9 +67,19 @@ impl Endpoint {
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
+
+    /// How many bytes of an endless reply were sent.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
+    }
 }
 
-async fn serve(mut connection: TcpStream, reply: Reply, seen: Arc<Mutex<Vec<String>>>) {
+async fn serve(
+    mut connection: TcpStream,
+    reply: Reply,
+    seen: Arc<Mutex<Vec<String>>>,
+    sent: Arc<AtomicUsize>,
+) {
     let mut request = Vec::new();
     let mut chunk = [0; 4096];
     while !is_whole(&request) {
@@ -80,7 +94,12 @@ async fn serve(mut connection: TcpStream, reply: Reply, seen: Arc<Mutex<Vec<Stri
             let _ = connection.write_all(&bytes).await;
             let _ = connection.shutdown().await;
         }
-        Reply::Endless(bytes) => while connection.write_all(&bytes).await.is_ok() {},
+        Reply::Endless(head, bytes) => {
+            let _ = connection.write_all(&head).await;
+            while connection.write_all(&bytes).await.is_ok() {
+                sent.fetch_add(bytes.len(), Ordering::Relaxed);
+            }
+        }
         Reply::Silence => std::future::pending().await,
     }
 }

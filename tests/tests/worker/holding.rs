@@ -237,3 +237,22 @@ async fn a_message_that_waited_longer_than_its_lease_is_run_when_it_comes() {
     assert_eq!(report.completed, 3);
     assert!(target.runs().values().all(|runs| runs.len() == 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_take_that_is_perhaps_applied_keeps_its_message_hidden_until_that_lease_is_over() {
+    let stage = stage().await;
+    stage.record(&uploads(1)).await;
+    stage.schedule().await;
+    let target = Actor::succeeding(&stage, Duration::from_secs(1));
+    stage
+        .wire
+        .inject_always("BatchExecuteStatement", Fault::AnswerLost);
+    let worker = start(&stage, &target);
+    stage.pass(minutes(1)).await;
+    stage.wire.heal();
+    // No sweep comes to send it again: the message itself must not be dropped.
+    stage.pass(LEASE).await;
+    let report = worker.stop().await;
+    assert_eq!((report.returned, report.dropped, report.completed), (1, 0, 1));
+    assert!(stage.rows().await.is_empty());
+}

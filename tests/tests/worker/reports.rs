@@ -83,6 +83,26 @@ async fn later_uses_no_attempt_however_often_it_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_later_of_no_time_waits_a_second_so_that_one_event_does_not_spend_the_budget() {
+    let stage = stage().await;
+    stage.record(&[Upload::new("a.json", 1, "e")]).await;
+    let target = Actor::new(&stage, |_, _| {
+        let later = TargetAnswer::Later {
+            after: Some(Duration::ZERO),
+            why: "busy".into(),
+        };
+        (Duration::ZERO, later)
+    });
+    let worker = start(&stage, &target);
+    stage.schedule().await;
+    stage.pass(minutes(1)).await;
+    let row = stage.rows().await.into_values().next().unwrap();
+    let ended = target.only()[0].ended.unwrap();
+    assert_eq!(row.due_at, ended.plus(Duration::from_secs(1)));
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_takes_too_long_is_stopped_and_its_attempt_has_failed() {
     let stage = stage().await;
     stage.record(&[Upload::new("a.json", 1, "e")]).await;

@@ -13,6 +13,8 @@ mod endpoint;
 mod http;
 #[path = "worker_targets/processes.rs"]
 mod processes;
+#[path = "worker_targets/together.rs"]
+mod together;
 
 use daybook_manager::worker::{Run, Stop};
 use daybook_schema::{Attempt, ExecutionInput};

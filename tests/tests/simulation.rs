@@ -91,6 +91,7 @@ fn nothing_is_lost_in_two_hundred_days_of_faults() {
             "status_event_lost",
             "status_event_twice",
             "queue_purged",
+            "brownout",
         ]) {
             assert!(
                 faults.contains_key(fault),

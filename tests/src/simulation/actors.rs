@@ -26,6 +26,7 @@ pub(crate) fn start(stage: &Stage, scenario: &Scenario, chaos: &Chaos, sent: Sen
     if scenario.faults {
         chaos.strike_the_wire(stage);
         actors.spawn(misfortune(stage.clone(), chaos.clone()));
+        actors.spawn(brownouts(chaos.clone()));
     }
     let target = Machine { seed: scenario.seed };
     stage
@@ -211,6 +212,23 @@ async fn misfortune(stage: Stage, chaos: Chaos) {
     }
 }
 
+/// Now and then a whole service hardly answers, for minutes: what retries cannot bridge.
+async fn brownouts(chaos: Chaos) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(chaos.below(6 * 3600))).await;
+        let service = match chaos.below(4) {
+            0 => "AmazonSQS",
+            1 => "AWSStepFunctions",
+            _ => "DynamoDB_20120810",
+        };
+        if chaos.strikes("brownout", 1000) {
+            chaos.brown_out(Some(service));
+            tokio::time::sleep(Duration::from_secs(60 + chaos.below(20 * 60))).await;
+            chaos.brown_out(None);
+        }
+    }
+}
+
 /// EventBridge delivers status events never, once or twice, soon or late.
 fn status_events(stage: &Stage, chaos: &Chaos) {
     let (sqs, url, chaos) = (stage.aws.sqs().clone(), stage.completion.clone(), chaos.clone());
@@ -223,8 +241,8 @@ fn status_events(stage: &Stage, chaos: &Chaos) {
             }
             let copies = 1 + usize::from(chaos.strikes("status_event_twice", 100));
             for _ in 0..copies {
-                let late = if chaos.strikes("status_event_late", 100) {
-                    7200
+                let late = if chaos.strikes("status_event_late", 200) {
+                    6 * 3600
                 } else {
                     2
                 };

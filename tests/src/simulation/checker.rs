@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::actors::SentByS3;
-use super::{PER_WINDOW, WINDOW};
+use super::{FIRST_DELAY, PER_WINDOW, WINDOW};
 use crate::notifications::Upload;
 use crate::stage::Stage;
 
@@ -243,10 +243,12 @@ fn attempts_are_honest(rows: &[Value], executions: &[ExecutionView], findings: &
                     .violations
                     .push(format!("{id}: attempt {attempt} began without the one before it"));
             }
-            if before.is_some_and(|ended| one.started_at < ended) {
-                findings
-                    .violations
-                    .push(format!("{id}: attempt {attempt} began before the last one ended"));
+            // Jitter takes up to half of the backoff away.
+            let backoff = FIRST_DELAY.mul_f64(2f64.powf(position as f64 - 1.0)) / 2;
+            if before.is_some_and(|ended| one.started_at < ended + backoff) {
+                let text =
+                    format!("{id}: attempt {attempt} began before the backoff of the last one was over");
+                findings.violations.push(text);
             }
             if position + 1 < attempts.len() && !has_failed(one) {
                 findings.violations.push(format!(

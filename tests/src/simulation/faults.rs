@@ -13,6 +13,7 @@ pub(crate) struct Chaos(Arc<Mutex<State>>);
 struct State {
     rng: fastrand::Rng,
     on: bool,
+    brownout: Option<&'static str>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -22,6 +23,7 @@ impl Chaos {
         Self(Arc::new(Mutex::new(State {
             rng,
             on,
+            brownout: None,
             counts: BTreeMap::new(),
         })))
     }
@@ -39,6 +41,11 @@ impl Chaos {
     /// A number below `bound`.
     pub(crate) fn below(&self, bound: u64) -> u64 {
         self.0.lock().unwrap().rng.u64(0..bound)
+    }
+
+    /// From now on most requests to that service fail; with `None` no service is worse than the others.
+    pub(crate) fn brown_out(&self, service: Option<&'static str>) {
+        self.0.lock().unwrap().brownout = service;
     }
 
     /// Lets the wire fail from now on.
@@ -62,6 +69,14 @@ impl Chaos {
         let mut state = self.0.lock().unwrap();
         if !state.on {
             return Fault::None;
+        }
+        if state.brownout == Some(request.service.as_str()) {
+            return match state.rng.u32(0..10) {
+                0..4 => Fault::Throttled,
+                4..7 => Fault::NotSent,
+                7..9 => Fault::AnswerLost,
+                _ => Fault::None,
+            };
         }
         let is_index_read = request.operation == "Query";
         let batch = match request.operation.as_str() {

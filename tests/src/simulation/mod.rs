@@ -70,6 +70,9 @@ pub const PER_WINDOW: u32 = 8;
 /// Its window.
 pub const WINDOW: Duration = Duration::from_secs(90 * 60);
 
+/// The wait after the first failed attempt; it doubles up to an hour, which four attempts do not reach.
+const FIRST_DELAY: Duration = Duration::from_secs(7 * 60);
+
 /// The day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -88,7 +91,7 @@ fn options(scenario: &Scenario) -> StageOptions {
             lease: Duration::from_secs(80 * 60),
             max_attempts: 4,
             retry: RetryPolicy {
-                first_delay: Duration::from_secs(60),
+                first_delay: FIRST_DELAY,
                 longest_delay: Duration::from_secs(3600),
             },
         },

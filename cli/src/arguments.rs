@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
-use crate::{demo::DemoArguments, schedule::ScheduleArguments, sweep::SweepArguments};
+use crate::{
+    demo::DemoArguments, schedule::ScheduleArguments, sweep::SweepArguments, worker::WorkerArguments,
+};
 
 /// Exit code of a command line that makes no sense, as of most programs.
 const USAGE: u8 = 2;
@@ -52,6 +54,8 @@ pub enum Command {
     Schedule(ScheduleArguments),
     /// Run the sweep once: find claimed events whose leases ran out, and bring them back
     Sweep(SweepArguments),
+    /// Process events where no Step Functions does: a command or an HTTP call for each
+    Worker(WorkerArguments),
 }
 
 /// Prints help, or what is wrong with the command line.

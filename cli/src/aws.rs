@@ -82,7 +82,12 @@ impl Aws {
 
     /// The dispatch queue at that URL.
     pub fn dispatch_queue(&self, url: &str) -> DispatchQueue {
-        DispatchQueue::new(aws_sdk_sqs::Client::new(&self.config), url)
+        DispatchQueue::new(self.queues(), url)
+    }
+
+    /// A client of SQS.
+    pub fn queues(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config)
     }
 
     /// A client of Step Functions.

@@ -13,6 +13,7 @@ mod report;
 mod schedule;
 mod settings;
 mod sweep;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Demo(arguments) => demo::run(arguments, output).await,
             Command::Schedule(arguments) => schedule::run(arguments, output).await,
             Command::Sweep(arguments) => sweep::run(arguments, output).await,
+            Command::Worker(arguments) => worker::run(arguments, output).await,
         }
     })
 }

@@ -102,6 +102,11 @@ pub fn usage(error: &InvalidSetting) -> clap::Error {
     clap::Error::raw(ErrorKind::ValueValidation, format!("--{error}\n"))
 }
 
+/// The same for a value that another crate refuses.
+pub fn usage_of(flag: &str, error: &dyn std::fmt::Display) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("--{flag}: {error}\n"))
+}
+
 /// A whole number of at least 1.
 pub fn at_least_one(text: &str) -> Result<u32, String> {
     text.parse()

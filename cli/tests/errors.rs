@@ -308,4 +308,5 @@ fn help_tells_units_defaults_and_limits() {
     insta::assert_snapshot!("help_demo", help(&["demo", "--help"]));
     insta::assert_snapshot!("help_schedule", help(&["schedule", "-h"]));
     insta::assert_snapshot!("help_sweep", help(&["sweep", "-h"]));
+    insta::assert_snapshot!("help_worker", help(&["worker", "-h"]));
 }

@@ -32,6 +32,6 @@ pub use invoke::{Invoked, Invoker};
 pub use outcome::Settled;
 pub use pace::Pace;
 pub use poll::{Batch, Poll, PollError};
-pub use queue::{DispatchQueue, QueueError, Sent};
+pub use queue::{DispatchQueue, Dispatched, QueueError, Sent};
 pub use schedule::{ScheduleReport, Scheduler};
 pub use settings::{Dispatch, InvalidSetting};

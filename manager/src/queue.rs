@@ -35,6 +35,19 @@ pub enum Sent {
     Unknown(String),
 }
 
+/// What came of sending claimed rows, by what is to be done about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dispatched {
+    /// Messages that the queue has.
+    pub sent: u32,
+    /// Rows whose messages the queue certainly does not have: to be given back.
+    pub refused: Vec<Row>,
+    /// Rows whose messages the queue may have. They stay claimed: giving them back could put an attempt on the queue twice.
+    pub unknown: u32,
+    /// Why messages were refused or are unknown.
+    pub causes: Vec<String>,
+}
+
 /// The queue could not be asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} on queue {url}: {cause}")]
@@ -53,6 +66,26 @@ impl DispatchQueue {
             fifo: url.ends_with(".fifo"),
             url,
         }
+    }
+
+    /// Sends the messages of claimed rows, as [`DispatchQueue::send`], and sorts them by outcome.
+    pub async fn dispatch(&self, rows: Vec<Row>) -> Dispatched {
+        let outcomes = self.send(&rows).await;
+        let mut dispatched = Dispatched::default();
+        for (row, outcome) in rows.into_iter().zip(outcomes) {
+            match outcome {
+                Sent::Sent => dispatched.sent += 1,
+                Sent::NotSent(cause) => {
+                    dispatched.refused.push(row);
+                    dispatched.causes.push(cause);
+                }
+                Sent::Unknown(cause) => {
+                    dispatched.unknown += 1;
+                    dispatched.causes.push(cause);
+                }
+            }
+        }
+        dispatched
     }
 
     /// Sends the messages of claimed rows, 10 and at most 1 MiB per request, and gives the outcome of each in their order.

@@ -5,10 +5,10 @@ use std::time::Duration;
 use daybook_ledger::{
     Claim, Deadline, DueRows, Grant, GrantRequest, Ledger, LedgerError, Pause, Refusal, Released, Window,
 };
-use daybook_schema::{Row, Status};
+use daybook_schema::Status;
 use futures::StreamExt;
 
-use crate::queue::{DispatchQueue, Sent};
+use crate::queue::DispatchQueue;
 use crate::settings::Dispatch;
 
 /// Rows that are claimed and sent together: a deadline or a failure is noticed between two of these.
@@ -210,22 +210,13 @@ impl Scheduler {
             }
         }
         report.claimed = claimed.len() as u32;
-        let mut refused: Vec<Row> = Vec::new();
-        for (row, sent) in claimed.iter().zip(self.queue.send(&claimed).await) {
-            match sent {
-                Sent::Sent => report.sent += 1,
-                Sent::NotSent(cause) => {
-                    refused.push(row.clone());
-                    report.failure(cause);
-                }
-                // Perhaps it is in the queue: giving the row back could put the attempt on the queue twice.
-                Sent::Unknown(cause) => {
-                    report.unknown += 1;
-                    report.failure(cause);
-                }
-            }
+        let dispatched = self.queue.dispatch(claimed).await;
+        report.sent = dispatched.sent;
+        report.unknown += dispatched.unknown;
+        for cause in dispatched.causes {
+            report.failure(cause);
         }
-        for released in self.ledger.release(&refused, deadline).await {
+        for released in self.ledger.release(&dispatched.refused, deadline).await {
             match released {
                 Released::Released => report.released += 1,
                 Released::Stale => {}

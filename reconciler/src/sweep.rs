@@ -5,7 +5,7 @@ use std::time::Duration;
 use daybook_ledger::{
     Claim, Deadline, Grant, GrantRequest, Ledger, LedgerError, Moved, Refusal, Released, Window,
 };
-use daybook_manager::{Dispatch, DispatchQueue, Executions, Running, Sent};
+use daybook_manager::{Dispatch, DispatchQueue, Executions, Running};
 use daybook_schema::{EventId, Row, Status};
 use futures::StreamExt;
 
@@ -262,21 +262,13 @@ impl Sweeper {
                 }
             }
         }
-        let mut refused = Vec::new();
-        for (row, sent) in claimed.iter().zip(self.queue.send(&claimed).await) {
-            match sent {
-                Sent::Sent => report.redelivered += 1,
-                Sent::NotSent(cause) => {
-                    refused.push(row.clone());
-                    report.failure(cause);
-                }
-                Sent::Unknown(cause) => {
-                    report.unknown += 1;
-                    report.failure(cause);
-                }
-            }
+        let dispatched = self.queue.dispatch(claimed).await;
+        report.redelivered = dispatched.sent;
+        report.unknown += dispatched.unknown;
+        for cause in dispatched.causes {
+            report.failure(cause);
         }
-        for released in self.ledger.unsend(&refused, deadline).await {
+        for released in self.ledger.unsend(&dispatched.refused, deadline).await {
             match released {
                 Released::Released => report.unsent += 1,
                 Released::Stale => {}

@@ -33,5 +33,5 @@ pub use outcome::Settled;
 pub use pace::Pace;
 pub use poll::{Batch, Poll, PollError};
 pub use queue::{DispatchQueue, Dispatched, QueueError, Sent};
-pub use schedule::{ScheduleReport, Scheduler};
+pub use schedule::{ScheduleReport, Scheduler, TIME_TO_SEND};
 pub use settings::{Dispatch, InvalidSetting};

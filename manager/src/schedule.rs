@@ -17,8 +17,8 @@ const CHUNK: usize = 100;
 /// Chunks under way at once.
 const CHUNKS_AT_ONCE: usize = 4;
 
-/// Nothing is claimed in the last 5 seconds before the deadline: sending or giving back must still be possible.
-const TIME_TO_SEND: Duration = Duration::from_secs(5);
+/// Nothing is claimed or redelivered in the last 5 seconds before a deadline: sending or giving back must still be possible.
+pub const TIME_TO_SEND: Duration = Duration::from_secs(5);
 
 /// Claims due rows and sends them.
 #[derive(Clone, Debug)]

@@ -1,11 +1,9 @@
 //! The sweep: observe, plan, execute. It never fails a row and never parks one.
 
-use std::time::Duration;
-
 use daybook_ledger::{
     Claim, Deadline, Grant, GrantRequest, Ledger, LedgerError, Moved, Refusal, Released, Window,
 };
-use daybook_manager::{Dispatch, DispatchQueue, Executions, Running};
+use daybook_manager::{Dispatch, DispatchQueue, Executions, Running, TIME_TO_SEND};
 use daybook_schema::{EventId, Row, Status};
 use futures::StreamExt;
 
@@ -13,9 +11,6 @@ use crate::plan::{Plan, plan};
 
 /// Deletions under way at once.
 const CONCURRENCY: usize = 16;
-
-/// Nothing is redelivered in the last 5 seconds before the deadline: sending or taking back must still be possible.
-const TIME_TO_SEND: Duration = Duration::from_secs(5);
 
 /// Bounds of one sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

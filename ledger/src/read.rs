@@ -167,11 +167,10 @@ impl Ledger {
         answer.item.map(|item| self.row(item)).transpose()
     }
 
-    /// Rows by their ids, read consistently; missing ones are left out, in no order.
-    ///
-    /// # Errors
-    /// When a request fails. Keys that DynamoDB leaves unprocessed are left out: absence proves nothing here.
-    pub async fn get_many(&self, ids: &[EventId]) -> Result<Vec<Row>, LedgerError> {
+    /// Rows by their ids, read consistently, in no order. One that this release cannot read is an error of its own, and so is
+    /// a request of up to 100 rows that fails: the others are there all the same. Missing rows, and keys that DynamoDB leaves
+    /// unprocessed, are left out: absence proves nothing here.
+    pub async fn get_many(&self, ids: &[EventId]) -> Vec<Result<Row, LedgerError>> {
         let table = self.table.as_str();
         let requests: Vec<_> = ids
             .chunks(KEYS_PER_READ)
@@ -180,11 +179,12 @@ impl Ledger {
         let pages: Vec<_> = futures::stream::iter(requests).buffered(4).collect().await;
         let mut rows = Vec::new();
         for page in pages {
-            for item in page? {
-                rows.push(self.row(item)?);
+            match page {
+                Ok(items) => rows.extend(items.into_iter().map(|item| self.row(item))),
+                Err(error) => rows.push(Err(error)),
             }
         }
-        Ok(rows)
+        rows
     }
 
     /// The rows of a status, oldest due first; with `until`, those due by then. Pages are sized for taking about `n` of

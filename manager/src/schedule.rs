@@ -166,7 +166,10 @@ impl Scheduler {
         report: &mut ScheduleReport,
         deadline: Deadline,
     ) {
-        rows.truncate(report.granted as usize);
+        // Not granted, and older than what is still to be read: they are the first to take the place of a lost row.
+        let mut spare = rows
+            .split_off(rows.len().min(report.granted as usize))
+            .into_iter();
         while !rows.is_empty() && !report.out_of_time {
             let window = report.window;
             let chunks: Vec<_> = rows
@@ -179,10 +182,11 @@ impl Scheduler {
                 round.add(part);
             }
             drop(parts);
-            let lost = round.lost;
+            let lost = round.lost as usize;
             report.add(round);
             // A claim whose outcome is unknown counts against the grant as well.
-            rows = due.next(lost as usize).await;
+            rows = spare.by_ref().take(lost).collect();
+            rows.extend(due.next(lost - rows.len()).await);
         }
     }
 

@@ -117,8 +117,9 @@ impl Sweeper {
     pub async fn run(&self, window: Window, deadline: Deadline) -> Result<SweepReport, LedgerError> {
         let mut report = SweepReport::default();
         let control = self.ledger.control().await?;
-        let rows = self.stale_rows(&mut report).await?;
-        if rows.is_empty() && control.owed == 0 {
+        let rows = self.stale_rows(&mut report).await;
+        // Rows that could not be read are no sign that nothing is owed any more.
+        if rows.is_empty() && (control.owed == 0 || !report.failures.is_empty()) {
             return Ok(report);
         }
         let (plan, queue_is_known) = self.observe_and_plan(rows, &mut report).await;
@@ -167,7 +168,8 @@ impl Sweeper {
         Ok(report)
     }
 
-    async fn stale_rows(&self, report: &mut SweepReport) -> Result<Vec<Row>, LedgerError> {
+    /// The stale rows that could be read: one that cannot must not keep all others from being repaired.
+    async fn stale_rows(&self, report: &mut SweepReport) -> Vec<Row> {
         let now = self.ledger.clock().now();
         let mut stale = self.ledger.due(Status::Claimed, Some(now), self.settings.rows);
         let keys = stale.next(self.settings.rows).await;
@@ -177,7 +179,14 @@ impl Sweeper {
             report.failure(cause);
         }
         let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
-        self.ledger.get_many(&ids).await
+        let mut rows = Vec::with_capacity(ids.len());
+        for row in self.ledger.get_many(&ids).await {
+            match row {
+                Ok(row) => rows.push(row),
+                Err(error) => report.failure(error),
+            }
+        }
+        rows
     }
 
     /// The plan, and whether the queue's depth is known. If not, nobody can say whether messages are lost: rows whose

@@ -6,7 +6,7 @@ use daybook_manager::{DispatchQueue, Scheduler};
 use daybook_reconciler::{SweepSettings, Sweeper};
 use daybook_schema::{Attempt, Status};
 use daybook_tests::notifications::uploads;
-use daybook_tests::rows::row_in;
+use daybook_tests::rows::{item, row_in};
 use daybook_tests::{Fault, Stage};
 
 use crate::{one_dispatched, one_running, the_row, upload};
@@ -221,4 +221,22 @@ async fn while_executions_cannot_be_listed_a_redelivery_finds_what_runs() {
         (row.status, row.attempt, row.deliveries),
         (Status::Claimed, Attempt(1), 1)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_this_release_cannot_read_does_not_keep_the_sweep_from_the_others() {
+    let stage = Stage::usual().await;
+    let uploads = uploads(2);
+    let rows: Vec<_> = uploads
+        .iter()
+        .map(|upload| row_in(Status::Claimed, upload, stage.now()))
+        .collect();
+    let mut newer = serde_json::to_value(&rows[0]).unwrap();
+    newer["v"] = 99.into();
+    stage.put_items("ledger", vec![item(newer)]);
+    stage.put_rows([&rows[1]]);
+    let report = stage.sweep().await;
+    assert_eq!((report.stale, report.redelivered), (2, 1));
+    assert_eq!(report.failures.len(), 1, "{report:?}");
+    assert_eq!(stage.row(rows[1].id).await.unwrap().deliveries, 2);
 }

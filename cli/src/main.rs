@@ -7,7 +7,9 @@
 mod arguments;
 mod aws;
 mod demo;
+mod embedded;
 mod failure;
+mod folder;
 mod logging;
 mod report;
 mod schedule;

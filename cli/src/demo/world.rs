@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use aws_credential_types::Credentials;
-use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings, TableName, client_timeouts};
+use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings};
 use daybook_local::{LocalAws, QueueAttributes, RedrivePolicy, Target};
 use daybook_manager::{Dispatch, DispatchQueue, Executions, Poll};
-use daybook_schema::tables::{self, TableDefinition};
+use daybook_schema::tables;
+
+use crate::embedded::{Clients, create_table};
 
 /// How often a message is received before it counts as undeliverable.
 const MAX_RECEIVES: u32 = 5;
@@ -41,9 +41,9 @@ impl World {
     /// When a part cannot be made.
     pub async fn create(seed: u64, dispatch: Dispatch, target: Arc<dyn Target>) -> anyhow::Result<Self> {
         let aws = LocalAws::builder().seed(seed).build()?;
-        let ledger_table = create_table(&aws, tables::LEDGER).await?;
-        let receipts_table = create_table(&aws, tables::RECEIPTS).await?;
-        let (dynamodb, sqs, sfn) = clients(&aws);
+        let ledger_table = create_table(&aws, tables::LEDGER, "demo-ledger").await?;
+        let receipts_table = create_table(&aws, tables::RECEIPTS, "demo-receipts").await?;
+        let Clients { dynamodb, sqs, sfn } = Clients::of(&aws);
         let state_machine = aws.executions().create_state_machine("readings");
         aws.executions().set_target(&state_machine, target);
         let mut dead_letters = Vec::new();
@@ -108,42 +108,4 @@ impl World {
         let depth = self.aws.sqs().depth(&queue.queue_url)?;
         Ok(depth.visible + depth.in_flight + depth.delayed)
     }
-}
-
-async fn create_table(aws: &LocalAws, definition: TableDefinition) -> anyhow::Result<TableName> {
-    let name = format!("demo-{}", definition.role);
-    let create = definition.create_table(&name).to_string();
-    let answer = aws
-        .handle("DynamoDB_20120810.CreateTable", create.as_bytes())
-        .await;
-    if answer.status != 200 {
-        bail!(
-            "table {name} cannot be created: {}",
-            String::from_utf8_lossy(&answer.body)
-        );
-    }
-    name.parse().context("the demo's own table name")
-}
-
-/// The three SDK clients, in process. A macro, because their configurations are three types with the same methods.
-macro_rules! client {
-    ($sdk:ident, $aws:expr) => {{
-        let config = $sdk::Config::builder()
-            .behavior_version($sdk::config::BehaviorVersion::latest())
-            .region($sdk::config::Region::new("us-east-1"))
-            .endpoint_url("http://embedded.invalid")
-            .credentials_provider(Credentials::new("demo", "demo", None, None, "demo"))
-            .http_client($aws.http_client())
-            .timeout_config(client_timeouts())
-            .build();
-        $sdk::Client::from_conf(config)
-    }};
-}
-
-fn clients(aws: &LocalAws) -> (aws_sdk_dynamodb::Client, aws_sdk_sqs::Client, aws_sdk_sfn::Client) {
-    (
-        client!(aws_sdk_dynamodb, aws),
-        client!(aws_sdk_sqs, aws),
-        client!(aws_sdk_sfn, aws),
-    )
 }

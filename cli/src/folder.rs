@@ -1,0 +1,221 @@
+//! The folder that `daybook up` keeps its ledger in, and who is using it.
+//!
+//! One process at a time runs the pipeline of a folder, held by a lock on `up.lock` that the operating system drops when
+//! the process ends, however it ends. Any number of others may read and write the ledger beside it: SQLite keeps them apart.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings};
+use daybook_local::{LEDGER_FILE, LocalAws};
+use daybook_schema::tables;
+use serde::{Deserialize, Serialize};
+
+use crate::embedded::{Clients, create_table};
+use crate::failure::Advised;
+
+/// The ledger's table in a folder, as AWS clients name it.
+pub const LEDGER_TABLE: &str = "daybook-ledger";
+
+/// The receipts' table in a folder.
+pub const RECEIPTS_TABLE: &str = "daybook-receipts";
+
+/// The file whose lock says that a process runs the folder's pipeline.
+const LOCK_FILE: &str = "up.lock";
+
+/// A process that was just killed may hold its lock for a moment: in a command that it was about to start.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The process that runs a folder's pipeline, as it says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Its process id.
+    pub pid: u32,
+    /// Where it listens, such as `http://127.0.0.1:9480`.
+    pub url: String,
+}
+
+/// The right to run the folder's pipeline; given back when it is dropped, or the process ends.
+#[derive(Debug)]
+pub struct Lock(File);
+
+/// A folder with a ledger, opened.
+#[derive(Clone)]
+pub struct Folder {
+    /// DynamoDB on the folder's files; queues and executions in memory, of this process alone.
+    pub aws: LocalAws,
+    /// Its clients.
+    pub clients: Clients,
+    /// The ledger.
+    pub ledger: Ledger,
+}
+
+impl Lock {
+    /// Takes the folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// When another process has it, or it cannot be written.
+    pub fn take(dir: &Path) -> Result<Self, Advised> {
+        let cannot = |error: std::io::Error| {
+            Advised::new(format!("the folder {} cannot be used", dir.display()))
+                .because(error)
+                .hint("give a folder that this user may write with --data-dir (DAYBOOK_DATA_DIR)")
+        };
+        make(dir).map_err(cannot)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(dir.join(LOCK_FILE))
+            .map_err(cannot)?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::Error(error)) => return Err(cannot(error)),
+                Err(TryLockError::WouldBlock) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(TryLockError::WouldBlock) => return Err(in_use(dir)),
+            }
+        }
+    }
+
+    /// Says who has the folder.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn say(&mut self, running: &Running) -> anyhow::Result<()> {
+        let text = serde_json::to_string(running)?;
+        self.0.set_len(0)?;
+        self.0.rewind()?;
+        self.0.write_all(text.as_bytes())?;
+        Ok(self.0.flush()?)
+    }
+}
+
+/// Makes the folder, for its owner alone: object keys are other people's data.
+fn make(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+fn in_use(dir: &Path) -> Advised {
+    let by = match said(dir) {
+        Some(running) => format!(": process {} runs its pipeline, at {}", running.pid, running.url),
+        None => " by another process".to_owned(),
+    };
+    Advised::new(format!("the folder {} is in use{by}", dir.display())).hint(
+        "one `daybook up` per folder: stop that one, or give this one a folder of its own with --data-dir \
+         (DAYBOOK_DATA_DIR)",
+    )
+}
+
+/// What the last process that had the folder said of itself.
+fn said(dir: &Path) -> Option<Running> {
+    let mut text = String::new();
+    File::open(dir.join(LOCK_FILE))
+        .ok()?
+        .read_to_string(&mut text)
+        .ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// The process that runs the folder's pipeline now, if one does.
+pub fn running(dir: &Path) -> Option<Running> {
+    let file = File::open(dir.join(LOCK_FILE)).ok()?;
+    match file.try_lock_shared() {
+        // Given back at once, with the file.
+        Ok(()) | Err(TryLockError::Error(_)) => None,
+        Err(TryLockError::WouldBlock) => said(dir),
+    }
+}
+
+impl Folder {
+    /// Opens the ledger of a folder in which `daybook up` has run before.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub async fn open(dir: &Path, keep: Duration) -> anyhow::Result<Self> {
+        if !dir.join(LEDGER_FILE).is_file() {
+            return Err(Advised::new(format!("there is no ledger in {}", dir.display()))
+                .hint(
+                    "--local (DAYBOOK_LOCAL) is the folder that `daybook up --data-dir` made; that command makes it",
+                )
+                .into());
+        }
+        Self::create(dir, keep).await
+    }
+
+    /// Opens the ledger of a folder, and makes what is missing. `keep` is how long receipts stay; 0 is receipts off.
+    ///
+    /// # Errors
+    /// When it cannot be opened or made.
+    pub async fn create(dir: &Path, keep: Duration) -> anyhow::Result<Self> {
+        let cannot = || {
+            Advised::new(format!("the ledger in {} cannot be opened", dir.display()))
+                .hint("is it on a local disk that is not full, and may this user read and write it?")
+        };
+        let aws = LocalAws::builder()
+            .data_dir(PathBuf::from(dir))
+            .build()
+            .map_err(|error| cannot().because(error))?;
+        let made = async {
+            let ledger = create_table(&aws, tables::LEDGER, LEDGER_TABLE).await?;
+            let receipts = create_table(&aws, tables::RECEIPTS, RECEIPTS_TABLE).await?;
+            anyhow::Ok((ledger, receipts))
+        };
+        let (ledger_table, receipts_table) = made.await.map_err(|error| cannot().because(error))?;
+        let clients = Clients::of(&aws);
+        let receipts = Some(ReceiptSettings {
+            table: receipts_table,
+            keep,
+        });
+        let ledger = Ledger::new(
+            clients.dynamodb.clone(),
+            ledger_table,
+            receipts.filter(|receipts| !receipts.keep.is_zero()),
+            Clock::system(),
+            Random::from_os(),
+        );
+        Ok(Self { aws, clients, ledger })
+    }
+
+    /// Removes receipts whose time is over; how many.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub async fn expire_receipts(&self) -> anyhow::Result<usize> {
+        let database = self.aws.dynamodb().clone();
+        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await?;
+        swept.context("receipts whose time is over cannot be removed")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_owner_who_is_known_by_name() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("data");
+        assert_eq!(running(&dir), None);
+        let mut lock = Lock::take(&dir).unwrap();
+        let me = Running {
+            pid: 7,
+            url: "http://127.0.0.1:9480".to_owned(),
+        };
+        lock.say(&me).unwrap();
+        assert_eq!(running(&dir), Some(me));
+        let refused = Lock::take(&dir).unwrap_err().to_string();
+        assert!(refused.contains("is in use: process 7"), "{refused}");
+        drop(lock);
+        assert_eq!(running(&dir), None);
+        Lock::take(&dir).unwrap();
+    }
+}

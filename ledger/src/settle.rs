@@ -251,6 +251,8 @@ impl Ledger {
             .set(DUE_AT, text(due_at))
             .set("max_attempts", number(max_attempts))
             .set("last_error", text(clipped(why)))
+            // The next attempt begins with none.
+            .set_if("deaths", (row.deaths > 0).then(|| number(0)))
             .when("attempt", number(row.attempt));
         let applied = if step == Step::Park {
             Failed::Parked

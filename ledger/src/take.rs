@@ -10,11 +10,14 @@ use daybook_schema::{DispatchMessage, Row, Status, Step, Timestamp};
 use uuid::Uuid;
 
 use crate::Ledger;
-use crate::claim::{row_of, token_of};
+use crate::claim::{Released, released, row_of, token_of};
 use crate::settle::clipped;
 use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
+
+/// The last error of a row whose worker died.
+const DIED: &str = "the process ended while it worked on this event";
 
 /// What came of taking a message's row.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,7 +89,7 @@ impl Ledger {
             };
         }
         let name = message.input.name();
-        let was_taken = seen.deliveries == 0;
+        let was_taken = seen.is_held();
         let lease_ran_out = seen.due_at <= self.clock.now() || seen.lease_moves > 0;
         let is_free = seen.status == Step::Take.from() && (!was_taken || lease_ran_out);
         if !is_free || seen.attempt != name.attempt {
@@ -202,6 +205,27 @@ impl Ledger {
                 Postponed::Left(cause)
             }
         }
+    }
+
+    /// Puts claimed rows back whose queue and workers are known to be gone, both: PENDING, due now, no attempt used. `rows` as a
+    /// consistent read showed them. What a worker had (`deliveries` of 0) counts one death more, with the reason as its last
+    /// error: an event that kills whoever works on it must not come back for ever. Three write units each.
+    pub async fn put_back(&self, rows: &[Row], deadline: Deadline) -> Vec<Released> {
+        let now = self.clock.now();
+        let updates = rows.iter().map(|row| {
+            let died = row.is_held();
+            Update::of(row.id, Step::PutBack)
+                .set(DUE_AT, text(now))
+                .count("attempt", false)
+                .set("deliveries", number(0))
+                .set_if("deaths", died.then(|| number(row.deaths.saturating_add(1))))
+                .set_if("last_error", died.then(|| text(DIED)))
+                .when("attempt", number(row.attempt))
+                .when(DUE_AT, text(row.due_at))
+                .when("claim_token", token_of(row))
+        });
+        let written = self.update(updates, deadline).await;
+        written.into_iter().map(released).collect()
     }
 
     async fn update_single(&self, update: Update, deadline: Deadline) -> Written {

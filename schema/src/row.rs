@@ -37,6 +37,9 @@ pub struct Row {
     pub deliveries: u32,
     /// How often the sweep moved the lease on because the queue was slow, since the row was claimed.
     pub lease_moves: u32,
+    /// How often a process ended while one of its workers had this attempt, as far as anybody noticed. On SQS the message's own
+    /// count says it; this one is for one machine, whose queue ends with its process.
+    pub deaths: u32,
     /// Random per claim call: whose claim this is.
     pub claim_token: Option<Uuid>,
     /// Why the last attempt failed, for people.
@@ -112,6 +115,7 @@ impl Row {
             max_attempts,
             deliveries: 0,
             lease_moves: 0,
+            deaths: 0,
             claim_token: None,
             last_error: None,
             trace,
@@ -122,6 +126,11 @@ impl Row {
     /// The index's partition key for this row.
     pub fn status_shard(&self) -> StatusShard {
         Shard::of(self.id).with(self.status)
+    }
+
+    /// Whether a worker has the row: CLAIMED, and no delivery since one took it. Its lease may be over all the same.
+    pub fn is_held(&self) -> bool {
+        self.status == Status::Claimed && self.deliveries == 0
     }
 
     /// The object event, unless the row keeps a payload that could not be read.
@@ -171,6 +180,8 @@ struct StoredRow {
     deliveries: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     lease_moves: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    deaths: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claim_token: Option<Uuid>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,6 +242,7 @@ impl From<Row> for StoredRow {
             max_attempts: Some(row.max_attempts),
             deliveries: row.deliveries,
             lease_moves: row.lease_moves,
+            deaths: row.deaths,
             claim_token: row.claim_token,
             last_error: row.last_error,
             trace: row.trace,
@@ -323,6 +335,7 @@ impl TryFrom<StoredRow> for Row {
             max_attempts: stored.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
             deliveries: stored.deliveries,
             lease_moves: stored.lease_moves,
+            deaths: stored.deaths,
             claim_token: stored.claim_token,
             last_error: stored.last_error,
             trace: stored.trace,

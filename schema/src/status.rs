@@ -88,6 +88,8 @@ pub enum Step {
     Extend,
     /// The worker's target said "later", or the worker was told to stop: as if never claimed.
     Postpone,
+    /// The queue and the workers that had it are known to be gone: as if never claimed.
+    PutBack,
 }
 
 impl Step {
@@ -105,7 +107,8 @@ impl Step {
             | Self::Park
             | Self::Take
             | Self::Extend
-            | Self::Postpone => Status::Claimed,
+            | Self::Postpone
+            | Self::PutBack => Status::Claimed,
         }
     }
 
@@ -119,7 +122,7 @@ impl Step {
             | Self::Unsend
             | Self::Take
             | Self::Extend => Status::Claimed,
-            Self::Release | Self::Retry | Self::Redrive | Self::Postpone => Status::Pending,
+            Self::Release | Self::Retry | Self::Redrive | Self::Postpone | Self::PutBack => Status::Pending,
             Self::Park => Status::Parked,
         }
     }

@@ -249,6 +249,7 @@ fn the_input_does_not_depend_on_delivery_lease_trace_or_error() {
     let other = Row {
         deliveries: 9,
         lease_moves: 1,
+        deaths: 2,
         due_at: at("2027-01-01T00:00:00.000Z"),
         trace: None,
         last_error: None,

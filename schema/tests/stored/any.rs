@@ -81,13 +81,13 @@ fn subject() -> impl Strategy<Value = Subject> {
 pub fn row() -> impl Strategy<Value = Row> {
     let status = prop::sample::select(Status::ALL.to_vec());
     let times = (timestamp(), timestamp());
-    let counts = (0u32..100, any::<u32>(), any::<u32>(), 0u32..5);
+    let counts = (0u32..100, any::<u32>(), any::<u32>(), (0u32..5, 0u32..5));
     let words = (of(any::<u128>()), of(text()), of(text()));
     (status, times, counts, words, subject(), id()).prop_map(
         |(
             status,
             (due_at, recorded_at),
-            (attempt, max_attempts, deliveries, lease_moves),
+            (attempt, max_attempts, deliveries, (lease_moves, deaths)),
             words,
             subject,
             raw_id,
@@ -105,6 +105,7 @@ pub fn row() -> impl Strategy<Value = Row> {
                 max_attempts,
                 deliveries,
                 lease_moves,
+                deaths,
                 claim_token: words.0.map(uuid::Uuid::from_u128),
                 last_error: words.1,
                 trace: words.2,

@@ -120,11 +120,12 @@ async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
             ledger.postpone(seen, LEASE, None, deadline).await,
             Postponed::Until(_)
         ),
+        Step::PutBack => ledger.put_back(&rows, deadline).await == [Released::Released],
     }
 }
 
 /// In which states each step applies.
-const APPLIES: [(Step, &[&str]); 12] = [
+const APPLIES: [(Step, &[&str]); 13] = [
     (Step::Claim, &["pending"]),
     (Step::Release, &["claimed"]),
     (Step::Renew, &["claimed", "other token", "other lease"]),
@@ -138,6 +139,7 @@ const APPLIES: [(Step, &[&str]); 12] = [
     (Step::Take, &["claimed", "other token", "other lease"]),
     (Step::Extend, &["claimed", "other lease"]),
     (Step::Postpone, &["claimed", "other lease"]),
+    (Step::PutBack, &["claimed"]),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -181,6 +183,11 @@ async fn every_step_writes_what_the_design_says_and_nothing_else() {
         ..claimed.clone()
     };
     let error = Some("no".to_owned());
+    let held = Row {
+        deliveries: 0,
+        deaths: 1,
+        ..claimed.clone()
+    };
     let expected = [
         (
             Step::Claim,
@@ -244,7 +251,7 @@ async fn every_step_writes_what_the_design_says_and_nothing_else() {
             Step::Park,
             &claimed,
             Row {
-                last_error: error,
+                last_error: error.clone(),
                 ..parked.clone()
             },
         ),
@@ -284,6 +291,42 @@ async fn every_step_writes_what_the_design_says_and_nothing_else() {
                 deliveries: 0,
                 due_at: due(LEASE),
                 ..pending.clone()
+            },
+        ),
+        (
+            Step::PutBack,
+            &claimed,
+            Row {
+                attempt: Attempt(0),
+                deliveries: 0,
+                ..pending.clone()
+            },
+        ),
+        // A worker had it: one death more.
+        (
+            Step::PutBack,
+            &held,
+            Row {
+                attempt: Attempt(0),
+                deaths: 2,
+                last_error: Some("the process ended while it worked on this event".to_owned()),
+                ..Row {
+                    deliveries: 0,
+                    ..pending.clone()
+                }
+            },
+        ),
+        // A failed attempt begins the count of deaths again.
+        (
+            Step::Park,
+            &held,
+            Row {
+                deaths: 0,
+                last_error: error.clone(),
+                ..Row {
+                    deliveries: 0,
+                    ..parked.clone()
+                }
             },
         ),
     ];

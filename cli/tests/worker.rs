@@ -98,7 +98,8 @@ fn a_command_that_fails_uses_an_attempt_and_says_why_in_the_row() {
     });
     let report = drain(worker);
     assert_eq!(report["failed"], 1, "{report}");
-    let row = aws.with_ledger(async |ledger| ledger.open_rows().next().await.unwrap().unwrap().remove(0));
+    let page = aws.with_ledger(async |ledger| ledger.open_rows().next().await.unwrap().unwrap());
+    let row = page.into_iter().next().unwrap().unwrap();
     assert_eq!(row.attempt.0, 1);
     let why = row.last_error.unwrap();
     assert!(why.contains("the disk is full"), "{why}");

@@ -222,6 +222,7 @@ impl Ledger {
             None => Ok(Control::default()),
             Some(item) => serde_dynamo::from_item(item).map_err(|source| LedgerError::Item {
                 table: self.table.to_string(),
+                id: CONTROL_ID.to_owned(),
                 source,
             }),
         }

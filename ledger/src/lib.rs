@@ -102,10 +102,12 @@ pub enum LedgerError {
         unknown: bool,
     },
     /// An item is in the table that this release cannot read.
-    #[error("an item of table {table} cannot be read")]
+    #[error("item {id} of table {table} cannot be read")]
     Item {
         /// The table.
         table: String,
+        /// Its `id`, as far as it has one.
+        id: String,
         /// What is wrong with it.
         #[source]
         source: serde_dynamo::Error,

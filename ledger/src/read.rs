@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::answers::describe;
 use crate::receipts::KEYS_PER_READ;
-use crate::statement::{Item, text};
+use crate::statement::{Item, id_of, text};
 use crate::{Ledger, LedgerError};
 
 /// Queries under way at once: one per shard.
@@ -51,6 +51,14 @@ enum Next {
     After(Item),
     End,
     Failed(String),
+}
+
+/// Which rows of a status, by their due times.
+#[derive(Clone, Copy, Debug)]
+enum DueRange {
+    All,
+    Until(Timestamp),
+    After(Timestamp),
 }
 
 /// A count of rows.
@@ -124,8 +132,9 @@ impl ShardRows {
             Next::After(key) => Some(key),
             _ => None,
         };
+        let range = until.map_or(DueRange::All, DueRange::Until);
         let request = ledger
-            .query(self.key, until)
+            .query(self.key, range)
             .limit(page)
             .set_exclusive_start_key(after);
         match request.send().await {
@@ -216,8 +225,31 @@ impl Ledger {
         until: Option<Timestamp>,
         enough: Option<u32>,
     ) -> Result<Count, LedgerError> {
+        let range = until.map_or(DueRange::All, DueRange::Until);
+        self.count_range(status, range, enough).await
+    }
+
+    /// Counts the rows of a status that are due after that time, as [`Ledger::count`] counts those due by then.
+    ///
+    /// # Errors
+    /// As [`Ledger::count`].
+    pub async fn count_after(
+        &self,
+        status: Status,
+        after: Timestamp,
+        enough: Option<u32>,
+    ) -> Result<Count, LedgerError> {
+        self.count_range(status, DueRange::After(after), enough).await
+    }
+
+    async fn count_range(
+        &self,
+        status: Status,
+        range: DueRange,
+        enough: Option<u32>,
+    ) -> Result<Count, LedgerError> {
         let requests: Vec<_> = Shard::all()
-            .map(|shard| self.count_shard(shard.with(status), until, enough))
+            .map(|shard| self.count_shard(shard.with(status), range, enough))
             .collect();
         let counts: Vec<_> = futures::stream::iter(requests)
             .buffered(CONCURRENCY)
@@ -237,7 +269,7 @@ impl Ledger {
     async fn count_shard(
         &self,
         key: StatusShard,
-        until: Option<Timestamp>,
+        range: DueRange,
         enough: Option<u32>,
     ) -> Result<Count, LedgerError> {
         let mut rows = 0;
@@ -245,7 +277,7 @@ impl Ledger {
         loop {
             // Without a limit DynamoDB counts 1 MB of keys at a time.
             let answer = self
-                .query(key, until)
+                .query(key, range)
                 .select(Select::Count)
                 .set_limit(enough.map(|enough| i32::try_from(enough.max(1)).unwrap_or(i32::MAX)))
                 .set_exclusive_start_key(after.take())
@@ -267,7 +299,7 @@ impl Ledger {
     fn query(
         &self,
         key: StatusShard,
-        until: Option<Timestamp>,
+        range: DueRange,
     ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
         let request = self
             .client
@@ -276,12 +308,14 @@ impl Ledger {
             .index_name(BY_STATUS)
             .expression_attribute_values(":key", text(key))
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-        match until {
-            None => request.key_condition_expression("status_shard = :key"),
-            Some(until) => request
-                .key_condition_expression("status_shard = :key AND due_at <= :until")
-                .expression_attribute_values(":until", text(until)),
-        }
+        let (condition, at) = match range {
+            DueRange::All => return request.key_condition_expression("status_shard = :key"),
+            DueRange::Until(at) => ("status_shard = :key AND due_at <= :at", at),
+            DueRange::After(at) => ("status_shard = :key AND due_at > :at", at),
+        };
+        request
+            .key_condition_expression(condition)
+            .expression_attribute_values(":at", text(at))
     }
 
     /// All open rows, page by page, by a Scan of the table: it holds open work only.
@@ -294,8 +328,10 @@ impl Ledger {
     }
 
     fn row(&self, item: Item) -> Result<Row, LedgerError> {
+        let id = id_of(&item);
         serde_dynamo::from_item(item).map_err(|source| LedgerError::Item {
             table: self.table.to_string(),
+            id,
             source,
         })
     }
@@ -319,11 +355,12 @@ pub struct OpenRows<'a> {
 }
 
 impl OpenRows<'_> {
-    /// The next page, up to 1 MB of rows; `None` after the last one.
+    /// The next page, up to 1 MB of rows; `None` after the last one. A row that this release cannot read is an error of its
+    /// own in the page, and the others are there all the same.
     ///
     /// # Errors
-    /// When the page or a row in it cannot be read; call again to retry the page.
-    pub async fn next(&mut self) -> Result<Option<Vec<Row>>, LedgerError> {
+    /// When the page cannot be read; call again to retry it.
+    pub async fn next(&mut self) -> Result<Option<Vec<Result<Row, LedgerError>>>, LedgerError> {
         if self.done {
             return Ok(None);
         }
@@ -341,9 +378,7 @@ impl OpenRows<'_> {
         self.ledger.meter.read(answer.consumed_capacity.as_ref());
         let is_row = |item: &Item| item.get(ID) != Some(&AttributeValue::S(CONTROL_ID.to_owned()));
         let items = answer.items.unwrap_or_default().into_iter().filter(is_row);
-        let rows = items
-            .map(|item| self.ledger.row(item))
-            .collect::<Result<Vec<Row>, _>>()?;
+        let rows = items.map(|item| self.ledger.row(item)).collect();
         self.after = answer.last_evaluated_key;
         self.done = self.after.is_none();
         Ok(Some(rows))

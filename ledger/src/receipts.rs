@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use daybook_schema::tables::{CONTROL_ID, attribute::ID};
-use daybook_schema::{ObjectId, Receipt};
+use daybook_schema::{EventId, ObjectId, Receipt};
 use futures::StreamExt;
 
 use crate::answers::{AnswerWatch, Verdict, describe};
 use crate::settings::ReceiptSettings;
-use crate::statement::{Item, text};
+use crate::statement::{Item, id_of, text};
 use crate::{Ledger, LedgerError};
 
 /// Keys per BatchGetItem (DynamoDB API Reference).
@@ -47,6 +47,62 @@ impl Ledger {
             }
         }
         receipts
+    }
+
+    /// The receipt of one object, read consistently (one read unit); none with receipts off. Unlike [`Ledger::receipts`], this
+    /// tells "no receipt" from "not known".
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn receipt(&self, object: ObjectId) -> Result<Option<Receipt>, LedgerError> {
+        let Some(settings) = &self.receipts else {
+            return Ok(None);
+        };
+        let answer = self
+            .client
+            .get_item()
+            .table_name(settings.table.as_str())
+            .key(ID, text(object))
+            .consistent_read(true)
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .send()
+            .await
+            .map_err(|error| receipts_error("GetItem", settings, describe(&error)))?;
+        self.meter.read(answer.consumed_capacity.as_ref());
+        answer.item.map(|item| read_receipt(settings, item)).transpose()
+    }
+
+    /// The receipt that this very event left, by a Scan: receipts are kept by object, not by event. Reads all receipts, half
+    /// a read unit per 4 KB of them, until it is found; none with receipts off, or when a newer event of the object is done.
+    ///
+    /// # Errors
+    /// When a page cannot be read.
+    pub async fn receipt_of_event(&self, id: EventId) -> Result<Option<Receipt>, LedgerError> {
+        let Some(settings) = &self.receipts else {
+            return Ok(None);
+        };
+        let mut after = None;
+        loop {
+            let answer = self
+                .client
+                .scan()
+                .table_name(settings.table.as_str())
+                .filter_expression("event_id = :id")
+                .expression_attribute_values(":id", text(id))
+                .set_exclusive_start_key(after.take())
+                .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+                .send()
+                .await
+                .map_err(|error| receipts_error("Scan", settings, describe(&error)))?;
+            self.meter.read(answer.consumed_capacity.as_ref());
+            if let Some(item) = answer.items.unwrap_or_default().pop() {
+                return read_receipt(settings, item).map(Some);
+            }
+            after = answer.last_evaluated_key;
+            if after.is_none() {
+                return Ok(None);
+            }
+        }
     }
 
     /// Finds out whether the receipts table answers, if receipts are on. [`Ledger::receipts`] takes a table that does not for an
@@ -114,6 +170,7 @@ impl Ledger {
         };
         let item: Item = serde_dynamo::to_item(receipt).map_err(|source| LedgerError::Item {
             table: settings.table.to_string(),
+            id: receipt.id.to_string(),
             source,
         })?;
         let watch = AnswerWatch::default();
@@ -159,4 +216,22 @@ impl Ledger {
             )),
         }
     }
+}
+
+fn receipts_error(operation: &'static str, settings: &ReceiptSettings, cause: String) -> LedgerError {
+    LedgerError::Request {
+        operation,
+        table: settings.table.to_string(),
+        cause,
+        unknown: false,
+    }
+}
+
+fn read_receipt(settings: &ReceiptSettings, item: Item) -> Result<Receipt, LedgerError> {
+    let id = id_of(&item);
+    serde_dynamo::from_item(item).map_err(|source| LedgerError::Item {
+        table: settings.table.to_string(),
+        id,
+        source,
+    })
 }

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
     BatchStatementResponse, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
+use daybook_schema::tables::attribute::ID;
 use futures::StreamExt;
 
 use crate::Ledger;
@@ -214,4 +215,12 @@ pub(crate) fn text(value: impl ToString) -> AttributeValue {
 /// A number parameter.
 pub(crate) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(value.to_string())
+}
+
+/// The `id` of a stored item, for messages about it.
+pub(crate) fn id_of(item: &Item) -> String {
+    match item.get(ID) {
+        Some(AttributeValue::S(id)) => id.clone(),
+        _ => "without an id".to_owned(),
+    }
 }

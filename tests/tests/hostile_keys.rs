@@ -77,9 +77,6 @@ async fn whatever_a_key_is_it_reaches_the_execution_and_holds_nobody_up() {
     reached.sort();
     sent.sort();
     assert_eq!(reached, sent);
-    assert_eq!(
-        stage.ledger.open_rows().next().await.unwrap().unwrap(),
-        vec![],
-        "all rows are gone"
-    );
+    let left = stage.ledger.open_rows().next().await.unwrap().unwrap();
+    assert!(left.is_empty(), "all rows are gone: {left:?}");
 }

@@ -59,6 +59,7 @@ impl Evidence {
         let (mut open, mut parked) = (0, 0);
         let mut rows = world.ledger.open_rows();
         while let Some(page) = rows.next().await? {
+            let page: Vec<_> = page.into_iter().collect::<Result<_, _>>()?;
             open += count(page.len());
             parked += count(page.iter().filter(|row| row.status == Status::Parked).count());
         }

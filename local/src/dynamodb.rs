@@ -27,6 +27,32 @@ pub(crate) fn answer(database: &Database, operation: &str, body: &[u8]) -> Answe
     }
 }
 
+/// Whether the operation leaves the database as it is. PartiQL statements count as writes, a SELECT too: Daybook
+/// sends none.
+pub(crate) fn only_reads(operation: &str) -> bool {
+    matches!(
+        operation,
+        "DescribeTable"
+            | "ListTables"
+            | "DescribeTimeToLive"
+            | "ListTagsOfResource"
+            | "GetItem"
+            | "Query"
+            | "Scan"
+            | "BatchGetItem"
+            | "TransactGetItems"
+    )
+}
+
+/// The answer when it is not known what became of a request.
+pub(crate) fn internal_error(message: &str) -> Answer {
+    Answer::error(
+        500,
+        "com.amazonaws.dynamodb.v20120810#InternalServerError",
+        message,
+    )
+}
+
 fn run<Request: DeserializeOwned, Response: Serialize>(
     body: &[u8],
     operation: impl FnOnce(Request) -> dynoxide::Result<Response>,

@@ -3,17 +3,18 @@
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use daybook_ledger::{Clock, Ledger, Random, client_timeouts};
+use daybook_ledger::client_timeouts;
 use daybook_manager::DispatchQueue;
 
 use crate::failure::Advised;
-use crate::settings::TableArguments;
 
 /// Clients of the account that the environment names.
 #[derive(Debug)]
 pub struct Aws {
     config: SdkConfig,
     region: String,
+    /// The stack that names things, and which ones.
+    stack: Option<(String, Vec<Thing>)>,
 }
 
 /// What a request was about.
@@ -27,6 +28,8 @@ pub enum Thing {
     Queue,
     /// The state machine.
     StateMachine,
+    /// The stack that names the others.
+    Stack,
 }
 
 impl Thing {
@@ -36,6 +39,7 @@ impl Thing {
             Self::Receipts => "--receipts-table (DAYBOOK_RECEIPTS_TABLE)",
             Self::Queue => "--dispatch-queue-url (DAYBOOK_DISPATCH_QUEUE_URL)",
             Self::StateMachine => "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)",
+            Self::Stack => "--stack (DAYBOOK_STACK)",
         }
     }
 }
@@ -61,7 +65,11 @@ impl Aws {
             return Err(no_credentials());
         };
         match provider.provide_credentials().await {
-            Ok(_) => Ok(Self { config, region }),
+            Ok(_) => Ok(Self {
+                config,
+                region,
+                stack: None,
+            }),
             Err(CredentialsError::CredentialsNotLoaded(_)) => Err(no_credentials()),
             Err(error) => Err(Advised::new("the AWS credentials cannot be loaded")
                 .because(error)
@@ -69,15 +77,24 @@ impl Aws {
         }
     }
 
-    /// The ledger in these tables.
-    pub fn ledger(&self, tables: &TableArguments) -> Ledger {
-        Ledger::new(
-            aws_sdk_dynamodb::Client::new(&self.config),
-            tables.ledger_table.clone(),
-            tables.receipts(),
-            Clock::system(),
-            Random::from_os(),
-        )
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// These things were named by that stack, not by flags.
+    pub fn named_by_stack(&mut self, stack: &str, things: Vec<Thing>) {
+        self.stack = Some((stack.to_owned(), things));
+    }
+
+    /// A client of DynamoDB.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    /// A client of CloudFormation.
+    pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
+        aws_sdk_cloudformation::Client::new(&self.config)
     }
 
     /// The dispatch queue at that URL.
@@ -104,10 +121,14 @@ impl Aws {
             "NonExistentQueue",
             "QueueDoesNotExist",
             "StateMachineDoesNotExist",
-        ]) {
-            let flag = thing.flag();
+        ]) || (thing == Thing::Stack && says(&["does not exist"]))
+        {
+            let named_by = match &self.stack {
+                Some((stack, things)) if things.contains(&thing) => format!("the stack {stack}"),
+                _ => thing.flag().to_owned(),
+            };
             return Some(format!(
-                "{flag} names something that is not in region {region} of this account{}: check name, region and account",
+                "{named_by} names something that is not in region {region} of this account{}: check name, region and account",
                 self.at_endpoint()
             ));
         }
@@ -152,6 +173,7 @@ impl Aws {
         let of_service = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
         self.config.endpoint_url().map(str::to_owned).or_else(|| {
             [
+                "AWS_ENDPOINT_URL_CLOUDFORMATION",
                 "AWS_ENDPOINT_URL_SQS",
                 "AWS_ENDPOINT_URL_DYNAMODB",
                 "AWS_ENDPOINT_URL_SFN",

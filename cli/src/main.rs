@@ -7,6 +7,7 @@
 mod arguments;
 mod aws;
 mod demo;
+mod deployment;
 mod embedded;
 mod failure;
 mod folder;

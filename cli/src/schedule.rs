@@ -11,9 +11,10 @@ use serde_json::json;
 
 use crate::arguments::Output;
 use crate::aws::{Aws, Thing};
+use crate::deployment::AwsArguments;
 use crate::failure::Advised;
 use crate::report::{self, Line};
-use crate::settings::{self, DispatchArguments, TableArguments};
+use crate::settings::{self, DispatchArguments};
 
 /// How long a run may take; what is left then is left to the next one.
 pub const PATIENCE: Duration = Duration::from_secs(5 * 60);
@@ -23,12 +24,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5 * 60);
 #[derive(Args, Debug)]
 pub struct ScheduleArguments {
     #[command(flatten)]
-    tables: TableArguments,
-
-    /// The SQS queue that events are sent to; FIFO if its name ends in .fifo
-    #[arg(long, value_name = "URL", value_parser = settings::queue_url, help_heading = "Dispatch")]
-    #[arg(env = "DAYBOOK_DISPATCH_QUEUE_URL", hide_env_values = true)]
-    dispatch_queue_url: String,
+    deployment: AwsArguments,
 
     #[command(flatten)]
     dispatch: DispatchArguments,
@@ -44,9 +40,9 @@ pub struct ScheduleArguments {
 /// When something that it needs is missing or does not answer, and when not all went well.
 pub async fn run(arguments: ScheduleArguments, output: Output) -> anyhow::Result<ExitCode> {
     let dispatch = arguments.dispatch.checked()?;
-    let aws = Aws::from_environment().await?;
-    let ledger = aws.ledger(&arguments.tables);
-    let queue = aws.dispatch_queue(&arguments.dispatch_queue_url);
+    let (deployment, queue_url) = arguments.deployment.open_with_queue(None).await?;
+    let (aws, ledger) = (deployment.aws, deployment.ledger);
+    let queue = aws.dispatch_queue(&queue_url);
     queue_answers(&aws, &queue).await?;
     receipts_answer(&aws, &ledger).await?;
     let window = Window::at(

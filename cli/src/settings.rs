@@ -4,49 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::error::ErrorKind;
-use daybook_ledger::{ReceiptSettings, TableName};
 use daybook_manager::{Dispatch, InvalidSetting};
 use daybook_schema::Timestamp;
-
-/// The tables.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Ledger")]
-pub struct TableArguments {
-    /// The DynamoDB table that holds the open events
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "DAYBOOK_LEDGER_TABLE",
-        hide_env_values = true
-    )]
-    pub ledger_table: TableName,
-
-    /// The DynamoDB table that holds the receipts of what is done; without it, receipts are off
-    #[arg(
-        long,
-        value_name = "NAME",
-        env = "DAYBOOK_RECEIPTS_TABLE",
-        hide_env_values = true
-    )]
-    pub receipts_table: Option<TableName>,
-
-    /// How long receipts stay, such as 14d or 36h; 0 turns receipts off
-    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = time)]
-    #[arg(env = "DAYBOOK_RECEIPTS_KEEP", hide_env_values = true)]
-    pub receipts_keep: Duration,
-}
-
-impl TableArguments {
-    /// The receipts, unless they are off.
-    pub fn receipts(&self) -> Option<ReceiptSettings> {
-        let table = self
-            .receipts_table
-            .clone()
-            .filter(|_| !self.receipts_keep.is_zero())?;
-        let keep = self.receipts_keep;
-        Some(ReceiptSettings { table, keep })
-    }
-}
 
 /// How events are dispatched. Give every command of one deployment the same.
 #[derive(Args, Debug)]

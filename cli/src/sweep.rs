@@ -11,10 +11,11 @@ use serde_json::json;
 
 use crate::arguments::Output;
 use crate::aws::{Aws, Thing};
+use crate::deployment::{AwsArguments, MachineArguments};
 use crate::failure::Advised;
 use crate::report::{self, Line};
 use crate::schedule::{PATIENCE, ledger_failure, queue_answers, receipts_answer};
-use crate::settings::{self, DispatchArguments, TableArguments};
+use crate::settings::{self, DispatchArguments};
 
 /// Looks after events that were sent and not heard of again before their leases ran out. Those that run get more
 /// time, those that are done are taken off, those whose messages are lost are sent again, from the same budget of N
@@ -22,17 +23,10 @@ use crate::settings::{self, DispatchArguments, TableArguments};
 #[derive(Args, Debug)]
 pub struct SweepArguments {
     #[command(flatten)]
-    tables: TableArguments,
+    deployment: AwsArguments,
 
-    /// The SQS queue that events are sent to; FIFO if its name ends in .fifo
-    #[arg(long, value_name = "URL", value_parser = settings::queue_url, help_heading = "Dispatch")]
-    #[arg(env = "DAYBOOK_DISPATCH_QUEUE_URL", hide_env_values = true)]
-    dispatch_queue_url: String,
-
-    /// The Step Functions state machine that processes events; without it (workers) none is known to run
-    #[arg(long, value_name = "ARN", value_parser = settings::state_machine_arn, help_heading = "Dispatch")]
-    #[arg(env = "DAYBOOK_STATE_MACHINE_ARN", hide_env_values = true)]
-    state_machine_arn: Option<String>,
+    #[command(flatten)]
+    machine: MachineArguments,
 
     #[command(flatten)]
     dispatch: DispatchArguments,
@@ -48,12 +42,12 @@ pub struct SweepArguments {
 /// When something that it needs is missing or does not answer, and when not all went well.
 pub async fn run(arguments: SweepArguments, output: Output) -> anyhow::Result<ExitCode> {
     let dispatch = arguments.dispatch.checked()?;
-    let aws = Aws::from_environment().await?;
-    let ledger = aws.ledger(&arguments.tables);
-    let queue = aws.dispatch_queue(&arguments.dispatch_queue_url);
-    let executions = arguments
+    let machine = Some(&arguments.machine);
+    let (deployment, queue_url) = arguments.deployment.open_with_queue(machine).await?;
+    let (aws, ledger) = (deployment.aws, deployment.ledger);
+    let queue = aws.dispatch_queue(&queue_url);
+    let executions = deployment
         .state_machine_arn
-        .as_deref()
         .map(|arn| Executions::new(aws.step_functions(), arn));
     queue_answers(&aws, &queue).await?;
     receipts_answer(&aws, &ledger).await?;

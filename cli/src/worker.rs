@@ -11,24 +11,21 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::Output;
-use crate::aws::Aws;
+use crate::deployment::AwsArguments;
 use crate::report::{self, Line};
 use crate::schedule::{ledger_failure, queue_answers, receipts_answer};
-use crate::settings::{self, TableArguments};
+use crate::settings;
 
 /// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each: on EKS, ECS, EC2 or
 /// any machine, as many workers as you like. A worker takes the event's row first and holds it while it works; when the
 /// worker dies, the event comes back. SIGTERM and Ctrl-C drain: what runs may finish, nothing is lost.
+///
+/// Let the dead-letter queue of the dispatch queue take a message after 10 receives at the earliest.
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("target").required(true).args(["exec", "post"]))]
 pub struct WorkerArguments {
     #[command(flatten)]
-    tables: TableArguments,
-
-    /// The SQS queue that events come from; let its dead-letter queue take a message after 10 receives at the earliest
-    #[arg(long, value_name = "URL", value_parser = settings::queue_url, help_heading = "Dispatch")]
-    #[arg(env = "DAYBOOK_DISPATCH_QUEUE_URL", hide_env_values = true)]
-    dispatch_queue_url: String,
+    deployment: AwsArguments,
 
     /// POST each event as JSON to that URL: 2xx is success, 429 and 503 with Retry-After mean later, anything else is
     /// a failed attempt
@@ -103,9 +100,9 @@ fn default_name() -> String {
 pub async fn run(arguments: WorkerArguments, output: Output) -> anyhow::Result<ExitCode> {
     let worker_settings = arguments.settings()?;
     let target = arguments.target()?;
-    let aws = Aws::from_environment().await?;
-    let ledger = aws.ledger(&arguments.tables);
-    queue_answers(&aws, &aws.dispatch_queue(&arguments.dispatch_queue_url)).await?;
+    let (deployment, queue_url) = arguments.deployment.open_with_queue(None).await?;
+    let (aws, ledger) = (deployment.aws, deployment.ledger);
+    queue_answers(&aws, &aws.dispatch_queue(&queue_url)).await?;
     receipts_answer(&aws, &ledger).await?;
     ledger
         .control()
@@ -127,7 +124,7 @@ pub async fn run(arguments: WorkerArguments, output: Output) -> anyhow::Result<E
     let worker = Worker::new(
         ledger,
         aws.queues(),
-        &arguments.dispatch_queue_url,
+        &queue_url,
         target,
         worker_settings,
     );

@@ -49,29 +49,6 @@ impl Ledger {
         receipts
     }
 
-    /// The receipt of one object, read consistently (one read unit); none with receipts off. Unlike [`Ledger::receipts`], this
-    /// tells "no receipt" from "not known".
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub async fn receipt(&self, object: ObjectId) -> Result<Option<Receipt>, LedgerError> {
-        let Some(settings) = &self.receipts else {
-            return Ok(None);
-        };
-        let answer = self
-            .client
-            .get_item()
-            .table_name(settings.table.as_str())
-            .key(ID, text(object))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .send()
-            .await
-            .map_err(|error| receipts_error("GetItem", settings, describe(&error)))?;
-        self.meter.read(answer.consumed_capacity.as_ref());
-        answer.item.map(|item| read_receipt(settings, item)).transpose()
-    }
-
     /// The receipt that this very event left, by a Scan: receipts are kept by object, not by event. Reads all receipts, half
     /// a read unit per 4 KB of them, until it is found; none with receipts off, or when a newer event of the object is done.
     ///

@@ -1,0 +1,192 @@
+//! Where to look, as flags and environment variables.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use daybook_ledger::TableName;
+
+use crate::settings;
+
+/// A deployment on AWS: the stack that names its parts, or the parts one by one. A part that is given wins over the stack's.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Deployment")]
+pub struct AwsArguments {
+    /// The CloudFormation stack of the deployment: its outputs name the tables, the queue and the state machine
+    #[arg(long, value_name = "NAME", env = "DAYBOOK_STACK", hide_env_values = true)]
+    pub stack: Option<String>,
+
+    /// The DynamoDB table that holds the open events
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DAYBOOK_LEDGER_TABLE",
+        hide_env_values = true
+    )]
+    pub ledger_table: Option<TableName>,
+
+    /// The DynamoDB table that holds the receipts of what is done; without it, receipts are off
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DAYBOOK_RECEIPTS_TABLE",
+        hide_env_values = true
+    )]
+    pub receipts_table: Option<TableName>,
+
+    /// How long receipts stay, such as 14d or 36h; 0 turns receipts off
+    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = settings::time)]
+    #[arg(env = "DAYBOOK_RECEIPTS_KEEP", hide_env_values = true)]
+    pub receipts_keep: Duration,
+
+    /// The SQS queue between scheduler and processing; FIFO if its name ends in .fifo
+    #[arg(long, value_name = "URL", value_parser = settings::queue_url)]
+    #[arg(env = "DAYBOOK_DISPATCH_QUEUE_URL", hide_env_values = true)]
+    pub dispatch_queue_url: Option<String>,
+}
+
+/// The state machine, for the commands that have to do with one.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Deployment")]
+pub struct MachineArguments {
+    /// The Step Functions state machine that processes events; without it (workers) none is known to run
+    #[arg(long, value_name = "ARN", value_parser = settings::state_machine_arn)]
+    #[arg(env = "DAYBOOK_STATE_MACHINE_ARN", hide_env_values = true)]
+    pub state_machine_arn: Option<String>,
+}
+
+/// A deployment, on this machine or on AWS.
+#[derive(Clone, Debug)]
+pub struct DeploymentArguments {
+    /// Which.
+    pub chosen: Chosen,
+    /// Its parts on AWS, and how long receipts stay.
+    pub aws: AwsArguments,
+    /// Its state machine on AWS.
+    pub machine: MachineArguments,
+}
+
+/// On this machine or on AWS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Chosen {
+    /// The folder of a `daybook up`.
+    Local(PathBuf),
+    /// AWS, or what stands in for it.
+    Aws,
+}
+
+/// The flags, before it is known which of them count.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Deployment")]
+struct Given {
+    /// The folder of a `daybook up` on this machine, whether it runs or not
+    #[arg(long, value_name = "DIR", env = "DAYBOOK_LOCAL", hide_env_values = true)]
+    local: Option<PathBuf>,
+
+    #[command(flatten)]
+    aws: AwsArguments,
+
+    #[command(flatten)]
+    machine: MachineArguments,
+}
+
+/// The flags that only a deployment on AWS has.
+const OF_AWS: [&str; 5] = [
+    "stack",
+    "ledger_table",
+    "receipts_table",
+    "dispatch_queue_url",
+    "state_machine_arn",
+];
+
+impl Args for DeploymentArguments {
+    fn augment_args(command: Command) -> Command {
+        Given::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Given::augment_args_for_update(command)
+    }
+}
+
+/// By hand, because a flag wins over a variable, even over one that names another kind of place: clap's `conflicts_with`
+/// takes both for given.
+impl FromArgMatches for DeploymentArguments {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = Given::from_arg_matches(matches)?;
+        let on_command_line =
+            |argument: &&str| matches.value_source(argument) == Some(ValueSource::CommandLine);
+        let aws_flag = OF_AWS.iter().copied().find(|argument| on_command_line(argument));
+        let local_flag = on_command_line(&"local");
+        let names_aws = given.aws.stack.is_some() || given.aws.ledger_table.is_some();
+        let chosen = match (given.local, aws_flag) {
+            (Some(_), Some(flag)) if local_flag => return Err(both(flag)),
+            (Some(dir), _) if local_flag => Chosen::Local(dir),
+            (_, Some(_)) => Chosen::Aws,
+            (Some(_), None) if names_aws => return Err(both_in_environment(&given.aws)),
+            (Some(dir), None) => Chosen::Local(dir),
+            (None, None) => Chosen::Aws,
+        };
+        if chosen == Chosen::Aws && !names_aws {
+            return Err(nowhere());
+        }
+        Ok(Self {
+            chosen,
+            aws: given.aws,
+            machine: given.machine,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn both(argument: &str) -> clap::Error {
+    let flag = argument.replace('_', "-");
+    clap::Error::raw(
+        ErrorKind::ArgumentConflict,
+        format!(
+            "--local is a folder of this machine, and --{flag} is a part of a deployment on AWS: give one of them\n"
+        ),
+    )
+}
+
+fn both_in_environment(aws: &AwsArguments) -> clap::Error {
+    let other = match aws.stack {
+        Some(_) => "DAYBOOK_STACK",
+        None => "DAYBOOK_LEDGER_TABLE",
+    };
+    clap::Error::raw(
+        ErrorKind::ArgumentConflict,
+        format!(
+            "DAYBOOK_LOCAL and {other} are both set, and each says where to look\n\n  \
+             hint: unset one of them, or say which with --local, --stack or --ledger-table: a flag wins\n"
+        ),
+    )
+}
+
+fn nowhere() -> clap::Error {
+    clap::Error::raw(
+        ErrorKind::MissingRequiredArgument,
+        "it is not said where to look; one of these says it:\n  \
+         --local DIR          (DAYBOOK_LOCAL)         the folder of a `daybook up` on this machine\n  \
+         --stack NAME         (DAYBOOK_STACK)         a CloudFormation stack, whose outputs name the rest\n  \
+         --ledger-table NAME  (DAYBOOK_LEDGER_TABLE)  the ledger's DynamoDB table, and what else is known\n",
+    )
+}
+
+/// A part that a command cannot do without and that nothing names.
+pub fn missing(what: &str, flag: &str) -> clap::Error {
+    let variable = format!("DAYBOOK_{}", flag.replace('-', "_").to_uppercase());
+    clap::Error::raw(
+        ErrorKind::MissingRequiredArgument,
+        format!(
+            "{what} is not given\n\n  \
+             hint: name it with --{flag} ({variable}), or the stack whose outputs name it with --stack (DAYBOOK_STACK)\n"
+        ),
+    )
+}

@@ -1,0 +1,228 @@
+//! The deployment that a command is about: a folder of this machine, or tables and queues on AWS.
+
+mod arguments;
+mod stack;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, TableName};
+use daybook_manager::{DispatchQueue, Executions};
+
+pub use arguments::{AwsArguments, DeploymentArguments, MachineArguments};
+
+use crate::aws::{Aws, Thing};
+use crate::failure::Advised;
+use crate::folder::{self, Folder, Running};
+use crate::settings;
+use arguments::{Chosen, missing};
+use stack::Outputs;
+
+/// A deployment's parts on AWS.
+#[derive(Debug)]
+pub struct AwsDeployment {
+    /// Clients.
+    pub aws: Aws,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The dispatch queue's URL, if known.
+    pub queue_url: Option<String>,
+    /// The state machine's ARN, if there is one.
+    pub state_machine_arn: Option<String>,
+    /// What to call it.
+    name: String,
+}
+
+/// A deployment, opened.
+pub struct Deployment {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The dispatch queue, where one can be asked.
+    pub queue: Option<DispatchQueue>,
+    /// The executions, where there is a state machine.
+    pub executions: Option<Executions>,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a deployment is.
+pub enum Place {
+    /// A folder of this machine.
+    Local {
+        /// The folder.
+        dir: PathBuf,
+        /// The process that runs its pipeline, if one does.
+        running: Option<Running>,
+        /// Keeps its database open.
+        folder: Box<Folder>,
+    },
+    /// AWS, or what stands in for it.
+    Aws {
+        /// Clients.
+        aws: Box<Aws>,
+        /// What to call it.
+        name: String,
+    },
+}
+
+impl AwsArguments {
+    /// Finds the parts, and asks the stack if one is given.
+    ///
+    /// # Errors
+    /// When the ledger is not named, AWS is not configured, or the stack does not answer as it should.
+    pub async fn open(&self, machine: Option<&MachineArguments>) -> anyhow::Result<AwsDeployment> {
+        if self.stack.is_none() && self.ledger_table.is_none() {
+            return Err(missing("the ledger table", "ledger-table").into());
+        }
+        let mut aws = Aws::from_environment().await?;
+        let outputs = match &self.stack {
+            Some(stack) => Outputs::of(&aws, stack).await?,
+            None => Outputs::default(),
+        };
+        let ledger_table = match &self.ledger_table {
+            Some(name) => Some(name.clone()),
+            None => outputs.read(stack::LEDGER_TABLE, str::parse::<TableName>)?,
+        };
+        let ledger_table = ledger_table.ok_or_else(|| missing("the ledger table", "ledger-table"))?;
+        let receipts_table = match &self.receipts_table {
+            Some(name) => Some(name.clone()),
+            None => outputs.read(stack::RECEIPTS_TABLE, str::parse::<TableName>)?,
+        };
+        let queue_url = match &self.dispatch_queue_url {
+            Some(url) => Some(url.clone()),
+            None => outputs.read(stack::DISPATCH_QUEUE, settings::queue_url)?,
+        };
+        let given_machine = machine.and_then(|machine| machine.state_machine_arn.clone());
+        let state_machine_arn = match (machine, given_machine) {
+            (Some(_), None) => outputs.read(stack::STATE_MACHINE, settings::state_machine_arn)?,
+            (_, given) => given,
+        };
+        if let Some(stack) = &self.stack {
+            let machine_is_given = machine.is_some_and(|machine| machine.state_machine_arn.is_some());
+            let by_flag = [
+                (Thing::Ledger, self.ledger_table.is_some()),
+                (Thing::Receipts, self.receipts_table.is_some()),
+                (Thing::Queue, self.dispatch_queue_url.is_some()),
+                (Thing::StateMachine, machine_is_given),
+            ];
+            let by_stack = by_flag.into_iter().filter(|(_, given)| !given);
+            aws.named_by_stack(stack, by_stack.map(|(thing, _)| thing).collect());
+        }
+        let keep = self.receipts_keep;
+        let receipts = receipts_table
+            .filter(|_| !keep.is_zero())
+            .map(|table| ReceiptSettings { table, keep });
+        let name = match &self.stack {
+            Some(stack) => format!("stack {stack} in region {}", aws.region()),
+            None => format!("table {ledger_table} in region {}", aws.region()),
+        };
+        Ok(AwsDeployment {
+            ledger: Ledger::new(
+                aws.dynamodb(),
+                ledger_table,
+                receipts,
+                Clock::system(),
+                Random::from_os(),
+            ),
+            queue_url,
+            state_machine_arn,
+            name,
+            aws,
+        })
+    }
+
+    /// The same for a command that cannot do without the dispatch queue.
+    ///
+    /// # Errors
+    /// As [`AwsArguments::open`], and when the queue is not named.
+    pub async fn open_with_queue(
+        &self,
+        machine: Option<&MachineArguments>,
+    ) -> anyhow::Result<(AwsDeployment, String)> {
+        let not_given = || missing("the dispatch queue", "dispatch-queue-url");
+        // Before AWS is asked for anything: this can be known without it.
+        if self.stack.is_none() && self.ledger_table.is_some() && self.dispatch_queue_url.is_none() {
+            return Err(not_given().into());
+        }
+        let deployment = self.open(machine).await?;
+        let Some(queue_url) = deployment.queue_url.clone() else {
+            return Err(not_given().into());
+        };
+        Ok((deployment, queue_url))
+    }
+}
+
+impl DeploymentArguments {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// When there is no ledger in the folder, AWS is not configured, or the stack does not answer as it should.
+    pub async fn open(&self) -> anyhow::Result<Deployment> {
+        let dir = match &self.chosen {
+            Chosen::Local(dir) => dir,
+            Chosen::Aws => return Ok(self.aws.open(Some(&self.machine)).await?.into()),
+        };
+        let keep = self.aws.receipts_keep;
+        let folder = Folder::open(dir, keep).await?;
+        Ok(Deployment {
+            ledger: folder.ledger.clone(),
+            queue: None,
+            executions: None,
+            place: Place::Local {
+                dir: dir.clone(),
+                running: folder::running(dir),
+                folder: Box::new(folder),
+            },
+        })
+    }
+}
+
+impl From<AwsDeployment> for Deployment {
+    fn from(found: AwsDeployment) -> Self {
+        let queue = found.queue_url.map(|url| found.aws.dispatch_queue(&url));
+        let executions = found
+            .state_machine_arn
+            .map(|arn| Executions::new(found.aws.step_functions(), arn));
+        Self {
+            ledger: found.ledger,
+            queue,
+            executions,
+            place: Place::Aws {
+                aws: Box::new(found.aws),
+                name: found.name,
+            },
+        }
+    }
+}
+
+impl Place {
+    /// What to do about a failed request, if anything is known to help.
+    pub fn advice(&self, thing: Thing, said: &str) -> Option<String> {
+        match self {
+            Self::Aws { aws, .. } => aws.advice(thing, said),
+            Self::Local { dir, .. } => Some(format!(
+                "is {} on a local disk that is not full, and may this user read and write it?",
+                dir.display()
+            )),
+        }
+    }
+
+    /// The ledger did not answer.
+    pub fn ledger_failure(&self, error: LedgerError) -> Advised {
+        let advice = self.advice(Thing::Ledger, &error.to_string());
+        let what = match self {
+            Self::Aws { .. } => "the ledger table cannot be used".to_owned(),
+            Self::Local { dir, .. } => format!("the ledger in {} cannot be used", dir.display()),
+        };
+        Advised::new(what).because(error).hint_if_any(advice)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local { dir, .. } => write!(f, "folder {}", dir.display()),
+            Self::Aws { name, .. } => f.write_str(name),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A CloudFormation stack's outputs: what the parts of a deployment are called.
+
+use std::collections::BTreeMap;
+
+use daybook_ledger::describe;
+
+use crate::aws::{Aws, Thing};
+use crate::failure::Advised;
+
+/// The output that every stack of Daybook's has.
+pub const LEDGER_TABLE: &str = "LedgerTableName";
+
+/// The receipts table, where receipts are on.
+pub const RECEIPTS_TABLE: &str = "ReceiptsTableName";
+
+/// The dispatch queue.
+pub const DISPATCH_QUEUE: &str = "DispatchQueueUrl";
+
+/// The state machine, where there is one.
+pub const STATE_MACHINE: &str = "StateMachineArn";
+
+/// What a stack says of itself; nothing, where no stack is given.
+#[derive(Clone, Debug, Default)]
+pub struct Outputs {
+    stack: String,
+    values: BTreeMap<String, String>,
+}
+
+impl Outputs {
+    /// Asks CloudFormation.
+    ///
+    /// # Errors
+    /// When it does not answer, has no such stack, or the stack is none of Daybook's.
+    pub async fn of(aws: &Aws, stack: &str) -> Result<Self, Advised> {
+        let cannot = |cause: String| {
+            let region = aws.region();
+            let advice = aws.advice(Thing::Stack, &cause);
+            Advised::new(format!("the stack {stack} cannot be asked in region {region}"))
+                .because(anyhow::anyhow!("DescribeStacks: {cause}"))
+                .hint_if_any(advice)
+        };
+        let answer = aws
+            .cloudformation()
+            .describe_stacks()
+            .stack_name(stack)
+            .send()
+            .await
+            .map_err(|error| cannot(describe(&error)))?;
+        let Some(found) = answer.stacks.unwrap_or_default().into_iter().next() else {
+            return Err(cannot(format!("Stack with id {stack} does not exist")));
+        };
+        let values: BTreeMap<String, String> = found
+            .outputs
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|output| Some((output.output_key?, output.output_value?)))
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let outputs = Self {
+            stack: stack.to_owned(),
+            values,
+        };
+        match outputs.values.contains_key(LEDGER_TABLE) {
+            true => Ok(outputs),
+            false => Err(outputs.foreign()),
+        }
+    }
+
+    /// The output of that name, in the form that its flag has.
+    ///
+    /// # Errors
+    /// When it cannot be what it should be.
+    pub fn read<T, E: std::fmt::Display>(
+        &self,
+        output: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Advised> {
+        let Some(value) = self.values.get(output) else {
+            return Ok(None);
+        };
+        parse(value).map(Some).map_err(|error| {
+            Advised::new(format!(
+                "the output {output} of stack {} makes no sense",
+                self.stack
+            ))
+            .because(anyhow::anyhow!("{error}"))
+            .hint("is this a stack of Daybook's?")
+        })
+    }
+
+    fn foreign(&self) -> Advised {
+        let names: Vec<&str> = self.values.keys().map(String::as_str).collect();
+        let has = match names.as_slice() {
+            [] => "it has no outputs".to_owned(),
+            names => format!("its outputs are {}", names.join(", ")),
+        };
+        Advised::new(format!("the stack {} has no output {LEDGER_TABLE}", self.stack))
+            .because(anyhow::anyhow!("{has}"))
+            .hint(
+                "is this a stack of Daybook's, and is it fully created? --ledger-table (DAYBOOK_LEDGER_TABLE) names the \
+                 table without a stack",
+            )
+    }
+}

@@ -6,7 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    demo::DemoArguments, schedule::ScheduleArguments, sweep::SweepArguments, worker::WorkerArguments,
+    demo::DemoArguments, schedule::ScheduleArguments, sweep::SweepArguments, up::UpArguments,
+    worker::WorkerArguments,
 };
 
 /// Exit code of a command line that makes no sense, as of most programs.
@@ -50,6 +51,8 @@ pub enum Output {
 pub enum Command {
     /// See it work: 115 events through a pipeline that loses its queue on the way (no AWS, keeps nothing)
     Demo(DemoArguments),
+    /// Run all of Daybook on this machine: events in over HTTP, a ledger in a folder, a command or HTTP call for each
+    Up(Box<UpArguments>),
     /// Run the scheduler once: claim due events, at most N in this window, and send them to the dispatch queue
     Schedule(ScheduleArguments),
     /// Run the sweep once: find claimed events whose leases ran out, and bring them back

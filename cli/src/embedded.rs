@@ -28,6 +28,8 @@ macro_rules! client {
             .credentials_provider(Credentials::new("embedded", "embedded", None, None, "embedded"))
             .http_client($aws.http_client())
             .timeout_config(client_timeouts())
+            // A long poll in this process moves no bytes while it waits.
+            .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
             .build();
         $sdk::Client::from_conf(config)
     }};

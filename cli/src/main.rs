@@ -15,7 +15,10 @@ mod logging;
 mod report;
 mod schedule;
 mod settings;
+mod shutdown;
 mod sweep;
+mod target;
+mod up;
 mod worker;
 
 use std::process::ExitCode;
@@ -44,6 +47,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Demo(arguments) => demo::run(arguments, output).await,
             Command::Schedule(arguments) => schedule::run(arguments, output).await,
             Command::Sweep(arguments) => sweep::run(arguments, output).await,
+            Command::Up(arguments) => up::run(*arguments, output).await,
             Command::Worker(arguments) => worker::run(arguments, output).await,
         }
     })

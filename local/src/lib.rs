@@ -281,6 +281,12 @@ impl LocalAws {
         http_client::client(self.clone())
     }
 
+    /// The same as an HTTP service, for a server of your own; any path does. It checks no credentials: let only loopback
+    /// reach it. Once `closing` is true, long polls that wait are answered with 503, so that the server can end.
+    pub fn router(&self, closing: tokio::sync::watch::Receiver<bool>) -> axum::Router {
+        server::router(self.clone(), closing)
+    }
+
     /// Serves the same on `listener` (bind it to 127.0.0.1) until `shutdown` resolves; then finishes the
     /// requests that run, cuts waiting long polls short, and returns.
     ///

@@ -28,16 +28,20 @@ pub(crate) async fn serve(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let (close, closing) = watch::channel(false);
-    let router = Router::new()
-        .fallback(answer)
-        .with_state(Arc::new(Service { aws, closing }));
-    axum::serve(listener, router)
+    axum::serve(listener, router(aws, closing))
         .with_graceful_shutdown(async move {
             shutdown.await;
             // Fails only when no request can be waiting any more.
             let _ = close.send(true);
         })
         .await
+}
+
+/// Every path answers: the operation is in the header. Once `closing` is true, waiting long polls are cut short.
+pub(crate) fn router(aws: LocalAws, closing: watch::Receiver<bool>) -> Router {
+    Router::new()
+        .fallback(answer)
+        .with_state(Arc::new(Service { aws, closing }))
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {

@@ -1,0 +1,263 @@
+//! What moves events from the ledger to the target: scheduler, queue, workers and sweep, each in a loop of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use daybook_ledger::{Deadline, Refusal, Window};
+use daybook_local::QueueAttributes;
+use daybook_manager::worker::{Run, Target, TargetAnswer, Worker, WorkerReport, WorkerSettings};
+use daybook_manager::{Dispatch, DispatchQueue, ScheduleReport, Scheduler};
+use daybook_reconciler::{RecoverReport, SweepSettings, Sweeper, recover};
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::intake::Recording;
+use crate::folder::Folder;
+
+/// The queue between scheduler and workers.
+const QUEUE: &str = "daybook-dispatch";
+
+/// Between two runs of the scheduler while there is work: what came meanwhile is claimed together.
+const GAP: Duration = Duration::from_millis(10);
+
+/// The longest rest of the scheduler: retries that come due, the end of a window, events of `daybook ingest` and what other
+/// commands change in the ledger are found after this long.
+const REST: Duration = Duration::from_secs(1);
+
+/// How long one run of scheduler, sweep or recovery may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at leases.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+/// Between two looks at receipts whose time is over.
+const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
+
+/// What the target has answered so far.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Successes.
+    pub success: AtomicU64,
+    /// Failed attempts.
+    pub failed: AtomicU64,
+    /// Events put off.
+    pub later: AtomicU64,
+}
+
+/// A target whose answers are counted and, where they are failures, told.
+#[derive(Debug)]
+struct Counted {
+    target: Arc<dyn Target>,
+    answers: Arc<Answers>,
+}
+
+impl Target for Counted {
+    fn run(&self, run: Run) -> BoxFuture<'_, TargetAnswer> {
+        Box::pin(async move {
+            let name = run.input.name();
+            let answer = self.target.run(run).await;
+            let counter = match &answer {
+                TargetAnswer::Success => &self.answers.success,
+                TargetAnswer::Later { .. } => &self.answers.later,
+                TargetAnswer::Failed { why } => {
+                    tracing::info!(event.id = %name.id, attempt = name.attempt.0, %why, "a run failed");
+                    &self.answers.failed
+                }
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+            answer
+        })
+    }
+}
+
+/// When the scheduler runs again; after [`REST`] in any case.
+enum Next {
+    /// There may be more.
+    Now,
+    /// When fewer events are in flight.
+    Room,
+    /// When something is recorded.
+    News,
+    /// After the rest.
+    Rest,
+}
+
+/// The moving parts of one folder.
+pub struct Pipeline {
+    folder: Folder,
+    dispatch: Dispatch,
+    queue_url: String,
+    recording: Arc<Recording>,
+}
+
+impl Pipeline {
+    /// On that folder, which must be locked by this process.
+    ///
+    /// # Errors
+    /// When the queue cannot be made.
+    pub fn new(folder: Folder, dispatch: Dispatch, recording: Arc<Recording>) -> anyhow::Result<Self> {
+        // A message that a worker dies with is gone with the process: there is no need of a dead-letter queue.
+        let attributes = QueueAttributes {
+            retention: Duration::from_secs(14 * 24 * 3600),
+            ..QueueAttributes::default()
+        };
+        let queue_url = folder.aws.sqs().create_queue(QUEUE, attributes)?;
+        Ok(Self {
+            folder,
+            dispatch,
+            queue_url,
+            recording,
+        })
+    }
+
+    /// Puts back what was claimed: the queue and the workers that had it are gone.
+    pub async fn recover(&self) -> RecoverReport {
+        let ledger = &self.folder.ledger;
+        let deadline = Deadline::after(ledger.clock(), PATIENCE);
+        let report = recover(ledger, &self.dispatch.retry, deadline).await;
+        for cause in &report.failures {
+            tracing::warn!(%cause, "not all that was claimed could be put back; leases bring it back");
+        }
+        report
+    }
+
+    fn queue(&self) -> DispatchQueue {
+        DispatchQueue::new(self.folder.clients.sqs.clone(), &self.queue_url)
+    }
+
+    /// Runs the workers until `stop` is true, then drains them.
+    pub async fn work(
+        &self,
+        target: Arc<dyn Target>,
+        answers: Arc<Answers>,
+        settings: WorkerSettings,
+        mut stop: watch::Receiver<bool>,
+    ) -> WorkerReport {
+        let worker = Worker::new(
+            self.folder.ledger.clone(),
+            self.folder.clients.sqs.clone(),
+            &self.queue_url,
+            Arc::new(Counted { target, answers }),
+            settings,
+        );
+        worker
+            .run(async move {
+                let _ = stop.wait_for(|stop| *stop).await;
+            })
+            .await
+    }
+
+    /// Runs the scheduler whenever there may be something to claim, until `stop` is true.
+    pub async fn schedule(&self, mut stop: watch::Receiver<bool>) {
+        let ledger = &self.folder.ledger;
+        let scheduler = Scheduler::new(ledger.clone(), self.queue(), self.dispatch.clone());
+        loop {
+            let window = Window::at(ledger.clock().now(), self.dispatch.window);
+            let deadline = Deadline::after(ledger.clock(), PATIENCE);
+            let next = match scheduler.run(window, deadline).await {
+                Ok(report) => self.next(&report),
+                Err(error) => {
+                    tracing::warn!(%error, "the scheduler cannot run; trying again");
+                    Next::Rest
+                }
+            };
+            let next = async {
+                // What comes meanwhile is claimed together.
+                tokio::time::sleep(GAP).await;
+                match next {
+                    Next::Now => {}
+                    Next::Room => self.room().await,
+                    Next::News => self.recording.news.notified().await,
+                    Next::Rest => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = next => {}
+                () = tokio::time::sleep(REST) => {}
+            }
+        }
+    }
+
+    /// When to run again after that run.
+    fn next(&self, report: &ScheduleReport) -> Next {
+        for cause in &report.failures {
+            tracing::warn!(%cause, "the scheduler could not do all of its work");
+        }
+        if !report.failures.is_empty() {
+            return Next::Rest;
+        }
+        match &report.refusal {
+            None => Next::Now,
+            // The window's end is waited for by looking again: another command may raise N, or end a pause.
+            Some(Refusal::WindowFull | Refusal::Paused(_) | Refusal::WindowPassed) => Next::Rest,
+            Some(Refusal::NothingWanted) if self.has_room() => Next::News,
+            Some(Refusal::NothingWanted) => Next::Room,
+        }
+    }
+
+    /// Whether fewer messages are queued or worked on than may be.
+    fn has_room(&self) -> bool {
+        let Ok(depth) = self.folder.aws.sqs().depth(&self.queue_url) else {
+            return true;
+        };
+        let in_flight = depth.visible + depth.in_flight + depth.delayed;
+        let most = self.dispatch.max_in_flight.unwrap_or(u32::MAX);
+        u32::try_from(in_flight).is_ok_and(|in_flight| in_flight < most)
+    }
+
+    /// Returns when there is room.
+    async fn room(&self) {
+        while !self.has_room() {
+            tokio::time::sleep(GAP).await;
+        }
+    }
+
+    /// Looks after leases now and then, until `stop` is true.
+    pub async fn sweep(&self, mut stop: watch::Receiver<bool>) {
+        let ledger = &self.folder.ledger;
+        let settings = SweepSettings {
+            rows: usize::try_from(self.dispatch.per_window).map_or(1000, |n| n.max(1000)),
+            ..SweepSettings::default()
+        };
+        let sweeper = Sweeper::new(
+            ledger.clone(),
+            self.queue(),
+            None,
+            self.dispatch.clone(),
+            settings,
+        );
+        let every = SWEEP_EVERY.min(self.dispatch.lease);
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = tokio::time::sleep(every) => {}
+            }
+            let window = Window::at(ledger.clock().now(), self.dispatch.window);
+            let deadline = Deadline::after(ledger.clock(), PATIENCE);
+            match sweeper.run(window, deadline).await {
+                Ok(report) => {
+                    tracing::debug!(?report, "swept");
+                    for cause in &report.failures {
+                        tracing::warn!(%cause, "the sweep could not do all of its work");
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "the sweep cannot run; trying again"),
+            }
+        }
+    }
+
+    /// Removes receipts whose time is over, now and then, for ever: DynamoDB does it by itself, the folder's files do not.
+    pub async fn expire(&self) {
+        loop {
+            match self.folder.expire_receipts().await {
+                Ok(receipts) => tracing::debug!(receipts, "receipts whose time was over are removed"),
+                Err(error) => tracing::warn!(%error, "receipts whose time is over stay"),
+            }
+            tokio::time::sleep(EXPIRE_EVERY).await;
+        }
+    }
+}

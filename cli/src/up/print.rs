@@ -1,0 +1,141 @@
+//! What `daybook up` says at its start and its end, and instead of running anything.
+
+use std::io::Write;
+use std::sync::atomic::Ordering;
+
+use daybook_ledger::{Ledger, Recorded};
+use daybook_manager::worker::WorkerReport;
+use daybook_manager::{Dispatch, Ingested, Payload};
+use daybook_reconciler::RecoverReport;
+use daybook_schema::{Attempt, ExecutionInput, SourceName, notification};
+use serde_json::json;
+
+use super::arguments::UpArguments;
+use super::intake::Recording;
+use super::watch::open;
+use crate::arguments::Output;
+use crate::folder::Running;
+use crate::report::{self, Line};
+use crate::worker;
+
+/// Where it listens, what it does, and how to look.
+pub async fn start(
+    arguments: &UpArguments,
+    dispatch: &Dispatch,
+    running: &Running,
+    recovered: &RecoverReport,
+    ledger: &Ledger,
+) {
+    let dir = arguments.data_dir.display();
+    let url = &running.url;
+    let open = open(ledger)
+        .await
+        .unwrap_or_else(|error| format!("its rows cannot be counted: {error}"));
+    let back = match recovered.put_back + recovered.deleted + recovered.failed {
+        0 => String::new(),
+        n => format!("; {n} of the last run put back"),
+    };
+    let every = humantime::format_duration(dispatch.window);
+    let target = match arguments.target.words() {
+        words if words.is_empty() => {
+            "none: events are collected and printed (--exec or --post runs them)".to_owned()
+        }
+        words => format!(
+            "{words}  ({} at once, at most {} per {every})",
+            arguments.target.workers, dispatch.per_window
+        ),
+    };
+    eprintln!("daybook up: listening on {url}");
+    eprintln!("  events   POST {url}/events");
+    eprintln!("  target   {target}");
+    eprintln!("  ledger   {dir}: {open}{back}");
+    eprintln!("  look     daybook status --local {dir}");
+    if arguments.listen.ip().is_loopback() {
+        eprintln!(
+            "  AWS      AWS_ENDPOINT_URL={url} aws dynamodb scan --table-name {}",
+            crate::folder::LEDGER_TABLE
+        );
+    }
+    eprintln!("Ctrl-C or SIGTERM drains.");
+}
+
+/// What it did.
+///
+/// # Errors
+/// When stdout is closed.
+pub async fn end(
+    recording: &Recording,
+    worked: Option<&WorkerReport>,
+    ledger: &Ledger,
+    output: Output,
+) -> anyhow::Result<()> {
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let open = open(ledger)
+        .await
+        .unwrap_or_else(|error| format!("unknown: {error}"));
+    let (recorded, known, unreadable) = (
+        get(&recording.recorded),
+        get(&recording.known),
+        get(&recording.unreadable),
+    );
+    let mut lines: Vec<Line> = vec![
+        (
+            "recorded",
+            recorded.to_string(),
+            "events and unreadable parts that became rows",
+        ),
+        (
+            "known",
+            known.to_string(),
+            "events that were there before, or done",
+        ),
+        ("unreadable", unreadable.to_string(), "parts kept as PARKED rows"),
+    ];
+    let mut json = json!({"recorded": recorded, "known": known, "unreadable": unreadable});
+    if let Some(worked) = worked {
+        lines.extend(worker::lines(worked));
+        json["worker"] = worker::json(worked);
+    }
+    lines.push(("left", open.clone(), ""));
+    json["left"] = open.into();
+    report::print(output, &lines, &json)
+}
+
+/// Prints what would run, where there is no target.
+pub struct Printer {
+    source: SourceName,
+    output: Output,
+}
+
+impl Printer {
+    /// For events of that source.
+    pub fn new(source: &SourceName, output: Output) -> Self {
+        Self {
+            source: source.clone(),
+            output,
+        }
+    }
+
+    /// Prints the events of a payload that are new.
+    pub fn print(&self, payload: &Payload, ingested: &Ingested) {
+        let events = notification::read(&payload.body, &self.source).events;
+        for (event, outcome) in events.into_iter().zip(&ingested.rows) {
+            if *outcome != Recorded::Recorded {
+                continue;
+            }
+            let words = format!(
+                "would run for s3://{}/{}  ({}, {})",
+                event.bucket.to_string().escape_debug(),
+                event.key.to_string().escape_debug(),
+                event.event_name.escape_debug(),
+                event.id
+            );
+            let line = match self.output {
+                Output::Table => words,
+                Output::Json => ExecutionInput::new(&event, Attempt(1)).to_json(),
+            };
+            // Whoever reads it may have gone; the event is in the ledger all the same.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+}

@@ -44,6 +44,38 @@ pub enum Observed {
     Unknown(String),
 }
 
+/// An execution as DescribeExecution shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    /// Its name.
+    pub name: ExecutionName,
+    /// Its ARN.
+    pub arn: String,
+    /// Its status as Step Functions calls it, such as `RUNNING` or `TIMED_OUT`.
+    pub status: String,
+    /// When it started, if known.
+    pub started_at: Option<Timestamp>,
+    /// When it ended, if it did.
+    pub ended_at: Option<Timestamp>,
+    /// What it was given, if known.
+    pub input: Option<String>,
+    /// The error's name, where it failed with one.
+    pub error: Option<String>,
+    /// And its cause.
+    pub cause: Option<String>,
+}
+
+/// What DescribeExecution says of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// There is such an execution.
+    Found(Box<Described>),
+    /// There is none: it was not started, or ended more than 90 days ago.
+    Absent,
+    /// Not known: throttled, denied, no answer.
+    Unknown(String),
+}
+
 /// An execution that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -118,12 +150,22 @@ impl Executions {
 
     /// What became of the execution of that name.
     pub async fn observe(&self, name: ExecutionName) -> Observed {
+        match self.describe(name).await {
+            Lookup::Found(described) => observed(*described),
+            Lookup::Absent => Observed::Unknown(format!("DescribeExecution {name}: ExecutionDoesNotExist")),
+            Lookup::Unknown(cause) => Observed::Unknown(cause),
+        }
+    }
+
+    /// The execution of that name, for people.
+    pub async fn describe(&self, name: ExecutionName) -> Lookup {
         let Some(arn) = execution_arn(&self.state_machine_arn, name) else {
-            return Observed::Unknown(format!("{} is no state machine ARN", self.state_machine_arn));
+            return Lookup::Unknown(format!("{} is no state machine ARN", self.state_machine_arn));
         };
         match self.client.describe_execution().execution_arn(&arn).send().await {
-            Ok(answer) => observed(name, arn, &answer),
-            Err(error) => Observed::Unknown(format!("DescribeExecution {name}: {}", describe(&error))),
+            Ok(answer) => Lookup::Found(Box::new(described(name, arn, answer))),
+            Err(error) if error.code() == Some("ExecutionDoesNotExist") => Lookup::Absent,
+            Err(error) => Lookup::Unknown(format!("DescribeExecution {name}: {}", describe(&error))),
         }
     }
 
@@ -178,22 +220,42 @@ fn execution_arn(state_machine_arn: &str, name: ExecutionName) -> Option<String>
     Some(format!("{account}:execution:{machine}:{name}"))
 }
 
-fn observed(name: ExecutionName, arn: String, answer: &DescribeExecutionOutput) -> Observed {
-    let status = match answer.status() {
+fn described(name: ExecutionName, arn: String, answer: DescribeExecutionOutput) -> Described {
+    let instant = |at: &aws_smithy_types::DateTime| at.to_millis().ok().and_then(Timestamp::from_unix_millis);
+    Described {
+        name,
+        arn,
+        status: answer.status.as_str().to_owned(),
+        started_at: instant(&answer.start_date),
+        ended_at: answer.stop_date.as_ref().and_then(instant),
+        input: answer.input,
+        error: answer.error,
+        cause: answer.cause,
+    }
+}
+
+fn observed(described: Described) -> Observed {
+    let status = match ExecutionStatus::from(described.status.as_str()) {
         // An execution redriven by hand runs again.
         ExecutionStatus::Running | ExecutionStatus::PendingRedrive => return Observed::Running,
         ExecutionStatus::Succeeded => EndedStatus::Succeeded,
         ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => EndedStatus::Failed,
-        other => return Observed::Unknown(format!("{name} has status {other}, which is not known here")),
+        other => {
+            let name = described.name;
+            return Observed::Unknown(format!("{name} has status {other}, which is not known here"));
+        }
     };
-    let started = answer.start_date();
     Observed::Ended(Ended {
-        name,
-        arn,
         status,
-        input: answer.input().map(str::to_owned),
-        started_at: started.to_millis().ok().and_then(Timestamp::from_unix_millis),
-        why: why(answer.status().as_str(), answer.error(), answer.cause()),
+        why: why(
+            &described.status,
+            described.error.as_deref(),
+            described.cause.as_deref(),
+        ),
+        name: described.name,
+        arn: described.arn,
+        input: described.input,
+        started_at: described.started_at,
     })
 }
 

@@ -26,7 +26,7 @@ pub mod worker;
 
 pub use complete::{Completed, Completer};
 pub use delivery::{Delivered, Disposition, batch_response};
-pub use executions::{Ended, EndedStatus, Executions, Observed, Running, Started};
+pub use executions::{Described, Ended, EndedStatus, Executions, Lookup, Observed, Running, Started};
 pub use ingest::{Ingest, Ingested, Payload};
 pub use invoke::{Invoked, Invoker};
 pub use outcome::Settled;

@@ -6,8 +6,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    demo::DemoArguments, schedule::ScheduleArguments, sweep::SweepArguments, up::UpArguments,
-    worker::WorkerArguments,
+    demo::DemoArguments, ingest::IngestArguments, schedule::ScheduleArguments, sweep::SweepArguments,
+    up::UpArguments, worker::WorkerArguments,
 };
 
 /// Exit code of a command line that makes no sense, as of most programs.
@@ -53,6 +53,8 @@ pub enum Command {
     Demo(DemoArguments),
     /// Run all of Daybook on this machine: events in over HTTP, a ledger in a folder, a command or HTTP call for each
     Up(Box<UpArguments>),
+    /// Record the notifications of files, or of stdin
+    Ingest(Box<IngestArguments>),
     /// Run the scheduler once: claim due events, at most N in this window, and send them to the dispatch queue
     Schedule(ScheduleArguments),
     /// Run the sweep once: find claimed events whose leases ran out, and bring them back

@@ -143,9 +143,10 @@ impl Folder {
     pub async fn open(dir: &Path, keep: Duration) -> anyhow::Result<Self> {
         if !dir.join(LEDGER_FILE).is_file() {
             return Err(Advised::new(format!("there is no ledger in {}", dir.display()))
-                .hint(
-                    "--local (DAYBOOK_LOCAL) is the folder that `daybook up --data-dir` made; that command makes it",
-                )
+                .hint(format!(
+                    "`daybook up --data-dir {}` makes one; --local (DAYBOOK_LOCAL) names the folder that it made",
+                    dir.display()
+                ))
                 .into());
         }
         Self::create(dir, keep).await

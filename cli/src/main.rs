@@ -11,6 +11,7 @@ mod deployment;
 mod embedded;
 mod failure;
 mod folder;
+mod ingest;
 mod logging;
 mod report;
 mod schedule;
@@ -47,6 +48,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Demo(arguments) => demo::run(arguments, output).await,
             Command::Schedule(arguments) => schedule::run(arguments, output).await,
             Command::Sweep(arguments) => sweep::run(arguments, output).await,
+            Command::Ingest(arguments) => ingest::run(*arguments, output).await,
             Command::Up(arguments) => up::run(*arguments, output).await,
             Command::Worker(arguments) => worker::run(arguments, output).await,
         }

@@ -6,8 +6,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    demo::DemoArguments, ingest::IngestArguments, schedule::ScheduleArguments, sweep::SweepArguments,
-    up::UpArguments, worker::WorkerArguments,
+    demo::DemoArguments, ingest::IngestArguments, list::ListArguments, schedule::ScheduleArguments,
+    show::ShowArguments, status::StatusArguments, sweep::SweepArguments, up::UpArguments,
+    worker::WorkerArguments,
 };
 
 /// Exit code of a command line that makes no sense, as of most programs.
@@ -55,6 +56,12 @@ pub enum Command {
     Up(Box<UpArguments>),
     /// Record the notifications of files, or of stdin
     Ingest(Box<IngestArguments>),
+    /// Show how many events wait, are on their way and wait for a person, and whether anything moves
+    Status(Box<StatusArguments>),
+    /// List open events, oldest due first
+    List(Box<ListArguments>),
+    /// Show what happened to one event or object, and what happens next
+    Show(Box<ShowArguments>),
     /// Run the scheduler once: claim due events, at most N in this window, and send them to the dispatch queue
     Schedule(ScheduleArguments),
     /// Run the sweep once: find claimed events whose leases ran out, and bring them back

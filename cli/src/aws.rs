@@ -33,6 +33,17 @@ pub enum Thing {
 }
 
 impl Thing {
+    /// What a failure was about, by the request that it names; the ledger unless another is told.
+    pub fn of(failure: &str) -> Self {
+        let begins = |operation: &str| failure.starts_with(operation);
+        match () {
+            () if begins("GetQueueAttributes") => Self::Queue,
+            () if begins("DescribeExecution") || begins("ListExecutions") => Self::StateMachine,
+            () if begins("the receipt") => Self::Receipts,
+            () => Self::Ledger,
+        }
+    }
+
     fn flag(self) -> &'static str {
         match self {
             Self::Ledger => "--ledger-table (DAYBOOK_LEDGER_TABLE)",

@@ -12,14 +12,18 @@ mod embedded;
 mod failure;
 mod folder;
 mod ingest;
+mod list;
 mod logging;
 mod report;
 mod schedule;
 mod settings;
+mod show;
 mod shutdown;
+mod status;
 mod sweep;
 mod target;
 mod up;
+mod view;
 mod worker;
 
 use std::process::ExitCode;
@@ -46,6 +50,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match cli.command {
             Command::Demo(arguments) => demo::run(arguments, output).await,
+            Command::Status(arguments) => status::run(*arguments, output).await,
+            Command::List(arguments) => list::run(*arguments, output).await,
+            Command::Show(arguments) => show::run(*arguments, output).await,
             Command::Schedule(arguments) => schedule::run(arguments, output).await,
             Command::Sweep(arguments) => sweep::run(arguments, output).await,
             Command::Ingest(arguments) => ingest::run(*arguments, output).await,

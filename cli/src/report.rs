@@ -1,5 +1,6 @@
 //! What a run did, as a table for people or one JSON object for programs.
 
+use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -8,15 +9,20 @@ use serde_json::{Value, json};
 
 use crate::arguments::Output;
 use crate::aws::{Aws, Thing};
+use crate::deployment::Place;
 use crate::failure::Advised;
+use crate::view;
 
 /// One line: what, how many, what that means.
 pub type Line = (&'static str, String, &'static str);
 
 /// The lines, aligned. Lines of meaning are kept where the number is 0, so that a table always has the same shape.
-pub fn table(lines: &[Line]) -> String {
+pub fn table<M: Display>(lines: &[(&'static str, String, M)]) -> String {
     let what_width = lines.iter().map(|(what, ..)| what.len()).max().unwrap_or(0);
-    let is_count = |value: &str| value.bytes().all(|b| b.is_ascii_digit());
+    let is_count = |value: &str| {
+        let digits = value.strip_prefix("at least ").unwrap_or(value);
+        value == "unknown" || digits.bytes().all(|b| b.is_ascii_digit())
+    };
     let counts = lines.iter().filter(|(_, value, _)| is_count(value));
     let count_width = counts.map(|(_, value, _)| value.len()).max().unwrap_or(0);
     let mut text = String::new();
@@ -36,9 +42,21 @@ pub fn table(lines: &[Line]) -> String {
 ///
 /// # Errors
 /// When stdout is closed.
-pub fn print(output: Output, lines: &[Line], json: &Value) -> anyhow::Result<()> {
+pub fn print<M: Display>(
+    output: Output,
+    lines: &[(&'static str, String, M)],
+    json: &Value,
+) -> anyhow::Result<()> {
+    print_either(output, || table(lines), json)
+}
+
+/// Writes a text for people, or JSON for programs, to stdout.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn print_either(output: Output, text: impl FnOnce() -> String, json: &Value) -> anyhow::Result<()> {
     let text = match output {
-        Output::Table => table(lines),
+        Output::Table => text(),
         Output::Json => format!("{json}\n"),
     };
     let mut stdout = std::io::stdout().lock();
@@ -68,6 +86,30 @@ pub fn end(run: &str, failures: &[String], aws: &Aws, thing: Thing) -> anyhow::R
         .into())
 }
 
+/// How a look at a deployment ended: an error that lists what could not be found out, if there is anything. What could be is
+/// on stdout.
+///
+/// # Errors
+/// When there are failures.
+pub fn incomplete(failures: &[String], place: &Place) -> anyhow::Result<ExitCode> {
+    let Some(first) = failures.first() else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let advice = place.advice(Thing::of(first), first);
+    Err(
+        Advised::new("not everything could be found out; what is missing is called unknown")
+            .because(anyhow::anyhow!(failures.join("\n  caused by: ")))
+            .hint_if_any(advice)
+            .into(),
+    )
+}
+
+/// An error with its causes, on one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// A window in words.
 pub fn window(window: Window) -> String {
     format!(
@@ -87,15 +129,20 @@ pub fn refusal(refusal: &Refusal) -> String {
     }
 }
 
-fn paused(pause: &Pause) -> String {
+/// A pause in words.
+pub fn paused(pause: &Pause) -> String {
     let until = match pause.until {
         Some(until) => format!("until {until}"),
         None => "until it is resumed".to_owned(),
     };
     let by = Some(&pause.by).filter(|by| !by.is_empty());
     let why = Some(&pause.why).filter(|why| !why.is_empty());
-    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
-    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    let by = by
+        .map(|by| format!(" by {}", view::escaped(by)))
+        .unwrap_or_default();
+    let why = why
+        .map(|why| format!(": {}", view::escaped(why)))
+        .unwrap_or_default();
     format!("{until}{by}{why}")
 }
 

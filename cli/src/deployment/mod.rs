@@ -53,8 +53,6 @@ pub enum Place {
         dir: PathBuf,
         /// The process that runs its pipeline, if one does.
         running: Option<Running>,
-        /// Keeps its database open.
-        folder: Box<Folder>,
     },
     /// AWS, or what stands in for it.
     Aws {
@@ -165,15 +163,21 @@ impl DeploymentArguments {
         let keep = self.aws.receipts_keep;
         let folder = Folder::open(dir, keep).await?;
         Ok(Deployment {
-            ledger: folder.ledger.clone(),
+            ledger: folder.ledger,
             queue: None,
             executions: None,
             place: Place::Local {
                 dir: dir.clone(),
                 running: folder::running(dir),
-                folder: Box::new(folder),
             },
         })
+    }
+}
+
+impl Deployment {
+    /// Whether it is a folder of this machine.
+    pub fn is_local(&self) -> bool {
+        matches!(self.place, Place::Local { .. })
     }
 }
 

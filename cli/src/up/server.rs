@@ -20,6 +20,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::arguments::Token;
@@ -128,10 +129,12 @@ pub async fn serve(listener: TcpListener, door: Door, mut stop: watch::Receiver<
         .with_state(inner);
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
+    let mut open = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             biased;
             _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = open.join_next(), if !open.is_empty() => continue,
             accepted = accept(&listener, &connections) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
@@ -142,7 +145,7 @@ pub async fn serve(listener: TcpListener, door: Door, mut stop: watch::Receiver<
             .max_buf_size(MAX_HEAD);
         let service = TowerToHyperService::new(router.clone());
         let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
+        open.spawn(async move {
             // A sender that breaks off, or is too slow, ends its own connection only.
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
@@ -155,8 +158,9 @@ pub async fn serve(listener: TcpListener, door: Door, mut stop: watch::Receiver<
         .await
         .is_err()
     {
-        tracing::warn!("requests that did not end in time were cut off; their senders have no answer");
+        tracing::warn!("requests that did not end in time are cut off; their senders have no answer");
     }
+    open.shutdown().await;
 }
 
 /// The next connection and its place among them. A failure concerns one connection, or passes.

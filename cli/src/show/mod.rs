@@ -1,0 +1,212 @@
+//! `daybook show`: all that is known of one event, or of one object's events.
+
+mod find;
+mod story;
+
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use clap::Args;
+use daybook_schema::{EventId, ExecutionName, SourceName};
+
+use crate::arguments::Output;
+use crate::deployment::{Deployment, DeploymentArguments};
+use crate::failure::Advised;
+use crate::report;
+use crate::view;
+use find::Found;
+
+/// Shows what happened to an event and what happens next: its row, the execution of its attempt as Step Functions sees it
+/// now, and the receipt of what is done.
+///
+/// An id is looked up at once. For s3://bucket/key all open rows are read (the table holds open work only), and the receipts
+/// of created and removed objects are looked up; where the bucket has versions, receipts are found with ?versionId= only.
+///
+/// With --output json: {"open": [{"row", "execution", "next", "done_by_receipt"}], "receipts": […], "failures": […]}. next has
+/// what (due, wait, paused, lease, sweep, person, done, unknown) and at.
+#[derive(Args, Debug)]
+pub struct ShowArguments {
+    /// An event's id, an execution's name, or s3://bucket/key, with ?versionId=… for one version
+    #[arg(value_name = "ID|S3-URI")]
+    what: Wanted,
+
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+
+    /// Which S3 the object is in, as it is called at ingest; aws unless given, and open rows of all sources
+    #[arg(long, value_name = "NAME", help_heading = "Object")]
+    source: Option<SourceName>,
+
+    /// For an id without a row: read all receipts until its receipt is found (half a read unit per 4 KB). A local folder
+    /// is always searched so
+    #[arg(long, help_heading = "Object")]
+    scan_receipts: bool,
+}
+
+/// What is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wanted {
+    /// One event.
+    Id(EventId),
+    /// The events of an object.
+    Object(ObjectText),
+}
+
+/// An object as a person writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ObjectText {
+    bucket: String,
+    /// All after the bucket.
+    whole: String,
+    /// The same, read as a key and a version; a key may itself end in `?versionId=…`, so both are looked for.
+    parts: Option<(String, Option<String>)>,
+}
+
+impl ObjectText {
+    /// The keys that may be meant, with the version: `None` is any.
+    fn candidates(&self) -> Vec<(&str, Option<Option<&str>>)> {
+        let parts = self
+            .parts
+            .iter()
+            .map(|(key, version)| (key.as_str(), Some(version.as_deref())));
+        std::iter::once((self.whole.as_str(), None))
+            .chain(parts)
+            .collect()
+    }
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(rest) = text.strip_prefix("s3://") {
+            let (bucket, whole) = rest
+                .split_once('/')
+                .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
+                .ok_or("a bucket and a key are needed after s3://, such as s3://data/2026/reading.json")?;
+            let parts = whole
+                .rsplit_once("?versionId=")
+                .filter(|(key, _)| !key.is_empty());
+            return Ok(Self::Object(ObjectText {
+                bucket: bucket.to_owned(),
+                whole: whole.to_owned(),
+                // S3's "null" is the version of an object from before there were any.
+                parts: parts.map(|(key, version)| {
+                    let version = Some(version).filter(|version| !matches!(*version, "" | "null"));
+                    (key.to_owned(), version.map(str::to_owned))
+                }),
+            }));
+        }
+        let text = text.trim().to_lowercase();
+        let name = text.parse::<ExecutionName>().map(|name| name.id);
+        text.parse::<EventId>()
+            .or(name)
+            .map(Self::Id)
+            .map_err(|_| "an event's id (a UUID), or s3://bucket/key, is needed".to_owned())
+    }
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the deployment cannot be found, nothing is known of the event, or not everything could be read.
+pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let deployment = arguments.deployment.open().await?;
+    let found = match &arguments.what {
+        Wanted::Id(id) => find::event(&deployment, *id, arguments.scan_receipts).await?,
+        Wanted::Object(object) => find::object(&deployment, object, arguments.source.as_ref()).await?,
+    };
+    if found.open.is_empty() && found.receipts.is_empty() && found.failures.is_empty() {
+        return Err(nothing(&arguments, &deployment).into());
+    }
+    let now = deployment.ledger.clock().now();
+    report::print_either(
+        output,
+        || story::text(&found, &deployment.place, now),
+        &story::json(&found, now),
+    )?;
+    if deployment.ledger.receipts_kept_for().is_none() {
+        eprintln!("note: receipts are off here, so what is done cannot be shown");
+    }
+    end(&found, &deployment)
+}
+
+fn end(found: &Found, deployment: &Deployment) -> anyhow::Result<ExitCode> {
+    report::incomplete(&found.failures, &deployment.place)
+}
+
+/// Neither open nor done, as far as anybody can know.
+fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> Advised {
+    let what = match &arguments.what {
+        Wanted::Id(id) => format!("event {id}"),
+        Wanted::Object(object) => view::escaped(&format!("s3://{}/{}", object.bucket, object.whole)),
+    };
+    let place = &deployment.place;
+    let Some(keep) = deployment.ledger.receipts_kept_for() else {
+        return Advised::new(format!("{what} is not open in {place}"))
+            .because(anyhow::anyhow!(
+                "it was never seen, or it is done: receipts are off, so nobody can tell"
+            ))
+            .hint(
+                "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the table of receipts, where there is one",
+            );
+    };
+    let keep = humantime::format_duration(keep);
+    let scanned = deployment.is_local() || arguments.scan_receipts;
+    let (cause, hint) = match &arguments.what {
+        Wanted::Id(_) if !scanned => (
+            "it is done, or it was never seen: receipts are kept by object, and the object of this id is not known"
+                .to_owned(),
+            "--scan-receipts looks through all receipts for it; s3://bucket/key looks its object up at once",
+        ),
+        Wanted::Id(_) => (
+            format!("it was never seen, or was done longer ago than receipts are kept ({keep}), or a newer event of its object is done"),
+            "s3://bucket/key shows what is known of an object",
+        ),
+        Wanted::Object(object) => (
+            format!("no open event, and no receipt: it was never seen, or was done longer ago than receipts are kept ({keep})"),
+            match object.parts {
+                None => "in a bucket with versions, receipts are found with ?versionId=…; --source names another S3 than aws",
+                Some(_) => "--source names another S3 than aws",
+            },
+        ),
+    };
+    Advised::new(format!("nothing is known of {what} in {place}"))
+        .because(anyhow::anyhow!(cause))
+        .hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_objects_are_told_apart() {
+        let id = "0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11";
+        let wanted = Ok(Wanted::Id(id.parse().unwrap()));
+        assert_eq!(id.parse(), wanted);
+        assert_eq!(id.to_uppercase().parse(), wanted);
+        assert_eq!(format!("{id}-3").parse(), wanted);
+        for bad in [
+            "",
+            "reading.json",
+            "s3://",
+            "s3://data",
+            "s3:///key",
+            "s3://data/",
+        ] {
+            assert!(bad.parse::<Wanted>().is_err(), "{bad}");
+        }
+        let Ok(Wanted::Object(object)) = "s3://data/a/b?c?versionId=v1".parse() else {
+            panic!("an object")
+        };
+        assert_eq!(
+            object.candidates(),
+            [("a/b?c?versionId=v1", None), ("a/b?c", Some(Some("v1")))]
+        );
+        let Ok(Wanted::Object(object)) = "s3://data/a?versionId=null".parse() else {
+            panic!("an object")
+        };
+        assert_eq!(object.candidates()[1], ("a", Some(None)));
+    }
+}

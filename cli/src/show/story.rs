@@ -1,0 +1,408 @@
+//! Telling it: one timeline per open row, and the receipts.
+
+use std::time::Duration;
+
+use daybook_ledger::{Control, Window};
+use daybook_manager::{Described, Lookup};
+use daybook_schema::{
+    Attempt, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, Status, Subject, Timestamp,
+};
+use serde_json::{Value, json};
+
+use super::find::{Found, Open};
+use crate::deployment::Place;
+use crate::report;
+use crate::view;
+
+/// Of a payload that cannot be read, so many characters are shown.
+const PAYLOAD: usize = 400;
+
+/// For people.
+pub fn text(found: &Found, place: &Place, now: Timestamp) -> String {
+    let open = found.open.iter().map(|open| match open {
+        Open::Unreadable { id, why } => section(
+            "A row that this release cannot read",
+            &[fact("id", view::escaped(id)), fact("why", view::escaped(why))],
+            Vec::new(),
+            now,
+        ),
+        Open::Row {
+            row,
+            execution,
+            done_by_receipt,
+        } => {
+            let control = found.control.as_ref();
+            let next = next(row, *done_by_receipt, control, now);
+            let mut facts = facts(row);
+            facts.push(fact("now", state(row)));
+            if let Some((name, lookup)) = execution {
+                facts.push(fact("execution", execution_text(*name, lookup, now)));
+            }
+            if let Some(error) = &row.last_error {
+                facts.push(fact("last error", view::escaped(error)));
+            }
+            facts.push(fact("next", next.words(place, now)));
+            section(&title(row), &facts, timeline(row, execution.as_ref(), &next), now)
+        }
+    });
+    let is_open = !found.open.is_empty();
+    let done = found
+        .receipts
+        .iter()
+        .map(|receipt| receipt_text(receipt, is_open, now));
+    open.chain(done).collect::<Vec<_>>().join("\n")
+}
+
+/// For programs.
+pub fn json(found: &Found, now: Timestamp) -> Value {
+    let open = found.open.iter().map(|open| match open {
+        Open::Unreadable { id, why } => json!({
+            "row": view::unreadable_json(id, None, why),
+            "execution": Value::Null,
+            "next": {"what": "unknown", "at": Value::Null},
+            "done_by_receipt": Value::Null,
+        }),
+        Open::Row {
+            row,
+            execution,
+            done_by_receipt,
+        } => {
+            let next = next(row, *done_by_receipt, found.control.as_ref(), now);
+            json!({
+                "row": view::row_json(row),
+                "execution": execution.as_ref().map(|(name, lookup)| execution_json(*name, lookup)),
+                "next": {"what": next.word(), "at": next.at()},
+                "done_by_receipt": done_by_receipt,
+            })
+        }
+    });
+    json!({
+        "open": open.collect::<Vec<_>>(),
+        "receipts": found.receipts.iter().map(view::receipt_json).collect::<Vec<_>>(),
+        "failures": found.failures,
+    })
+}
+
+type Fact = (&'static str, String);
+
+/// What happened when.
+type Moment = (Timestamp, String);
+
+fn fact(what: &'static str, text: String) -> Fact {
+    (what, text)
+}
+
+fn section(title: &str, facts: &[Fact], mut moments: Vec<Moment>, now: Timestamp) -> String {
+    let mut text = format!("{title}\n");
+    for (what, value) in facts {
+        text.push_str(&format!("  {what:10}  {value}\n"));
+    }
+    moments.sort_by_key(|(at, _)| *at);
+    if !moments.is_empty() {
+        text.push('\n');
+    }
+    for (at, what) in moments {
+        text.push_str(&format!("  {at}  {what} ({})\n", view::relative(at, now)));
+    }
+    text
+}
+
+fn title(row: &Row) -> String {
+    match &row.subject {
+        Subject::Event(event) => view::event_uri(event),
+        Subject::Raw { .. } => "A notification that cannot be read".to_owned(),
+    }
+}
+
+fn facts(row: &Row) -> Vec<Fact> {
+    let mut facts = vec![fact("id", row.id.to_string())];
+    match &row.subject {
+        Subject::Event(event) => facts.extend(event_facts(event)),
+        Subject::Raw { payload, source } => {
+            facts.push(fact("source", source.to_string()));
+            let beginning = view::escaped(&view::shortened(payload, PAYLOAD));
+            facts.push(fact("payload", format!("{} bytes: {beginning}", payload.len())));
+        }
+    }
+    facts
+}
+
+fn event_facts(event: &ObjectEvent) -> Vec<Fact> {
+    let region = event.region.as_deref().map(view::escaped);
+    let region = region
+        .map(|region| format!(", region {region}"))
+        .unwrap_or_default();
+    let origin = match &event.origin {
+        Origin::Notification => "told by a notification",
+        Origin::Listing { .. } => "found by listing the bucket",
+        Origin::Replay { .. } => "replayed on purpose",
+    };
+    let name = match event.event_name.as_str() {
+        "" => String::new(),
+        name => format!(" ({})", view::escaped(name)),
+    };
+    let unknown = || "unknown".to_owned();
+    let size = event.size.map_or_else(unknown, |size| view::many(size, "byte"));
+    let etag = event.etag.as_deref().map_or_else(unknown, view::escaped);
+    let sequencer = event.sequencer.as_ref().map_or_else(unknown, ToString::to_string);
+    vec![
+        fact(
+            "event",
+            format!("{}{name}, {origin}", view::escaped(event.kind.as_str())),
+        ),
+        fact("source", format!("{}{region}", event.source)),
+        fact(
+            "object",
+            format!("size {size}, etag {etag}, sequencer {sequencer}"),
+        ),
+    ]
+}
+
+/// Where the row stands, in words.
+fn state(row: &Row) -> String {
+    let status = row.status;
+    let used = |n: u32| format!("{n} of {} attempts used", row.max_attempts);
+    match status {
+        Status::Pending => format!("{status}: {}", used(row.attempt.0)),
+        Status::Parked if matches!(row.subject, Subject::Raw { .. }) => {
+            format!("{status}: nothing can be run for it")
+        }
+        Status::Parked => format!("{status}: {}", used(row.attempt.0)),
+        Status::Claimed => {
+            let where_ = match row.deliveries {
+                0 => "a worker holds it".to_owned(),
+                1 => "sent to the dispatch queue".to_owned(),
+                n => format!("sent to the dispatch queue {n} times"),
+            };
+            let undelivered = match view::is_undelivered(row) {
+                true => ": undelivered, nothing takes it from there",
+                false => "",
+            };
+            let moves = match row.lease_moves {
+                0 => String::new(),
+                n => format!(
+                    "; its lease was moved on {}, because the queue was slow",
+                    view::many(n.into(), "time")
+                ),
+            };
+            format!(
+                "{status}: attempt {} of {} is under way; {where_}{undelivered}{moves}",
+                row.attempt, row.max_attempts
+            )
+        }
+    }
+}
+
+fn execution_text(name: ExecutionName, lookup: &Lookup, now: Timestamp) -> String {
+    match lookup {
+        Lookup::Absent => format!("{name}: not there; it was not started"),
+        Lookup::Unknown(_) => format!("{name}: unknown"),
+        Lookup::Found(described) => {
+            let since = match (described.ended_at, described.started_at) {
+                (Some(ended), _) => format!(" since {}", view::at(ended, now)),
+                (None, Some(started)) => format!(" since {}", view::at(started, now)),
+                (None, None) => String::new(),
+            };
+            format!("{name}: {}{since}{}", described.status, why(described))
+        }
+    }
+}
+
+fn why(described: &Described) -> String {
+    let parts = [described.error.as_deref(), described.cause.as_deref()];
+    let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+    parts.map(|part| format!(": {}", view::escaped(part))).collect()
+}
+
+fn execution_json(name: ExecutionName, lookup: &Lookup) -> Value {
+    let described = match lookup {
+        Lookup::Found(described) => Some(described),
+        Lookup::Absent | Lookup::Unknown(_) => None,
+    };
+    json!({
+        "name": name.to_string(),
+        "found": match lookup {
+            Lookup::Found(_) => Value::Bool(true),
+            Lookup::Absent => Value::Bool(false),
+            Lookup::Unknown(_) => Value::Null,
+        },
+        "unknown": match lookup {
+            Lookup::Unknown(cause) => Some(cause),
+            _ => None,
+        },
+        "arn": described.map(|one| &one.arn),
+        "status": described.map(|one| &one.status),
+        "started_at": described.and_then(|one| one.started_at),
+        "ended_at": described.and_then(|one| one.ended_at),
+        "error": described.and_then(|one| one.error.as_ref()),
+        "cause": described.and_then(|one| one.cause.as_ref()),
+    })
+}
+
+fn timeline(row: &Row, execution: Option<&(ExecutionName, Lookup)>, next: &Next) -> Vec<Moment> {
+    let mut moments = vec![(row.recorded_at, "recorded in the ledger".to_owned())];
+    if let Some(at) = row.event().and_then(|event| event.event_time) {
+        moments.push((at, "happened, as S3 says".to_owned()));
+    }
+    if let Some((name, Lookup::Found(described))) = execution {
+        let Attempt(attempt) = name.attempt;
+        let started = described
+            .started_at
+            .map(|at| (at, format!("execution of attempt {attempt} started")));
+        let ended = described.ended_at.map(|at| {
+            let status = &described.status;
+            (at, format!("execution of attempt {attempt} ended: {status}"))
+        });
+        moments.extend(started.into_iter().chain(ended));
+    }
+    let due = match (row.status, next) {
+        (_, Next::Done) => None,
+        (Status::Pending, _) => Some("due"),
+        (Status::Claimed, _) => Some("its lease ends"),
+        (Status::Parked, _) => Some("parked"),
+    };
+    moments.extend(due.map(|due| (row.due_at, due.to_owned())));
+    moments
+}
+
+/// What happens next.
+enum Next {
+    /// It is done; only the row is left.
+    Done,
+    /// It is due, and dispatch is paused.
+    Paused(String),
+    /// It is due: a window takes it. The next one begins then, if that is known.
+    Due(Option<Timestamp>),
+    /// It is due then.
+    Wait(Timestamp),
+    /// Its lease ends then.
+    Lease(Timestamp),
+    /// Its lease is over.
+    Sweep,
+    /// It waits for a person.
+    Person,
+}
+
+fn next(row: &Row, done_by_receipt: bool, control: Option<&Control>, now: Timestamp) -> Next {
+    if done_by_receipt {
+        return Next::Done;
+    }
+    match row.status {
+        Status::Parked => Next::Person,
+        Status::Claimed if row.due_at > now => Next::Lease(row.due_at),
+        Status::Claimed => Next::Sweep,
+        Status::Pending if row.due_at > now => Next::Wait(row.due_at),
+        Status::Pending => match control.and_then(|control| control.pause(now)) {
+            Some(pause) => Next::Paused(report::paused(&pause)),
+            None => Next::Due(control.and_then(|control| next_window(control, now))),
+        },
+    }
+}
+
+fn next_window(control: &Control, now: Timestamp) -> Option<Timestamp> {
+    let length = Duration::from_millis(control.window_millis);
+    (!length.is_zero()).then(|| Window::at(now, length).start.plus(length))
+}
+
+impl Next {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Paused(_) => "paused",
+            Self::Due(_) => "due",
+            Self::Wait(_) => "wait",
+            Self::Lease(_) => "lease",
+            Self::Sweep => "sweep",
+            Self::Person => "person",
+        }
+    }
+
+    fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Due(at) => *at,
+            Self::Wait(at) | Self::Lease(at) => Some(*at),
+            Self::Done | Self::Paused(_) | Self::Sweep | Self::Person => None,
+        }
+    }
+
+    fn words(&self, place: &Place, now: Timestamp) -> String {
+        let words = match self {
+            Self::Done => {
+                "a receipt says that it is done; what is left is the row, which goes with it".to_owned()
+            }
+            Self::Paused(pause) => format!("it is due, but dispatch is paused {pause}"),
+            Self::Due(None) => "it is due: one of the next windows sends it, oldest due first".to_owned(),
+            Self::Due(Some(at)) => format!(
+                "it is due: one of the next windows sends it, oldest due first; the next begins at {}",
+                view::at(*at, now)
+            ),
+            Self::Wait(at) => format!(
+                "not before {}; then one of the next windows sends it",
+                view::at(*at, now)
+            ),
+            Self::Lease(at) => format!(
+                "its lease ends at {}; if it is not done by then, the sweep looks after it",
+                view::at(*at, now)
+            ),
+            Self::Sweep => "its lease is over: the next sweep looks after it".to_owned(),
+            Self::Person => return "it waits for a person".to_owned(),
+        };
+        match place {
+            Place::Local { running: None, .. } => {
+                format!("{words} (`daybook up` does not run: nothing moves until it is started)")
+            }
+            _ => words,
+        }
+    }
+}
+
+fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {
+    let how = match receipt.outcome {
+        Outcome::Succeeded => "done",
+        Outcome::Removed => "removed by a person",
+    };
+    let version = receipt.version_id.as_deref();
+    let uri = view::object_uri(receipt.bucket.as_str(), receipt.key.as_str(), version);
+    let unknown = || "unknown".to_owned();
+    let size = receipt.size.map_or_else(unknown, |size| view::many(size, "byte"));
+    let etag = receipt.etag.as_deref().map_or_else(unknown, view::escaped);
+    let mut facts = vec![
+        fact("event id", receipt.event_id.to_string()),
+        fact(
+            "event",
+            format!(
+                "{}, source {}",
+                view::escaped(receipt.kind.as_str()),
+                receipt.source
+            ),
+        ),
+        fact("object", format!("size {size}, etag {etag}")),
+        fact(
+            how_fact(receipt.outcome),
+            format!(
+                "{} by {}, in attempt {}",
+                view::at(receipt.completed_at, now),
+                view::escaped(&receipt.by),
+                receipt.attempt
+            ),
+        ),
+    ];
+    if let Some(why) = &receipt.why {
+        facts.push(fact("why", view::escaped(why)));
+    }
+    if let Some(at) = view::expires_at(receipt) {
+        facts.push(fact("kept until", view::at(at, now)));
+    }
+    let title = match is_open {
+        true => format!("{uri}: the newest event of this object that is {how}"),
+        false => format!("{uri}: {how}"),
+    };
+    section(&title, &facts, Vec::new(), now)
+}
+
+fn how_fact(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "done",
+        Outcome::Removed => "removed",
+    }
+}

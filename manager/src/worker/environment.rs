@@ -33,6 +33,8 @@ pub(super) fn of(input: &ExecutionInput, trace: Option<&str>) -> Result<Variable
         ("DAYBOOK_EVENT_TIME", input.event_time.map(|at| at.to_string())),
         ("DAYBOOK_REGION", input.region.clone()),
         ("_X_AMZN_TRACE_ID", trace.map(str::to_owned)),
+        // What senders of events must know is nothing that a command needs.
+        ("DAYBOOK_TOKEN", None),
     ];
     let has_nul = |value: &Option<String>| value.as_ref().is_some_and(|value| value.contains('\0'));
     match variables.iter().find(|(_, value)| has_nul(value)) {

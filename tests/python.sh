@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# For the scripts beside this file: Python packages from PyPI in virtual environments of their own under target/emulators, and
+# servers that end with the script. To be sourced in the root of the repository.
+
+cache="$PWD/target/emulators"
+mkdir -p "$cache"
+started=()
+
+stop() {
+    for pid in "${started[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+}
+trap stop EXIT
+
+# install NAME PACKAGE...: an environment with exactly these. The marker is written last: an installation that broke off is
+# begun again.
+install() {
+    local name=$1
+    shift
+    if [[ "$(cat "$cache/$name/installed" 2>/dev/null)" == "$*" ]]; then return; fi
+    echo "installing $*" >&2
+    rm -rf "${cache:?}/$name"
+    python3 -m venv "$cache/$name"
+    "$cache/$name/bin/pip" install --quiet --disable-pip-version-check "$@"
+    echo "$*" > "$cache/$name/installed"
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+wait_for() {
+    local name=$1 port=$2 pid=$3
+    for _ in $(seq 150); do
+        if (: < "/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
+        if ! kill -0 "$pid" 2>/dev/null; then break; fi
+        sleep 0.2
+    done
+    echo "$name did not start; see $cache/$name.log" >&2
+    exit 1
+}
+
+# start NAME PORT: both listen on every address unless told otherwise.
+start() {
+    local name=$1 port=$2
+    case "$name" in
+        ministack)
+            BIND_HOST=127.0.0.1 GATEWAY_PORT="$port" "$cache/$name/bin/ministack" > "$cache/$name.log" 2>&1 &
+            ;;
+        moto)
+            "$cache/$name/bin/moto_server" -H 127.0.0.1 -p "$port" > "$cache/$name.log" 2>&1 &
+            ;;
+    esac
+    started+=($!)
+    wait_for "$name" "$port" $!
+}
+
+# The versions that the scripts and docs/emulators.md speak of.
+install_ministack() { install ministack 'ministack==1.5.33'; }
+install_moto() { install moto 'moto[server]==5.2.5' 'boto3==1.44.5' 'botocore==1.44.5'; }
+install_boto3() { install boto3 'boto3==1.44.5' 'botocore==1.44.5' 'awscli==1.46.2'; }

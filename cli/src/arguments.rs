@@ -56,11 +56,9 @@ pub enum Command {
     Up(Box<UpArguments>),
     /// Record the notifications of files, or of stdin
     Ingest(Box<IngestArguments>),
-    /// Show how many events wait, are on their way and wait for a person, and whether anything moves
+    // Without a comment of their own here, these show the whole text of their arguments' comments in --help.
     Status(Box<StatusArguments>),
-    /// List open events, oldest due first
     List(Box<ListArguments>),
-    /// Show what happened to one event or object, and what happens next
     Show(Box<ShowArguments>),
     /// Run the scheduler once: claim due events, at most N in this window, and send them to the dispatch queue
     Schedule(ScheduleArguments),

@@ -23,8 +23,9 @@ const CONCURRENCY: usize = 8;
 /// Of an error, a terminal shows so many characters.
 const ERROR_LENGTH: usize = 80;
 
-/// Lists open events, oldest due first within each status. What is done is not in the ledger any more: `daybook show` finds
-/// its receipt.
+/// List open events, oldest due first within each status
+///
+/// What is done is not in the ledger any more: `daybook show` finds its receipt.
 ///
 /// The table escapes what a terminal would obey; within a terminal it is cut to size, elsewhere nothing is. With --output
 /// json: {"rows": […], "more": true or false, "failures": […]}, keys as they are in the bucket. A row that cannot be read
@@ -201,7 +202,7 @@ impl Found {
                 break;
             }
         }
-        self.failures.extend(due.failures());
+        self.failures.extend(report::shard_failures(due.failures()));
     }
 
     /// A row that moved while it was looked for may be there twice, or as another status than its index said.
@@ -306,7 +307,10 @@ fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> Vec<String> {
             } else {
                 ""
             };
-            let attempt = format!("{} of {}{undelivered}", row.attempt, row.max_attempts);
+            let attempt = match &row.subject {
+                Subject::Event(_) => format!("{} of {}{undelivered}", row.attempt, row.max_attempts),
+                Subject::Raw { .. } => "none".to_owned(),
+            };
             (attempt, object, row.last_error.clone().unwrap_or_default())
         }
     };

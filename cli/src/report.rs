@@ -1,5 +1,6 @@
 //! What a run did, as a table for people or one JSON object for programs.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -102,6 +103,21 @@ pub fn incomplete(failures: &[String], place: &Place) -> anyhow::Result<ExitCode
             .hint_if_any(advice)
             .into(),
     )
+}
+
+/// Why shards of a status could not be read, each cause once: all shards of a table tend to fail alike.
+pub fn shard_failures(failures: Vec<String>) -> Vec<String> {
+    let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for failure in failures {
+        let (shard, cause) = failure.split_once(": ").unwrap_or(("", &failure));
+        causes.entry(cause.to_owned()).or_default().push(shard.to_owned());
+    }
+    let told = causes.into_iter().map(|(cause, shards)| match shards.as_slice() {
+        [shard] => format!("Query {shard}: {cause}"),
+        [first, ..] => format!("Query {first} and {} more shards: {cause}", shards.len() - 1),
+        [] => cause,
+    });
+    told.collect()
 }
 
 /// An error with its causes, on one line.

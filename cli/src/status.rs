@@ -12,8 +12,10 @@ use crate::deployment::{Deployment, DeploymentArguments, Place};
 use crate::report;
 use crate::view;
 
-/// Shows how many events wait, are on their way, and wait for a person; what the budget is, whether dispatch is paused,
-/// and how deep the queue is. What cannot be found out is called unknown.
+/// Show how many events wait, are on their way and wait for a person, and whether anything moves
+///
+/// The budget, a pause and the queue's depth are shown beside the counts. What cannot be found out is called unknown, and
+/// stderr says why.
 ///
 /// Counting reads the index: about one read unit per 50 rows. Up to 10,000 rows are counted in each of the 16 shards of a
 /// status (--count-to), and beyond that the number is "at least". --exact counts all, however many there are.
@@ -46,11 +48,14 @@ struct Found {
     within_lease: Part<Count>,
     lease_over: Part<Count>,
     parked: Part<Count>,
-    first: [Part<Option<First>>; 3],
+    first: [FirstPart; 3],
     depth: Option<Result<u64, String>>,
 }
 
 type Part<T> = Result<T, LedgerError>;
+
+/// Told by several requests, of which more than one may fail.
+type FirstPart = Result<Option<First>, String>;
 
 /// The row of a status that comes first.
 #[derive(Clone, Copy)]
@@ -126,16 +131,11 @@ async fn gather(deployment: &Deployment, enough: Option<u32>) -> Found {
     }
 }
 
-async fn first(ledger: &Ledger, status: Status) -> Part<Option<First>> {
+async fn first(ledger: &Ledger, status: Status) -> FirstPart {
     let mut rows = ledger.due(status, None, 1);
     let keys = rows.next(1).await;
-    if let Some(cause) = rows.failures().into_iter().next() {
-        return Err(LedgerError::Request {
-            operation: "Query",
-            table: "of the ledger".to_owned(),
-            cause,
-            unknown: false,
-        });
+    if let Some(failure) = report::shard_failures(rows.failures()).into_iter().next() {
+        return Err(failure);
     }
     let Some(key) = keys.first().copied() else {
         return Ok(None);
@@ -144,7 +144,7 @@ async fn first(ledger: &Ledger, status: Status) -> Part<Option<First>> {
     let row = match ledger.get(key.id).await {
         Ok(row) => row,
         Err(LedgerError::Item { .. }) => None,
-        Err(error) => return Err(error),
+        Err(error) => return Err(report::chain(&error)),
     };
     Ok(Some(First {
         key,
@@ -167,18 +167,12 @@ impl Found {
     fn failures(&self) -> Vec<String> {
         let counts = self.counts();
         let counts = counts.iter().filter_map(|count| count.as_ref().err());
+        let of_ledger = self.control.as_ref().err().into_iter().chain(counts);
         let firsts = self.first.iter().filter_map(|first| first.as_ref().err());
-        let of_ledger = self
-            .control
-            .as_ref()
-            .err()
-            .into_iter()
-            .chain(counts)
-            .chain(firsts);
         let of_queue = self.depth.as_ref().and_then(|depth| depth.as_ref().err());
         let mut failures: Vec<String> = of_ledger
             .map(|error| report::chain(error))
-            .chain(of_queue.cloned())
+            .chain(firsts.chain(of_queue).cloned())
             .collect();
         let mut seen = std::collections::BTreeSet::new();
         failures.retain(|failure| seen.insert(failure.clone()));
@@ -233,7 +227,7 @@ impl Found {
             (Some(Ok(depth)), _) => lines.push((
                 "queue",
                 depth.to_string(),
-                "messages in the dispatch queue, about".to_owned(),
+                "messages in the dispatch queue, as SQS counts: about".to_owned(),
             )),
             (None, Place::Local { .. }) => {}
             _ => lines.push((
@@ -254,7 +248,7 @@ impl Found {
     }
 
     /// The first row's times, or nothing when there is none.
-    fn tell(&self, first: &Part<Option<First>>, past: &str, future: &str) -> String {
+    fn tell(&self, first: &FirstPart, past: &str, future: &str) -> String {
         let first = match first {
             Ok(Some(first)) => first,
             Ok(None) => return String::new(),
@@ -316,7 +310,7 @@ impl Found {
     fn json(&self, deployment: &Deployment, failures: &[String]) -> Value {
         let rows = |count: &Part<Count>| count.as_ref().ok().map(|count| count.rows);
         let exact = |count: &Part<Count>| count.as_ref().ok().map(|count| count.exact);
-        let whole = |count: Option<Count>, first: &Part<Option<First>>, parts: Value| {
+        let whole = |count: Option<Count>, first: &FirstPart, parts: Value| {
             let mut whole = json!({
                 "rows": count.map(|count| count.rows),
                 "exact": count.map(|count| count.exact),

@@ -150,7 +150,7 @@ fn both(argument: &str) -> clap::Error {
     clap::Error::raw(
         ErrorKind::ArgumentConflict,
         format!(
-            "--local is a folder of this machine, and --{flag} is a part of a deployment on AWS: give one of them\n"
+            "--local is a folder of this machine, and --{flag} is a part of a deployment on AWS: give one of them"
         ),
     )
 }
@@ -164,7 +164,7 @@ fn both_in_environment(aws: &AwsArguments) -> clap::Error {
         ErrorKind::ArgumentConflict,
         format!(
             "DAYBOOK_LOCAL and {other} are both set, and each says where to look\n\n  \
-             hint: unset one of them, or say which with --local, --stack or --ledger-table: a flag wins\n"
+             hint: unset one of them, or say which with --local, --stack or --ledger-table: a flag wins"
         ),
     )
 }
@@ -175,7 +175,7 @@ fn nowhere() -> clap::Error {
         "it is not said where to look; one of these says it:\n  \
          --local DIR          (DAYBOOK_LOCAL)         the folder of a `daybook up` on this machine\n  \
          --stack NAME         (DAYBOOK_STACK)         a CloudFormation stack, whose outputs name the rest\n  \
-         --ledger-table NAME  (DAYBOOK_LEDGER_TABLE)  the ledger's DynamoDB table, and what else is known\n",
+         --ledger-table NAME  (DAYBOOK_LEDGER_TABLE)  the ledger's DynamoDB table, and what else is known",
     )
 }
 

@@ -143,10 +143,13 @@ impl AwsArguments {
             return Err(not_given().into());
         }
         let deployment = self.open(machine).await?;
-        let Some(queue_url) = deployment.queue_url.clone() else {
-            return Err(not_given().into());
-        };
-        Ok((deployment, queue_url))
+        match (deployment.queue_url.clone(), &self.stack) {
+            (Some(queue_url), _) => Ok((deployment, queue_url)),
+            (None, Some(stack)) => Err(stack::without(stack, stack::DISPATCH_QUEUE)
+                .hint("--dispatch-queue-url (DAYBOOK_DISPATCH_QUEUE_URL) names the queue without a stack")
+                .into()),
+            (None, None) => Err(not_given().into()),
+        }
     }
 }
 
@@ -202,6 +205,12 @@ impl From<AwsDeployment> for Deployment {
 impl Place {
     /// What to do about a failed request, if anything is known to help.
     pub fn advice(&self, thing: Thing, said: &str) -> Option<String> {
+        if said.contains("cannot be read") {
+            return Some(
+                "was it written by a newer release of Daybook? That one reads it; this one leaves it alone"
+                    .to_owned(),
+            );
+        }
         match self {
             Self::Aws { aws, .. } => aws.advice(thing, said),
             Self::Local { dir, .. } => Some(format!(

@@ -94,11 +94,16 @@ impl Outputs {
             [] => "it has no outputs".to_owned(),
             names => format!("its outputs are {}", names.join(", ")),
         };
-        Advised::new(format!("the stack {} has no output {LEDGER_TABLE}", self.stack))
+        without(&self.stack, LEDGER_TABLE)
             .because(anyhow::anyhow!("{has}"))
             .hint(
                 "is this a stack of Daybook's, and is it fully created? --ledger-table (DAYBOOK_LEDGER_TABLE) names the \
                  table without a stack",
             )
     }
+}
+
+/// A stack lacks an output.
+pub fn without(stack: &str, output: &str) -> Advised {
+    Advised::new(format!("the stack {stack} has no output {output}"))
 }

@@ -14,10 +14,10 @@ use crate::deployment::{Deployment, DeploymentArguments};
 use crate::failure::Advised;
 use crate::report;
 use crate::view;
-use find::Found;
 
-/// Shows what happened to an event and what happens next: its row, the execution of its attempt as Step Functions sees it
-/// now, and the receipt of what is done.
+/// Show what happened to one event or object, and what happens next
+///
+/// The row, the execution of its attempt as Step Functions sees it now, and the receipt of what is done.
 ///
 /// An id is looked up at once. For s3://bucket/key all open rows are read (the table holds open work only), and the receipts
 /// of created and removed objects are looked up; where the bucket has versions, receipts are found with ?versionId= only.
@@ -35,6 +35,7 @@ pub struct ShowArguments {
 
     /// Which S3 the object is in, as it is called at ingest; aws unless given, and open rows of all sources
     #[arg(long, value_name = "NAME", help_heading = "Object")]
+    #[arg(env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,
 
     /// For an id without a row: read all receipts until its receipt is found (half a read unit per 4 KB). A local folder
@@ -128,10 +129,6 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
     if deployment.ledger.receipts_kept_for().is_none() {
         eprintln!("note: receipts are off here, so what is done cannot be shown");
     }
-    end(&found, &deployment)
-}
-
-fn end(found: &Found, deployment: &Deployment) -> anyhow::Result<ExitCode> {
     report::incomplete(&found.failures, &deployment.place)
 }
 

@@ -240,10 +240,10 @@ fn execution_json(name: ExecutionName, lookup: &Lookup) -> Value {
 }
 
 fn timeline(row: &Row, execution: Option<&(ExecutionName, Lookup)>, next: &Next) -> Vec<Moment> {
-    let mut moments = vec![(row.recorded_at, "recorded in the ledger".to_owned())];
-    if let Some(at) = row.event().and_then(|event| event.event_time) {
-        moments.push((at, "happened, as S3 says".to_owned()));
-    }
+    let happened = row.event().and_then(|event| event.event_time);
+    let mut moments: Vec<Moment> = Vec::new();
+    moments.extend(happened.map(|at| (at, "happened, as S3 says".to_owned())));
+    moments.push((row.recorded_at, "recorded in the ledger".to_owned()));
     if let Some((name, Lookup::Found(described))) = execution {
         let Attempt(attempt) = name.attempt;
         let started = described
@@ -258,6 +258,7 @@ fn timeline(row: &Row, execution: Option<&(ExecutionName, Lookup)>, next: &Next)
     let due = match (row.status, next) {
         (_, Next::Done) => None,
         (Status::Pending, _) => Some("due"),
+        (Status::Claimed, Next::Sweep) => Some("its lease ended"),
         (Status::Claimed, _) => Some("its lease ends"),
         (Status::Parked, _) => Some("parked"),
     };

@@ -1,6 +1,8 @@
 //! The embedded AWS on a free loopback port, and the real binary in front of it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod rows;
+
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -116,6 +118,27 @@ impl StandIn {
             .runtime
             .block_on(self.ledger.record((0..n).map(record).collect(), deadline));
         assert!(outcomes.iter().all(|outcome| *outcome == Recorded::Recorded));
+    }
+
+    /// Puts rows and receipts there as they are.
+    pub fn fill(&self, what: impl AsyncFnOnce(rows::Fixtures<'_>)) {
+        let fixtures = rows::Fixtures {
+            aws: &self.aws,
+            ledger: "ledger",
+            receipts: "receipts",
+        };
+        self.runtime.block_on(what(fixtures));
+    }
+
+    /// Starts the execution of that row's attempt.
+    pub fn start_execution(&self, row: &daybook_schema::Row) -> String {
+        let input = daybook_schema::ExecutionInput::new(row.event().unwrap(), row.attempt);
+        let request = serde_json::json!({
+            "stateMachineArn": self.state_machine, "name": input.name().to_string(), "input": input.to_json(),
+        });
+        self.handle("AWSStepFunctions.StartExecution", &request.to_string());
+        let execution = self.state_machine.replace(":stateMachine:", ":execution:");
+        format!("{execution}:{}", input.name())
     }
 
     /// Does something with the ledger.

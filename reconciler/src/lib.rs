@@ -1,5 +1,6 @@
 //! What the cron repairs: rows whose leases ran out. And what the restart of a machine repairs: all that was claimed.
 
+pub mod audit;
 mod plan;
 mod recover;
 mod sweep;

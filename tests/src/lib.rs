@@ -9,9 +9,11 @@
 
 pub mod notifications;
 pub mod rows;
+pub mod s3;
 pub mod simulation;
 pub mod stage;
 pub mod wire;
 
+pub use s3::S3;
 pub use stage::{Stage, StageOptions};
 pub use wire::{Fault, Request, Wire};

@@ -1,0 +1,102 @@
+//! One look at one object.
+
+use aws_sdk_s3::Client;
+use daybook_ledger::describe;
+use daybook_schema::{BucketName, Timestamp};
+
+use super::answered_at::AnsweredAt;
+use super::listing::{ListedObject, NULL_VERSION, timestamp, unquoted};
+
+/// What HeadObject says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Head {
+    /// It is there.
+    There(Seen),
+    /// It is not, or the version is a delete marker.
+    Gone,
+    /// S3 does not say: denied, throttled, unreachable, or encrypted with a key of the customer's.
+    Unknown(String),
+}
+
+/// The object as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    etag: Option<String>,
+    last_modified: Option<Timestamp>,
+    /// The `Date` of the answer.
+    pub(super) answered_at: Option<Timestamp>,
+}
+
+/// Whether an object is still what was listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Still {
+    /// It is. The `Date` of the answer.
+    Same(Option<Timestamp>),
+    /// Another upload took its place.
+    Changed,
+    /// It is gone.
+    Gone,
+    /// Nobody knows.
+    Unknown(String),
+}
+
+/// Looks at a key, or at a version of it.
+pub(super) async fn head(s3: &Client, bucket: &BucketName, key: &str, version_id: Option<&str>) -> Head {
+    let date = AnsweredAt::default();
+    let answer = s3
+        .head_object()
+        .bucket(bucket.as_str())
+        .key(key)
+        .set_version_id(version_id.map(str::to_owned))
+        .customize()
+        .interceptor(date.clone())
+        .send()
+        .await;
+    match answer {
+        Ok(answer) if answer.delete_marker == Some(true) => Head::Gone,
+        Ok(answer) => Head::There(Seen {
+            etag: answer.e_tag.as_deref().and_then(unquoted),
+            last_modified: answer.last_modified.and_then(timestamp),
+            answered_at: date.get(),
+        }),
+        // An answer to HEAD has no body that could say more than its status. 405 is a version that is a delete marker.
+        Err(error) => match error.raw_response().map(|response| response.status().as_u16()) {
+            Some(404 | 405) => Head::Gone,
+            Some(status) => Head::Unknown(format!("HeadObject was answered with status {status}")),
+            None => Head::Unknown(format!("HeadObject: {}", describe(&error))),
+        },
+    }
+}
+
+/// Looks whether a listed object is still there and the same.
+pub(super) async fn look_again(s3: &Client, bucket: &BucketName, object: &ListedObject) -> Still {
+    let version_id = match &object.version_id {
+        Some(version_id) => Some(version_id.as_str()),
+        // Of the time before versioning, and no longer what the key shows.
+        None if !object.is_latest => Some(NULL_VERSION),
+        None => None,
+    };
+    match head(s3, bucket, object.key.as_str(), version_id).await {
+        Head::Gone => Still::Gone,
+        Head::Unknown(cause) => Still::Unknown(cause),
+        Head::There(seen) => seen.compared_to(object),
+    }
+}
+
+impl Seen {
+    fn compared_to(&self, object: &ListedObject) -> Still {
+        // A version has one content.
+        if object.version_id.is_some() {
+            return Still::Same(self.answered_at);
+        }
+        let (Some(etag), Some(modified)) = (&self.etag, self.last_modified) else {
+            return Still::Unknown("HeadObject gave no etag or no time".into());
+        };
+        // HTTP's dates are whole seconds, whatever the listing has.
+        let same_time = modified.truncated_to_seconds() == object.last_modified.truncated_to_seconds();
+        match same_time && Some(etag) == object.etag.as_ref() {
+            true => Still::Same(self.answered_at),
+            false => Still::Changed,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The audit: a bucket compared with the ledger and its receipts, and what is missing recorded.
+//!
+//! [`Audit`] reads only, page by page, in memory that does not grow with the bucket. [`Repairer`] records what an audit found
+//! missing, after a look of its own.
+//!
+//! # What makes an audit true
+//!
+//! - Reads have an order: open rows, then the listing, then receipts. A completed event leaves its receipt before its row goes.
+//! - What was modified within the grace before the open rows were read is too new, however long the audit takes: its row
+//!   may have been written after they were read.
+//! - Absence is proven by a consistent read. A receipt that cannot be read, a row of a newer release, a parked payload that
+//!   seems to name the key: unknown, and never missing. Unknown objects are not repaired.
+//! - Every version is an object of its own: an older version whose event was not processed is missing, too.
+//!
+//! # What an audit cannot know
+//!
+//! - A notification may be later than the grace. An object whose notification arrives after the open rows were read is
+//!   called missing though it is about to be open. A repair reads the rows once more, so that only what arrives between
+//!   that and its write is recorded twice; a notification that arrives when the repaired object is done is covered by its
+//!   receipt.
+//! - AWS lists an upload in several parts by the time at which it began. One that took longer than the grace and has just ended
+//!   looks like one whose notification is lost.
+//! - Of two uploads of the same content to a key without versions in the same second, or of an upload in parts that began
+//!   before an upload of the same content was done, a listing does not tell which is which: one receipt stands for both.
+//! - Receipts that were kept for a shorter time than is configured now, or were off for a while, leave objects that look
+//!   missing. Give the audit a `since`.
+
+mod answered_at;
+mod classify;
+mod completeness;
+mod head;
+mod judge;
+mod listing;
+mod open;
+mod payloads;
+mod repair;
+mod run;
+mod settings;
+
+pub use classify::{Class, Cuts, Evidence, Judgement, OpenState, Unknown, Watermark, classify};
+pub use completeness::{Statement, StatementLine, Tally};
+pub use listing::{Entry, ListedObject, Listing, ListingError, Marker, Page, UnreadableEntry};
+pub use open::{OpenRow, OpenRows, OpenSummary};
+pub use repair::{Repair, RepairCounts, Repaired, Repairer};
+pub use run::{Audit, Batch, Checkpoint, Finding, Progress, Run};
+pub use settings::{AuditSettings, Scope, Versions};
+
+use daybook_ledger::LedgerError;
+
+/// An audit or repair that cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// Without receipts "done" cannot be told from "never seen".
+    #[error("receipts are off, so that nobody can tell what is done: an audit reports and repairs nothing")]
+    ReceiptsOff,
+    /// The checkpoint belongs to another audit.
+    #[error("the checkpoint is of another bucket, prefix or time")]
+    OtherAudit,
+    /// The ledger or its receipts cannot be read.
+    #[error("the ledger cannot be read")]
+    Ledger(#[from] LedgerError),
+    /// The bucket cannot be listed.
+    #[error("the bucket cannot be listed")]
+    Listing(#[from] ListingError),
+}

@@ -1,0 +1,263 @@
+//! Recording what an audit found missing.
+
+use std::ops::AddAssign;
+
+use aws_sdk_s3::Client;
+use daybook_ledger::{Deadline, Ledger, NewRow, Recorded};
+use daybook_schema::identity::EventBasis;
+use daybook_schema::{Kind, ObjectEvent, Origin, Timestamp};
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+
+use super::AuditError;
+use super::classify::Class;
+use super::head::{Still, look_again};
+use super::judge::{HEADS, Judge};
+use super::listing::ListedObject;
+use super::open::OpenRows;
+use super::settings::AuditSettings;
+
+/// Objects that are looked at and recorded together.
+const CHUNK: usize = 100;
+
+/// What S3 would have called the event of a repaired object.
+const EVENT_NAME: &str = "ObjectCreated:Listed";
+
+/// Records objects that an audit found.
+#[derive(Clone, Debug)]
+pub struct Repairer {
+    s3: Client,
+    ledger: Ledger,
+    settings: AuditSettings,
+    max_attempts: u32,
+}
+
+/// Which objects may be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Those that are missing.
+    Missing,
+    /// Those before the watermark, of which nothing was promised: a backfill.
+    BeforeWatermark,
+}
+
+/// What came of one object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "repaired")]
+pub enum Repaired {
+    /// It is in the ledger, written now.
+    Recorded,
+    /// It was in the ledger, by an earlier repair.
+    AlreadyThere,
+    /// A receipt covers it.
+    Covered,
+    /// It was overwritten since it was listed; the next audit sees what is there then.
+    Changed,
+    /// It is not in the bucket any more.
+    Gone,
+    /// On a second look it is not what was to be repaired.
+    Otherwise(Class),
+    /// It is perhaps not in the ledger; repair it again.
+    NotSafe {
+        /// Why.
+        cause: String,
+    },
+}
+
+/// How many of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairCounts {
+    /// In the ledger, written now.
+    pub recorded: u64,
+    /// In the ledger before.
+    pub already_there: u64,
+    /// Covered by a receipt.
+    pub covered: u64,
+    /// Overwritten since.
+    pub changed: u64,
+    /// Gone since.
+    pub gone: u64,
+    /// Not to be repaired on a second look.
+    pub otherwise: u64,
+    /// Perhaps not in the ledger.
+    pub not_safe: u64,
+}
+
+impl RepairCounts {
+    /// Counts one outcome.
+    pub fn count(&mut self, outcome: &Repaired) {
+        match outcome {
+            Repaired::Recorded => self.recorded += 1,
+            Repaired::AlreadyThere => self.already_there += 1,
+            Repaired::Covered => self.covered += 1,
+            Repaired::Changed => self.changed += 1,
+            Repaired::Gone => self.gone += 1,
+            Repaired::Otherwise(_) => self.otherwise += 1,
+            Repaired::NotSafe { .. } => self.not_safe += 1,
+        }
+    }
+}
+
+impl AddAssign for RepairCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.recorded += more.recorded;
+        self.already_there += more.already_there;
+        self.covered += more.covered;
+        self.changed += more.changed;
+        self.gone += more.gone;
+        self.otherwise += more.otherwise;
+        self.not_safe += more.not_safe;
+    }
+}
+
+impl Repairer {
+    /// A repairer for the scope and with the grace of these settings. Rows get so many attempts.
+    pub fn new(s3: Client, ledger: Ledger, settings: AuditSettings, max_attempts: u32) -> Self {
+        Self {
+            s3,
+            ledger,
+            settings,
+            max_attempts,
+        }
+    }
+
+    /// Records those of the objects that on a second look are still what `repair` allows; gives the outcome of each, in their
+    /// order. Repeating it records nothing twice.
+    ///
+    /// The second look is an audit of each by a HEAD instead of the listing: open rows anew, HEAD, receipts (consistent). One call
+    /// reads all open rows once, so give it many objects, up to some 10,000. Per object one HEAD, one read unit, and two write
+    /// units. What is not done by the deadline is not safe.
+    ///
+    /// # Errors
+    /// With receipts off, or when the ledger cannot be read. Nothing was recorded then.
+    pub async fn repair(
+        &self,
+        objects: Vec<ListedObject>,
+        repair: Repair,
+        deadline: Deadline,
+    ) -> Result<Vec<(ListedObject, Repaired)>, AuditError> {
+        let settings = &self.settings;
+        let scope = settings.scope.clone();
+        let judge = Judge::new(self.s3.clone(), self.ledger.clone(), scope, settings.grace).await?;
+        let open = judge.scan().await?;
+        let mut outcomes = Vec::with_capacity(objects.len());
+        for chunk in objects.chunks(CHUNK) {
+            if deadline.is_over(self.ledger.clock()) {
+                let cause = "there was no time left".to_owned();
+                outcomes.extend(chunk.iter().map(|_| Repaired::NotSafe { cause: cause.clone() }));
+                continue;
+            }
+            outcomes.extend(self.repair_chunk(&judge, &open, chunk, repair, deadline).await);
+        }
+        Ok(objects.into_iter().zip(outcomes).collect())
+    }
+
+    async fn repair_chunk(
+        &self,
+        judge: &Judge,
+        open: &OpenRows,
+        objects: &[ListedObject],
+        repair: Repair,
+        deadline: Deadline,
+    ) -> Vec<Repaired> {
+        let looks: Vec<_> = objects
+            .iter()
+            .map(|object| look_again(&judge.s3, &judge.scope.bucket, object))
+            .collect();
+        let looks: Vec<Still> = futures::stream::iter(looks).buffered(HEADS).collect().await;
+        // They are what was listed, so that a newer receipt of the key does not speak against them.
+        let all: Vec<&ListedObject> = objects.iter().collect();
+        let classes = judge.proven_classes(&all, open).await;
+        let mut outcomes: Vec<Option<Repaired>> = Vec::with_capacity(objects.len());
+        let mut rows = Vec::new();
+        for ((object, look), class) in objects.iter().zip(looks).zip(classes) {
+            let (outcome, row) = match self.decide(judge, object, look, class, repair) {
+                Ok(row) => (None, Some(row)),
+                Err(outcome) => (Some(outcome), None),
+            };
+            outcomes.push(outcome);
+            rows.extend(row);
+        }
+        let mut recorded = self.ledger.record(rows, deadline).await.into_iter();
+        let outcome = |decided: Option<Repaired>| decided.or_else(|| recorded.next().map(repaired));
+        let unanswered = || Repaired::NotSafe {
+            cause: "the ledger gave no outcome".into(),
+        };
+        outcomes
+            .into_iter()
+            .map(outcome)
+            .map(|outcome| outcome.unwrap_or_else(unanswered))
+            .collect()
+    }
+
+    /// The row to be recorded, or why there is none.
+    fn decide(
+        &self,
+        judge: &Judge,
+        object: &ListedObject,
+        look: Still,
+        class: Class,
+        repair: Repair,
+    ) -> Result<NewRow, Repaired> {
+        let answered_at = match look {
+            Still::Same(Some(answered_at)) => answered_at,
+            Still::Same(None) => {
+                let cause =
+                    "S3 answered without a date, so that nobody knows what the receipt would cover".into();
+                return Err(Repaired::NotSafe { cause });
+            }
+            Still::Changed => return Err(Repaired::Changed),
+            Still::Gone => return Err(Repaired::Gone),
+            Still::Unknown(cause) => return Err(Repaired::NotSafe { cause }),
+        };
+        match (&class, repair) {
+            (Class::Missing, Repair::Missing) | (Class::BeforeWatermark { .. }, Repair::BeforeWatermark) => {}
+            _ => return Err(Repaired::Otherwise(class)),
+        }
+        Ok(NewRow::Event {
+            event: event(judge, object, answered_at),
+            max_attempts: self.max_attempts,
+            trace: None,
+        })
+    }
+}
+
+/// The event of a listed object, which was seen in the bucket at that time (by the server's clock).
+fn event(judge: &Judge, object: &ListedObject, seen_at: Timestamp) -> ObjectEvent {
+    // Listings of one server may show milliseconds, inventories do not: one identity for both.
+    let last_modified = object.last_modified.truncated_to_seconds();
+    let basis = EventBasis::Listing {
+        etag: object.etag.as_deref(),
+        last_modified,
+    };
+    // Whole seconds: what happened in the second of the answer may have happened after it.
+    let covers_until = seen_at.unix_millis() - 1000;
+    ObjectEvent {
+        id: judge.parts(object).event_id(basis),
+        source: judge.scope.source.clone(),
+        bucket: judge.scope.bucket.clone(),
+        key: object.key.clone(),
+        version_id: object.version_id.clone(),
+        kind: Kind::Created,
+        etag: object.etag.clone(),
+        size: object.size,
+        sequencer: None,
+        event_name: EVENT_NAME.to_owned(),
+        event_time: Some(last_modified),
+        region: None,
+        origin: Origin::Listing {
+            covers_until: Timestamp::from_unix_millis(covers_until).unwrap_or(last_modified),
+        },
+    }
+}
+
+fn repaired(recorded: Recorded) -> Repaired {
+    match recorded {
+        Recorded::Recorded => Repaired::Recorded,
+        Recorded::AlreadyThere => Repaired::AlreadyThere,
+        Recorded::Covered => Repaired::Covered,
+        Recorded::Rejected(cause) | Recorded::Throttled(cause) | Recorded::Unknown(cause) => {
+            Repaired::NotSafe { cause }
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! One audit, page by page.
+
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use daybook_ledger::{Consumed, Ledger};
+use daybook_schema::Timestamp;
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+
+use super::AuditError;
+use super::classify::Class;
+use super::completeness::{Statement, Tally};
+use super::head::{Head, head};
+use super::judge::{HEADS, Judge};
+use super::listing::{Entry, ListedObject, Listing, Marker, NULL_VERSION, Page, UnreadableEntry};
+use super::open::{OpenRow, OpenRows, OpenSummary};
+use super::settings::{AuditSettings, Scope};
+
+/// Compares a bucket with the ledger and its receipts. Reads only.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    s3: Client,
+    ledger: Ledger,
+    settings: AuditSettings,
+}
+
+/// Something that an audit found. What is done is only counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "finding")]
+pub enum Finding {
+    /// An object that is not done.
+    Object {
+        /// The object.
+        #[serde(flatten)]
+        object: ListedObject,
+        /// What it is.
+        #[serde(flatten)]
+        class: Class,
+    },
+    /// An entry of the listing that cannot be judged.
+    Unreadable(UnreadableEntry),
+    /// An open row whose object is not in the bucket. It stays: only a person removes rows.
+    Gone {
+        /// The row.
+        #[serde(flatten)]
+        row: OpenRow,
+        /// Why S3 could not confirm it; none when a HEAD did.
+        unconfirmed: Option<String>,
+    },
+}
+
+/// What came of one page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// In the listing's order; rows whose objects are gone come last.
+    pub findings: Vec<Finding>,
+    /// Objects of the page that were judged.
+    pub objects: u64,
+}
+
+/// How far an audit is: everything that another process needs to go on with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Where.
+    pub scope: Scope,
+    /// Only objects last modified at or after it.
+    pub since: Option<Timestamp>,
+    /// Only objects last modified before it.
+    pub until: Option<Timestamp>,
+    /// Everything up to here is judged; none at the start.
+    pub marker: Option<Marker>,
+    /// Whether that is all there is.
+    pub is_complete: bool,
+    /// All of them.
+    pub tally: Tally,
+    /// By prefix and day.
+    pub statement: Statement,
+    /// Open rows whose objects are gone.
+    pub gone: u64,
+    /// Entries that could not be read.
+    pub unreadable: u64,
+    /// Objects outside of `since` and `until`.
+    pub outside: u64,
+}
+
+/// How an audit goes. Counts and times are of this process; a [`Checkpoint`] has those of all.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Objects listed.
+    pub listed: u64,
+    /// Requests to S3 for listings, GetBucketVersioning included.
+    pub list_requests: u64,
+    /// HeadObject requests.
+    pub head_requests: u64,
+    /// Requests to DynamoDB that were answered, and what they cost.
+    pub ledger: Consumed,
+    /// Time since this process began to list.
+    pub elapsed: Duration,
+}
+
+impl Progress {
+    /// Objects per second; 0 before any time has passed.
+    pub fn objects_per_second(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 {
+            self.listed as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+
+    /// How long it will take, if there are `objects` still to be listed by this process in all (CloudWatch's
+    /// NumberOfObjects, or an inventory's count).
+    pub fn time_left(&self, objects: u64) -> Option<Duration> {
+        let rate = self.objects_per_second();
+        let left = objects.saturating_sub(self.listed) as f64;
+        Duration::try_from_secs_f64(left / rate).ok()
+    }
+
+    /// Requests to S3 and DynamoDB per thousand objects.
+    pub fn requests_per_thousand(&self) -> f64 {
+        let requests = self.list_requests + self.head_requests + self.ledger.requests;
+        requests as f64 * 1000.0 / self.listed.max(1) as f64
+    }
+}
+
+/// A running audit. Memory: the open rows of the scope (some 300 bytes each), two pages of 1,000 objects, and the statement's
+/// lines; nothing grows with the bucket. Dropping it at any time loses nothing but the pages after the last checkpoint.
+#[derive(Debug)]
+pub struct Run {
+    judge: Judge,
+    settings: AuditSettings,
+    open: OpenRows,
+    listing: Listing,
+    /// The page to be judged next.
+    page: Option<Page>,
+    /// The one after it, listed meanwhile.
+    following: Option<Page>,
+    is_over: bool,
+    checkpoint: Checkpoint,
+    clock_behind: Duration,
+    started_at: Timestamp,
+    judged: u64,
+    listed: u64,
+    consumed_before: Consumed,
+}
+
+impl Audit {
+    /// An audit with these settings. The S3 client's own settings say where S3 is; other servers than AWS mostly want
+    /// `force_path_style`.
+    pub fn new(s3: Client, ledger: Ledger, settings: AuditSettings) -> Self {
+        Self { s3, ledger, settings }
+    }
+
+    /// Begins: reads the open rows, and finds out whether the bucket has versions.
+    ///
+    /// # Errors
+    /// With receipts off ([`AuditError::ReceiptsOff`]): nothing could be told then. When the ledger or the bucket's
+    /// versioning cannot be read.
+    pub async fn begin(&self) -> Result<Run, AuditError> {
+        let settings = &self.settings;
+        self.go_on(Checkpoint {
+            scope: settings.scope.clone(),
+            since: settings.since,
+            until: settings.until,
+            marker: None,
+            is_complete: false,
+            tally: Tally::default(),
+            statement: Statement::new(settings.depth, settings.max_lines),
+            gone: 0,
+            unreadable: 0,
+            outside: 0,
+        })
+        .await
+    }
+
+    /// Goes on after a checkpoint of an audit of the same objects. The open rows are read anew.
+    ///
+    /// # Errors
+    /// As [`Audit::begin`], and when the checkpoint is of another scope or other times.
+    pub async fn go_on(&self, checkpoint: Checkpoint) -> Result<Run, AuditError> {
+        let settings = self.settings.clone();
+        if (&checkpoint.scope, checkpoint.since, checkpoint.until)
+            != (&settings.scope, settings.since, settings.until)
+        {
+            return Err(AuditError::OtherAudit);
+        }
+        let consumed_before = self.ledger.consumed();
+        let scope = settings.scope.clone();
+        let judge = Judge::new(self.s3.clone(), self.ledger.clone(), scope, settings.grace).await?;
+        // Rows before the listing: an object uploaded after the rows were read is listed, and too new.
+        let mut open = judge.scan().await?;
+        if let Some(marker) = &checkpoint.marker {
+            // An earlier part has seen to the rows of the keys before it.
+            open.looked_until(Some(&marker.key));
+        }
+        let (scope, marker) = (settings.scope.clone(), checkpoint.marker.clone());
+        let listing = Listing::open(self.s3.clone(), scope, settings.versions, marker).await?;
+        Ok(Run {
+            judge,
+            open,
+            listing,
+            page: None,
+            following: None,
+            is_over: settings.limit == Some(0) || checkpoint.is_complete,
+            checkpoint,
+            clock_behind: Duration::ZERO,
+            started_at: self.ledger.clock().now(),
+            judged: 0,
+            listed: 0,
+            consumed_before,
+            settings,
+        })
+    }
+}
+
+impl Run {
+    /// Judges the next page, while the one after it is listed. `None` when all is judged, or the limit is reached.
+    ///
+    /// # Errors
+    /// When the bucket cannot be listed. Call again to go on at the same place: nothing is skipped and nothing counted twice.
+    /// The same holds when the future is dropped.
+    pub async fn next(&mut self) -> Result<Option<Batch>, AuditError> {
+        if self.is_over {
+            return Ok(None);
+        }
+        self.list_first().await?;
+        let Self {
+            judge,
+            open,
+            listing,
+            page,
+            following,
+            ..
+        } = self;
+        let Some(page) = page else {
+            self.is_over = true;
+            self.checkpoint.is_complete = true;
+            return Ok(None);
+        };
+        let room = self.settings.limit.map(|limit| limit.saturating_sub(self.judged));
+        let work = Work::of(page, &self.settings, room, listing.is_by_version());
+        for object in &work.listed {
+            open.mark_listed(object.key.as_str(), object.version_id.as_deref());
+        }
+        // What a dropped call has listed is kept: asking again would skip a page.
+        let ahead = async {
+            if work.marker.is_some() && !work.is_cut && following.is_none() {
+                *following = listing.next_page().await?;
+            }
+            Ok::<_, AuditError>(())
+        };
+        let classes = judge.classes(&work.objects, open, self.clock_behind);
+        let (classes, listed_ahead) = futures::join!(classes, ahead);
+        // The page in hand is judged all the same. The next call lists again.
+        if let Err(error) = listed_ahead {
+            tracing::warn!(%error, "the next page could not be listed and will be asked for again");
+        }
+        let bound = work.marker.as_ref().map(|marker| marker.key.as_str());
+        let gone = find_gone(
+            judge,
+            &self.settings,
+            open.unlisted(bound),
+            listing.is_by_version(),
+        )
+        .await;
+        open.looked_until(bound);
+
+        // From here on nothing waits, so that a dropped call has done all or nothing.
+        let batch = self.checkpoint.add(&work, &classes, gone);
+        self.judged += batch.objects;
+        self.listed += work.taken as u64;
+        self.is_over = work.is_cut || work.marker.is_none();
+        self.checkpoint.is_complete = work.marker.is_none();
+        self.checkpoint.marker = work.marker.or(self.checkpoint.marker.take());
+        self.page = self.following.take();
+        Ok(Some(batch))
+    }
+
+    /// Has a page in hand, unless there is none.
+    async fn list_first(&mut self) -> Result<(), AuditError> {
+        if self.page.is_some() {
+            return Ok(());
+        }
+        let asked_at = self.judge.ledger.clock().now();
+        self.page = self.listing.next_page().await?;
+        // Ages are counted on our clock, and objects dated on the server's: one that is behind makes them look older.
+        if let Some(date) = self.page.as_ref().and_then(|page| page.listed_at) {
+            let behind = asked_at.since(date.plus(Duration::from_secs(1)));
+            self.clock_behind = self.clock_behind.max(behind);
+        }
+        Ok(())
+    }
+
+    /// How far it is, for [`Audit::go_on`]; and its counts and statement.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// What the ledger held when it began.
+    pub fn open_rows(&self) -> &OpenSummary {
+        self.open.summary()
+    }
+
+    /// Whether every version is listed.
+    pub fn is_by_version(&self) -> bool {
+        self.listing.is_by_version()
+    }
+
+    /// How far the server's clock is behind ours, by its answers' dates; the grace is longer by that.
+    pub fn clock_behind(&self) -> Duration {
+        self.clock_behind
+    }
+
+    /// How it goes.
+    pub fn progress(&self) -> Progress {
+        let ledger = &self.judge.ledger;
+        Progress {
+            listed: self.listed,
+            list_requests: self.listing.requests(),
+            head_requests: self.judge.heads(),
+            ledger: ledger.consumed() - self.consumed_before,
+            elapsed: ledger.clock().now().since(self.started_at),
+        }
+    }
+}
+
+/// What is to be done about a page.
+struct Work<'a> {
+    page: &'a Page,
+    /// How many of its entries are within the limit.
+    taken: usize,
+    /// All objects among those.
+    listed: Vec<&'a ListedObject>,
+    /// The objects among those that are to be judged.
+    objects: Vec<&'a ListedObject>,
+    /// Whether the limit ends the audit here.
+    is_cut: bool,
+    /// Where the audit stands after it; none at the end of the listing.
+    marker: Option<Marker>,
+}
+
+impl<'a> Work<'a> {
+    fn of(page: &'a Page, settings: &AuditSettings, room: Option<u64>, by_version: bool) -> Self {
+        let mut work = Self {
+            page,
+            taken: 0,
+            listed: Vec::with_capacity(page.entries.len()),
+            objects: Vec::with_capacity(page.entries.len()),
+            is_cut: false,
+            marker: page.next.clone(),
+        };
+        for entry in &page.entries {
+            work.taken += 1;
+            let Entry::Object(object) = entry else {
+                continue;
+            };
+            work.listed.push(object);
+            if settings.is_within(object.last_modified) {
+                work.objects.push(object);
+            }
+            if room.is_some_and(|room| work.objects.len() as u64 >= room) {
+                work.cut(object, by_version);
+                break;
+            }
+        }
+        work
+    }
+
+    fn cut(&mut self, last: &ListedObject, by_version: bool) {
+        if self.taken < self.page.entries.len() {
+            let version_id = || last.version_id.clone().unwrap_or_else(|| NULL_VERSION.to_owned());
+            self.marker = Some(Marker {
+                key: last.key.to_string(),
+                version_id: by_version.then(version_id),
+            });
+        }
+        self.is_cut = self.marker.is_some();
+    }
+}
+
+impl Checkpoint {
+    /// Counts a page that was judged, and gives what is to be told of it.
+    fn add(&mut self, work: &Work<'_>, classes: &[Class], gone: Vec<Finding>) -> Batch {
+        let mut judged = work.objects.iter().zip(classes).peekable();
+        let mut batch = Batch {
+            findings: Vec::new(),
+            objects: classes.len() as u64,
+        };
+        for entry in &work.page.entries[..work.taken] {
+            let object = match entry {
+                Entry::Unreadable(entry) => {
+                    self.unreadable += 1;
+                    batch.findings.push(Finding::Unreadable(entry.clone()));
+                    continue;
+                }
+                Entry::Object(object) => object,
+            };
+            let Some((_, class)) = judged.next_if(|(judged, _)| std::ptr::eq(**judged, object)) else {
+                self.outside += 1;
+                continue;
+            };
+            self.tally.count(class, object.size);
+            self.statement.count(object, class);
+            if *class != Class::Done {
+                let (object, class) = (object.clone(), class.clone());
+                batch.findings.push(Finding::Object { object, class });
+            }
+        }
+        self.gone += gone.len() as u64;
+        batch.findings.extend(gone);
+        batch
+    }
+}
+
+/// Looks at the objects of rows that the listing does not show.
+async fn find_gone(
+    judge: &Judge,
+    settings: &AuditSettings,
+    mut rows: Vec<OpenRow>,
+    by_version: bool,
+) -> Vec<Finding> {
+    rows.retain(|row| row.event_time.is_none_or(|at| settings.is_within(at)));
+    judge.count_heads(rows.len());
+    let looks: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let null_version = by_version.then_some(NULL_VERSION);
+            let version_id = row.version_id.as_deref().or(null_version);
+            head(&judge.s3, &judge.scope.bucket, &row.key, version_id)
+        })
+        .collect();
+    let heads: Vec<Head> = futures::stream::iter(looks).buffered(HEADS).collect().await;
+    let finding = |(row, head): (OpenRow, Head)| match head {
+        Head::There(_) => None,
+        Head::Gone => Some((row, None)),
+        Head::Unknown(cause) => Some((row, Some(cause))),
+    };
+    let found = rows.into_iter().zip(heads).filter_map(finding);
+    found
+        .map(|(row, unconfirmed)| Finding::Gone { row, unconfirmed })
+        .collect()
+}

@@ -1,0 +1,17 @@
+//! The audit: a bucket on an S3 at the wire, compared with ledger and receipts, repaired, and audited again.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+#[path = "audit/classes.rs"]
+mod classes;
+#[path = "audit/gone.rs"]
+mod gone;
+#[path = "audit/listings.rs"]
+mod listings;
+#[path = "audit/repairs.rs"]
+mod repairs;
+#[path = "audit/resuming.rs"]
+mod resuming;
+#[path = "audit/unknowns.rs"]
+mod unknowns;
+#[path = "audit/world.rs"]
+mod world;

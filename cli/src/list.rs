@@ -20,6 +20,9 @@ const CHUNK: usize = 100;
 /// Rows looked up one by one at the same time.
 const CONCURRENCY: usize = 8;
 
+/// A terminal of so many columns has room for an id and an object beside each other.
+const WIDE: u16 = 140;
+
 /// Of an error, a terminal shows so many characters.
 const ERROR_LENGTH: usize = 80;
 
@@ -225,13 +228,17 @@ impl Found {
             return String::new();
         }
         let width = view::terminal_width();
-        let rows = self
-            .rows
-            .iter()
-            .map(|row| cells(row, now, width.is_some()))
-            .collect();
-        let header = ["status", "when", "attempt", "object", "id", "last error"];
-        view::table(&header, &[0, 2, 4], rows, width)
+        let cells = self.rows.iter().map(|row| cells(row, now, width.is_some()));
+        if width.is_none_or(|width| width >= WIDE) {
+            let header = ["status", "when", "attempt", "id", "object", "last error"];
+            return view::table(&header, &[0, 1, 2, 3], cells.map(Vec::from).collect(), width);
+        }
+        // Side by side, id and object would leave each other no room.
+        let stacked = cells.map(|[status, when, attempt, id, object, error]| {
+            vec![status, when, attempt, format!("{id}\n{object}"), error]
+        });
+        let header = ["status", "when", "attempt", "id, object", "last error"];
+        view::table(&header, &[0, 1, 2], stacked.collect(), width)
     }
 }
 
@@ -288,7 +295,7 @@ fn listed_json(listed: &Listed) -> Value {
     }
 }
 
-fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> Vec<String> {
+fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> [String; 6] {
     let (attempt, object, error) = match listed {
         Listed::Unreadable { why, .. } => (
             "unknown".to_owned(),
@@ -318,23 +325,26 @@ fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> Vec<String> {
         true => view::shortened(&error, ERROR_LENGTH),
         false => error,
     };
-    vec![
+    [
         listed.status().to_string(),
         when(listed.status(), listed.due_at(), now),
         attempt,
-        object,
         listed.id().to_string(),
+        object,
         view::escaped(&error),
     ]
 }
 
 /// What the due time of a row means.
 fn when(status: Status, due_at: Timestamp, now: Timestamp) -> String {
-    let relative = view::relative(due_at, now);
-    match status {
-        Status::Pending => format!("due {relative}"),
-        Status::Claimed if due_at <= now => format!("lease ended {relative}"),
-        Status::Claimed => format!("lease ends {relative}"),
-        Status::Parked => format!("parked {relative}"),
+    let Some(length) = view::length(due_at, now, 1) else {
+        return "now".to_owned();
+    };
+    match (status, due_at > now) {
+        (Status::Pending, true) => format!("due in {length}"),
+        (Status::Pending, false) => format!("due for {length}"),
+        (Status::Claimed, true) => format!("{length} left"),
+        (Status::Claimed, false) => format!("overdue for {length}"),
+        (Status::Parked, _) => format!("parked for {length}"),
     }
 }

@@ -55,18 +55,19 @@ pub fn event_uri(event: &ObjectEvent) -> String {
 
 /// `in 12s`, `3m ago`, `now`: the two largest units.
 pub fn relative(at: Timestamp, now: Timestamp) -> String {
-    let length = at.since(now).max(now.since(at));
+    match (at > now, length(at, now, 2)) {
+        (_, None) => "now".to_owned(),
+        (true, Some(length)) => format!("in {length}"),
+        (false, Some(length)) => format!("{length} ago"),
+    }
+}
+
+/// `12s`, `3m`: how far the two are apart, by so many of the largest units; `None` for less than a second.
+pub fn length(one: Timestamp, other: Timestamp, units: usize) -> Option<String> {
+    let length = one.since(other).max(other.since(one));
     let seconds = std::time::Duration::from_secs(length.as_secs());
-    if seconds.is_zero() {
-        return "now".to_owned();
-    }
-    let words = humantime::format_duration(seconds).to_string();
-    let largest: Vec<&str> = words.split(' ').take(2).collect();
-    let largest = largest.join(" ");
-    match at > now {
-        true => format!("in {largest}"),
-        false => format!("{largest} ago"),
-    }
+    let words = (!seconds.is_zero()).then(|| humantime::format_duration(seconds).to_string())?;
+    Some(words.split(' ').take(units).collect::<Vec<_>>().join(" "))
 }
 
 /// `2026-11-21T01:02:03.004Z (3m ago)`.

@@ -377,7 +377,7 @@ proptest! {
         }
         let of_fate = |fate| uploads.iter().filter(move |upload| upload.1 == fate).map(|upload| &upload.0);
         let (last, fate) = uploads.last().unwrap();
-        let newest_done = of_fate(Fate::Done).last();
+        let newest_done = of_fate(Fate::Done).next_back();
         let receipt = newest_done.map_or(ReceiptLookup::Absent, done);
         let open: Vec<&ObjectEvent> = of_fate(Fate::Open).collect();
         let second = at(millis).truncated_to_seconds();

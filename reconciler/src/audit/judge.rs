@@ -156,22 +156,23 @@ impl Judge {
             .map(|(object, _)| look_again(&self.s3, &self.scope.bucket, object))
             .collect();
         self.count_heads(looks.len());
-        let mut looks = futures::stream::iter(looks).buffered(HEADS);
-        let mut classes = Vec::with_capacity(judged.len());
-        for judgement in judged {
-            classes.push(match judgement {
-                Judgement::Is(class) => class,
-                Judgement::IfUnchanged(class) => match looks.next().await {
-                    Some(Still::Same(_)) => class,
-                    Some(Still::Changed | Still::Gone) => Class::Changed,
-                    Some(Still::Unknown(cause)) => Class::Unknown {
-                        cause: Unknown::Head(cause),
-                    },
-                    None => unreachable!("a look was made for each"),
-                },
-            });
-        }
-        classes
+        let looks: Vec<Still> = futures::stream::iter(looks).buffered(HEADS).collect().await;
+        let mut looks = looks.into_iter();
+        let unchanged = |class, look| match look {
+            Some(Still::Same(_)) => class,
+            Some(Still::Changed | Still::Gone) => Class::Changed,
+            Some(Still::Unknown(cause)) => Class::Unknown {
+                cause: Unknown::Head(cause),
+            },
+            None => Class::Unknown {
+                cause: Unknown::Head("it was not asked".into()),
+            },
+        };
+        let class = |judgement| match judgement {
+            Judgement::Is(class) => class,
+            Judgement::IfUnchanged(class) => unchanged(class, looks.next()),
+        };
+        judged.into_iter().map(class).collect()
     }
 
     /// The receipts' key of a listed object.

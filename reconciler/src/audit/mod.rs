@@ -32,8 +32,10 @@ mod head;
 mod judge;
 mod listing;
 mod open;
+mod page;
 mod payloads;
 mod repair;
+mod report;
 mod run;
 mod settings;
 
@@ -42,7 +44,8 @@ pub use completeness::{Statement, StatementLine, Tally};
 pub use listing::{Entry, ListedObject, Listing, ListingError, Marker, Page, UnreadableEntry};
 pub use open::{OpenRow, OpenRows, OpenSummary};
 pub use repair::{Repair, RepairCounts, Repaired, Repairer};
-pub use run::{Audit, Batch, Checkpoint, Finding, Progress, Run};
+pub use report::{Batch, Checkpoint, Finding, Progress};
+pub use run::{Audit, Run};
 pub use settings::{AuditSettings, Scope, Versions};
 
 use daybook_ledger::LedgerError;

@@ -77,6 +77,9 @@ pub struct OpenSummary {
     pub rows: u64,
     /// Those about objects created in the audited scope.
     pub in_scope: u64,
+    /// Rows about the bucket under the name of another source: many of them, and none in scope, mean that the audit was given
+    /// the wrong name.
+    pub of_other_sources: u64,
     /// Parked payloads that ingest could not read: each may hold an event of any object that it names.
     pub payloads: u64,
     /// Rows that this release cannot read. While there is one, nothing is called missing.
@@ -143,6 +146,12 @@ impl OpenRows {
                 if let Subject::Raw { payload, .. } = &row.subject {
                     self.summary.payloads += 1;
                     self.payloads.add(payload);
+                }
+                if let Subject::Event(event) = &row.subject
+                    && event.bucket == scope.bucket
+                    && event.source != scope.source
+                {
+                    self.summary.of_other_sources += 1;
                 }
                 self.rows.extend(OpenRow::of(row, scope));
             }

@@ -6,16 +6,16 @@ use aws_sdk_s3::Client;
 use daybook_ledger::{Consumed, Ledger};
 use daybook_schema::Timestamp;
 use futures::StreamExt;
-use serde::{Deserialize, Serialize};
 
 use super::AuditError;
-use super::classify::Class;
 use super::completeness::{Statement, Tally};
 use super::head::{Head, head};
 use super::judge::{HEADS, Judge};
-use super::listing::{Entry, ListedObject, Listing, Marker, NULL_VERSION, Page, UnreadableEntry};
+use super::listing::{Listing, NULL_VERSION, Page};
 use super::open::{OpenRow, OpenRows, OpenSummary};
-use super::settings::{AuditSettings, Scope};
+use super::page::Work;
+use super::report::{Batch, Checkpoint, Finding, Progress};
+use super::settings::AuditSettings;
 
 /// Compares a bucket with the ledger and its receipts. Reads only.
 #[derive(Clone, Debug)]
@@ -23,106 +23,6 @@ pub struct Audit {
     s3: Client,
     ledger: Ledger,
     settings: AuditSettings,
-}
-
-/// Something that an audit found. What is done is only counted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "finding")]
-pub enum Finding {
-    /// An object that is not done.
-    Object {
-        /// The object.
-        #[serde(flatten)]
-        object: ListedObject,
-        /// What it is.
-        #[serde(flatten)]
-        class: Class,
-    },
-    /// An entry of the listing that cannot be judged.
-    Unreadable(UnreadableEntry),
-    /// An open row whose object is not in the bucket. It stays: only a person removes rows.
-    Gone {
-        /// The row.
-        #[serde(flatten)]
-        row: OpenRow,
-        /// Why S3 could not confirm it; none when a HEAD did.
-        unconfirmed: Option<String>,
-    },
-}
-
-/// What came of one page.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// In the listing's order; rows whose objects are gone come last.
-    pub findings: Vec<Finding>,
-    /// Objects of the page that were judged.
-    pub objects: u64,
-}
-
-/// How far an audit is: everything that another process needs to go on with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// Where.
-    pub scope: Scope,
-    /// Only objects last modified at or after it.
-    pub since: Option<Timestamp>,
-    /// Only objects last modified before it.
-    pub until: Option<Timestamp>,
-    /// Everything up to here is judged; none at the start.
-    pub marker: Option<Marker>,
-    /// Whether that is all there is.
-    pub is_complete: bool,
-    /// All of them.
-    pub tally: Tally,
-    /// By prefix and day.
-    pub statement: Statement,
-    /// Open rows whose objects are gone.
-    pub gone: u64,
-    /// Entries that could not be read.
-    pub unreadable: u64,
-    /// Objects outside of `since` and `until`.
-    pub outside: u64,
-}
-
-/// How an audit goes. Counts and times are of this process; a [`Checkpoint`] has those of all.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Objects listed.
-    pub listed: u64,
-    /// Requests to S3 for listings, GetBucketVersioning included.
-    pub list_requests: u64,
-    /// HeadObject requests.
-    pub head_requests: u64,
-    /// Requests to DynamoDB that were answered, and what they cost.
-    pub ledger: Consumed,
-    /// Time since this process began to list.
-    pub elapsed: Duration,
-}
-
-impl Progress {
-    /// Objects per second; 0 before any time has passed.
-    pub fn objects_per_second(&self) -> f64 {
-        let seconds = self.elapsed.as_secs_f64();
-        if seconds > 0.0 {
-            self.listed as f64 / seconds
-        } else {
-            0.0
-        }
-    }
-
-    /// How long it will take, if there are `objects` still to be listed by this process in all (CloudWatch's
-    /// NumberOfObjects, or an inventory's count).
-    pub fn time_left(&self, objects: u64) -> Option<Duration> {
-        let rate = self.objects_per_second();
-        let left = objects.saturating_sub(self.listed) as f64;
-        Duration::try_from_secs_f64(left / rate).ok()
-    }
-
-    /// Requests to S3 and DynamoDB per thousand objects.
-    pub fn requests_per_thousand(&self) -> f64 {
-        let requests = self.list_requests + self.head_requests + self.ledger.requests;
-        requests as f64 * 1000.0 / self.listed.max(1) as f64
-    }
 }
 
 /// A running audit. Memory: the open rows of the scope (some 300 bytes each), two pages of 1,000 objects, and the statement's
@@ -323,94 +223,6 @@ impl Run {
             ledger: ledger.consumed() - self.consumed_before,
             elapsed: ledger.clock().now().since(self.started_at),
         }
-    }
-}
-
-/// What is to be done about a page.
-struct Work<'a> {
-    page: &'a Page,
-    /// How many of its entries are within the limit.
-    taken: usize,
-    /// All objects among those.
-    listed: Vec<&'a ListedObject>,
-    /// The objects among those that are to be judged.
-    objects: Vec<&'a ListedObject>,
-    /// Whether the limit ends the audit here.
-    is_cut: bool,
-    /// Where the audit stands after it; none at the end of the listing.
-    marker: Option<Marker>,
-}
-
-impl<'a> Work<'a> {
-    fn of(page: &'a Page, settings: &AuditSettings, room: Option<u64>, by_version: bool) -> Self {
-        let mut work = Self {
-            page,
-            taken: 0,
-            listed: Vec::with_capacity(page.entries.len()),
-            objects: Vec::with_capacity(page.entries.len()),
-            is_cut: false,
-            marker: page.next.clone(),
-        };
-        for entry in &page.entries {
-            work.taken += 1;
-            let Entry::Object(object) = entry else {
-                continue;
-            };
-            work.listed.push(object);
-            if settings.is_within(object.last_modified) {
-                work.objects.push(object);
-            }
-            if room.is_some_and(|room| work.objects.len() as u64 >= room) {
-                work.cut(object, by_version);
-                break;
-            }
-        }
-        work
-    }
-
-    fn cut(&mut self, last: &ListedObject, by_version: bool) {
-        if self.taken < self.page.entries.len() {
-            let version_id = || last.version_id.clone().unwrap_or_else(|| NULL_VERSION.to_owned());
-            self.marker = Some(Marker {
-                key: last.key.to_string(),
-                version_id: by_version.then(version_id),
-            });
-        }
-        self.is_cut = self.marker.is_some();
-    }
-}
-
-impl Checkpoint {
-    /// Counts a page that was judged, and gives what is to be told of it.
-    fn add(&mut self, work: &Work<'_>, classes: &[Class], gone: Vec<Finding>) -> Batch {
-        let mut judged = work.objects.iter().zip(classes).peekable();
-        let mut batch = Batch {
-            findings: Vec::new(),
-            objects: classes.len() as u64,
-        };
-        for entry in &work.page.entries[..work.taken] {
-            let object = match entry {
-                Entry::Unreadable(entry) => {
-                    self.unreadable += 1;
-                    batch.findings.push(Finding::Unreadable(entry.clone()));
-                    continue;
-                }
-                Entry::Object(object) => object,
-            };
-            let Some((_, class)) = judged.next_if(|(judged, _)| std::ptr::eq(**judged, object)) else {
-                self.outside += 1;
-                continue;
-            };
-            self.tally.count(class, object.size);
-            self.statement.count(object, class);
-            if *class != Class::Done {
-                let (object, class) = (object.clone(), class.clone());
-                batch.findings.push(Finding::Object { object, class });
-            }
-        }
-        self.gone += gone.len() as u64;
-        batch.findings.extend(gone);
-        batch
     }
 }
 

@@ -46,7 +46,7 @@ pub struct AuditSettings {
     pub since: Option<Timestamp>,
     /// Only objects that were last modified before it.
     pub until: Option<Timestamp>,
-    /// Stop after so many objects.
+    /// Stop after so many objects, counted from where this process began or went on.
     pub limit: Option<u64>,
     /// How many levels of the key (parts that end in `/`) the statement of completeness tells apart; 0 is by day alone.
     pub depth: usize,

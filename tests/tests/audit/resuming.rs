@@ -1,6 +1,6 @@
 //! An audit in parts is the same as in one.
 
-use daybook_reconciler::audit::{AuditError, Checkpoint, Finding};
+use daybook_reconciler::audit::{AuditError, Checkpoint, Finding, Repair};
 use daybook_tests::s3::Versioning;
 
 use crate::world::{Audited, BUCKET, HOUR, World};
@@ -94,4 +94,19 @@ async fn a_checkpoint_of_another_audit_is_refused() {
     settings.scope.prefix = "other/".into();
     let refused = world.audit_with(settings).go_on(checkpoint).await;
     assert!(matches!(refused, Err(AuditError::OtherAudit)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_audit_and_a_repair_can_be_moved_between_threads() {
+    fn is_send<T: Send>(future: T) -> T {
+        future
+    }
+    let world = World::new(Versioning::Never).await;
+    let audit = world.audit_with(world.settings());
+    let mut run = is_send(audit.begin()).await.unwrap();
+    is_send(run.next()).await.unwrap();
+    is_send(audit.go_on(run.checkpoint().clone())).await.unwrap();
+    let (repairer, deadline) = (world.repairer(), world.stage.deadline());
+    let outcomes = is_send(repairer.repair(Vec::new(), Repair::Missing, deadline)).await;
+    assert_eq!(outcomes.unwrap(), []);
 }

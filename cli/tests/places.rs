@@ -36,7 +36,7 @@ fn cloudformation(stacks: &[(&str, &[(&str, &str)])]) -> String {
             .unwrap();
         runtime.block_on(async move {
             let answer = move |body: Bytes| {
-                let answer = describe_stacks(&stacks, &String::from_utf8(body.to_vec()).unwrap());
+                let answer = describe_stacks(&stacks, std::str::from_utf8(&body).unwrap());
                 async { answer }
             };
             let router = axum::Router::new().fallback(answer);

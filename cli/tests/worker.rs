@@ -116,7 +116,8 @@ fn a_worker_without_a_target_or_with_two_is_told_so() {
     ];
     let (code, _, stderr) = run(&mut daybook(&needed));
     assert_eq!(code, 2);
-    assert!(stderr.contains("--exec <COMMAND>...|--post <URL>"), "{stderr}");
+    let needs_one = "one of the arguments --post <URL> or --exec <COMMAND>... is required";
+    assert!(stderr.contains(needs_one), "{stderr}");
     let both = [&needed[..], &["--post", "http://127.0.0.1:9/", "--exec", "true"]].concat();
     let (code, _, stderr) = run(&mut daybook(&both));
     assert_eq!(code, 2);

@@ -1,6 +1,7 @@
 //! `daybook show`: all that is known of one event, or of one object's events.
 
 mod find;
+mod next;
 mod story;
 
 use std::process::ExitCode;

@@ -1,8 +1,5 @@
 //! Telling it: one timeline per open row, and the receipts.
 
-use std::time::Duration;
-
-use daybook_ledger::{Control, Window};
 use daybook_manager::{Described, Lookup};
 use daybook_schema::{
     Attempt, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, Status, Subject, Timestamp,
@@ -10,8 +7,8 @@ use daybook_schema::{
 use serde_json::{Value, json};
 
 use super::find::{Found, Open};
+use super::next::{Next, next};
 use crate::deployment::Place;
-use crate::report;
 use crate::view;
 
 /// Of a payload that cannot be read, so many characters are shown.
@@ -264,97 +261,6 @@ fn timeline(row: &Row, execution: Option<&(ExecutionName, Lookup)>, next: &Next)
     };
     moments.extend(due.map(|due| (row.due_at, due.to_owned())));
     moments
-}
-
-/// What happens next.
-enum Next {
-    /// It is done; only the row is left.
-    Done,
-    /// It is due, and dispatch is paused.
-    Paused(String),
-    /// It is due: a window takes it. The next one begins then, if that is known.
-    Due(Option<Timestamp>),
-    /// It is due then.
-    Wait(Timestamp),
-    /// Its lease ends then.
-    Lease(Timestamp),
-    /// Its lease is over.
-    Sweep,
-    /// It waits for a person.
-    Person,
-}
-
-fn next(row: &Row, done_by_receipt: bool, control: Option<&Control>, now: Timestamp) -> Next {
-    if done_by_receipt {
-        return Next::Done;
-    }
-    match row.status {
-        Status::Parked => Next::Person,
-        Status::Claimed if row.due_at > now => Next::Lease(row.due_at),
-        Status::Claimed => Next::Sweep,
-        Status::Pending if row.due_at > now => Next::Wait(row.due_at),
-        Status::Pending => match control.and_then(|control| control.pause(now)) {
-            Some(pause) => Next::Paused(report::paused(&pause)),
-            None => Next::Due(control.and_then(|control| next_window(control, now))),
-        },
-    }
-}
-
-fn next_window(control: &Control, now: Timestamp) -> Option<Timestamp> {
-    let length = Duration::from_millis(control.window_millis);
-    (!length.is_zero()).then(|| Window::at(now, length).start.plus(length))
-}
-
-impl Next {
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Paused(_) => "paused",
-            Self::Due(_) => "due",
-            Self::Wait(_) => "wait",
-            Self::Lease(_) => "lease",
-            Self::Sweep => "sweep",
-            Self::Person => "person",
-        }
-    }
-
-    fn at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Due(at) => *at,
-            Self::Wait(at) | Self::Lease(at) => Some(*at),
-            Self::Done | Self::Paused(_) | Self::Sweep | Self::Person => None,
-        }
-    }
-
-    fn words(&self, place: &Place, now: Timestamp) -> String {
-        let words = match self {
-            Self::Done => {
-                "a receipt says that it is done; what is left is the row, which goes with it".to_owned()
-            }
-            Self::Paused(pause) => format!("it is due, but dispatch is paused {pause}"),
-            Self::Due(None) => "it is due: one of the next windows sends it, oldest due first".to_owned(),
-            Self::Due(Some(at)) => format!(
-                "it is due: one of the next windows sends it, oldest due first; the next begins at {}",
-                view::at(*at, now)
-            ),
-            Self::Wait(at) => format!(
-                "not before {}; then one of the next windows sends it",
-                view::at(*at, now)
-            ),
-            Self::Lease(at) => format!(
-                "its lease ends at {}; if it is not done by then, the sweep looks after it",
-                view::at(*at, now)
-            ),
-            Self::Sweep => "its lease is over: the next sweep looks after it".to_owned(),
-            Self::Person => return "it waits for a person".to_owned(),
-        };
-        match place {
-            Place::Local { running: None, .. } => {
-                format!("{words} (`daybook up` does not run: nothing moves until it is started)")
-            }
-            _ => words,
-        }
-    }
 }
 
 fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {

@@ -10,6 +10,7 @@ use daybook_schema::tables::{CONTROL_ID, attribute::ID};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{AnswerWatch, Verdict, describe};
+use crate::settle::clipped;
 use crate::statement::{number, text};
 use crate::{Ledger, LedgerError};
 
@@ -332,8 +333,8 @@ impl Ledger {
     pub async fn pause(&self, until: Option<Timestamp>, by: &str, why: &str) -> Result<(), LedgerError> {
         let mut values = HashMap::from([
             (":at".to_owned(), text(self.clock.now())),
-            (":by".to_owned(), text(by)),
-            (":why".to_owned(), text(why)),
+            (":by".to_owned(), text(clipped(by))),
+            (":why".to_owned(), text(clipped(why))),
         ]);
         let expression = match until {
             Some(until) => {

@@ -8,6 +8,8 @@
 //! | record | [`Ledger::record`] | 2 (row 1, index 1) |
 //! | claim | [`Ledger::claim`] | 3 (row 1, index 2) |
 //! | take, extend, postpone | [`Ledger::take`], [`Ledger::extend`], [`Ledger::postpone`] | 3 each, by workers only |
+//! | redrive, free, fail by a person | [`Ledger::redrive_rows`], [`Ledger::free_rows`], [`Ledger::fail_rows`] | 3 each |
+//! | complete, remove by a person | [`Ledger::close_rows`] | 2 (row 1, index 1), and 1 for the receipt |
 //! | delete | [`Ledger::complete`] | 2 (row 1, index 1), and 1 for the receipt |
 
 mod answers;
@@ -16,6 +18,7 @@ mod claim;
 mod control;
 mod lease;
 mod lookup;
+mod people;
 mod read;
 mod receipts;
 mod record;
@@ -32,10 +35,11 @@ pub use claim::{Claim, Released};
 pub use control::{Control, Grant, GrantRequest, Pause, Refusal, Window, decide};
 pub use lease::Moved;
 pub use lookup::ReceiptLookup;
+pub use people::{Person, Redriven, Removed};
 pub use read::{Count, DueRows, IndexKey, OpenRows};
 pub use record::{NewRow, Recorded};
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
-pub use settle::{Failed, Redriven, Removed, RetryPolicy};
+pub use settle::{Failed, RetryPolicy};
 pub use take::{Extended, Postponed, Taken};
 pub use time::{Clock, Deadline, Random};
 

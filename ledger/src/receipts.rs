@@ -133,11 +133,13 @@ impl Ledger {
     }
 
     /// Writes a receipt unless the stored one is the same or newer; one write unit. `Ok` means that a receipt at least as new
-    /// as this one is stored.
+    /// as this one is stored. One of a replay (`again`) bears the sequencer and the time of the event that it replays, and takes
+    /// the place of that one's receipt: what was removed, replayed and done is done.
     pub(crate) async fn put_receipt(
         &self,
         settings: &ReceiptSettings,
         receipt: &Receipt,
+        again: bool,
     ) -> Result<(), LedgerError> {
         let failed = |cause, unknown| LedgerError::Request {
             operation: "PutItem",
@@ -157,20 +159,21 @@ impl Ledger {
             .table_name(settings.table.as_str())
             .set_item(Some(item))
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
+        let before = if again { "<=" } else { "<" };
         let by_time = match receipt.order_at {
             Some(at) => {
                 request = request.expression_attribute_values(":at", text(at));
-                "(attribute_not_exists(order_at) OR order_at < :at)"
+                format!("(attribute_not_exists(order_at) OR order_at {before} :at)")
             }
             // Without a time of its own it is newer only than one that has none either.
-            None => "attribute_not_exists(order_at)",
+            None => "attribute_not_exists(order_at)".to_owned(),
         };
         let older = match &receipt.sequencer {
             Some(sequencer) => {
                 request = request.expression_attribute_values(":sequencer", text(sequencer));
-                format!("sequencer < :sequencer OR (attribute_not_exists(sequencer) AND {by_time})")
+                format!("sequencer {before} :sequencer OR (attribute_not_exists(sequencer) AND {by_time})")
             }
-            None => by_time.to_owned(),
+            None => by_time,
         };
         let written = request
             .condition_expression(format!("attribute_not_exists(id) OR {older}"))

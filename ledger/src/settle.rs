@@ -1,17 +1,15 @@
-//! How events end: completed, failed, removed, or sent round again by a person.
+//! How events end: completed or failed.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
 use daybook_schema::tables::attribute::{DUE_AT, ID, STATUS_SHARD};
 use daybook_schema::{
-    Attempt, EventId, ExecutionName, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, StatusShard,
-    Step, Subject, Timestamp, notification,
+    Attempt, EventId, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, StatusShard, Step, Timestamp,
 };
 
 use crate::answers::{AnswerWatch, Verdict, describe};
-use crate::record::{NewRow, Recorded};
-use crate::statement::{Written, number, text};
+use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
 use crate::{Ledger, LedgerError};
@@ -59,31 +57,6 @@ pub enum Failed {
     Stale,
 }
 
-/// What came of a redrive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Redriven {
-    /// The row is PENDING again, with so many attempts more.
-    Redriven,
-    /// The payload could be read this time; its events are recorded and the row is gone.
-    Parsed {
-        /// How many events it held.
-        events: usize,
-    },
-    /// The payload still cannot be read; nothing was changed.
-    StillUnreadable(String),
-    /// The row is not PARKED, or gone.
-    NotParked,
-}
-
-/// What came of a removal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Removed {
-    /// A receipt says so, and the row is gone.
-    Removed,
-    /// There was no such row.
-    NoRow,
-}
-
 impl Ledger {
     /// Completes an event: the receipt first, then the row's deletion. One and two write units.
     ///
@@ -93,26 +66,11 @@ impl Ledger {
     /// # Errors
     /// When the receipt or the deletion was not certainly written. Nothing is lost: report the success again.
     pub async fn complete(&self, event: &ObjectEvent, attempt: Attempt, by: &str) -> Result<(), LedgerError> {
-        self.close(event, attempt, Outcome::Succeeded, by, None).await
-    }
-
-    /// Takes an event out of the ledger for good, at a person's word. An unreadable payload leaves no receipt: it has no
-    /// object.
-    ///
-    /// # Errors
-    /// As [`Ledger::complete`].
-    pub async fn remove(&self, id: EventId, by: &str, why: &str) -> Result<Removed, LedgerError> {
-        let Some(row) = self.get(id).await? else {
-            return Ok(Removed::NoRow);
-        };
-        match row.event() {
-            Some(event) => {
-                self.close(event, row.attempt, Outcome::Removed, by, Some(why.to_owned()))
-                    .await?;
-            }
-            None => self.delete(id).await?,
-        }
-        Ok(Removed::Removed)
+        // Receipt, then delete. A crash in between leaves a row that its receipt covers: the sweep deletes it. The opposite
+        // order would leave an object of which nobody can say whether it was processed.
+        self.leave_receipt(event, attempt, Outcome::Succeeded, by, None)
+            .await?;
+        self.delete(event.id).await
     }
 
     /// Deletes a row that is known to be done: a stored receipt covers it. This is the second half of a completion that died
@@ -124,16 +82,15 @@ impl Ledger {
         self.delete(row.id).await
     }
 
-    async fn close(
+    /// The receipt of an event that ended, if receipts are on.
+    pub(crate) async fn leave_receipt(
         &self,
         event: &ObjectEvent,
         attempt: Attempt,
         outcome: Outcome,
         by: &str,
-        why: Option<String>,
+        why: Option<&str>,
     ) -> Result<(), LedgerError> {
-        // Receipt, then delete. A crash in between leaves a row that its receipt covers: the sweep deletes it. The opposite
-        // order would leave an object of which nobody can say whether it was processed.
         if let Some(settings) = &self.receipts {
             let now = self.clock.now();
             let receipt = Receipt::new(
@@ -141,16 +98,17 @@ impl Ledger {
                 attempt,
                 outcome,
                 clipped(by),
-                why.as_deref().map(clipped),
+                why.map(clipped),
                 now,
                 settings.keep,
             );
-            self.put_receipt(settings, &receipt).await?;
+            let again = matches!(event.origin, Origin::Replay { .. });
+            self.put_receipt(settings, &receipt, again).await?;
         }
-        self.delete(event.id).await
+        Ok(())
     }
 
-    async fn delete(&self, id: EventId) -> Result<(), LedgerError> {
+    pub(crate) async fn delete(&self, id: EventId) -> Result<(), LedgerError> {
         let watch = AnswerWatch::default();
         let answer = self
             .client
@@ -247,134 +205,105 @@ impl Ledger {
         why: &str,
         deadline: Deadline,
     ) -> Result<Failed, LedgerError> {
-        let update = Update::of(row.id, step)
-            .set(DUE_AT, text(due_at))
-            .set("max_attempts", number(max_attempts))
-            .set("last_error", text(clipped(why)))
-            // The next attempt begins with none.
-            .set_if("deaths", (row.deaths > 0).then(|| number(0)))
-            .when("attempt", number(row.attempt));
-        let applied = if step == Step::Park {
-            Failed::Parked
-        } else {
-            Failed::Retry(due_at)
-        };
-        self.update_one(update, (row.status_shard().to(step.to()), due_at), deadline)
-            .await
-            .map(|changed| if changed { applied } else { Failed::Stale })
+        let ended = settled(row, (step, due_at), max_attempts, why, None);
+        let changed = self.update_one(ended, deadline).await?;
+        Ok(settled_as(step, due_at, changed))
     }
 
-    /// Gives a PARKED row another round of attempts, due now. A payload that could not be read is read again: its events are
-    /// recorded, then the row is deleted.
-    ///
-    /// # Errors
-    /// When the row cannot be read or a write was not certainly applied; repeat it.
-    pub async fn redrive(
-        &self,
-        id: EventId,
-        round: u32,
-        deadline: Deadline,
-    ) -> Result<Redriven, LedgerError> {
-        let Some(row) = self.get(id).await? else {
-            return Ok(Redriven::NotParked);
-        };
-        if row.status != Status::Parked {
-            return Ok(Redriven::NotParked);
-        }
-        if let Subject::Raw { payload, source } = &row.subject {
-            return self.redrive_payload(&row, payload, source, round, deadline).await;
-        }
-        let now = self.clock.now();
-        let update = Update::of(id, Step::Redrive)
-            .set(DUE_AT, text(now))
-            .set("max_attempts", number(row.attempt.0.saturating_add(round)))
-            .when(DUE_AT, text(row.due_at));
-        let becomes = (row.status_shard().to(Step::Redrive.to()), now);
-        let changed = self.update_one(update, becomes, deadline).await?;
-        Ok(if changed {
-            Redriven::Redriven
-        } else {
-            Redriven::NotParked
-        })
+    /// Updates one row, after which it stands as expected; whether it does.
+    async fn update_one(&self, update: Expected, deadline: Deadline) -> Result<bool, LedgerError> {
+        let mut changed = self.update_expecting(vec![update], deadline).await;
+        changed.pop().unwrap_or(Ok(false))
     }
 
-    async fn redrive_payload(
+    /// Updates rows, no row twice, each of which stands as expected afterwards; whether it does. A retry of our own write whose
+    /// first answer was lost finds the condition false and the row as we left it.
+    pub(crate) async fn update_expecting(
         &self,
-        row: &Row,
-        payload: &str,
-        source: &SourceName,
-        max_attempts: u32,
+        updates: Vec<Expected>,
         deadline: Deadline,
-    ) -> Result<Redriven, LedgerError> {
-        let read = notification::read(payload, source);
-        let events = read.events.len();
-        // Kept as it is, even where another spelling of the payload would have another id.
-        if let (0, Some(part)) = (events, read.unreadable.first()) {
-            return Ok(Redriven::StillUnreadable(part.why.clone()));
-        }
-        let mut rows: Vec<NewRow> = Vec::with_capacity(events + read.unreadable.len());
-        for event in read.events {
-            rows.push(NewRow::Event {
-                event,
-                max_attempts,
-                trace: row.trace.clone(),
-            });
-        }
-        for part in read.unreadable {
-            let (source, trace) = (source.clone(), row.trace.clone());
-            rows.push(NewRow::Unreadable {
-                source,
-                payload: part.raw,
-                why: part.why,
-                trace,
-            });
-        }
-        // Record, then delete: a crash in between leaves a payload whose events are recorded, and a second redrive finds
-        // them already there.
-        let outcomes = self.record(rows, deadline).await;
-        if let Some(unsafe_) = outcomes.iter().find(|outcome| !outcome.is_safe()) {
-            return Err(LedgerError::Request {
-                operation: "BatchExecuteStatement",
-                table: self.table.to_string(),
-                cause: format!("an event of the payload is not recorded: {unsafe_:?}"),
-                unknown: matches!(unsafe_, Recorded::Unknown(_)),
-            });
-        }
-        self.delete(row.id).await?;
-        Ok(Redriven::Parsed { events })
+    ) -> Vec<Result<bool, LedgerError>> {
+        let (updates, become_): (Vec<Update>, Vec<_>) = updates
+            .into_iter()
+            .map(|expected| (expected.update, (expected.becomes, expected.note)))
+            .unzip();
+        let written = self.update(updates, deadline).await;
+        type Becomes = ((StatusShard, Timestamp), Option<String>);
+        let stands = |item: &Item, ((status_shard, due_at), note): Becomes| {
+            item.get(STATUS_SHARD) == Some(&text(status_shard))
+                && item.get(DUE_AT) == Some(&text(due_at))
+                && note.is_none_or(|note| item.get("note") == Some(&text(note)))
+        };
+        let changed = |(written, becomes)| match written {
+            Written::Applied(_) => Ok(true),
+            Written::ConditionFailed(Some(item)) => Ok(stands(&item, becomes)),
+            Written::ConditionFailed(None) | Written::Duplicate => Ok(false),
+            Written::Refused(cause) | Written::Throttled(cause) => Err(self.not_written(cause, false)),
+            Written::Unknown(cause) => Err(self.not_written(cause, true)),
+        };
+        written.into_iter().zip(become_).map(changed).collect()
     }
 
-    /// Updates one row, after which the row stands as `becomes`; whether it does. A retry of our own write
-    /// whose first answer was lost finds the condition false and the row as we left it.
-    async fn update_one(
-        &self,
-        update: Update,
-        becomes: (StatusShard, Timestamp),
-        deadline: Deadline,
-    ) -> Result<bool, LedgerError> {
-        let failed = |cause, unknown| {
-            let table = self.table.to_string();
-            Err(LedgerError::Request {
-                operation: "BatchExecuteStatement",
-                table,
-                cause,
-                unknown,
-            })
-        };
-        match self.update([update], deadline).await.pop() {
-            Some(Written::Applied(_)) => Ok(true),
-            Some(Written::ConditionFailed(Some(item))) => Ok(item.get(STATUS_SHARD)
-                == Some(&text(becomes.0))
-                && item.get(DUE_AT) == Some(&text(becomes.1))),
-            Some(Written::ConditionFailed(None) | Written::Duplicate) => Ok(false),
-            Some(Written::Refused(cause) | Written::Throttled(cause)) => failed(cause, false),
-            Some(Written::Unknown(cause)) => failed(cause, true),
-            None => failed("no outcome".into(), true),
+    pub(crate) fn not_written(&self, cause: String, unknown: bool) -> LedgerError {
+        LedgerError::Request {
+            operation: "BatchExecuteStatement",
+            table: self.table.to_string(),
+            cause,
+            unknown,
         }
+    }
+}
+
+/// A step of a row, and how the row stands after it: status and shard, when it is due, and the note that is new.
+pub(crate) struct Expected {
+    update: Update,
+    becomes: (StatusShard, Timestamp),
+    note: Option<String>,
+}
+
+impl Expected {
+    /// A step after which the row is due then, at a person's word if there is a note.
+    pub(crate) fn new(row: &Row, step: Step, update: Update, due_at: Timestamp, note: Option<&str>) -> Self {
+        Self {
+            update: update.set(DUE_AT, text(due_at)).set_if("note", note.map(text)),
+            becomes: (row.status_shard().to(step.to()), due_at),
+            note: note.map(str::to_owned),
+        }
+    }
+}
+
+/// The end of a row's attempt.
+pub(crate) fn settled(
+    row: &Row,
+    (step, due_at): (Step, Timestamp),
+    max_attempts: u32,
+    why: &str,
+    note: Option<&str>,
+) -> Expected {
+    let update = Update::of(row.id, step)
+        .set("max_attempts", number(max_attempts))
+        .set("last_error", text(clipped(why)))
+        // The next attempt begins with none.
+        .set_if("deaths", (row.deaths > 0).then(|| number(0)))
+        .when("attempt", number(row.attempt));
+    Expected::new(row, step, update, due_at, note)
+}
+
+/// What came of it.
+pub(crate) fn settled_as(step: Step, due_at: Timestamp, changed: bool) -> Failed {
+    match (changed, step) {
+        (false, _) => Failed::Stale,
+        (true, Step::Park) => Failed::Parked,
+        (true, _) => Failed::Retry(due_at),
     }
 }
 
 /// As much of a text as a row or a receipt keeps.
 pub(crate) fn clipped(text: &str) -> String {
-    text.chars().take(LONGEST_ERROR).collect()
+    clipped_to(text, LONGEST_ERROR)
+}
+
+/// At most so many characters of a text.
+pub(crate) fn clipped_to(text: &str, characters: usize) -> String {
+    text.chars().take(characters).collect()
 }

@@ -59,7 +59,7 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// By what: an execution's ARN, a worker, a person.
     pub by: String,
-    /// Why a person took it out.
+    /// Why a person took it out, or says that it is done; a machine's receipt has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// When the receipt was written.
@@ -72,7 +72,7 @@ pub struct Receipt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Processed.
+    /// Processed, as its target or a person says (`by`).
     Succeeded,
     /// Taken out by a person; covers no other event.
     Removed,

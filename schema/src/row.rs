@@ -44,6 +44,9 @@ pub struct Row {
     pub claim_token: Option<Uuid>,
     /// Why the last attempt failed, for people.
     pub last_error: Option<String>,
+    /// What a person did to the row last, for people: when, what, who and why. Not the reason of a failure, so that a redriven
+    /// row still says what it was parked for.
+    pub note: Option<String>,
     /// The X-Ray header, for linking; never part of an execution's input.
     pub trace: Option<String>,
     /// What the row is about.
@@ -118,6 +121,7 @@ impl Row {
             deaths: 0,
             claim_token: None,
             last_error: None,
+            note: None,
             trace,
             subject,
         }
@@ -187,6 +191,8 @@ struct StoredRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
     #[serde(default)]
     source: SourceName,
@@ -245,6 +251,7 @@ impl From<Row> for StoredRow {
             deaths: row.deaths,
             claim_token: row.claim_token,
             last_error: row.last_error,
+            note: row.note,
             trace: row.trace,
             source: SourceName::default(),
             bucket: None,
@@ -338,6 +345,7 @@ impl TryFrom<StoredRow> for Row {
             deaths: stored.deaths,
             claim_token: stored.claim_token,
             last_error: stored.last_error,
+            note: stored.note,
             trace: stored.trace,
             subject,
         })

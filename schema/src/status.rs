@@ -90,6 +90,8 @@ pub enum Step {
     Postpone,
     /// The queue and the workers that had it are known to be gone: as if never claimed.
     PutBack,
+    /// A person knows that nothing runs for it: as if never claimed.
+    Free,
 }
 
 impl Step {
@@ -108,7 +110,8 @@ impl Step {
             | Self::Take
             | Self::Extend
             | Self::Postpone
-            | Self::PutBack => Status::Claimed,
+            | Self::PutBack
+            | Self::Free => Status::Claimed,
         }
     }
 
@@ -122,7 +125,9 @@ impl Step {
             | Self::Unsend
             | Self::Take
             | Self::Extend => Status::Claimed,
-            Self::Release | Self::Retry | Self::Redrive | Self::Postpone | Self::PutBack => Status::Pending,
+            Self::Release | Self::Retry | Self::Redrive | Self::Postpone | Self::PutBack | Self::Free => {
+                Status::Pending
+            }
             Self::Park => Status::Parked,
         }
     }

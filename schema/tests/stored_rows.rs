@@ -90,6 +90,19 @@ fn a_parked_row_of_version_2_reads_whole() {
 }
 
 #[test]
+fn a_row_that_a_person_redrove_says_so_and_still_why_it_was_parked() {
+    let row = row(stored!("row_v2_noted"));
+    assert_eq!(
+        row.note.as_deref(),
+        Some("2026-11-21T09:00:00.000Z redriven by kim@busan: the clock is right now")
+    );
+    assert_eq!(
+        row.last_error.as_deref(),
+        Some("FAILED: States.TaskFailed: the camera's clock is wrong")
+    );
+}
+
+#[test]
 fn rows_of_version_2_keep_where_they_came_from() {
     let listing = row(stored!("row_v2_listing"));
     let covers_until = at("2026-11-21T01:02:02.000Z");
@@ -118,6 +131,7 @@ fn every_row_of_version_2_is_written_as_it_was_read() {
         stored!("row_v2_parked"),
         stored!("row_v2_listing"),
         stored!("row_v2_replay"),
+        stored!("row_v2_noted"),
         stored!("row_v2_raw"),
     ] {
         let value: Value = serde_json::from_str(stored).unwrap();
@@ -244,7 +258,7 @@ fn a_key_with_characters_that_sqs_refuses_is_escaped_and_reads_back() {
 }
 
 #[test]
-fn the_input_does_not_depend_on_delivery_lease_trace_or_error() {
+fn the_input_does_not_depend_on_delivery_lease_trace_error_or_note() {
     let row = row(stored!("row_v2_parked"));
     let other = Row {
         deliveries: 9,
@@ -253,6 +267,7 @@ fn the_input_does_not_depend_on_delivery_lease_trace_or_error() {
         due_at: at("2027-01-01T00:00:00.000Z"),
         trace: None,
         last_error: None,
+        note: Some("2027-01-01T00:00:00.000Z redriven by kim".into()),
         claim_token: None,
         ..row.clone()
     };
@@ -356,6 +371,11 @@ fn every_step_goes_from_one_status_to_one_status() {
         (Step::Retry, Claimed, Pending),
         (Step::Park, Claimed, Parked),
         (Step::Redrive, Parked, Pending),
+        (Step::Take, Claimed, Claimed),
+        (Step::Extend, Claimed, Claimed),
+        (Step::Postpone, Claimed, Pending),
+        (Step::PutBack, Claimed, Pending),
+        (Step::Free, Claimed, Pending),
     ];
     for (step, from, to) in steps {
         assert_eq!((step.from(), step.to()), (from, to), "{step:?}");

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Consumed, Failed, Moved, NewRow, Recorded, Released, RetryPolicy};
+use daybook_ledger::{Claim, Consumed, Failed, Moved, NewRow, Person, Recorded, Released, RetryPolicy};
 use daybook_manager::Settled;
 use daybook_schema::{
     Attempt, ExecutionName, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, notification,
@@ -129,6 +129,43 @@ async fn a_failure_costs_three_write_units_and_a_redrive_too() {
         .await
         .unwrap();
     assert_eq!(used(&stage, before), (3.0, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_do_to_25_rows_costs_three_each_in_one_request_and_a_receipt_each_for_what_is_closed() {
+    let stage = Stage::usual().await;
+    let (policy, deadline) = (RetryPolicy::default(), stage.deadline());
+    let kim = Person {
+        by: "kim",
+        why: Some("mended"),
+    };
+    let put = |status| {
+        let rows: Vec<Row> = uploads(25)
+            .iter()
+            .map(|upload| row_in(status, upload, stage.now()))
+            .collect();
+        stage.put_rows(&rows);
+        rows
+    };
+    let rows = put(Status::Parked);
+    let before = stage.ledger.consumed();
+    stage.ledger.redrive_rows(&rows, 5, Some(kim), deadline).await;
+    assert_eq!(used(&stage, before), (75.0, 1));
+    let rows = put(Status::Claimed);
+    let before = stage.ledger.consumed();
+    stage.ledger.free_rows(&rows, kim, deadline).await;
+    assert_eq!(used(&stage, before), (75.0, 1));
+    let rows = put(Status::Claimed);
+    let before = stage.ledger.consumed();
+    stage.ledger.fail_rows(&rows, kim, &policy, deadline).await;
+    assert_eq!(used(&stage, before), (75.0, 1));
+    let rows = put(Status::Parked);
+    let before = stage.ledger.consumed();
+    stage
+        .ledger
+        .close_rows(&rows, Outcome::Removed, kim, deadline)
+        .await;
+    assert_eq!(used(&stage, before), (25.0 + 50.0, 25 + 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -276,6 +313,25 @@ async fn a_typical_row_is_smaller_than_one_write_unit_in_every_state() {
     let parked = stage.row(event.id).await.unwrap();
     assert_eq!(parked.last_error.as_deref().map(str::len), Some(256));
     sizes.push((Status::Parked, item_bytes(&row_item(&parked))));
+    // The longest note, beside an error of usual length.
+    let usual = Row {
+        last_error: Some("FAILED: States.TaskFailed: the camera's clock is wrong".into()),
+        ..parked
+    };
+    stage.put_rows([&usual]);
+    let (by, why) = ("b".repeat(400), "w".repeat(4000));
+    let person = Person {
+        by: &by,
+        why: Some(&why),
+    };
+    stage
+        .ledger
+        .redrive_rows(&[usual], 5, Some(person), stage.deadline())
+        .await;
+    let redriven = stage.row(event.id).await.unwrap();
+    let note = redriven.note.as_deref().unwrap();
+    assert!(note.len() > 100 && note.contains("www"), "{note}");
+    sizes.push((redriven.status, item_bytes(&row_item(&redriven))));
     for (status, bytes) in &sizes {
         assert!(*bytes < 1024, "{status}: {bytes} bytes");
     }

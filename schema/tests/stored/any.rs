@@ -82,7 +82,7 @@ pub fn row() -> impl Strategy<Value = Row> {
     let status = prop::sample::select(Status::ALL.to_vec());
     let times = (timestamp(), timestamp());
     let counts = (0u32..100, any::<u32>(), any::<u32>(), (0u32..5, 0u32..5));
-    let words = (of(any::<u128>()), of(text()), of(text()));
+    let words = (of(any::<u128>()), of(text()), of(text()), of(text()));
     (status, times, counts, words, subject(), id()).prop_map(
         |(
             status,
@@ -109,6 +109,7 @@ pub fn row() -> impl Strategy<Value = Row> {
                 claim_token: words.0.map(uuid::Uuid::from_u128),
                 last_error: words.1,
                 trace: words.2,
+                note: words.3,
                 subject,
             }
         },

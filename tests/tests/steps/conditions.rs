@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Extended, Failed, IndexKey, Moved, Postponed, Redriven, Released, RetryPolicy, Taken,
+    Claim, Extended, Failed, IndexKey, Moved, Person, Postponed, Redriven, Released, RetryPolicy, Taken,
 };
 use daybook_schema::{Attempt, DispatchMessage, Row, Status, Step};
 use daybook_tests::notifications::Upload;
@@ -14,6 +14,10 @@ use uuid::Uuid;
 use crate::name_of;
 
 const LEASE: Duration = Duration::from_secs(900);
+const PERSON: Person<'_> = Person {
+    by: "kim",
+    why: Some("no"),
+};
 
 /// What the caller of a step last saw: claimed at attempt 1, lease over now.
 fn seen(stage: &Stage) -> Row {
@@ -121,11 +125,15 @@ async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
             Postponed::Until(_)
         ),
         Step::PutBack => ledger.put_back(&rows, deadline).await == [Released::Released],
+        Step::Free => {
+            let freed = ledger.free_rows(&rows, PERSON, deadline).await.remove(0);
+            freed.unwrap()
+        }
     }
 }
 
 /// In which states each step applies.
-const APPLIES: [(Step, &[&str]); 13] = [
+const APPLIES: [(Step, &[&str]); 14] = [
     (Step::Claim, &["pending"]),
     (Step::Release, &["claimed"]),
     (Step::Renew, &["claimed", "other token", "other lease"]),
@@ -140,6 +148,8 @@ const APPLIES: [(Step, &[&str]); 13] = [
     (Step::Extend, &["claimed", "other lease"]),
     (Step::Postpone, &["claimed", "other lease"]),
     (Step::PutBack, &["claimed"]),
+    // A longer lease shows that somebody works on it.
+    (Step::Free, &["claimed", "other token"]),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -314,6 +324,18 @@ async fn every_step_writes_what_the_design_says_and_nothing_else() {
                     deliveries: 0,
                     ..pending.clone()
                 }
+            },
+        ),
+        // The count of deaths stays: a person's word is none.
+        (
+            Step::Free,
+            &held,
+            Row {
+                attempt: Attempt(0),
+                deaths: 1,
+                deliveries: 0,
+                note: Some(format!("{now} released by kim: no")),
+                ..pending.clone()
             },
         ),
         // A failed attempt begins the count of deaths again.

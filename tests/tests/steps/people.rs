@@ -1,8 +1,10 @@
-//! What a person does to rows: redrive and remove.
+//! What a person does to rows: redrive, free, fail, complete and remove, one or many.
 
-use daybook_ledger::{Recorded, Redriven, Removed};
+use std::time::Duration;
+
+use daybook_ledger::{Failed, Person, Recorded, Redriven, Removed, RetryPolicy};
 use daybook_schema::{Attempt, EventId, Outcome, Row, SourceName, Status};
-use daybook_tests::notifications::Upload;
+use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
 use daybook_tests::{Fault, Stage};
 use serde_json::json;
@@ -179,4 +181,208 @@ async fn a_removed_payload_leaves_no_receipt_and_no_row() {
     );
     assert!(stage.rows().await.is_empty());
     assert_eq!(stage.wire.operations().get("PutItem"), None);
+}
+
+const KIM: Person<'_> = Person {
+    by: "kim",
+    why: Some("mended"),
+};
+
+/// A row for each of `n` uploads, in that status.
+fn rows(stage: &Stage, n: usize, status: Status) -> Vec<Row> {
+    let rows: Vec<Row> = uploads(n)
+        .iter()
+        .map(|upload| row_in(status, upload, stage.now()))
+        .collect();
+    stage.put_rows(&rows);
+    rows
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_rows_are_redriven_in_few_requests_and_keep_who_why_and_their_last_error() {
+    let stage = Stage::usual().await;
+    let parked = rows(&stage, 60, Status::Parked);
+    let redriven = stage
+        .ledger
+        .redrive_rows(&parked, 5, Some(KIM), stage.deadline())
+        .await;
+    assert!(
+        redriven
+            .iter()
+            .all(|outcome| matches!(outcome, Ok(Redriven::Redriven)))
+    );
+    assert_eq!(stage.wire.operations()["BatchExecuteStatement"], 3);
+    let note = format!("{} redriven by kim: mended", stage.now());
+    for row in stage.rows().await.values() {
+        assert_eq!((row.status, row.max_attempts), (Status::Pending, 10));
+        assert_eq!(row.note.as_deref(), Some(note.as_str()));
+        assert_eq!(row.last_error.as_deref(), Some("FAILED: States.TaskFailed"));
+    }
+    // Once more, by somebody who saw them as they were: they went on.
+    stage.pass(Duration::from_secs(1)).await;
+    let again = stage
+        .ledger
+        .redrive_rows(&parked, 5, Some(KIM), stage.deadline())
+        .await;
+    assert!(
+        again
+            .iter()
+            .all(|outcome| matches!(outcome, Ok(Redriven::NotParked)))
+    );
+    assert!(stage.rows().await.values().all(|row| row.max_attempts == 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redrive_of_many_whose_answer_is_lost_is_done_once() {
+    let stage = Stage::usual().await;
+    let parked = rows(&stage, 25, Status::Parked);
+    stage
+        .wire
+        .inject_next("BatchExecuteStatement", [Fault::AnswerLost]);
+    let redriven = stage
+        .ledger
+        .redrive_rows(&parked, 5, Some(KIM), stage.deadline())
+        .await;
+    assert!(
+        redriven
+            .iter()
+            .all(|outcome| matches!(outcome, Ok(Redriven::Redriven)))
+    );
+    assert!(stage.rows().await.values().all(|row| row.max_attempts == 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_go_on_after_a_person_saw_them_are_left_alone() {
+    let stage = Stage::usual().await;
+    let later = stage.now().plus(Duration::from_secs(1));
+    let policy = RetryPolicy::default();
+    let claimed = rows(&stage, 3, Status::Claimed);
+    // The first was made longer, the second is gone.
+    let extended = Row {
+        due_at: later,
+        ..claimed[0].clone()
+    };
+    stage.put_rows([&extended]);
+    stage.ledger.delete_done(&claimed[1]).await.unwrap();
+    let freed = stage.ledger.free_rows(&claimed, KIM, stage.deadline()).await;
+    let freed: Vec<bool> = freed.into_iter().map(Result::unwrap).collect();
+    assert_eq!(freed, [false, false, true]);
+    assert_eq!(stage.row(extended.id).await, Some(extended));
+    // An attempt that failed by itself does not fail twice.
+    stage.put_rows([&claimed[1]]);
+    let failed = stage
+        .ledger
+        .fail_rows(&claimed, KIM, &policy, stage.deadline())
+        .await;
+    let failed: Vec<Failed> = failed.into_iter().map(Result::unwrap).collect();
+    assert!(
+        matches!(failed[..], [Failed::Retry(_), Failed::Retry(_), Failed::Stale]),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_a_person_fails_are_tried_again_or_parked_with_the_persons_reason() {
+    let stage = Stage::usual().await;
+    let mut claimed = rows(&stage, 2, Status::Claimed);
+    claimed[1].attempt = Attempt(5);
+    stage.put_rows(&claimed);
+    let policy = RetryPolicy::default();
+    let failed = stage
+        .ledger
+        .fail_rows(&claimed, KIM, &policy, stage.deadline())
+        .await;
+    let failed: Vec<Failed> = failed.into_iter().map(Result::unwrap).collect();
+    let [Failed::Retry(due_at), Failed::Parked] = failed[..] else {
+        panic!("{failed:?}")
+    };
+    let (retried, parked) = (
+        stage.row(claimed[0].id).await.unwrap(),
+        stage.row(claimed[1].id).await.unwrap(),
+    );
+    assert_eq!((retried.status, retried.due_at), (Status::Pending, due_at));
+    assert!(due_at > stage.now());
+    assert_eq!(parked.status, Status::Parked);
+    for row in [retried, parked] {
+        assert_eq!(row.last_error.as_deref(), Some("mended"));
+        assert_eq!(row.note, Some(format!("{} failed by kim", stage.now())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_rows_are_closed_each_with_a_receipt_that_says_who_and_why() {
+    for outcome in [Outcome::Succeeded, Outcome::Removed] {
+        let stage = Stage::usual().await;
+        let open: Vec<Row> = Status::ALL
+            .into_iter()
+            .zip(uploads(3))
+            .map(|(status, upload)| row_in(status, &upload, stage.now()))
+            .collect();
+        stage.put_rows(&open);
+        let closed = stage
+            .ledger
+            .close_rows(&open, outcome, KIM, stage.deadline())
+            .await;
+        assert!(closed.iter().all(Result::is_ok), "{closed:?}");
+        assert!(stage.rows().await.is_empty());
+        for row in &open {
+            let receipt = stage.receipt(row.event().unwrap()).await.unwrap();
+            assert_eq!((receipt.event_id, receipt.by.as_str()), (row.id, "kim"));
+            assert_eq!(receipt.why.as_deref(), Some("mended"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_receipt_cannot_be_written_stays_and_its_neighbours_are_closed() {
+    let stage = Stage::usual().await;
+    let open = rows(&stage, 3, Status::Parked);
+    stage.wire.inject_next("PutItem", vec![Fault::Throttled; 3]);
+    let closed = stage
+        .ledger
+        .close_rows(&open, Outcome::Removed, KIM, stage.deadline())
+        .await;
+    let failed = closed.iter().filter(|outcome| outcome.is_err()).count();
+    let left = stage.rows().await;
+    assert_eq!(left.len(), failed);
+    for (row, outcome) in open.iter().zip(closed) {
+        assert_eq!(left.contains_key(&row.id), outcome.is_err());
+    }
+}
+
+/// What was removed, replayed and done is done: the replay bears the sequencer of the event that was removed.
+#[tokio::test(start_paused = true)]
+async fn a_replays_receipt_takes_the_place_of_the_one_of_its_event() {
+    let stage = Stage::usual().await;
+    stage.record(&[upload()]).await;
+    let event = upload().event();
+    stage.ledger.remove(event.id, "kim", "by mistake").await.unwrap();
+    let nonce = "ticket-4711";
+    let replay = daybook_schema::ObjectEvent {
+        id: event
+            .object_parts()
+            .event_id(daybook_schema::identity::EventBasis::Replay { nonce }),
+        origin: daybook_schema::Origin::Replay { nonce: nonce.into() },
+        ..event.clone()
+    };
+    stage
+        .ledger
+        .complete(&replay, Attempt(1), "worker")
+        .await
+        .unwrap();
+    let receipt = stage.receipt(&event).await.unwrap();
+    assert_eq!(
+        (receipt.outcome, receipt.event_id),
+        (Outcome::Succeeded, replay.id)
+    );
+    assert!(receipt.covers(&event) && receipt.covers(&replay));
+    // But not of a newer one.
+    let newer = Upload::new("a.json", 2, "e").event();
+    stage.ledger.complete(&newer, Attempt(1), "worker").await.unwrap();
+    stage
+        .ledger
+        .complete(&replay, Attempt(1), "worker")
+        .await
+        .unwrap();
+    assert_eq!(stage.receipt(&event).await.unwrap().event_id, newer.id);
 }

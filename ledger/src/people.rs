@@ -1,0 +1,299 @@
+//! What people do to rows: redrive, free, fail, complete, remove; row by row, or for many rows at once.
+//!
+//! For many, the caller hands in rows as a consistent read just showed them. What went on meanwhile is left alone and said to
+//! have gone on, so a step that is repeated does nothing twice.
+
+use std::collections::BTreeMap;
+
+use daybook_schema::tables::attribute::{DUE_AT, ID};
+use daybook_schema::{EventId, Outcome, Row, SourceName, Status, Step, Subject, Timestamp, notification};
+use futures::StreamExt;
+
+use crate::record::{NewRow, Recorded};
+use crate::settle::{Expected, Failed, RetryPolicy, clipped_to, settled, settled_as};
+use crate::statement::{Statement, Written, number, text};
+use crate::time::Deadline;
+use crate::update::Update;
+use crate::{Ledger, LedgerError};
+
+/// The longest note that is stored, in characters: with an error of usual length a row stays below one write unit.
+const LONGEST_NOTE: usize = 160;
+
+/// As much of a person's name as a note keeps.
+const LONGEST_NAME: usize = 64;
+
+/// Receipts that one call writes at the same time.
+const CONCURRENCY: usize = 4;
+
+/// The person at whose word a step is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Person<'a> {
+    /// Who.
+    pub by: &'a str,
+    /// Why, if it is said.
+    pub why: Option<&'a str>,
+}
+
+impl Person<'_> {
+    /// What a row keeps of it: when, what, who, why.
+    fn note(&self, now: Timestamp, what: &str) -> String {
+        let by = clipped_to(self.by, LONGEST_NAME);
+        let why = self.why.map(|why| format!(": {why}")).unwrap_or_default();
+        clipped_to(&format!("{now} {what} by {by}{why}"), LONGEST_NOTE)
+    }
+}
+
+/// What came of a redrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Redriven {
+    /// The row is PENDING again, with so many attempts more.
+    Redriven,
+    /// The payload could be read this time; its events are recorded and the row is gone.
+    Parsed {
+        /// How many events it held.
+        events: usize,
+    },
+    /// The payload still cannot be read; nothing was changed.
+    StillUnreadable(String),
+    /// The row is not PARKED, or gone.
+    NotParked,
+}
+
+/// What came of a removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// A receipt says so, and the row is gone.
+    Removed,
+    /// There was no such row.
+    NoRow,
+}
+
+impl Ledger {
+    /// Gives a PARKED row another round of attempts, due now. A payload that could not be read is read again: its events are
+    /// recorded, then the row is deleted.
+    ///
+    /// # Errors
+    /// When the row cannot be read or a write was not certainly applied; repeat it.
+    pub async fn redrive(
+        &self,
+        id: EventId,
+        round: u32,
+        deadline: Deadline,
+    ) -> Result<Redriven, LedgerError> {
+        let Some(row) = self.get(id).await? else {
+            return Ok(Redriven::NotParked);
+        };
+        let mut redriven = self.redrive_rows(&[row], round, None, deadline).await;
+        redriven.pop().unwrap_or(Ok(Redriven::NotParked))
+    }
+
+    /// The same for rows as they were just seen, no row twice; outcomes in their order. Three write units each, 25 in one
+    /// request. With a person, the row keeps who and why; its last error stays.
+    pub async fn redrive_rows(
+        &self,
+        rows: &[Row],
+        round: u32,
+        person: Option<Person<'_>>,
+        deadline: Deadline,
+    ) -> Vec<Result<Redriven, LedgerError>> {
+        let now = self.clock.now();
+        let note = person.map(|person| person.note(now, "redriven"));
+        let is_parked = |row: &&Row| row.status == Step::Redrive.from() && row.event().is_some();
+        let events: Vec<&Row> = rows.iter().filter(is_parked).collect();
+        let updates = events.iter().map(|row| {
+            let update = Update::of(row.id, Step::Redrive)
+                .set("max_attempts", number(row.attempt.0.saturating_add(round)))
+                .when(DUE_AT, text(row.due_at));
+            Expected::new(row, Step::Redrive, update, now, note.as_deref())
+        });
+        let changed = self.update_expecting(updates.collect(), deadline).await;
+        let mut changed: BTreeMap<EventId, _> = events.iter().map(|row| row.id).zip(changed).collect();
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let outcome = match &row.subject {
+                Subject::Event(_) => match changed.remove(&row.id) {
+                    Some(Ok(true)) => Ok(Redriven::Redriven),
+                    Some(Err(error)) => Err(error),
+                    Some(Ok(false)) | None => Ok(Redriven::NotParked),
+                },
+                Subject::Raw { .. } if row.status != Status::Parked => Ok(Redriven::NotParked),
+                Subject::Raw { payload, source } => {
+                    self.redrive_payload(row, payload, source, round, deadline).await
+                }
+            };
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+
+    async fn redrive_payload(
+        &self,
+        row: &Row,
+        payload: &str,
+        source: &SourceName,
+        max_attempts: u32,
+        deadline: Deadline,
+    ) -> Result<Redriven, LedgerError> {
+        let read = notification::read(payload, source);
+        let events = read.events.len();
+        // Kept as it is, even where another spelling of the payload would have another id.
+        if let (0, Some(part)) = (events, read.unreadable.first()) {
+            return Ok(Redriven::StillUnreadable(part.why.clone()));
+        }
+        let mut rows: Vec<NewRow> = Vec::with_capacity(events + read.unreadable.len());
+        for event in read.events {
+            rows.push(NewRow::Event {
+                event,
+                max_attempts,
+                trace: row.trace.clone(),
+            });
+        }
+        for part in read.unreadable {
+            let (source, trace) = (source.clone(), row.trace.clone());
+            rows.push(NewRow::Unreadable {
+                source,
+                payload: part.raw,
+                why: part.why,
+                trace,
+            });
+        }
+        // Record, then delete: a crash in between leaves a payload whose events are recorded, and a second redrive finds
+        // them already there.
+        let outcomes = self.record(rows, deadline).await;
+        if let Some(unsafe_) = outcomes.iter().find(|outcome| !outcome.is_safe()) {
+            let cause = format!("an event of the payload is not recorded: {unsafe_:?}");
+            return Err(self.not_written(cause, matches!(unsafe_, Recorded::Unknown(_))));
+        }
+        self.delete(row.id).await?;
+        Ok(Redriven::Parsed { events })
+    }
+
+    /// Gives claimed rows back of which a person knows that nothing runs for them: PENDING, due now, the attempt unused. `rows`
+    /// as they were just seen, no row twice: a lease that was made longer since then shows that somebody does work on it.
+    /// Whether each was given back; `false` is a row that went on. Three write units each, 25 in one request.
+    pub async fn free_rows(
+        &self,
+        rows: &[Row],
+        person: Person<'_>,
+        deadline: Deadline,
+    ) -> Vec<Result<bool, LedgerError>> {
+        let now = self.clock.now();
+        let note = person.note(now, "released");
+        let updates = rows.iter().map(|row| {
+            let update = Update::of(row.id, Step::Free)
+                .count("attempt", false)
+                .set("deliveries", number(0))
+                .when("attempt", number(row.attempt))
+                .when(DUE_AT, text(row.due_at));
+            Expected::new(row, Step::Free, update, now, Some(&note))
+        });
+        self.update_expecting(updates.collect(), deadline).await
+    }
+
+    /// Says of claimed rows that their attempts failed, at a person's word: as [`Ledger::fail`] for rows as they were just
+    /// seen, no row twice. The person's reason becomes the last error. Three write units each, 25 in one request.
+    pub async fn fail_rows(
+        &self,
+        rows: &[Row],
+        person: Person<'_>,
+        policy: &RetryPolicy,
+        deadline: Deadline,
+    ) -> Vec<Result<Failed, LedgerError>> {
+        let now = self.clock.now();
+        let who = Person { why: None, ..person };
+        let note = who.note(now, "failed");
+        let why = person.why.unwrap_or("a person says so");
+        let ends: Vec<(Step, Timestamp)> = rows
+            .iter()
+            .map(|row| match row.attempt.0 >= row.max_attempts {
+                true => (Step::Park, now),
+                false => (
+                    Step::Retry,
+                    now.plus(self.random.jittered(policy.delay(row.attempt))),
+                ),
+            })
+            .collect();
+        let updates = rows
+            .iter()
+            .zip(&ends)
+            .map(|(row, end)| settled(row, *end, row.max_attempts, why, Some(&note)));
+        let changed = self.update_expecting(updates.collect(), deadline).await;
+        let failed = |((step, due_at), changed): (_, Result<bool, _>)| {
+            changed.map(|changed| settled_as(step, due_at, changed))
+        };
+        ends.into_iter().zip(changed).map(failed).collect()
+    }
+
+    /// Takes rows out of the ledger at a person's word, done (`Succeeded`) or not (`Removed`): a receipt that says who and why,
+    /// then the row's deletion, in whatever state it is; no row twice. An unreadable payload leaves no receipt: it has no
+    /// object. One write unit for each receipt, and two for each row; rows are deleted 25 in one request.
+    pub async fn close_rows(
+        &self,
+        rows: &[Row],
+        outcome: Outcome,
+        person: Person<'_>,
+        deadline: Deadline,
+    ) -> Vec<Result<(), LedgerError>> {
+        let receipts: Vec<_> = rows
+            .iter()
+            .map(|row| self.leave_receipt_of(row, outcome, person))
+            .collect();
+        let mut outcomes: Vec<Result<(), LedgerError>> = futures::stream::iter(receipts)
+            .buffered(CONCURRENCY)
+            .collect()
+            .await;
+        let (positions, statements): (Vec<usize>, Vec<Statement>) = outcomes
+            .iter()
+            .enumerate()
+            .filter(|(_, receipt)| receipt.is_ok())
+            .map(|(position, _)| (position, self.delete_statement(rows[position].id)))
+            .unzip();
+        let deleted = self.write(statements, deadline).await;
+        for (position, written) in positions.into_iter().zip(deleted) {
+            outcomes[position] = match written {
+                // One that is gone is as good.
+                Written::Applied(_) | Written::ConditionFailed(_) | Written::Duplicate => Ok(()),
+                Written::Refused(cause) | Written::Throttled(cause) => Err(self.not_written(cause, false)),
+                Written::Unknown(cause) => Err(self.not_written(cause, true)),
+            };
+        }
+        outcomes
+    }
+
+    async fn leave_receipt_of(
+        &self,
+        row: &Row,
+        outcome: Outcome,
+        person: Person<'_>,
+    ) -> Result<(), LedgerError> {
+        match row.event() {
+            Some(event) => {
+                self.leave_receipt(event, row.attempt, outcome, person.by, person.why)
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn delete_statement(&self, id: EventId) -> Statement {
+        Statement {
+            text: format!("DELETE FROM \"{}\" WHERE \"{ID}\" = ?", self.table),
+            parameters: vec![text(id)],
+        }
+    }
+
+    /// Takes an event out of the ledger for good, at a person's word. An unreadable payload leaves no receipt: it has no
+    /// object.
+    ///
+    /// # Errors
+    /// As [`Ledger::complete`].
+    pub async fn remove(&self, id: EventId, by: &str, why: &str) -> Result<Removed, LedgerError> {
+        let Some(row) = self.get(id).await? else {
+            return Ok(Removed::NoRow);
+        };
+        let person = Person { by, why: Some(why) };
+        self.leave_receipt_of(&row, Outcome::Removed, person).await?;
+        self.delete(id).await?;
+        Ok(Removed::Removed)
+    }
+}

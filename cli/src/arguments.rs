@@ -6,8 +6,15 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    demo::DemoArguments, ingest::IngestArguments, list::ListArguments, schedule::ScheduleArguments,
-    show::ShowArguments, status::StatusArguments, sweep::SweepArguments, up::UpArguments,
+    demo::DemoArguments,
+    ingest::IngestArguments,
+    list::ListArguments,
+    manual::{CompletionsArguments, ManArguments},
+    schedule::ScheduleArguments,
+    show::ShowArguments,
+    status::StatusArguments,
+    sweep::SweepArguments,
+    up::UpArguments,
     worker::WorkerArguments,
 };
 
@@ -47,25 +54,20 @@ pub enum Output {
     Json,
 }
 
-/// The verbs.
+/// The verbs. Without comments of their own here, they show the whole text of their arguments' comments in --help.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// See it work: 115 events through a pipeline that loses its queue on the way (no AWS, keeps nothing)
     Demo(DemoArguments),
-    /// Run all of Daybook on this machine: events in over HTTP, a ledger in a folder, a command or HTTP call for each
     Up(Box<UpArguments>),
-    /// Record the notifications of files, or of stdin
     Ingest(Box<IngestArguments>),
-    // Without a comment of their own here, these show the whole text of their arguments' comments in --help.
     Status(Box<StatusArguments>),
     List(Box<ListArguments>),
     Show(Box<ShowArguments>),
-    /// Run the scheduler once: claim due events, at most N in this window, and send them to the dispatch queue
     Schedule(ScheduleArguments),
-    /// Run the sweep once: find claimed events whose leases ran out, and bring them back
     Sweep(SweepArguments),
-    /// Process events where no Step Functions does: a command or an HTTP call for each
     Worker(WorkerArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
 }
 
 /// Prints help, or what is wrong with the command line.

@@ -37,6 +37,8 @@ const BATCHES: usize = 4;
 /// How long one batch may take, a throttling table's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Record the notifications of files, or of stdin
+///
 /// Records the S3 event notifications of files, as if they had just arrived: one JSON document after another, on lines of
 /// their own or not, in any form that S3, EventBridge, SNS, SQS, MinIO, Ceph or RustFS gives them. What is in the ledger
 /// already, or done, is recognised, so the same file can be given again. A document that is no object event becomes a PARKED row.

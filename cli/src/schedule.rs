@@ -19,6 +19,8 @@ use crate::settings::{self, DispatchArguments};
 /// How long a run may take; what is left then is left to the next one.
 pub const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
+/// Run the scheduler once: claim due events, at most N in this window, and send them to the dispatch queue
+///
 /// Claims due events, oldest first, at most N in this window whoever else runs, and sends each to the dispatch
 /// queue. Safe to run at any time, twice, and beside itself.
 #[derive(Args, Debug)]

@@ -17,6 +17,8 @@ use crate::report::{self, Line};
 use crate::schedule::{PATIENCE, ledger_failure, queue_answers, receipts_answer};
 use crate::settings::{self, DispatchArguments};
 
+/// Run the sweep once: find claimed events whose leases ran out, and bring them back
+///
 /// Looks after events that were sent and not heard of again before their leases ran out. Those that run get more
 /// time, those that are done are taken off, those whose messages are lost are sent again, from the same budget of N
 /// per window. Uses no attempt, and is safe to run at any time, twice, and beside itself.

@@ -15,6 +15,8 @@ use crate::settings;
 use crate::shutdown;
 use crate::target::{self, TargetArguments};
 
+/// Process events where no Step Functions does: a command or an HTTP call for each
+///
 /// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each: on EKS, ECS, EC2 or
 /// any machine, as many workers as you like. A worker takes the event's row first and holds it while it works; when the
 /// worker dies, the event comes back. SIGTERM and Ctrl-C drain: what runs may finish, nothing is lost.

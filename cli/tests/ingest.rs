@@ -50,7 +50,11 @@ fn piped(mut command: Command, text: &str) -> (i32, String, String) {
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 #[test]
@@ -70,7 +74,10 @@ fn lines_pretty_documents_and_stdin_are_read_alike_and_duplicates_are_recognised
     assert_eq!(code, 0, "{stderr}");
     let result = result(&stdout);
     assert_eq!(result["notifications"], 731);
-    assert_eq!((&result["recorded"], &result["already_there"]), (&720.into(), &11.into()));
+    assert_eq!(
+        (&result["recorded"], &result["already_there"]),
+        (&720.into(), &11.into())
+    );
     assert_eq!(rows(&aws, Status::Pending), 720);
 }
 
@@ -81,7 +88,10 @@ fn what_is_no_event_is_kept_and_test_events_are_counted() {
     let (code, stdout, stderr) = piped(ingest(&aws, &["-"]), documents);
     assert_eq!(code, 0, "{stderr}");
     let result = result(&stdout);
-    assert_eq!((&result["unreadable"], &result["test_events"]), (&1.into(), &1.into()));
+    assert_eq!(
+        (&result["unreadable"], &result["test_events"]),
+        (&1.into(), &1.into())
+    );
     assert_eq!(rows(&aws, Status::Parked), 1);
 }
 
@@ -91,7 +101,11 @@ fn a_file_that_is_broken_in_the_middle_is_recorded_up_to_there_and_the_other_fil
     let home = tempfile::tempdir().unwrap();
     let broken = home.path().join("broken.ndjson");
     let whole = home.path().join("whole.ndjson");
-    std::fs::write(&broken, format!("{}{}{{\"Records\": [}}\n{}", line(1), line(2), line(3))).unwrap();
+    std::fs::write(
+        &broken,
+        format!("{}{}{{\"Records\": [}}\n{}", line(1), line(2), line(3)),
+    )
+    .unwrap();
     std::fs::write(&whole, line(4)).unwrap();
     let files = [broken.to_str().unwrap(), whole.to_str().unwrap()];
     let (code, stdout, stderr) = run(&mut ingest(&aws, &files));
@@ -127,7 +141,10 @@ fn an_event_that_fits_no_row_is_an_error_and_its_neighbours_are_recorded() {
     assert_eq!(code, 1);
     let result = result(&stdout);
     assert_eq!((&result["recorded"], &result["not_safe"]), (&2.into(), &1.into()));
-    assert!(stderr.starts_with("error: 1 events are not in the ledger for certain\n"), "{stderr}");
+    assert!(
+        stderr.starts_with("error: 1 events are not in the ledger for certain\n"),
+        "{stderr}"
+    );
     assert_eq!(rows(&aws, Status::Pending), 2);
 }
 

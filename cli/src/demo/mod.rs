@@ -37,6 +37,8 @@ const INTERRUPTED: u8 = 130;
 /// How often is looked whether all is done, and the bars move.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// See it work: 115 events through a pipeline that loses its queue on the way (no AWS, keeps nothing)
+///
 /// Devices upload objects to S3 faster than they can be processed. S3 tells of each upload; every notification becomes a
 /// row in the ledger first, and N per window are handed on. Halfway through, the queue between scheduler and
 /// processing is lost with all that is in it: see what brings the events back.

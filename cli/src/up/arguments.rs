@@ -17,6 +17,8 @@ use crate::target::TargetArguments;
 /// what is queued is worked on before its lease ends.
 const IN_FLIGHT_PER_WORKER: u32 = 25;
 
+/// Run all of Daybook on this machine: events in over HTTP, a ledger in a folder, a command or HTTP call for each
+///
 /// Runs all of Daybook in this process, without AWS: takes S3 event notifications over HTTP (POST /events), writes each event
 /// to a ledger in a folder before it is acknowledged, and runs a command or calls an HTTP endpoint for each, at most N per
 /// window. Without --exec or --post it only collects, and prints what it would run. Ctrl-C and SIGTERM drain. Killed, it loses

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod aws;
+mod confirm;
 mod demo;
 mod deployment;
 mod embedded;
@@ -14,6 +15,7 @@ mod folder;
 mod ingest;
 mod list;
 mod logging;
+mod manual;
 mod report;
 mod schedule;
 mod settings;
@@ -58,6 +60,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Ingest(arguments) => ingest::run(*arguments, output).await,
             Command::Up(arguments) => up::run(*arguments, output).await,
             Command::Worker(arguments) => worker::run(arguments, output).await,
+            Command::Completions(arguments) => manual::completions(&arguments, output),
+            Command::Man(arguments) => manual::man(&arguments, output),
         }
     })
 }

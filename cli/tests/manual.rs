@@ -1,0 +1,82 @@
+//! `daybook completions` and `daybook man`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod stand_in;
+
+use serde_json::Value;
+use stand_in::{daybook, run};
+
+fn succeeded(arguments: &[&str]) -> String {
+    let (code, stdout, stderr) = run(&mut daybook(arguments));
+    assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
+    stdout
+}
+
+/// The verbs, as `daybook --help` lists them.
+fn verbs() -> Vec<String> {
+    let help = succeeded(&["--help"]);
+    let commands = help.split("Commands:\n").nth(1).unwrap();
+    let commands = commands.split("\n\n").next().unwrap();
+    let names = commands
+        .lines()
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_shell_gets_completions_of_every_verb() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = succeeded(&["completions", shell]);
+        for verb in verbs() {
+            assert!(script.contains(&verb), "{verb} in {shell}");
+        }
+        let json = succeeded(&["completions", shell, "--output", "json"]);
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["shell"], shell);
+        assert_eq!(json["script"], script);
+    }
+    let (code, _, stderr) = run(&mut daybook(&["completions", "ksh"]));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("bash"), "{stderr}");
+}
+
+#[test]
+fn every_verb_has_a_page() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("man1");
+    let told = succeeded(&["man", dir.to_str().unwrap()]);
+    assert_eq!(told.lines().count(), 1 + verbs().len(), "{told}");
+    for path in told.lines() {
+        let page = std::fs::read_to_string(path).unwrap();
+        assert!(page.contains(".SH NAME"), "{path}: {page}");
+    }
+    for verb in verbs() {
+        let page = std::fs::read_to_string(dir.join(format!("daybook-{verb}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH daybook-{verb} 1")), "{page}");
+    }
+    // Again, over what is there.
+    let again = succeeded(&["man", dir.to_str().unwrap(), "--output", "json"]);
+    let again: Value = serde_json::from_str(&again).unwrap();
+    assert_eq!(again["pages"].as_array().unwrap().len(), told.lines().count());
+    let page = succeeded(&["man"]);
+    assert_eq!(page, std::fs::read_to_string(dir.join("daybook.1")).unwrap());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let (code, stdout, stderr) = run(&mut daybook(&["man", file.to_str().unwrap()]));
+    assert_eq!((code, stdout.as_str()), (1, ""));
+    let said = stderr.replace(file.to_str().unwrap(), "DIR");
+    assert!(
+        said.starts_with("error: the manual pages cannot be written to DIR\n"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("hint: give a folder that this user may write\n"),
+        "{said}"
+    );
+}

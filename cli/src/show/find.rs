@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_ledger::{Control, Ledger, LedgerError, ReceiptLookup};
 use daybook_manager::{Executions, Lookup};
-use daybook_schema::identity::ObjectParts;
 use daybook_schema::{
-    Attempt, BucketName, EventId, ExecutionInput, ExecutionName, Kind, ObjectEvent, ObjectId, ObjectKey,
-    Receipt, Row, SourceName,
+    Attempt, EventId, ExecutionInput, ExecutionName, ObjectEvent, ObjectId, Receipt, Row, SourceName,
 };
 
-use super::ObjectText;
 use crate::deployment::Deployment;
 use crate::report;
+use crate::wanted::ObjectText;
 
 /// What is known.
 #[derive(Default)]
@@ -100,7 +98,7 @@ pub async fn object(
         };
         for row in page {
             match row {
-                Ok(row) if row.event().is_some_and(|event| is_of(event, object, source)) => rows.push(row),
+                Ok(row) if row.event().is_some_and(|event| object.is_of(event, source)) => rows.push(row),
                 Ok(_) => {}
                 Err(_) => unreadable += 1,
             }
@@ -113,7 +111,7 @@ pub async fn object(
         ));
     }
     rows.sort_by_key(|row| (row.recorded_at, row.id));
-    let mut objects: BTreeSet<ObjectId> = named(object, source);
+    let mut objects: BTreeSet<ObjectId> = object.object_ids(source);
     objects.extend(rows.iter().filter_map(Row::event).map(ObjectEvent::object_id));
     for row in rows {
         found
@@ -123,39 +121,6 @@ pub async fn object(
     found.look_up(ledger, objects).await;
     found.finish(deployment).await;
     Ok(found)
-}
-
-fn is_of(event: &ObjectEvent, object: &ObjectText, source: Option<&SourceName>) -> bool {
-    event.bucket.as_str() == object.bucket
-        && source.is_none_or(|source| event.source == *source)
-        && object.candidates().into_iter().any(|(key, version)| {
-            event.key.as_str() == key && version.is_none_or(|version| event.version_id.as_deref() == version)
-        })
-}
-
-/// The receipts' keys that the text may mean.
-fn named(object: &ObjectText, source: Option<&SourceName>) -> BTreeSet<ObjectId> {
-    let source = source.cloned().unwrap_or_default();
-    let Ok(bucket) = object.bucket.parse::<BucketName>() else {
-        return BTreeSet::new();
-    };
-    let mut ids = BTreeSet::new();
-    for (key, version) in object.candidates() {
-        let Ok(key) = key.parse::<ObjectKey>() else {
-            continue;
-        };
-        for kind in [Kind::Created, Kind::Removed] {
-            let parts = ObjectParts {
-                source: &source,
-                bucket: &bucket,
-                key: &key,
-                version_id: version.flatten(),
-                kind: &kind,
-            };
-            ids.insert(parts.object_id());
-        }
-    }
-    ids
 }
 
 impl Open {

@@ -5,16 +5,16 @@ mod next;
 mod story;
 
 use std::process::ExitCode;
-use std::str::FromStr;
 
 use clap::Args;
-use daybook_schema::{EventId, ExecutionName, SourceName};
+use daybook_schema::SourceName;
 
 use crate::arguments::Output;
 use crate::deployment::{Deployment, DeploymentArguments};
 use crate::failure::Advised;
 use crate::report;
 use crate::view;
+use crate::wanted::Wanted;
 
 /// Show what happened to one event or object, and what happens next
 ///
@@ -43,69 +43,6 @@ pub struct ShowArguments {
     /// is always searched so
     #[arg(long, help_heading = "Object")]
     scan_receipts: bool,
-}
-
-/// What is looked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Wanted {
-    /// One event.
-    Id(EventId),
-    /// The events of an object.
-    Object(ObjectText),
-}
-
-/// An object as a person writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct ObjectText {
-    bucket: String,
-    /// All after the bucket.
-    whole: String,
-    /// The same, read as a key and a version; a key may itself end in `?versionId=…`, so both are looked for.
-    parts: Option<(String, Option<String>)>,
-}
-
-impl ObjectText {
-    /// The keys that may be meant, with the version: `None` is any.
-    fn candidates(&self) -> Vec<(&str, Option<Option<&str>>)> {
-        let parts = self
-            .parts
-            .iter()
-            .map(|(key, version)| (key.as_str(), Some(version.as_deref())));
-        std::iter::once((self.whole.as_str(), None))
-            .chain(parts)
-            .collect()
-    }
-}
-
-impl FromStr for Wanted {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(rest) = text.strip_prefix("s3://") {
-            let (bucket, whole) = rest
-                .split_once('/')
-                .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
-                .ok_or("a bucket and a key are needed after s3://, such as s3://data/2026/reading.json")?;
-            let parts = whole
-                .rsplit_once("?versionId=")
-                .filter(|(key, _)| !key.is_empty());
-            return Ok(Self::Object(ObjectText {
-                bucket: bucket.to_owned(),
-                whole: whole.to_owned(),
-                // S3's "null" is the version of an object from before there were any.
-                parts: parts.map(|(key, version)| {
-                    let version = Some(version).filter(|version| !matches!(*version, "" | "null"));
-                    (key.to_owned(), version.map(str::to_owned))
-                }),
-            }));
-        }
-        let text = text.trim().to_lowercase();
-        let name = text.parse::<ExecutionName>().map(|name| name.id);
-        text.parse::<EventId>()
-            .or(name)
-            .map(Self::Id)
-            .map_err(|_| "an event's id (a UUID), or s3://bucket/key, is needed".to_owned())
-    }
 }
 
 /// Runs it.
@@ -172,39 +109,4 @@ fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> Advised {
     Advised::new(format!("nothing is known of {what} in {place}"))
         .because(anyhow::anyhow!(cause))
         .hint(hint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_and_objects_are_told_apart() {
-        let id = "0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11";
-        let wanted = Ok(Wanted::Id(id.parse().unwrap()));
-        assert_eq!(id.parse(), wanted);
-        assert_eq!(id.to_uppercase().parse(), wanted);
-        assert_eq!(format!("{id}-3").parse(), wanted);
-        for bad in [
-            "",
-            "reading.json",
-            "s3://",
-            "s3://data",
-            "s3:///key",
-            "s3://data/",
-        ] {
-            assert!(bad.parse::<Wanted>().is_err(), "{bad}");
-        }
-        let Ok(Wanted::Object(object)) = "s3://data/a/b?c?versionId=v1".parse() else {
-            panic!("an object")
-        };
-        assert_eq!(
-            object.candidates(),
-            [("a/b?c?versionId=v1", None), ("a/b?c", Some(Some("v1")))]
-        );
-        let Ok(Wanted::Object(object)) = "s3://data/a?versionId=null".parse() else {
-            panic!("an object")
-        };
-        assert_eq!(object.candidates()[1], ("a", Some(None)));
-    }
 }

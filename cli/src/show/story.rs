@@ -38,6 +38,9 @@ pub fn text(found: &Found, place: &Place, now: Timestamp) -> String {
             if let Some(error) = &row.last_error {
                 facts.push(fact("last error", view::escaped(error)));
             }
+            if let Some(note) = &row.note {
+                facts.push(fact("note", view::escaped(note)));
+            }
             facts.push(fact("next", next.words(place, now)));
             section(&title(row), &facts, timeline(row, execution.as_ref(), &next), now)
         }

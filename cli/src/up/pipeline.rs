@@ -75,7 +75,7 @@ impl Target for Counted {
 enum Next {
     /// There may be more.
     Now,
-    /// When fewer events are in flight.
+    /// When clearly fewer events are in flight.
     Room,
     /// When something is recorded.
     News,
@@ -190,7 +190,8 @@ impl Pipeline {
             return Next::Rest;
         }
         match &report.refusal {
-            None => Next::Now,
+            None if self.has_room() => Next::Now,
+            None => Next::Room,
             // The window's end is waited for by looking again: another command may raise N, or end a pause.
             Some(Refusal::WindowFull | Refusal::Paused(_) | Refusal::WindowPassed) => Next::Rest,
             Some(Refusal::NothingWanted) if self.has_room() => Next::News,
@@ -198,14 +199,16 @@ impl Pipeline {
         }
     }
 
-    /// Whether fewer messages are queued or worked on than may be.
+    /// Whether a quarter of the messages that may be queued or worked on are not. A run for every one that is done would look
+    /// through the index each time to claim the next; and the workers have three quarters left meanwhile.
     fn has_room(&self) -> bool {
         let Ok(depth) = self.folder.aws.sqs().depth(&self.queue_url) else {
             return true;
         };
         let in_flight = depth.visible + depth.in_flight + depth.delayed;
         let most = self.dispatch.max_in_flight.unwrap_or(u32::MAX);
-        u32::try_from(in_flight).is_ok_and(|in_flight| in_flight < most)
+        let enough = most - (most / 4).max(1);
+        u32::try_from(in_flight).is_ok_and(|in_flight| in_flight <= enough)
     }
 
     /// Returns when there is room.

@@ -118,18 +118,7 @@ impl Listing {
             Versions::Never => false,
             Versions::Ask => {
                 requests += 1;
-                let answer = s3
-                    .get_bucket_versioning()
-                    .bucket(scope.bucket.as_str())
-                    .send()
-                    .await;
-                // A bucket whose versioning is suspended still has versions. Only silence means that it never had any.
-                let answer = answer.map_err(|error| ListingError {
-                    operation: "GetBucketVersioning",
-                    bucket: scope.bucket.to_string(),
-                    cause: describe(&error),
-                })?;
-                answer.status.is_some()
+                has_versions(&s3, &scope).await?
             }
         };
         Ok(Self {
@@ -286,6 +275,31 @@ impl Listing {
     }
 }
 
+/// Asks the bucket. One whose versioning is suspended still has versions: only silence means that it never had any.
+async fn has_versions(s3: &Client, scope: &Scope) -> Result<bool, ListingError> {
+    let bucket = scope.bucket.as_str();
+    let error = match s3.get_bucket_versioning().bucket(bucket).send().await {
+        Ok(answer) => return Ok(answer.status.is_some()),
+        Err(error) => error,
+    };
+    let body = error
+        .raw_response()
+        .filter(|response| response.status().is_success())
+        .and_then(|response| response.body().bytes());
+    body.and_then(|body| versions_by_moto(&String::from_utf8_lossy(body)))
+        .ok_or_else(|| ListingError {
+            operation: "GetBucketVersioning",
+            bucket: bucket.to_owned(),
+            cause: describe(&error),
+        })
+}
+
+/// moto (5.2) calls the document GetBucketVersioningResponse, which the SDK refuses. Its content is S3's.
+fn versions_by_moto(body: &str) -> Option<bool> {
+    body.contains("<GetBucketVersioningResponse")
+        .then(|| body.contains("<Status>"))
+}
+
 fn entry(object: Object, is_encoded: bool) -> Entry {
     read(
         object.key,
@@ -358,4 +372,37 @@ pub(super) fn unquoted(etag: &str) -> Option<String> {
 
 pub(super) fn timestamp(at: DateTime) -> Option<Timestamp> {
     at.to_millis().ok().and_then(Timestamp::from_unix_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_of_motos_says_whether_it_has_versions() {
+        let document = |content| format!("<?xml version=\"1.0\"?>\n<GetBucketVersioningResponse{content}");
+        let never = document(" xmlns=\"x\"/>");
+        let suspended = document("><Status>Suspended</Status></GetBucketVersioningResponse>");
+        assert_eq!(versions_by_moto(&never), Some(false));
+        assert_eq!(versions_by_moto(&suspended), Some(true));
+        assert_eq!(versions_by_moto("<html>Log in</html>"), None);
+    }
+
+    #[test]
+    fn a_key_is_decoded_exactly_once_and_only_if_it_was_encoded() {
+        assert_eq!(decode("a+b%2Bc%2520/%C3%A9", true), Ok("a b+c%20/é".into()));
+        assert_eq!(decode("a%20b", true), Ok("a b".into()));
+        assert_eq!(decode("a+b%2Bc", false), Ok("a+b%2Bc".into()));
+        assert!(decode("%ff", true).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_an_object_is_an_unreadable_entry() {
+        let entry = |key: &str, at| read(Some(key.into()), true, None, None, None, at, true);
+        let at = Some(DateTime::from_secs(0));
+        assert!(matches!(entry("a", at), Entry::Object(_)));
+        for (key, at) in [("%ff", at), ("", at), (&*"x".repeat(1025), at), ("a", None)] {
+            assert!(matches!(entry(key, at), Entry::Unreadable(_)), "{key}");
+        }
+    }
 }

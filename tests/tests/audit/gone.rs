@@ -68,3 +68,26 @@ async fn rows_of_other_prefixes_and_times_are_nobodys_business() {
     let run = world.audit_with(settings).begin().await.unwrap();
     assert_eq!(world.run_to_end(run).await.gone(), Vec::<String>::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn findings_are_flat_json() {
+    let world = World::new(Versioning::Never).await;
+    world.put("a", "1");
+    world.notify([&world.put("b", "1"), &world.put("c", "1")]).await;
+    world.s3.delete(BUCKET, "c");
+    world.pass(HOUR).await;
+    let findings = serde_json::to_value(world.audit().await.findings).unwrap();
+    assert_eq!(findings[0]["finding"], "object");
+    assert_eq!(
+        (&findings[0]["key"], &findings[0]["class"]),
+        (&"a".into(), &"missing".into())
+    );
+    assert_eq!(findings[1]["class"], "open");
+    assert_eq!(findings[1]["attempt"], 0);
+    assert!(findings[1]["since"].is_string());
+    assert_eq!(
+        (&findings[2]["finding"], &findings[2]["key"]),
+        (&"gone".into(), &"c".into())
+    );
+    assert!(findings[2]["unconfirmed"].is_null());
+}

@@ -129,6 +129,10 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     // What waited in the queue, which ends with this process.
     pipeline.recover().await;
     print::end(&recording, report.as_ref(), &folder.ledger, output).await?;
+    tracing::info!(
+        flushes = folder.aws.syncs(),
+        "flushes of the ledger's log to the disk"
+    );
     drop(lock);
     Ok(ExitCode::SUCCESS)
 }

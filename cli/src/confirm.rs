@@ -19,7 +19,6 @@ impl ConfirmArguments {
     ///
     /// # Errors
     /// When the answer is no, or there is nobody to ask.
-    #[allow(dead_code, reason = "the verbs that ask come with the next changes")]
     pub fn ask(self, question: &str) -> Result<(), Advised> {
         if self.yes {
             return Ok(());
@@ -45,7 +44,6 @@ impl ConfirmArguments {
     }
 }
 
-#[allow(dead_code, reason = "as above")]
 fn is_yes(answer: &str) -> bool {
     matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
 }

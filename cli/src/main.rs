@@ -9,6 +9,7 @@ mod aws;
 mod confirm;
 mod demo;
 mod deployment;
+mod dispatch;
 mod embedded;
 mod failure;
 mod filter;
@@ -17,6 +18,8 @@ mod ingest;
 mod list;
 mod logging;
 mod manual;
+mod operate;
+mod person;
 mod report;
 mod rows;
 mod schedule;
@@ -58,6 +61,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Status(arguments) => status::run(*arguments, output).await,
             Command::List(arguments) => list::run(*arguments, output).await,
             Command::Show(arguments) => show::run(*arguments, output).await,
+            Command::Redrive(arguments) => operate::redrive(*arguments, output).await,
+            Command::Release(arguments) => operate::release(*arguments, output).await,
+            Command::Fail(arguments) => operate::fail(*arguments, output).await,
+            Command::Complete(arguments) => operate::complete(*arguments, output).await,
+            Command::Remove(arguments) => operate::remove(*arguments, output).await,
+            Command::Pause(arguments) => dispatch::pause(*arguments, output).await,
+            Command::Resume(arguments) => dispatch::resume(*arguments, output).await,
+            Command::Set(arguments) => dispatch::set(*arguments, output).await,
             Command::Schedule(arguments) => schedule::run(arguments, output).await,
             Command::Sweep(arguments) => sweep::run(arguments, output).await,
             Command::Ingest(arguments) => ingest::run(*arguments, output).await,

@@ -273,22 +273,8 @@ impl Found {
         let Ok(control) = &self.control else {
             return vec![("dispatch", UNKNOWN.to_owned(), String::new())];
         };
-        let pause = control.pause(self.now);
-        let dispatch = match &pause {
-            Some(pause) => {
-                let since = control.paused_at.map(|at| view::at(at, self.now));
-                format!(
-                    "is paused {}, since {}",
-                    report::paused(pause),
-                    since.unwrap_or_default()
-                )
-            }
-            None => "is not paused".to_owned(),
-        };
-        let n = match control.per_window {
-            Some(n) => format!("N is {n} per window, set while running"),
-            None => "N is as the scheduler is configured".to_owned(),
-        };
+        let dispatch = pause_words(control, self.now);
+        let n = per_window_words(control);
         let window = match control.window {
             Some(start) => {
                 let length = std::time::Duration::from_millis(control.window_millis);
@@ -373,7 +359,31 @@ fn both(one: &Part<Count>, other: &Part<Count>) -> Option<Count> {
     Some(view::sum(*one, *other))
 }
 
-fn dispatch_json(control: &Control, now: Timestamp) -> Value {
+/// Whether dispatch is paused, in words that follow "dispatch".
+pub fn pause_words(control: &Control, now: Timestamp) -> String {
+    let Some(pause) = control.pause(now) else {
+        return "is not paused".to_owned();
+    };
+    let since = control
+        .paused_at
+        .map(|at| format!(", since {}", view::at(at, now)));
+    format!(
+        "is paused {}{}",
+        report::paused(&pause),
+        since.unwrap_or_default()
+    )
+}
+
+/// What N is, in words.
+pub fn per_window_words(control: &Control) -> String {
+    match control.per_window {
+        Some(n) => format!("N is {n} per window, set while running"),
+        None => "N is as the scheduler is configured".to_owned(),
+    }
+}
+
+/// The control item for programs.
+pub fn dispatch_json(control: &Control, now: Timestamp) -> Value {
     let window = control.window.map(|start| {
         let seconds = std::time::Duration::from_millis(control.window_millis).as_secs_f64();
         json!({"start": start, "seconds": seconds, "granted": control.granted})

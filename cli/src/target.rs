@@ -76,9 +76,7 @@ impl TargetArguments {
     }
 }
 
-/// Who works, as receipts name it: `host:pid`, as far as the host says its name.
+/// Who works, as receipts name it: `host:pid`.
 pub fn this_process() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    let host = host.map_or_else(|_| "worker".to_owned(), |host| host.trim().to_owned());
-    format!("{host}:{}", std::process::id())
+    format!("{}:{}", crate::person::host(), std::process::id())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use daybook_ledger::Recorded;
@@ -205,9 +205,13 @@ async fn health(State(inner): State<Arc<Inner>>) -> Response {
     }
 }
 
-async fn not_allowed(method: Method) -> Refusal {
+async fn not_allowed(method: Method, uri: Uri) -> Refusal {
+    let allowed = match uri.path() {
+        "/health" => "GET, HEAD",
+        _ => "POST, HEAD",
+    };
     let error = format!("{method} is not for this path: POST notifications to /events, GET /health");
-    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).with(header::ALLOW, "POST, HEAD")
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).with(header::ALLOW, allowed)
 }
 
 async fn elsewhere(State(inner): State<Arc<Inner>>, request: Request) -> Result<Response, Refusal> {

@@ -1,0 +1,30 @@
+//! `daybook up` as a process, and everything that a hostile world does to it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests own their processes, their clock and their tasks"
+)]
+
+#[path = "up/backlog.rs"]
+mod backlog;
+#[path = "up/bodies.rs"]
+mod bodies;
+#[path = "up/crowds.rs"]
+mod crowds;
+#[path = "up/door.rs"]
+mod door;
+#[path = "up/ends.rs"]
+mod ends;
+#[path = "up/gate.rs"]
+mod gate;
+#[path = "up/keys.rs"]
+mod keys;
+#[path = "up/kills.rs"]
+mod kills;
+#[path = "up/machine.rs"]
+mod machine;
+#[path = "up/notices.rs"]
+mod notices;
+mod stand_in;
+#[path = "up/targets.rs"]
+mod targets;

@@ -1,0 +1,307 @@
+//! What commands and endpoints answer, and what becomes of their events.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use daybook_schema::{Attempt, Row, Status};
+use serde_json::Value;
+
+use crate::gate::{Gate, group_runs};
+use crate::machine::{Up, counts, ledger, rows, until, until_none_open};
+use crate::notices::{notification, record, upload};
+
+/// The row of a single event, once it has that status.
+async fn the_row(dir: &Path, status: Status) -> Row {
+    let ledger = ledger(dir);
+    let mut found = None;
+    until("the row is where it belongs", async || {
+        found = rows(&ledger)
+            .await
+            .pop()
+            .filter(|row| row.status == status && row.last_error.is_some());
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
+}
+
+/// Runs that script for one event.
+async fn run_once(dir: &Path, options: &[&str], script: &str) -> Up {
+    let exec = ["--exec", "/bin/sh", "-c", script, "sh", dir.to_str().unwrap()];
+    let mut up = Up::start(dir, &[options, &exec].concat()).await;
+    assert_eq!(up.record(upload("key", 1)).await, 1);
+    up
+}
+
+#[tokio::test]
+async fn a_command_that_succeeds_leaves_no_row_and_a_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = run_once(folder.path(), &[], "exit 0").await;
+    let ledger = ledger(folder.path());
+    until_none_open(&ledger).await;
+    let body = upload("key", 1);
+    let event = crate::notices::events(&body).remove(0);
+    let receipts = ledger.receipts([event.object_id()]).await;
+    assert!(receipts[&event.object_id()].covers(&event));
+    let report = up.drained().await;
+    assert_eq!(
+        (&report["recorded"], &report["worker"]["completed"]),
+        (&1.into(), &1.into())
+    );
+}
+
+#[tokio::test]
+async fn what_is_done_is_recognised_when_it_is_sent_again_even_by_the_next_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut up = run_once(folder.path(), &[], "exit 0").await;
+    until_none_open(&ledger(folder.path())).await;
+    up.kill();
+    let mut up = Up::start(folder.path(), &["--exec", "true"]).await;
+    let two = notification(vec![record("key", 1), record("key", 2)]).to_string();
+    let answer = up.post(two.clone()).await.json();
+    assert_eq!(
+        (&answer["done_before"], &answer["recorded"]),
+        (&1.into(), &1.into()),
+        "{answer}"
+    );
+    until_none_open(&ledger(folder.path())).await;
+    assert_eq!(up.drained().await["worker"]["completed"], 1);
+}
+
+#[tokio::test]
+async fn a_command_that_fails_its_last_attempt_parks_its_event_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = run_once(
+        folder.path(),
+        &["--max-attempts", "1"],
+        "echo 'the disk is full' >&2; exit 3",
+    )
+    .await;
+    let row = the_row(folder.path(), Status::Parked).await;
+    assert_eq!(row.attempt, Attempt(1));
+    assert_eq!(row.last_error.as_deref(), Some("exit status 3: the disk is full"));
+    let report = up.drained().await;
+    assert_eq!(
+        (&report["worker"]["failed"], &report["left"]),
+        (&1.into(), &"1 open (1 parked)".into())
+    );
+}
+
+#[tokio::test]
+async fn a_command_that_fails_before_its_last_attempt_is_due_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = run_once(folder.path(), &["--max-attempts", "2"], "exit 3").await;
+    let row = the_row(folder.path(), Status::Pending).await;
+    assert_eq!((row.attempt, row.max_attempts), (Attempt(1), 2));
+    assert!(
+        row.due_at.since(row.recorded_at) >= Duration::from_secs(10),
+        "{row:?}"
+    );
+    assert_eq!(up.drained().await["worker"]["failed"], 1);
+}
+
+#[tokio::test]
+async fn a_command_that_says_later_uses_no_attempt_and_is_due_in_a_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let up = run_once(
+        folder.path(),
+        &["--max-attempts", "1"],
+        "echo not yet >&2; exit 75",
+    )
+    .await;
+    let row = the_row(folder.path(), Status::Pending).await;
+    assert_eq!(
+        (row.attempt, row.last_error.as_deref()),
+        (Attempt(0), Some("exit status 75: not yet"))
+    );
+    assert!(
+        row.due_at.since(row.recorded_at) >= Duration::from_secs(60),
+        "{row:?}"
+    );
+    let report = up.drained().await;
+    assert_eq!(
+        (&report["worker"]["later"], &report["worker"]["failed"]),
+        (&1.into(), &0.into())
+    );
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_is_killed_with_all_its_children() {
+    let folder = tempfile::tempdir().unwrap();
+    // Nobody of them minds SIGTERM. The file appears whole.
+    let script =
+        r#"trap '' TERM; (sleep 1000) & sleep 1000 & echo $$ > "$1/new"; mv "$1/new" "$1/group"; wait"#;
+    let up = run_once(folder.path(), &["--max-attempts", "1", "--timeout", "2s"], script).await;
+    let row = the_row(folder.path(), Status::Parked).await;
+    assert_eq!(row.last_error.as_deref(), Some("timed out after 2 s"));
+    let group = std::fs::read_to_string(folder.path().join("group")).unwrap();
+    let group = group.trim().parse().unwrap();
+    until("nobody of the group runs", async || !group_runs(group)).await;
+    assert_eq!(up.drained().await["worker"]["failed"], 1);
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_there_is_a_failure_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut up = Up::start(
+        folder.path(),
+        &["--max-attempts", "1", "--exec", "/no/such/command"],
+    )
+    .await;
+    up.record(upload("key", 1)).await;
+    let why = the_row(folder.path(), Status::Parked).await.last_error.unwrap();
+    assert!(
+        why.starts_with("/no/such/command could not be started: "),
+        "{why}"
+    );
+    up.drained().await;
+}
+
+#[tokio::test]
+async fn at_most_so_many_commands_run_at_once_as_there_are_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, gate) = (folder.path().join("data"), Gate::new(folder.path()));
+    let mut up = Up::start(&data, &gate.options(&["--workers", "3", "--max-in-flight", "5"])).await;
+    let body = notification((0..9).map(|n| record(&format!("{n}"), n)).collect());
+    assert_eq!(up.record(body.to_string()).await, 9);
+    let ledger = ledger(&data);
+    until("five are in flight", async || counts(&ledger).await == [4, 5, 0]).await;
+    until("three run", async || gate.begun().len() == 3).await;
+    gate.open();
+    until_none_open(&ledger).await;
+    assert_eq!((gate.begun().len(), gate.ended().len()), (9, 9));
+    assert_eq!(up.drained().await["worker"]["completed"], 9);
+}
+
+#[tokio::test]
+async fn without_a_target_events_are_kept_and_printed_and_wait_for_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut up = Up::start(folder.path(), &[]).await;
+    let key = "line\nbreak\u{1b}[31m";
+    let body = notification(vec![record("a", 1), record(key, 2)]).to_string();
+    assert_eq!(up.record(body.clone()).await, 2);
+    assert_eq!(up.record(body).await, 0, "and not printed again");
+    let printed = |line: &str| {
+        serde_json::from_str::<Value>(line).unwrap()["key"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    until("both are printed", async || up.stdout().lines().count() == 2).await;
+    assert_eq!(up.stdout().lines().map(printed).collect::<Vec<_>>(), ["a", key]);
+    assert_eq!(up.drained().await["left"], "2 open (2 pending)");
+
+    let mut table = crate::machine::command(folder.path(), &["--output", "table"]);
+    table.env_remove("DAYBOOK_OUTPUT");
+    let mut up = Up::spawn(table);
+    assert_eq!(up.record(upload(key, 3)).await, 1);
+    until(
+        "it is printed on one line, with nothing that a terminal obeys",
+        async || {
+            up.stdout()
+                .starts_with(r"would run for s3://data/line\nbreak\u{1b}[31m  (s3:ObjectCreated:Put, ")
+        },
+    )
+    .await;
+    drop(up);
+
+    let up = Up::start(folder.path(), &["--exec", "true"]).await;
+    until_none_open(&ledger(folder.path())).await;
+    assert_eq!(up.drained().await["worker"]["completed"], 3);
+}
+
+/// Answers that an endpoint gives, the last of them for ever, and the bodies that it was sent.
+#[derive(Clone, Default)]
+struct Endpoint(Arc<Mutex<(Vec<Reply>, Vec<String>)>>);
+
+type Reply = (StatusCode, Vec<(HeaderName, &'static str)>, &'static str);
+
+impl Endpoint {
+    /// On a free port; its URL.
+    async fn start(replies: Vec<Reply>) -> (Self, String) {
+        let endpoint = Self(Arc::new(Mutex::new((replies, Vec::new()))));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/work?a=b", listener.local_addr().unwrap());
+        let router = axum::Router::new()
+            .fallback(Self::answer)
+            .with_state(endpoint.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (endpoint, url)
+    }
+
+    async fn answer(
+        State(endpoint): State<Self>,
+        body: String,
+    ) -> (
+        StatusCode,
+        axum::response::AppendHeaders<Vec<(HeaderName, &'static str)>>,
+        &'static str,
+    ) {
+        let mut state = endpoint.0.lock().unwrap();
+        state.1.push(body);
+        let (status, headers, text) = match state.0.len() {
+            1 => state.0[0].clone(),
+            _ => state.0.remove(0),
+        };
+        (status, axum::response::AppendHeaders(headers), text)
+    }
+
+    /// The keys and attempts that it was sent.
+    fn sent(&self) -> Vec<(String, u64)> {
+        let event = |body: &String| -> Value { serde_json::from_str(body).unwrap() };
+        let seen = |event: Value| {
+            (
+                event["key"].as_str().unwrap().to_owned(),
+                event["attempt"].as_u64().unwrap(),
+            )
+        };
+        self.0.lock().unwrap().1.iter().map(event).map(seen).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_says_later_is_asked_again_and_no_attempt_is_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let later = |status| (status, vec![(header::RETRY_AFTER, "1")], "busy");
+    let (endpoint, url) = Endpoint::start(vec![
+        later(StatusCode::TOO_MANY_REQUESTS),
+        later(StatusCode::SERVICE_UNAVAILABLE),
+        (StatusCode::NO_CONTENT, vec![], ""),
+    ])
+    .await;
+    let mut up = Up::start(folder.path(), &["--max-attempts", "1", "--post", &url]).await;
+    up.record(upload("a key", 1)).await;
+    until_none_open(&ledger(folder.path())).await;
+    assert_eq!(
+        endpoint.sent(),
+        [
+            ("a key".to_owned(), 1),
+            ("a key".to_owned(), 1),
+            ("a key".to_owned(), 1)
+        ]
+    );
+    let worker = up.drained().await["worker"].clone();
+    assert_eq!(
+        (&worker["later"], &worker["completed"], &worker["failed"]),
+        (&2.into(), &1.into(), &0.into())
+    );
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_parks_its_event_with_what_it_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let replies = vec![(StatusCode::INTERNAL_SERVER_ERROR, vec![], "no disk\nleft")];
+    let (endpoint, url) = Endpoint::start(replies).await;
+    let mut up = Up::start(folder.path(), &["--max-attempts", "1", "--post", &url]).await;
+    up.record(upload("key", 1)).await;
+    let row = the_row(folder.path(), Status::Parked).await;
+    assert_eq!(
+        row.last_error.as_deref(),
+        Some("500 Internal Server Error: no disk left")
+    );
+    assert_eq!(endpoint.sent().len(), 1);
+    assert_eq!(up.drained().await["worker"]["failed"], 1);
+}

@@ -106,6 +106,33 @@ fn a_command_that_fails_uses_an_attempt_and_says_why_in_the_row() {
 }
 
 #[test]
+fn when_a_worker_is_killed_another_one_runs_its_event_again_as_the_same_attempt() {
+    let aws = StandIn::start();
+    aws.record(1);
+    assert_eq!(run(&mut aws.daybook("schedule", &[])).0, 0);
+    let folder = tempfile::tempdir().unwrap();
+    let (group, attempt) = (folder.path().join("group"), folder.path().join("attempt"));
+    // A file that is there is whole.
+    let endless = format!("echo $$ > {0}.new; mv {0}.new {0}; sleep 1000", group.display());
+    let mut killed = worker(&aws, &endless);
+    wait_until("its command runs", || group.exists());
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    let orphan: i32 = std::fs::read_to_string(&group).unwrap().trim().parse().unwrap();
+    let orphan = rustix::process::Pid::from_raw(orphan).unwrap();
+    rustix::process::kill_process_group(orphan, rustix::process::Signal::KILL).unwrap();
+
+    let report = format!("printf %s \"$DAYBOOK_ATTEMPT\" > {}", attempt.display());
+    let other = worker(&aws, &report);
+    wait_until("no row is open", || {
+        rows(&aws, Status::Claimed) + rows(&aws, Status::Pending) == 0
+    });
+    assert_eq!(drain(other)["completed"], 1);
+    assert_eq!(std::fs::read_to_string(&attempt).unwrap(), "1");
+    assert_eq!(aws.queued(), 0);
+}
+
+#[test]
 fn a_worker_without_a_target_or_with_two_is_told_so() {
     let needed = [
         "worker",

@@ -1,4 +1,10 @@
 //! Killed at any moment, it loses nothing that it acknowledged.
+//!
+//! The seed is printed. What chance decides comes again with it; what the machine decides may differ. Longer, and again:
+//!
+//! ```console
+//! $ DAYBOOK_KILLS=200 DAYBOOK_SEED=7 cargo test -p daybook-cli --test up killed_again -- --nocapture
+//! ```
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};

@@ -199,15 +199,15 @@ impl Pipeline {
         }
     }
 
-    /// Whether a quarter of the messages that may be queued or worked on are not. A run for every one that is done would look
-    /// through the index each time to claim the next; and the workers have three quarters left meanwhile.
+    /// Whether no more than half of the messages that may be queued or worked on are. A run for every one that is done would look
+    /// through the index each time to claim the next; and the workers have the other half meanwhile.
     fn has_room(&self) -> bool {
         let Ok(depth) = self.folder.aws.sqs().depth(&self.queue_url) else {
             return true;
         };
         let in_flight = depth.visible + depth.in_flight + depth.delayed;
         let most = self.dispatch.max_in_flight.unwrap_or(u32::MAX);
-        let enough = most - (most / 4).max(1);
+        let enough = most - (most / 2).max(1);
         u32::try_from(in_flight).is_ok_and(|in_flight| in_flight <= enough)
     }
 

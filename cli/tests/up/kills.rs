@@ -20,8 +20,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::machine::{PATIENCE, Up, Web, counts, ledger, until};
-use crate::notices::{events, notification, record};
+use crate::machine::{PATIENCE, Up, Web, counts, ledger, until, until_none_open};
+use crate::notices::{events, notification, record, upload};
 use crate::stand_in::{daybook, run};
 
 const EVENTS: u64 = 1000;
@@ -179,6 +179,26 @@ async fn life(phase: Phase, start: impl Fn() -> Up, outbox: &Outbox, home: &Path
         sleep(Duration::from_micros(rng.u64(..50_000))).await;
     }
     up.kill();
+}
+
+#[tokio::test]
+async fn killed_while_it_makes_its_folder_it_starts_there_the_next_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let began = Instant::now();
+    let options = ["--exec", "true"];
+    drop(Up::start(&folder.path().join("whole"), &options).await);
+    let start = began.elapsed();
+    for n in 0..10u32 {
+        let data = folder.path().join(n.to_string());
+        let mut up = Up::spawn(crate::machine::command(&data, &options));
+        // All along the time that a start takes here and now.
+        sleep(start * n / 10).await;
+        up.kill();
+        let mut up = Up::start(&data, &options).await;
+        assert_eq!(up.record(upload("key", 1)).await, 1);
+        until_none_open(&ledger(&data)).await;
+        up.drained().await;
+    }
 }
 
 /// As `daybook status` says it.

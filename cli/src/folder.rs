@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings};
 use daybook_local::{LEDGER_FILE, LocalAws};
-use daybook_schema::tables;
+use daybook_manager::Dispatch;
+use daybook_schema::{SourceName, tables};
 use serde::{Deserialize, Serialize};
 
 use crate::embedded::{Clients, create_table};
@@ -28,6 +29,21 @@ const LOCK_FILE: &str = "up.lock";
 
 /// A process that was just killed may hold its lock for a moment: in a command that it was about to start.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The file that says how the folder's pipeline is set.
+const SETTINGS_FILE: &str = "settings.json";
+
+/// What `daybook up` was told and others must know who write beside it: an event under another source would be another event,
+/// and with receipts off nothing can be said of what is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Where the events come from.
+    pub source: SourceName,
+    /// After how many failed attempts an event is parked.
+    pub max_attempts: u32,
+    /// How long receipts stay, in seconds; 0 is receipts off.
+    pub receipts_keep_seconds: u64,
+}
 
 /// The process that runs a folder's pipeline, as it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +67,8 @@ pub struct Folder {
     pub clients: Clients,
     /// The ledger.
     pub ledger: Ledger,
+    /// How its pipeline is set, or was when it last ran.
+    pub settings: Settings,
 }
 
 impl Lock {
@@ -140,7 +158,7 @@ impl Folder {
     ///
     /// # Errors
     /// When there is none, or it cannot be opened.
-    pub async fn open(dir: &Path, keep: Duration) -> anyhow::Result<Self> {
+    pub async fn open(dir: &Path) -> anyhow::Result<Self> {
         if !dir.join(LEDGER_FILE).is_file() {
             return Err(Advised::new(format!("there is no ledger in {}", dir.display()))
                 .hint(format!(
@@ -149,14 +167,27 @@ impl Folder {
                 ))
                 .into());
         }
-        Self::create(dir, keep).await
+        let settings = Settings::read(dir).map_err(|error| {
+            let file = dir.join(SETTINGS_FILE);
+            Advised::new(format!("{} cannot be read", file.display()))
+                .because(error)
+                .hint("`daybook up` writes it at every start")
+        })?;
+        Self::open_or_make(dir, settings).await
     }
 
-    /// Opens the ledger of a folder, and makes what is missing. `keep` is how long receipts stay; 0 is receipts off.
+    /// Opens the ledger of a folder that is locked, makes what is missing, and writes down the settings.
     ///
     /// # Errors
     /// When it cannot be opened or made.
-    pub async fn create(dir: &Path, keep: Duration) -> anyhow::Result<Self> {
+    pub async fn create(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
+        settings
+            .write(dir)
+            .with_context(|| format!("{} cannot be written", dir.join(SETTINGS_FILE).display()))?;
+        Self::open_or_make(dir, settings).await
+    }
+
+    async fn open_or_make(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
         let cannot = || {
             Advised::new(format!("the ledger in {} cannot be opened", dir.display()))
                 .hint("is it on a local disk that is not full, and may this user read and write it?")
@@ -174,7 +205,7 @@ impl Folder {
         let clients = Clients::of(&aws);
         let receipts = Some(ReceiptSettings {
             table: receipts_table,
-            keep,
+            keep: Duration::from_secs(settings.receipts_keep_seconds),
         });
         let ledger = Ledger::new(
             clients.dynamodb.clone(),
@@ -183,7 +214,12 @@ impl Folder {
             Clock::system(),
             Random::from_os(),
         );
-        Ok(Self { aws, clients, ledger })
+        Ok(Self {
+            aws,
+            clients,
+            ledger,
+            settings,
+        })
     }
 
     /// Removes receipts whose time is over; how many.
@@ -194,6 +230,29 @@ impl Folder {
         let database = self.aws.dynamodb().clone();
         let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await?;
         swept.context("receipts whose time is over cannot be removed")
+    }
+}
+
+impl Settings {
+    fn write(&self, dir: &Path) -> anyhow::Result<()> {
+        // Renamed into its place, so that nobody reads half of it.
+        let mut file = tempfile::NamedTempFile::new_in(dir)?;
+        serde_json::to_writer(&mut file, self)?;
+        file.persist(dir.join(SETTINGS_FILE))?;
+        Ok(())
+    }
+
+    /// As written by the last start; the usual ones where none has written them.
+    fn read(dir: &Path) -> anyhow::Result<Self> {
+        match std::fs::read(dir.join(SETTINGS_FILE)) {
+            Ok(text) => Ok(serde_json::from_slice(&text)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self {
+                source: SourceName::default(),
+                max_attempts: Dispatch::default().max_attempts,
+                receipts_keep_seconds: 14 * 24 * 3600,
+            }),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -48,20 +48,15 @@ pub struct IngestArguments {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// A name for where the events come from, as the deployment itself calls it
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value_t,
-        env = "DAYBOOK_SOURCE",
-        hide_env_values = true
-    )]
-    source: SourceName,
+    /// A name for where the events come from [default: as the folder's `daybook up` calls it, aws on AWS]
+    #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
+    source: Option<SourceName>,
 
-    /// After how many failed attempts an event waits for a person; at least 1
-    #[arg(long, value_name = "N", default_value = "5", value_parser = settings::at_least_one)]
+    /// After how many failed attempts an event waits for a person; at least 1 [default: as the folder's `daybook up`
+    /// has it, 5 on AWS]
+    #[arg(long, value_name = "N", value_parser = settings::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
-    max_attempts: u32,
+    max_attempts: Option<u32>,
 
     #[command(flatten)]
     deployment: DeploymentArguments,
@@ -185,7 +180,11 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
         .check_receipts()
         .await
         .map_err(|error| deployment.place.ledger_failure(error))?;
-    let ingest = Ingest::new(ledger.clone(), arguments.source.clone(), arguments.max_attempts);
+    let source = arguments.source.unwrap_or_else(|| deployment.source());
+    let max_attempts = arguments
+        .max_attempts
+        .unwrap_or_else(|| deployment.max_attempts());
+    let ingest = Ingest::new(ledger.clone(), source, max_attempts);
     let progress = progress();
     let (batches, mut read) = mpsc::channel(BATCHES);
     let reading = tokio::task::spawn_blocking(move || read_all(inputs, &batches));

@@ -7,6 +7,8 @@
 
 #[path = "up/backlog.rs"]
 mod backlog;
+#[path = "up/beside.rs"]
+mod beside;
 #[path = "up/bodies.rs"]
 mod bodies;
 #[path = "up/crowds.rs"]

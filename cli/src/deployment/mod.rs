@@ -7,16 +7,17 @@ use std::fmt;
 use std::path::PathBuf;
 
 use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, TableName};
-use daybook_manager::{DispatchQueue, Executions};
+use daybook_manager::{Dispatch, DispatchQueue, Executions};
+use daybook_schema::SourceName;
 
 pub use arguments::{AwsArguments, DeploymentArguments, MachineArguments};
+pub use stack::{INTAKE_QUEUE, Outputs};
 
 use crate::aws::{Aws, Thing};
 use crate::failure::Advised;
 use crate::folder::{self, Folder, Running};
 use crate::settings;
 use arguments::{Chosen, missing};
-use stack::Outputs;
 
 /// A deployment's parts on AWS.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct AwsDeployment {
     pub queue_url: Option<String>,
     /// The state machine's ARN, if there is one.
     pub state_machine_arn: Option<String>,
+    /// What the stack says, if one is given.
+    pub outputs: Outputs,
     /// What to call it.
     name: String,
 }
@@ -53,11 +56,15 @@ pub enum Place {
         dir: PathBuf,
         /// The process that runs its pipeline, if one does.
         running: Option<Running>,
+        /// How its pipeline is set.
+        settings: folder::Settings,
     },
     /// AWS, or what stands in for it.
     Aws {
         /// Clients.
         aws: Box<Aws>,
+        /// What the stack says, if one is given.
+        outputs: Box<Outputs>,
         /// What to call it.
         name: String,
     },
@@ -124,6 +131,7 @@ impl AwsArguments {
             ),
             queue_url,
             state_machine_arn,
+            outputs,
             name,
             aws,
         })
@@ -163,8 +171,7 @@ impl DeploymentArguments {
             Chosen::Local(dir) => dir,
             Chosen::Aws => return Ok(self.aws.open(Some(&self.machine)).await?.into()),
         };
-        let keep = self.aws.receipts_keep;
-        let folder = Folder::open(dir, keep).await?;
+        let folder = Folder::open(dir).await?;
         Ok(Deployment {
             ledger: folder.ledger,
             queue: None,
@@ -172,6 +179,7 @@ impl DeploymentArguments {
             place: Place::Local {
                 dir: dir.clone(),
                 running: folder::running(dir),
+                settings: folder.settings,
             },
         })
     }
@@ -181,6 +189,22 @@ impl Deployment {
     /// Whether it is a folder of this machine.
     pub fn is_local(&self) -> bool {
         matches!(self.place, Place::Local { .. })
+    }
+
+    /// Where its events come from, as far as the deployment says it: a folder does.
+    pub fn source(&self) -> SourceName {
+        match &self.place {
+            Place::Local { settings, .. } => settings.source.clone(),
+            Place::Aws { .. } => SourceName::default(),
+        }
+    }
+
+    /// After how many failed attempts its events are parked, as far as the deployment says it: a folder does.
+    pub fn max_attempts(&self) -> u32 {
+        match &self.place {
+            Place::Local { settings, .. } => settings.max_attempts,
+            Place::Aws { .. } => Dispatch::default().max_attempts,
+        }
     }
 }
 
@@ -196,6 +220,7 @@ impl From<AwsDeployment> for Deployment {
             executions,
             place: Place::Aws {
                 aws: Box::new(found.aws),
+                outputs: Box::new(found.outputs),
                 name: found.name,
             },
         }

@@ -6,6 +6,7 @@ use daybook_ledger::describe;
 
 use crate::aws::{Aws, Thing};
 use crate::failure::Advised;
+use crate::settings;
 
 /// The output that every stack of Daybook's has.
 pub const LEDGER_TABLE: &str = "LedgerTableName";
@@ -15,6 +16,9 @@ pub const RECEIPTS_TABLE: &str = "ReceiptsTableName";
 
 /// The dispatch queue.
 pub const DISPATCH_QUEUE: &str = "DispatchQueueUrl";
+
+/// The queue that S3's notifications arrive on.
+pub const INTAKE_QUEUE: &str = "IntakeQueueUrl";
 
 /// The state machine, where there is one.
 pub const STATE_MACHINE: &str = "StateMachineArn";
@@ -63,6 +67,17 @@ impl Outputs {
         match outputs.values.contains_key(LEDGER_TABLE) {
             true => Ok(outputs),
             false => Err(outputs.foreign()),
+        }
+    }
+
+    /// A queue's URL, by a flag or by the output of that name.
+    ///
+    /// # Errors
+    /// When the output is no URL.
+    pub fn queue(&self, given: Option<&String>, output: &str) -> Result<Option<String>, Advised> {
+        match given {
+            Some(url) => Ok(Some(url.clone())),
+            None => self.read(output, settings::queue_url),
         }
     }
 

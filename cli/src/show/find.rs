@@ -21,7 +21,11 @@ pub struct Found {
     pub receipts: Vec<Receipt>,
     /// The control item, for what happens next.
     pub control: Option<Control>,
-    /// What could not be found out.
+    /// Rows that this release cannot read, of which any may be about the object.
+    pub unreadable: u64,
+    /// Why receipts could not be read, if any could not.
+    pub unknown_receipts: Option<String>,
+    /// What could not be found out, that of the receipts included.
     pub failures: Vec<String>,
 }
 
@@ -88,7 +92,6 @@ pub async fn object(
     let ledger = &deployment.ledger;
     let mut found = Found::default();
     let mut rows = Vec::new();
-    let mut unreadable = 0_u64;
     let mut pages = ledger.open_rows();
     loop {
         let page = match pages.next().await {
@@ -100,18 +103,19 @@ pub async fn object(
             match row {
                 Ok(row) if row.event().is_some_and(|event| object.is_of(event, source)) => rows.push(row),
                 Ok(_) => {}
-                Err(_) => unreadable += 1,
+                Err(_) => found.unreadable += 1,
             }
         }
     }
-    if unreadable > 0 {
+    if found.unreadable > 0 {
         found.failures.push(format!(
             "{} of the ledger cannot be read, and may be about this object: `daybook list` shows why",
-            crate::view::many(unreadable, "row")
+            crate::view::many(found.unreadable, "row")
         ));
     }
     rows.sort_by_key(|row| (row.recorded_at, row.id));
-    let mut objects: BTreeSet<ObjectId> = object.object_ids(source);
+    let own = deployment.source();
+    let mut objects: BTreeSet<ObjectId> = object.object_ids(Some(source.unwrap_or(&own)));
     objects.extend(rows.iter().filter_map(Row::event).map(ObjectEvent::object_id));
     for row in rows {
         found
@@ -143,7 +147,7 @@ impl Open {
 
 impl Found {
     /// The receipts of these objects.
-    async fn look_up(&mut self, ledger: &Ledger, objects: BTreeSet<ObjectId>) {
+    pub async fn look_up(&mut self, ledger: &Ledger, objects: BTreeSet<ObjectId>) {
         if ledger.receipts_kept_for().is_none() {
             return;
         }
@@ -158,6 +162,8 @@ impl Found {
         let told = causes
             .into_iter()
             .map(|(cause, object)| format!("the receipt of object {object}: {cause}"));
+        let told: Vec<String> = told.collect();
+        self.unknown_receipts = told.first().cloned();
         self.failures.extend(told);
     }
 
@@ -192,9 +198,11 @@ impl Found {
         }
         match ledger.receipt_of_event(id).await {
             Ok(receipt) => self.receipts.extend(receipt),
-            Err(error) => self
-                .failures
-                .push(format!("the receipts: {}", report::chain(&error))),
+            Err(error) => {
+                let told = format!("the receipts: {}", report::chain(&error));
+                self.unknown_receipts = Some(told.clone());
+                self.failures.push(told);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! `daybook show`: all that is known of one event, or of one object's events.
 
-mod find;
+pub mod find;
 mod next;
 mod story;
 
@@ -34,7 +34,8 @@ pub struct ShowArguments {
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// Which S3 the object is in, as it is called at ingest; aws unless given, and open rows of all sources
+    /// Which S3 the object is in, as it is called at ingest; unless given as the folder calls it (aws on AWS), and open rows
+    /// of all sources
     #[arg(long, value_name = "NAME", help_heading = "Object")]
     #[arg(env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,

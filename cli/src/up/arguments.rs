@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use daybook_manager::Dispatch;
 use daybook_schema::SourceName;
 
+use crate::folder;
 use crate::settings;
 use crate::target::TargetArguments;
 
@@ -142,6 +143,15 @@ impl UpArguments {
             ..Dispatch::default()
         };
         dispatch.checked().map_err(|error| settings::usage(&error))
+    }
+
+    /// What others that write into the folder must know.
+    pub fn folder_settings(&self, dispatch: &Dispatch) -> folder::Settings {
+        folder::Settings {
+            source: self.source.clone(),
+            max_attempts: dispatch.max_attempts,
+            receipts_keep_seconds: self.receipts_keep.as_secs(),
+        }
     }
 
     /// Checks what the flags do not say one by one.

@@ -43,7 +43,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let worker_settings = worker_settings(&arguments)?;
     raise_file_limit();
     let mut lock = Lock::take(&arguments.data_dir)?;
-    let folder = Folder::create(&arguments.data_dir, arguments.receipts_keep).await?;
+    let folder = Folder::create(&arguments.data_dir, arguments.folder_settings(&dispatch)).await?;
     let listener = listen(&arguments).await?;
     let address = listener.local_addr()?;
     let running = Running {

@@ -17,6 +17,7 @@ use crate::{
     status::StatusArguments,
     sweep::SweepArguments,
     up::UpArguments,
+    why::WhyArguments,
     worker::WorkerArguments,
 };
 
@@ -65,6 +66,7 @@ pub enum Command {
     Status(Box<StatusArguments>),
     List(Box<ListArguments>),
     Show(Box<ShowArguments>),
+    Why(Box<WhyArguments>),
     Redrive(Box<RedriveArguments>),
     Release(Box<ReleaseArguments>),
     Fail(Box<FailArguments>),

@@ -7,6 +7,7 @@ use daybook_ledger::client_timeouts;
 use daybook_manager::DispatchQueue;
 
 use crate::failure::Advised;
+use crate::s3::S3;
 
 /// Clients of the account that the environment names.
 #[derive(Debug)]
@@ -116,6 +117,16 @@ impl Aws {
     /// A client of SQS.
     pub fn queues(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.config)
+    }
+
+    /// A client of S3; by paths where an endpoint is set, because what stands in for S3 seldom has a name per bucket.
+    pub fn s3(&self) -> S3 {
+        let endpoint = self.config.endpoint_url().map(str::to_owned);
+        let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or(endpoint);
+        let config = aws_sdk_s3::config::Builder::from(&self.config)
+            .force_path_style(endpoint.is_some_and(|url| !url.is_empty()))
+            .build();
+        S3::new(aws_sdk_s3::Client::from_conf(config))
     }
 
     /// A client of Step Functions.

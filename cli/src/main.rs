@@ -22,6 +22,7 @@ mod operate;
 mod person;
 mod report;
 mod rows;
+mod s3;
 mod schedule;
 mod settings;
 mod show;
@@ -32,6 +33,7 @@ mod target;
 mod up;
 mod view;
 mod wanted;
+mod why;
 mod worker;
 
 use std::process::ExitCode;
@@ -61,6 +63,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Status(arguments) => status::run(*arguments, output).await,
             Command::List(arguments) => list::run(*arguments, output).await,
             Command::Show(arguments) => show::run(*arguments, output).await,
+            Command::Why(arguments) => why::run(*arguments, output).await,
             Command::Redrive(arguments) => operate::redrive(*arguments, output).await,
             Command::Release(arguments) => operate::release(*arguments, output).await,
             Command::Fail(arguments) => operate::fail(*arguments, output).await,

@@ -41,6 +41,15 @@ impl ObjectText {
             .collect()
     }
 
+    /// The same object in that version, unless it says one.
+    pub fn at_version(&self, version_id: &str) -> Self {
+        let parts = self.parts.clone();
+        Self {
+            parts: parts.or_else(|| Some((self.whole.clone(), Some(version_id.to_owned())))),
+            ..self.clone()
+        }
+    }
+
     /// Whether the event is about it; of any source unless one is given.
     pub fn is_of(&self, event: &ObjectEvent, source: Option<&SourceName>) -> bool {
         event.bucket.as_str() == self.bucket

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod rows;
+pub mod s3;
 
 use std::process::{Command, Output};
 use std::thread::JoinHandle;
@@ -84,7 +85,7 @@ impl StandIn {
             assert_eq!(answer.status, 200);
         }
         Self {
-            ledger: ledger(&aws),
+            ledger: ledger_of(&aws, "ledger"),
             queue_url: format!("{endpoint}/{path}"),
             endpoint,
             state_machine,
@@ -197,7 +198,7 @@ pub fn now() -> Timestamp {
     Clock::system().now()
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -214,7 +215,8 @@ fn runtime_and_serve(aws: LocalAws, listener: std::net::TcpListener, stopped: on
     });
 }
 
-fn ledger(aws: &LocalAws) -> Ledger {
+/// The ledger in that table of an embedded AWS.
+pub fn ledger_of(aws: &LocalAws, table: &str) -> Ledger {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
@@ -226,7 +228,7 @@ fn ledger(aws: &LocalAws) -> Ledger {
         .build();
     Ledger::new(
         aws_sdk_dynamodb::Client::from_conf(config),
-        "ledger".parse().unwrap(),
+        table.parse().unwrap(),
         None,
         Clock::system(),
         Random::from_os(),

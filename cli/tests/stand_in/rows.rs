@@ -135,7 +135,11 @@ impl Fixtures<'_> {
             at(PAST),
             Duration::from_secs(200 * 365 * 24 * 3600),
         );
-        self.put(self.receipts, &serde_json::to_value(&receipt).unwrap())
+        self.put_this_receipt(&receipt).await;
+    }
+
+    pub async fn put_this_receipt(&self, receipt: &Receipt) {
+        self.put(self.receipts, &serde_json::to_value(receipt).unwrap())
             .await;
     }
 

@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::{
+    audit::AuditArguments,
     demo::DemoArguments,
     dispatch::{PauseArguments, ResumeArguments, SetArguments},
     ingest::IngestArguments,
@@ -67,6 +68,7 @@ pub enum Command {
     List(Box<ListArguments>),
     Show(Box<ShowArguments>),
     Why(Box<WhyArguments>),
+    Audit(Box<AuditArguments>),
     Redrive(Box<RedriveArguments>),
     Release(Box<ReleaseArguments>),
     Fail(Box<FailArguments>),

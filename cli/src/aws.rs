@@ -1,6 +1,9 @@
 //! AWS as the environment describes it, and what to do when it does not answer as it should.
 
-use aws_config::{BehaviorVersion, SdkConfig};
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use daybook_ledger::client_timeouts;
@@ -62,10 +65,19 @@ impl Aws {
     /// # Errors
     /// When no region is set, or no credentials can be had.
     pub async fn from_environment() -> Result<Self, Advised> {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .timeout_config(client_timeouts())
-            .load()
-            .await;
+        Self::in_region(None).await
+    }
+
+    /// The same, in that region if one is given.
+    ///
+    /// # Errors
+    /// As [`Aws::from_environment`].
+    pub async fn in_region(region: Option<String>) -> Result<Self, Advised> {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(client_timeouts());
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        let config = loader.load().await;
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(Advised::new(match std::env::var("AWS_PROFILE") {
                 Ok(profile) => format!("no AWS region is set, and profile {profile} (AWS_PROFILE) has none"),
@@ -121,12 +133,26 @@ impl Aws {
 
     /// A client of S3; by paths where an endpoint is set, because what stands in for S3 seldom has a name per bucket.
     pub fn s3(&self) -> S3 {
-        let endpoint = self.config.endpoint_url().map(str::to_owned);
-        let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or(endpoint);
-        let config = aws_sdk_s3::config::Builder::from(&self.config)
-            .force_path_style(endpoint.is_some_and(|url| !url.is_empty()))
-            .build();
-        S3::new(aws_sdk_s3::Client::from_conf(config))
+        let of_s3 = std::env::var("AWS_ENDPOINT_URL_S3").ok();
+        let endpoint = of_s3.as_deref().or(self.endpoint_url());
+        S3::new(self.s3_client(endpoint.filter(|url| !url.is_empty()), &self.region, false))
+    }
+
+    /// The SDK's client of S3, at that endpoint.
+    pub fn s3_client(&self, endpoint: Option<&str>, region: &str, path_style: bool) -> aws_sdk_s3::Client {
+        let mut config = aws_sdk_s3::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .force_path_style(path_style || endpoint.is_some())
+            .timeout_config(listing_timeouts());
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// The endpoint of all services, if one is set.
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.config.endpoint_url().filter(|url| !url.is_empty())
     }
 
     /// A client of Step Functions.
@@ -154,6 +180,31 @@ impl Aws {
                 self.at_endpoint()
             ));
         }
+        if let Some(advice) = Self::advice_on_credentials(said) {
+            return Some(advice);
+        }
+        if says(&["AccessDenied", "AccessDeniedException", "KMS"]) {
+            return Some(
+                "the credentials are known, but their policy does not allow this; the message says which action"
+                    .to_owned(),
+            );
+        }
+        if says(&["no connection", "no answer", "without a code"]) {
+            return Some(match self.endpoint() {
+                Some(endpoint) => format!(
+                    "the endpoint is {endpoint}, as AWS_ENDPOINT_URL (or the profile) says: is it up and reachable from here?"
+                ),
+                None => format!(
+                    "is AWS in region {region} reachable from here? A proxy or a missing VPC endpoint may be in the way"
+                ),
+            });
+        }
+        None
+    }
+
+    /// What to do about refused credentials, whatever service refused them.
+    pub fn advice_on_credentials(said: &str) -> Option<String> {
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
         if says(&[
             "UnrecognizedClient",
             "InvalidClientTokenId",
@@ -171,22 +222,6 @@ impl Aws {
                 "the secret access key does not belong to the access key id, or this machine's clock is wrong"
                     .to_owned(),
             );
-        }
-        if says(&["AccessDenied", "AccessDeniedException", "KMS"]) {
-            return Some(
-                "the credentials are known, but their policy does not allow this; the message says which action"
-                    .to_owned(),
-            );
-        }
-        if says(&["no connection", "no answer", "without a code"]) {
-            return Some(match self.endpoint() {
-                Some(endpoint) => format!(
-                    "the endpoint is {endpoint}, as AWS_ENDPOINT_URL (or the profile) says: is it up and reachable from here?"
-                ),
-                None => format!(
-                    "is AWS in region {region} reachable from here? A proxy or a missing VPC endpoint may be in the way"
-                ),
-            });
         }
         None
     }
@@ -210,6 +245,15 @@ impl Aws {
             .map(|url| format!(" (at {url})"))
             .unwrap_or_default()
     }
+}
+
+/// A page of a listing takes longer than a row of a table, most of all from small servers.
+fn listing_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .operation_timeout(Duration::from_secs(90))
+        .build()
 }
 
 fn no_credentials() -> Advised {

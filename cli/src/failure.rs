@@ -33,6 +33,11 @@ impl Advised {
         self
     }
 
+    /// What may help.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// And this may help, if anything is known to.
     pub fn hint_if_any(mut self, hint: Option<String>) -> Self {
         self.hint = hint;

@@ -5,6 +5,7 @@
 )]
 
 mod arguments;
+mod audit;
 mod aws;
 mod confirm;
 mod demo;
@@ -64,6 +65,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::List(arguments) => list::run(*arguments, output).await,
             Command::Show(arguments) => show::run(*arguments, output).await,
             Command::Why(arguments) => why::run(*arguments, output).await,
+            Command::Audit(arguments) => audit::run(*arguments, output).await,
             Command::Redrive(arguments) => operate::redrive(*arguments, output).await,
             Command::Release(arguments) => operate::release(*arguments, output).await,
             Command::Fail(arguments) => operate::fail(*arguments, output).await,

@@ -135,6 +135,28 @@ pub fn queue_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// A server's address.
+pub fn endpoint(text: &str) -> Result<String, String> {
+    // An empty variable is one that is not set.
+    let is_url = text.is_empty()
+        || text.parse::<http::Uri>().is_ok_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.host().is_some_and(|host| !host.is_empty())
+        });
+    match is_url {
+        true => Ok(text.to_owned()),
+        false => Err("a URL is needed, such as http://127.0.0.1:9000".to_owned()),
+    }
+}
+
+/// An instant, or a day: the instant at which it begins in UTC.
+pub fn instant_or_day(text: &str) -> Result<Timestamp, String> {
+    let whole = format!("{text}T00:00:00Z");
+    text.parse().or_else(|_| whole.parse()).map_err(|_| {
+        "a day or an RFC 3339 time is needed, such as 2026-11-21 or 2026-11-21T01:02:00Z".to_owned()
+    })
+}
+
 /// A state machine's ARN.
 pub fn state_machine_arn(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split(':').collect();

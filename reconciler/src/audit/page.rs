@@ -18,6 +18,7 @@ pub(super) struct Work<'a> {
     pub(super) is_cut: bool,
     /// Where the audit stands after it; none at the end of the listing.
     pub(super) marker: Option<Marker>,
+    tells_done: bool,
 }
 
 impl<'a> Work<'a> {
@@ -29,6 +30,7 @@ impl<'a> Work<'a> {
             objects: Vec::with_capacity(page.entries.len()),
             is_cut: false,
             marker: page.next.clone(),
+            tells_done: settings.tells_done,
         };
         for entry in &page.entries {
             work.taken += 1;
@@ -82,7 +84,7 @@ impl Checkpoint {
             };
             self.tally.count(class, object.size);
             self.statement.count(object, class);
-            if *class != Class::Done {
+            if work.tells_done || *class != Class::Done {
                 let (object, class) = (object.clone(), class.clone());
                 batch.findings.push(Finding::Object { object, class });
             }

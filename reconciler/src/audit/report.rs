@@ -12,11 +12,11 @@ use super::listing::{ListedObject, Marker, UnreadableEntry};
 use super::open::OpenRow;
 use super::settings::Scope;
 
-/// Something that an audit found. What is done is only counted.
+/// Something that an audit found. What is done is only counted, unless the settings say otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "finding")]
 pub enum Finding {
-    /// An object that is not done.
+    /// An object.
     Object {
         /// The object.
         #[serde(flatten)]

@@ -53,6 +53,8 @@ pub struct AuditSettings {
     /// How many lines that statement may have: what comes after is counted together. A line takes about 200 bytes of memory
     /// plus its prefix.
     pub max_lines: usize,
+    /// Whether what is done is a finding, too, and not only counted.
+    pub tells_done: bool,
 }
 
 impl AuditSettings {
@@ -67,6 +69,7 @@ impl AuditSettings {
             limit: None,
             depth: 1,
             max_lines: 10_000,
+            tells_done: false,
         }
     }
 

@@ -1,0 +1,334 @@
+//! `daybook audit`: a bucket compared with the ledger and its receipts.
+
+mod checkpoint;
+mod course;
+mod findings;
+mod progress;
+mod result;
+mod tell;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use daybook_reconciler::audit::{Audit, AuditSettings, Repair, Repairer, Scope, Versions};
+use daybook_schema::{BucketName, SourceName, Timestamp};
+
+use crate::arguments::Output;
+use crate::confirm::ConfirmArguments;
+use crate::deployment::{Deployment, DeploymentArguments, INTAKE_QUEUE, Place};
+use crate::failure::Advised;
+use crate::report;
+use crate::s3::{S3Arguments, S3Place};
+use crate::settings;
+use crate::view;
+use checkpoint::Terms;
+use course::Course;
+use findings::Form;
+use result::{Done, Surroundings};
+
+/// Compare a bucket with the ledger and its receipts: what is done, what is open, what was never seen
+///
+/// Reads the open rows, then lists the bucket, then reads the receipt of each object (of each version, where there are
+/// versions), in memory that does not grow with the bucket. It changes nothing, unless --repair or --backfill is given.
+///
+/// Exit code 0: nothing is missing, or all of it was recorded. 3: something is missing and is not in the ledger. 1: the audit
+/// could not be done, or something could not be found out. 130: interrupted.
+///
+/// With --output json: {"where", "s3", "source", "bucket", "prefix", "since", "until", "versions", "finished", "interrupted",
+/// "complete", "objects", "bytes", "done", "removed", "open", "too_new", "missing", "before_watermark", "changed", "unknown",
+/// "gone", "unreadable", "outside", "statement", "statement_others", "missing_left", "repair", "backfill", "open_rows",
+/// "intake_queue_depth", "clock_behind_seconds", "requests", "seconds", "sample", "report", "checkpoint", "failures"}.
+/// docs/audit.md says what each means.
+#[derive(Args, Debug)]
+pub struct AuditArguments {
+    /// What to audit: s3://bucket, or s3://bucket/prefix for the keys that begin so
+    #[arg(value_name = "S3-URI", value_parser = bucket_uri)]
+    what: Keys,
+
+    #[command(flatten)]
+    which: Which,
+
+    #[command(flatten)]
+    mending: Mending,
+
+    #[command(flatten)]
+    files: Files,
+
+    #[command(flatten)]
+    s3: S3Arguments,
+
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+
+    /// The SQS queue that notifications arrive on, to warn when some wait there; the stack's unless given
+    #[arg(long, value_name = "URL", value_parser = settings::queue_url, help_heading = "Deployment")]
+    #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
+    intake_queue_url: Option<String>,
+}
+
+/// Which objects, and how they are judged.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Objects")]
+struct Which {
+    /// Which S3 it is, as it is called at ingest [default: as the folder's `daybook up` calls it, aws on AWS]
+    #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
+    source: Option<SourceName>,
+
+    /// Only objects last modified at that time or later, such as 2026-11-21 (UTC) or 2026-11-21T01:02:00Z
+    #[arg(long, value_name = "TIME", value_parser = settings::instant_or_day)]
+    since: Option<Timestamp>,
+
+    /// Only objects last modified before that time
+    #[arg(long, value_name = "TIME", value_parser = settings::instant_or_day)]
+    until: Option<Timestamp>,
+
+    /// Objects younger than this are too new to be judged: their notifications may be under way
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = settings::time)]
+    grace: Duration,
+
+    /// Stop after so many objects; with --checkpoint the next run goes on behind them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+
+    /// Whether each version is an object of its own: ask the bucket, all, or never
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    versions: WhichVersions,
+
+    /// How many levels of the key the statement tells apart; 0 is by day alone
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    depth: usize,
+}
+
+/// What is done about what was found.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Mending")]
+struct Mending {
+    /// Record what is missing, after a second look at each, so that it is processed like all others
+    #[arg(long)]
+    repair: bool,
+
+    /// Record what is from before the watermark, too: asks when it is known how many these are
+    #[arg(long, conflicts_with = "limit")]
+    backfill: bool,
+
+    /// After how many failed attempts a recorded event waits for a person; at least 1 [default: as the folder's `daybook
+    /// up` has it, 5 on AWS]
+    #[arg(long, value_name = "N", value_parser = settings::at_least_one)]
+    #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
+    max_attempts: Option<u32>,
+
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
+/// What is written while it runs.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Files")]
+struct Files {
+    /// Write what is found into a file, object by object: all that is not done, and what became of repairs
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    /// The form of that file; csv if its name ends so, and jsonl otherwise
+    #[arg(long, value_enum, value_name = "FORM", requires = "report")]
+    format: Option<Form>,
+
+    /// List what is done, too
+    #[arg(long, requires = "report")]
+    all: bool,
+
+    /// Write how far it is into a file, after every thousand objects, and go on from there if it is there and unfinished
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+
+    /// How many objects there are, for telling how long it takes (CloudWatch's NumberOfObjects)
+    #[arg(long, value_name = "N")]
+    expect: Option<u64>,
+}
+
+/// Whether versions are listed, as a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum WhichVersions {
+    /// As GetBucketVersioning says: all unless the bucket never had any
+    #[default]
+    Ask,
+    /// All, by ListObjectVersions
+    All,
+    /// Only what each key holds, by ListObjectsV2: for a bucket that never had versions
+    Never,
+}
+
+/// A bucket and what its keys begin with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Keys {
+    bucket: BucketName,
+    prefix: String,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When it cannot be done, something could not be found out, or nobody agrees to what it asks.
+pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let deployment = arguments.deployment.open().await?;
+    let s3 = arguments.s3.open(&deployment.place).await?;
+    let settings = arguments.settings(&deployment);
+    let around = arguments.look_around(&deployment).await?;
+    let terms = arguments.terms(&deployment.place, &s3);
+    let audit = Audit::new(s3.client.clone(), deployment.ledger.clone(), settings.clone());
+    let repairer = Repairer::new(
+        s3.client.clone(),
+        deployment.ledger.clone(),
+        settings.clone(),
+        arguments
+            .mending
+            .max_attempts
+            .unwrap_or_else(|| deployment.max_attempts()),
+    );
+    let mut course = Course::new(&deployment, &s3, &audit, &repairer, &arguments, &settings.scope);
+    let mut done = match course.audit(terms).await? {
+        Some(done) => done,
+        None => return Ok(ExitCode::from(crate::shutdown::INTERRUPTED)),
+    };
+    let mut refused = None;
+    if arguments.mending.backfill && done.is_finished() && done.checkpoint.tally.before_watermark > 0 {
+        match arguments.ask_to_backfill(&done) {
+            Ok(()) => course.backfill(&mut done).await?,
+            Err(error) => refused = Some(error),
+        }
+    }
+    let result = result::Result {
+        place: &deployment.place,
+        s3: &s3,
+        arguments: &arguments,
+        scope: &settings.scope,
+        around: &around,
+        done: &done,
+    };
+    report::print_either(output, || tell::text(&result), &tell::json(&result))?;
+    result.warn();
+    match refused {
+        Some(error) => Err(error.into()),
+        None => result.end(),
+    }
+}
+
+impl AuditArguments {
+    fn settings(&self, deployment: &Deployment) -> AuditSettings {
+        let scope = Scope {
+            source: self.which.source.clone().unwrap_or_else(|| deployment.source()),
+            bucket: self.what.bucket.clone(),
+            prefix: self.what.prefix.clone(),
+        };
+        AuditSettings {
+            versions: match self.which.versions {
+                WhichVersions::Ask => Versions::Ask,
+                WhichVersions::All => Versions::All,
+                WhichVersions::Never => Versions::Never,
+            },
+            grace: self.which.grace,
+            since: self.which.since,
+            until: self.which.until,
+            limit: self.which.limit,
+            depth: self.which.depth,
+            tells_done: self.files.all,
+            ..AuditSettings::new(scope)
+        }
+    }
+
+    /// What must be the same when a checkpoint is gone on from.
+    fn terms(&self, place: &Place, s3: &S3Place) -> Terms {
+        let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Terms {
+            deployment: match place {
+                Place::Local { dir, .. } => format!("folder {}", absolute(dir).display()),
+                Place::Aws { .. } => place.to_string(),
+            },
+            s3: s3.to_string(),
+            versions: format!("{:?}", self.which.versions).to_lowercase(),
+            depth: self.which.depth,
+            repair: self.mending.repair,
+            report: self.files.report.as_ref().map(absolute),
+            format: self.files.report.as_deref().map(|path| self.files.form(path)),
+            all: self.files.all,
+        }
+    }
+
+    /// Looks at what an audit's truth depends on and cannot see.
+    async fn look_around(&self, deployment: &Deployment) -> anyhow::Result<Surroundings> {
+        let mut around = Surroundings::default();
+        match deployment.ledger.control().await {
+            Ok(control) => around.is_installed = control.installed_at.is_some(),
+            Err(error) => return Err(deployment.place.ledger_failure(error).into()),
+        }
+        if let Place::Aws { aws, outputs, .. } = &deployment.place
+            && let Some(url) = outputs.queue(self.intake_queue_url.as_ref(), INTAKE_QUEUE)?
+        {
+            match aws.dispatch_queue(&url).depth().await {
+                Ok(depth) => around.intake_depth = Some(depth),
+                Err(error) => around.failures.push(error.to_string()),
+            }
+        }
+        Ok(around)
+    }
+
+    fn ask_to_backfill(&self, done: &Done) -> Result<(), Advised> {
+        let objects = view::many(done.checkpoint.tally.before_watermark, "object");
+        let question = format!("Record {objects} from before the watermark, so that they are processed?");
+        self.mending.confirm.ask(&question).map_err(|error| {
+            Advised::new(format!("{objects} from before the watermark are not recorded"))
+                .because(error)
+                .hint("--backfill --yes records them without asking")
+        })
+    }
+
+    /// What `--repair` records.
+    fn repair(&self) -> Option<Repair> {
+        self.mending.repair.then_some(Repair::Missing)
+    }
+}
+
+impl Files {
+    fn form(&self, path: &std::path::Path) -> Form {
+        let is_csv = path
+            .extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+        let by_name = if is_csv { Form::Csv } else { Form::Jsonl };
+        self.format.unwrap_or(by_name)
+    }
+}
+
+fn bucket_uri(text: &str) -> Result<Keys, String> {
+    let rest = text
+        .strip_prefix("s3://")
+        .ok_or("s3://bucket or s3://bucket/prefix is needed")?;
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    Ok(Keys {
+        bucket: bucket.parse().map_err(|error| format!("{error}"))?,
+        prefix: prefix.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_is_a_bucket_and_a_prefix_as_it_stands() {
+        let keys = |text| {
+            let keys = bucket_uri(text).unwrap();
+            (keys.bucket.to_string(), keys.prefix)
+        };
+        assert_eq!(keys("s3://data"), ("data".to_owned(), String::new()));
+        assert_eq!(keys("s3://data/"), ("data".to_owned(), String::new()));
+        assert_eq!(
+            keys("s3://data/a b/%20?x"),
+            ("data".to_owned(), "a b/%20?x".to_owned())
+        );
+        for no in ["data", "s3://", "s3:///a", "http://data"] {
+            bucket_uri(no).unwrap_err();
+        }
+    }
+}

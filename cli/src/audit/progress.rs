@@ -1,0 +1,65 @@
+//! How far the audit is, on a terminal.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use daybook_reconciler::audit::Checkpoint;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// What is shown on stderr; nothing unless it is a terminal.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// For so many objects, if that is known.
+    pub fn new(expect: Option<u64>) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self {
+                bar: ProgressBar::hidden(),
+            };
+        }
+        let all = MultiProgress::new();
+        crate::logging::above(all.clone());
+        let (bar, template) = match expect {
+            Some(objects) => (
+                ProgressBar::new(objects),
+                "{wide_bar} {human_pos} of {human_len} objects, {per_sec}, {eta} left{msg}",
+            ),
+            None => (
+                ProgressBar::new_spinner(),
+                "{spinner} {human_pos} objects, {per_sec}{msg}",
+            ),
+        };
+        let style = ProgressStyle::with_template(template);
+        let bar = all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { bar }
+    }
+
+    /// It goes on behind what another process has judged.
+    pub fn begin(&self, checkpoint: &Checkpoint) {
+        // What was there before says nothing about the rate.
+        self.bar.set_position(seen(checkpoint));
+        self.bar.reset_eta();
+    }
+
+    /// It is that far.
+    pub fn show(&self, checkpoint: &Checkpoint) {
+        self.bar.set_position(seen(checkpoint));
+        let missing = checkpoint.tally.missing;
+        if missing > 0 {
+            self.bar.set_message(format!(", {missing} missing"));
+        }
+    }
+
+    /// Takes it away.
+    pub fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn seen(checkpoint: &Checkpoint) -> u64 {
+    checkpoint.tally.objects + checkpoint.outside + checkpoint.unreadable
+}

@@ -38,9 +38,15 @@ impl Up {
             .stderr(File::create(&log).unwrap())
             .spawn()
             .expect("daybook starts");
+        // Ended with this value, also when it does not start as it should.
+        let mut up = Self {
+            child,
+            log,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+        };
         let began = Instant::now();
-        let address = loop {
-            let said = std::fs::read_to_string(&log).unwrap();
+        up.address = loop {
+            let said = std::fs::read_to_string(&up.log).unwrap();
             let url = said
                 .lines()
                 .find_map(|line| line.strip_prefix("daybook up: listening on http://"));
@@ -50,7 +56,7 @@ impl Up {
             assert!(began.elapsed() < PATIENCE, "it does not start: {said}");
             std::thread::sleep(Duration::from_millis(10));
         };
-        Self { child, log, address }
+        up
     }
 
     pub fn address(&self) -> SocketAddr {

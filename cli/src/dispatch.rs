@@ -14,7 +14,7 @@ use crate::deployment::{Deployment, DeploymentArguments};
 use crate::person::{self, ByArguments};
 use crate::report::{self, Line};
 use crate::settings;
-use crate::status::{dispatch_json, pause_words, per_window_words};
+use crate::status::{dispatch_json, per_window_words};
 
 /// Stop dispatch: nothing is sent any more until it is resumed, or until a time
 ///
@@ -160,11 +160,11 @@ async fn change(
     let after = ledger.control().await.map_err(failed)?;
     let now = ledger.clock().now();
     let words = |control: &Control| {
-        format!(
-            "dispatch {}; {}",
-            pause_words(control, now),
-            per_window_words(control)
-        )
+        let pause = match control.pause(now) {
+            Some(pause) => format!("is paused {}", report::paused(&pause)),
+            None => "is not paused".to_owned(),
+        };
+        format!("dispatch {pause}; {}", per_window_words(control))
     };
     let lines: Vec<Line> = vec![
         ("where", deployment.place.to_string(), ""),

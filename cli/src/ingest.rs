@@ -1,8 +1,6 @@
 //! `daybook ingest`: notifications from files and pipes into a ledger.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,22 +12,16 @@ use daybook_schema::SourceName;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use indicatif::{MultiProgress, ProgressBar};
-use serde_json::value::RawValue;
-use serde_json::{Deserializer, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::arguments::Output;
 use crate::aws::Thing;
 use crate::deployment::{DeploymentArguments, Place};
+use crate::documents::{self, Broken};
 use crate::failure::Advised;
 use crate::report::{self, Line};
 use crate::settings;
-
-/// Notifications that are recorded together, at most.
-const BATCH: usize = 256;
-
-/// Their bytes, at most, unless a single one is larger.
-const BATCH_BYTES: usize = 1024 * 1024;
 
 /// Batches under way at once.
 const BATCHES: usize = 4;
@@ -146,34 +138,12 @@ impl Tally {
     }
 }
 
-/// A file that could not be read to its end.
-#[derive(Debug)]
-struct Broken {
-    file: String,
-    cause: serde_json::Error,
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (file, cause) = (&self.file, &self.cause);
-        match cause.is_io() {
-            true => write!(f, "{file}: {cause}"),
-            false => write!(
-                f,
-                "{file}:{}:{}: this is no JSON: {cause}",
-                cause.line(),
-                cause.column()
-            ),
-        }
-    }
-}
-
 /// Records them.
 ///
 /// # Errors
 /// When a file cannot be read to its end, or an event is not in the ledger for certain. What was recorded until then stands.
 pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let inputs = open_all(&arguments.files)?;
+    let inputs = documents::open_all(&arguments.files)?;
     let deployment = arguments.deployment.open().await?;
     let ledger = deployment.ledger.clone();
     ledger
@@ -187,7 +157,7 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
     let ingest = Ingest::new(ledger.clone(), source, max_attempts);
     let progress = progress();
     let (batches, mut read) = mpsc::channel(BATCHES);
-    let reading = tokio::task::spawn_blocking(move || read_all(inputs, &batches));
+    let reading = tokio::task::spawn_blocking(move || documents::read_all(inputs, &batches));
     let mut tally = Tally::default();
     let mut recording = FuturesUnordered::new();
     let mut open = true;
@@ -263,53 +233,4 @@ fn progress() -> ProgressBar {
     }
     progress.enable_steady_tick(Duration::from_millis(100));
     progress
-}
-
-type Input = (String, Box<dyn BufRead + Send>);
-
-/// Opens every file before anything is recorded: a name that is mistyped is told at once.
-fn open_all(files: &[PathBuf]) -> Result<Vec<Input>, Advised> {
-    let open = |path: &PathBuf| -> Result<Input, Advised> {
-        if path.as_os_str() == "-" {
-            return Ok(("stdin".to_owned(), Box::new(BufReader::new(io::stdin()))));
-        }
-        let name = path.display().to_string();
-        let cannot = |error: io::Error| Advised::new(format!("cannot read {name}")).because(error);
-        let file = File::open(path).map_err(cannot)?;
-        if file.metadata().map_err(cannot)?.is_dir() {
-            return Err(cannot(io::ErrorKind::IsADirectory.into()));
-        }
-        Ok((name.clone(), Box::new(BufReader::new(file))))
-    };
-    files.iter().map(open).collect()
-}
-
-/// Reads all inputs into batches; which of them could not be read to their ends.
-fn read_all(inputs: Vec<Input>, batches: &mpsc::Sender<Vec<Payload>>) -> Vec<Broken> {
-    let mut broken = Vec::new();
-    for (file, input) in inputs {
-        let (mut batch, mut bytes) = (Vec::new(), 0);
-        for document in Deserializer::from_reader(input).into_iter::<Box<RawValue>>() {
-            let body = match document {
-                Ok(document) => String::from(Box::<str>::from(document)),
-                Err(cause) => {
-                    let file = file.clone();
-                    broken.push(Broken { file, cause });
-                    break;
-                }
-            };
-            bytes += body.len();
-            batch.push(Payload { body, trace: None });
-            if batch.len() >= BATCH || bytes >= BATCH_BYTES {
-                bytes = 0;
-                if batches.blocking_send(std::mem::take(&mut batch)).is_err() {
-                    return broken;
-                }
-            }
-        }
-        if !batch.is_empty() && batches.blocking_send(batch).is_err() {
-            return broken;
-        }
-    }
-    broken
 }

@@ -11,6 +11,7 @@ mod confirm;
 mod demo;
 mod deployment;
 mod dispatch;
+mod documents;
 mod embedded;
 mod failure;
 mod filter;
@@ -21,6 +22,7 @@ mod logging;
 mod manual;
 mod operate;
 mod person;
+mod replay;
 mod report;
 mod rows;
 mod s3;
@@ -71,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Fail(arguments) => operate::fail(*arguments, output).await,
             Command::Complete(arguments) => operate::complete(*arguments, output).await,
             Command::Remove(arguments) => operate::remove(*arguments, output).await,
+            Command::Replay(arguments) => replay::run(*arguments, output).await,
             Command::Pause(arguments) => dispatch::pause(*arguments, output).await,
             Command::Resume(arguments) => dispatch::resume(*arguments, output).await,
             Command::Set(arguments) => dispatch::set(*arguments, output).await,

@@ -360,7 +360,7 @@ fn both(one: &Part<Count>, other: &Part<Count>) -> Option<Count> {
 }
 
 /// Whether dispatch is paused, in words that follow "dispatch".
-pub fn pause_words(control: &Control, now: Timestamp) -> String {
+fn pause_words(control: &Control, now: Timestamp) -> String {
     let Some(pause) = control.pause(now) else {
         return "is not paused".to_owned();
     };

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use comfy_table::{ColumnConstraint, ContentArrangement, Row as TableRow, Table, Width, presets};
 use daybook_ledger::Count;
 use daybook_schema::{ObjectEvent, Receipt, Row, Status, Subject, Timestamp};
+use indicatif::HumanCount;
 use serde_json::{Value, json};
 
 /// Below this many columns a table is not pressed together any more: it would be unreadable.
@@ -99,6 +100,11 @@ pub fn many(n: u64, what: &str) -> String {
     }
 }
 
+/// `10,000`.
+pub fn grouped(n: usize) -> String {
+    HumanCount(n as u64).to_string()
+}
+
 /// Whether an attempt was put on the queue suspiciously often and never arrived.
 pub fn is_undelivered(row: &Row) -> bool {
     row.status == Status::Claimed && row.deliveries >= UNDELIVERED
@@ -164,7 +170,8 @@ pub fn unreadable_json(id: &str, seen: Option<(Status, Timestamp)>, why: &str) -
     json
 }
 
-fn event_json(event: Option<&ObjectEvent>) -> Value {
+/// An event for programs. Every field is always there.
+pub fn event_json(event: Option<&ObjectEvent>) -> Value {
     json!({
         "source": event.map(|event| &event.source),
         "bucket": event.map(|event| &event.bucket),

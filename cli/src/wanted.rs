@@ -29,6 +29,21 @@ pub struct ObjectText {
     pub parts: Option<(String, Option<String>)>,
 }
 
+impl FromStr for ObjectText {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(Wanted::Object(object)) => Ok(object),
+            Ok(Wanted::Id(_)) => Err("an object is needed, such as s3://data/2026/reading.json".to_owned()),
+            Err(_) if !text.starts_with("s3://") => {
+                Err("an object is needed, such as s3://data/2026/reading.json".to_owned())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl ObjectText {
     /// The keys that may be meant, with the version: `None` is any.
     pub fn candidates(&self) -> Vec<(&str, Option<Option<&str>>)> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::identity::{EventId, ObjectId, ObjectParts};
+use crate::identity::{EventBasis, EventId, ObjectId, ObjectParts};
 use crate::names::{BucketName, ObjectKey, SourceName};
 use crate::sequencer::Sequencer;
 use crate::time::Timestamp;
@@ -55,6 +55,18 @@ impl ObjectEvent {
     /// The receipts' key for the object.
     pub fn object_id(&self) -> ObjectId {
         self.object_parts().object_id()
+    }
+
+    /// The same about the same object once more, on purpose: an event of its own, that no receipt covers. The same nonce for the
+    /// same object (bucket, key, version, kind) is the same event.
+    pub fn replayed(&self, nonce: &str) -> Self {
+        Self {
+            id: self.object_parts().event_id(EventBasis::Replay { nonce }),
+            origin: Origin::Replay {
+                nonce: nonce.to_owned(),
+            },
+            ..self.clone()
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Person, Redriven, Re
 use daybook_schema::{Outcome as ReceiptOutcome, Row, Status};
 
 use crate::report;
+use crate::view;
 
 /// How long one chunk may take, a throttling table's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -149,9 +150,9 @@ impl Action {
         match self {
             Self::Redrive { attempts } if outcome.word == "redriven" => {
                 format!(
-                    "{}, with {} more",
+                    "{}, with {}",
                     outcome.meaning,
-                    crate::view::many(attempts.into(), "attempt")
+                    view::many(attempts.into(), "more attempt")
                 )
             }
             _ => outcome.meaning.to_owned(),

@@ -83,11 +83,8 @@ impl Tally {
             unreadable.entry(kind).or_default().push(id);
         }
         let unreadable = unreadable.iter().map(|(kind, ids)| match ids.as_slice() {
-            [id] => format!("row {id} cannot be read, and was left alone: it{kind}"),
-            [id, ..] => format!(
-                "{} rows cannot be read, and were left alone; row {id}{kind}",
-                ids.len()
-            ),
+            [id] => format!("row {id} cannot be read: it{kind}"),
+            [id, ..] => format!("{} rows cannot be read; row {id}{kind}", ids.len()),
             [] => String::new(),
         });
         causes.chain(unreadable).collect()
@@ -119,6 +116,9 @@ pub async fn apply(
                 None => break,
             }
         }
+        if under_way.is_empty() {
+            break;
+        }
         tokio::select! {
             biased;
             () = &mut end => break,
@@ -133,7 +133,6 @@ pub async fn apply(
                     tally.add(id, applied);
                 }
             }
-            else => break,
         }
     }
     changing.clear();

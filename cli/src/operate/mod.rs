@@ -26,10 +26,10 @@ use crate::report;
 use crate::rows;
 use crate::settings;
 use crate::shutdown::INTERRUPTED;
-use crate::view;
+use crate::view::{self, grouped};
 use action::Action;
 use apply::Tally;
-use progress::{Progress, grouped};
+use progress::Progress;
 use selection::{Selected, SelectionArguments};
 
 /// What the five share.
@@ -226,7 +226,7 @@ async fn run(
         .selection
         .select(&deployment, &statuses, &progress)
         .await?;
-    selected.tell_passed_over(&statuses);
+    selected.tell_passed_over();
     let run = Run {
         deployment: &deployment,
         action,
@@ -409,9 +409,19 @@ impl Run<'_> {
         };
         let place = &self.deployment.place;
         let advice = place.advice(Thing::of(first), first);
-        let n = tally.failed() + tally.unreadable();
-        let noun = if n == 1 { "event was" } else { "events were" };
-        let what = format!("{} {noun} not {} for certain", grouped(n), self.action.past());
+        let what = match (tally.failed(), tally.unreadable()) {
+            (0, 1) => "1 row that may be meant cannot be read, and was left alone".to_owned(),
+            (0, n) => format!(
+                "{} rows that may be meant cannot be read, and were left alone",
+                grouped(n)
+            ),
+            (1, _) => format!("1 event was not {} for certain", self.action.past()),
+            (n, _) => format!(
+                "{} events were not {} for certain",
+                grouped(n),
+                self.action.past()
+            ),
+        };
         let again = "the same command again tries them once more, and no others".to_owned();
         Err(Advised::new(what)
             .because(anyhow::anyhow!(failures.join("\n  caused by: ")))

@@ -3,7 +3,9 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::view::grouped;
 
 /// Fewer rows than these are done before a line is read.
 const WORTH_LINES: usize = 1000;
@@ -106,9 +108,4 @@ impl Changing {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
-}
-
-/// `10,000`.
-pub fn grouped(n: usize) -> String {
-    HumanCount(n as u64).to_string()
 }

@@ -14,6 +14,7 @@ use crate::failure::Advised;
 use crate::filter::Filter;
 use crate::report;
 use crate::rows::{self, Answer, Listed};
+use crate::view;
 use crate::wanted::{ObjectText, Wanted};
 
 /// Rows read at once.
@@ -104,6 +105,8 @@ impl SelectionArguments {
         let mut ids = Vec::new();
         for wanted in &self.named {
             match wanted {
+                // Named twice is named.
+                Wanted::Id(id) if ids.contains(id) => {}
                 Wanted::Id(id) => ids.push(*id),
                 Wanted::Object(object) => objects.push(object),
             }
@@ -205,7 +208,7 @@ impl Selected {
                 Some(Answer::Gone) => self
                     .passed_over
                     .push(format!("event {id} is not open: it is done, or was never seen")),
-                // Named twice.
+                // All were answered: there was no failure.
                 None => {}
             }
         }
@@ -238,33 +241,36 @@ impl Selected {
                 match statuses.contains(&row.status) {
                     true => self.add(Box::new(row)),
                     false => self.passed_over.push(format!(
-                        "event {} of {} is {}",
+                        "event {} of {} is {}, not {}",
                         row.id,
-                        crate::view::escaped(&objects[position].to_string()),
-                        row.status
+                        view::escaped(&objects[position].to_string()),
+                        row.status,
+                        either(statuses)
                     )),
                 }
             }
         }
         self.rows.sort_by_key(|seen| (seen.due_at, seen.id));
         let absent = objects.iter().zip(found).filter(|(_, found)| !found);
-        self.passed_over.extend(absent.map(|(object, _)| {
-            format!(
-                "no event of {} is open",
-                crate::view::escaped(&object.to_string())
-            )
-        }));
+        self.passed_over.extend(
+            absent.map(|(object, _)| format!("no event of {} is open", view::escaped(&object.to_string()))),
+        );
         Ok(())
     }
 
     /// Says on stderr what was named and is not selected.
-    pub fn tell_passed_over(&self, statuses: &[Status]) {
-        let wanted: Vec<String> = statuses.iter().map(ToString::to_string).collect();
+    pub fn tell_passed_over(&self) {
         for what in self.passed_over.iter().take(TOLD) {
-            eprintln!("note: {what}; only {} events are meant", wanted.join(", "));
+            eprintln!("note: {what}");
         }
         if let Some(more) = self.passed_over.len().checked_sub(TOLD + 1) {
             eprintln!("note: and {} more are passed over", more + 1);
         }
     }
+}
+
+/// `CLAIMED or PARKED`.
+fn either(statuses: &[Status]) -> String {
+    let words: Vec<String> = statuses.iter().map(ToString::to_string).collect();
+    words.join(" or ")
 }

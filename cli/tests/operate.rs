@@ -1,0 +1,23 @@
+//! What people do to open events, on a folder and on an endpoint: redrive, release, fail, complete, remove; and to dispatch as a
+//! whole: pause, resume, set.
+#![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
+
+#[path = "operate/asking.rs"]
+mod asking;
+#[path = "operate/dispatch.rs"]
+mod dispatch;
+#[path = "operate/gate.rs"]
+mod gate;
+#[path = "operate/races.rs"]
+mod races;
+#[path = "operate/replay.rs"]
+mod replay;
+#[path = "operate/selecting.rs"]
+mod selecting;
+mod stand_in;
+#[path = "operate/thousands.rs"]
+mod thousands;
+#[path = "operate/verbs.rs"]
+mod verbs;
+#[path = "operate/world.rs"]
+mod world;

@@ -1,10 +1,11 @@
 //! A small honest S3 behind the SDK's `HttpClient`: buckets with and without versions, listings in pages of 1,000, HEAD, on
-//! virtual time.
+//! virtual time; or on a loopback port.
 //!
 //! It does what Amazon's API Reference says of GetBucketVersioning, ListObjectsV2, ListObjectVersions, HeadObject, PutObject and
 //! DeleteObject, path style only, and checks no signatures.
 
 mod answers;
+mod serve;
 mod synthetic;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -132,6 +133,11 @@ impl S3 {
     pub fn put(&self, bucket: &str, key: &str, content: &str) -> Version {
         let etag = md5_hex(content);
         self.put_version(bucket, key, etag, content.len() as u64, self.clock.now())
+    }
+
+    /// Uploads as if at that time.
+    pub fn put_at(&self, bucket: &str, key: &str, content: &str, at: Timestamp) -> Version {
+        self.put_version(bucket, key, md5_hex(content), content.len() as u64, at)
     }
 
     /// Ends an upload in two parts that began at that time: AWS lists it by when it began.
@@ -272,7 +278,10 @@ impl Asked {
     fn of(request: &HttpRequest) -> Self {
         let uri = request.uri();
         let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-        let path = rest.find('/').map_or("/", |at| &rest[at..]);
+        Self::new(request.method(), rest.find('/').map_or("/", |at| &rest[at..]))
+    }
+
+    fn new(method: &str, path: &str) -> Self {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let (bucket, key) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
         let decoded = |text: &str| {
@@ -282,7 +291,7 @@ impl Asked {
                 .into_owned()
         };
         Self {
-            method: request.method().to_owned(),
+            method: method.to_owned(),
             bucket: decoded(bucket),
             key: decoded(key),
             query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),

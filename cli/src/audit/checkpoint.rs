@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use daybook_reconciler::audit::{Checkpoint, ListedObject, RepairCounts};
+use daybook_schema::{BucketName, SourceName, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::findings::Form;
 use crate::failure::Advised;
@@ -21,6 +23,16 @@ pub struct Terms {
     pub deployment: String,
     /// Which S3.
     pub s3: String,
+    /// By which name.
+    pub source: SourceName,
+    /// Which bucket.
+    pub bucket: BucketName,
+    /// Which keys.
+    pub prefix: String,
+    /// Of which time.
+    pub since: Option<Timestamp>,
+    /// Until when.
+    pub until: Option<Timestamp>,
     /// Which versions.
     pub versions: String,
     /// Levels of the statement.
@@ -89,13 +101,13 @@ impl Stored {
                 .because(anyhow!(cause))
                 .hint("give another file with --checkpoint, or delete this one to begin anew")
         };
-        let stored: Self = serde_json::from_slice(&text).map_err(|error| other(error.to_string()))?;
-        if stored.v != VERSION {
+        let json: Value = serde_json::from_slice(&text).map_err(|error| other(error.to_string()))?;
+        if let Some(form) = json["v"].as_u64().filter(|form| *form != u64::from(VERSION)) {
             return Err(other(format!(
-                "it has form {}, and this release reads form {VERSION}",
-                stored.v
+                "it has form {form}, and this release reads form {VERSION}"
             )));
         }
+        let stored: Self = serde_json::from_value(json).map_err(|error| other(error.to_string()))?;
         if stored.is_finished() {
             return Ok(None);
         }
@@ -124,7 +136,9 @@ impl Stored {
             std::fs::rename(&beside, path)
         };
         written().map_err(|error| {
-            Advised::new(format!("the checkpoint {} cannot be written", path.display())).because(error)
+            Advised::new(format!("the checkpoint {} cannot be written", path.display()))
+                .because(error)
+                .hint("give a file in a folder that is there and that this user may write, with --checkpoint")
         })
     }
 }

@@ -27,7 +27,7 @@ const CHUNK: usize = 10_000;
 const CHUNK_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// Waits before a page that could not be listed is asked for again.
-const PAUSES: [u64; 4] = [1, 2, 4, 8];
+const PAUSES: [u64; 2] = [1, 3];
 
 /// Examples that are shown.
 const EXAMPLES: usize = 5;
@@ -144,6 +144,11 @@ impl<'a> Course<'a> {
             }
         };
         self.progress.clear();
+        let stop = match stop {
+            // Nothing is known that could be told.
+            Some(Stop::Broken(error)) if run.checkpoint().marker.is_none() => return Err(error),
+            stop => stop,
+        };
         let mut done = Done {
             checkpoint: run.checkpoint().clone(),
             pending: mend.as_ref().map_or(0, |mend| mend.pending.len()),
@@ -212,7 +217,7 @@ impl<'a> Course<'a> {
         };
         if let (Some(stored), Ok(_)) = (stored, &begun) {
             let objects = view::many(stored.checkpoint.tally.objects, "object");
-            eprintln!("note: it goes on from its checkpoint, where {objects} were judged");
+            eprintln!("note: it goes on from its checkpoint, {objects} in");
         }
         Ok(Some(begun.map_err(|error| self.explained(error))?))
     }
@@ -319,7 +324,7 @@ impl<'a> Course<'a> {
                     .hint_if_any(advice)
             }
             AuditError::ReceiptsOff => Advised::new(error.to_string()).hint(match self.deployment.place {
-                Place::Local { .. } => "--receipts-keep (DAYBOOK_RECEIPTS_KEEP) must be what `daybook up` has, and not 0",
+                Place::Local { .. } => "the folder's `daybook up` runs with --receipts-keep 0; from when it keeps receipts on, audits can tell",
                 Place::Aws { .. } => {
                     "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the receipts, and --receipts-keep must not be 0"
                 }

@@ -18,7 +18,7 @@ use crate::view;
 pub enum Form {
     /// A JSON object per line
     Jsonl,
-    /// Comma-separated values with a header (RFC 4180), keys untouched: mind that a spreadsheet takes some for formulas
+    /// Comma-separated values with a header, keys untouched: mind that a spreadsheet takes some for formulas
     Csv,
 }
 
@@ -262,5 +262,7 @@ fn header() -> std::io::Result<Vec<u8>> {
 }
 
 fn cannot_write(name: &str, error: std::io::Error) -> Advised {
-    Advised::new(format!("the report {name} cannot be written")).because(error)
+    Advised::new(format!("the report {name} cannot be written"))
+        .because(error)
+        .hint("give a file in a folder that is there and that this user may write, with --report")
 }

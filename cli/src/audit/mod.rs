@@ -176,7 +176,7 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
     let s3 = arguments.s3.open(&deployment.place).await?;
     let settings = arguments.settings(&deployment);
     let around = arguments.look_around(&deployment).await?;
-    let terms = arguments.terms(&deployment.place, &s3);
+    let terms = arguments.terms(&deployment.place, &s3, &settings.scope);
     let audit = Audit::new(s3.client.clone(), deployment.ledger.clone(), settings.clone());
     let repairer = Repairer::new(
         s3.client.clone(),
@@ -239,7 +239,7 @@ impl AuditArguments {
     }
 
     /// What must be the same when a checkpoint is gone on from.
-    fn terms(&self, place: &Place, s3: &S3Place) -> Terms {
+    fn terms(&self, place: &Place, s3: &S3Place, scope: &Scope) -> Terms {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Terms {
             deployment: match place {
@@ -247,6 +247,11 @@ impl AuditArguments {
                 Place::Aws { .. } => place.to_string(),
             },
             s3: s3.to_string(),
+            source: scope.source.clone(),
+            bucket: scope.bucket.clone(),
+            prefix: scope.prefix.clone(),
+            since: self.which.since,
+            until: self.which.until,
             versions: format!("{:?}", self.which.versions).to_lowercase(),
             depth: self.which.depth,
             repair: self.mending.repair,
@@ -277,10 +282,12 @@ impl AuditArguments {
     fn ask_to_backfill(&self, done: &Done) -> Result<(), Advised> {
         let objects = view::many(done.checkpoint.tally.before_watermark, "object");
         let question = format!("Record {objects} from before the watermark, so that they are processed?");
-        self.mending.confirm.ask(&question).map_err(|error| {
-            Advised::new(format!("{objects} from before the watermark are not recorded"))
-                .because(error)
-                .hint("--backfill --yes records them without asking")
+        // What is missing may have been recorded already, so that "nothing was changed" would not be true.
+        self.mending.confirm.ask(&question).map_err(|_| {
+            Advised::new(format!(
+                "{objects} from before the watermark: not recorded, nobody said yes"
+            ))
+            .hint("--backfill --yes records without asking")
         })
     }
 

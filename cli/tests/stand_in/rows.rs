@@ -143,6 +143,12 @@ impl Fixtures<'_> {
             .await;
     }
 
+    /// The ledger was installed then.
+    pub async fn install(&self, at: &str) {
+        self.put(self.ledger, &json!({"id": "control", "installed_at": at}))
+            .await;
+    }
+
     async fn put(&self, table: &str, item: &Value) {
         let item: serde_json::Map<String, Value> = item
             .as_object()

@@ -1,0 +1,16 @@
+//! `daybook audit`: a folder against a bucket on a loopback port.
+#![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
+
+#[path = "audit/errors.rs"]
+mod errors;
+#[path = "audit/files.rs"]
+mod files;
+#[path = "audit/going_on.rs"]
+mod going_on;
+#[path = "audit/mending.rs"]
+mod mending;
+mod stand_in;
+#[path = "audit/telling.rs"]
+mod telling;
+#[path = "audit/world.rs"]
+mod world;

@@ -51,9 +51,9 @@ pub async fn start(
     eprintln!("  ledger   {dir}: {open}{back}");
     eprintln!("  look     daybook status --local {dir}");
     if arguments.listen.ip().is_loopback() {
+        let table = crate::folder::LEDGER_TABLE;
         eprintln!(
-            "  AWS      AWS_ENDPOINT_URL={url} aws dynamodb scan --table-name {}",
-            crate::folder::LEDGER_TABLE
+            "  AWS      aws --endpoint-url {url} --region us-east-1 dynamodb scan --table-name {table}  (any credentials)"
         );
     }
     eprintln!("Ctrl-C or SIGTERM drains.");

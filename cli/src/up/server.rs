@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use base64::prelude::{BASE64_STANDARD, Engine};
 use daybook_ledger::Recorded;
 use daybook_local::LocalAws;
 use daybook_manager::{Ingested, Payload};
@@ -49,6 +50,9 @@ const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long the requests that run may take when the server ends.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How the token is given. SNS gives the password of its URL only when it is asked for Basic.
+const CHALLENGE: &str = "Bearer, Basic realm=\"daybook\"";
 
 /// When a sender that is told to come again should do so, in seconds.
 const COME_AGAIN: &str = "1";
@@ -224,7 +228,11 @@ async fn elsewhere(State(inner): State<Arc<Inner>>, request: Request) -> Result<
             "AWS calls are answered on a loopback address only: this port can be reached by other machines";
         return Err(Refusal::new(StatusCode::FORBIDDEN, error));
     };
-    allowed(&inner, access_key(request.headers()), "as AWS access key id")?;
+    // In the form in which AWS clients read errors.
+    if let Err(refusal) = allowed(&inner, access_key(request.headers()), "as AWS access key id") {
+        let said = json!({"__type": "UnrecognizedClientException", "message": refusal.error});
+        return Ok((refusal.status, axum::Json(said)).into_response());
+    }
     let (parts, body) = request.into_parts();
     let (body, _memory) = read(body, MAX_AWS_BODY, &inner.memory).await?;
     let request = Request::from_parts(parts, Body::from(body));
@@ -235,10 +243,11 @@ async fn elsewhere(State(inner): State<Arc<Inner>>, request: Request) -> Result<
 }
 
 async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Response, Refusal> {
+    let given = given_token(request.headers());
     allowed(
         &inner,
-        bearer(request.headers()),
-        "as Authorization: Bearer TOKEN",
+        given.as_deref(),
+        "as Authorization: Bearer TOKEN, or as the password of Basic",
     )?;
     if inner.door.backlog.refuses() {
         let error =
@@ -383,16 +392,23 @@ fn allowed(inner: &Inner, given: Option<&str>, how: &str) -> Result<(), Refusal>
         Some(_) => format!("the token is wrong; it is given {how}"),
         None => format!("a token is needed, {how}"),
     };
-    Err(Refusal::new(StatusCode::UNAUTHORIZED, error).with(header::WWW_AUTHENTICATE, "Bearer"))
+    Err(Refusal::new(StatusCode::UNAUTHORIZED, error).with(header::WWW_AUTHENTICATE, CHALLENGE))
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+/// `Bearer TOKEN`, or `Basic` with the token as the password: senders that know no tokens (SNS, for one) have it in their URL,
+/// as `http://daybook:TOKEN@host`.
+fn given_token(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, given) = value.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(given.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(BASE64_STANDARD.decode(given.trim()).ok()?).ok()?;
+    let (_, password) = pair.split_once(':')?;
+    Some(password.to_owned())
 }
 
 /// `AWS4-HMAC-SHA256 Credential=KEY/date/…`

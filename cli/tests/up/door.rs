@@ -1,5 +1,6 @@
 //! Who may come in, and what is asked at the door.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use std::path::Path;
 
 use http::{HeaderMap, Method, Request};
@@ -160,13 +161,15 @@ async fn only_who_knows_the_token_may_send_and_it_is_told_to_nobody() {
     for authorization in wrong {
         let answer = post_events(&mut up, &[("authorization", authorization)]).await;
         assert_eq!(answer.status, 401, "{authorization}: {answer:?}");
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        let challenge = "Bearer, Basic realm=\"daybook\"";
+        assert_eq!(answer.header("www-authenticate"), Some(challenge));
         assert!(!answer.body.contains(TOKEN), "{answer:?}");
     }
     assert_eq!(post_events(&mut up, &[]).await.status, 401);
     for access_key in ["AKIDEXAMPLE", "", &TOKEN[1..]] {
         let answer = list_tables(&mut up, access_key).await;
         assert_eq!(answer.status, 401, "{answer:?}");
+        assert_eq!(answer.json()["__type"], "UnrecognizedClientException");
     }
     assert_eq!(ask(&mut up, Method::GET, "/health", &[], "").await.status, 200);
     assert_eq!(counts(&ledger(folder.path())).await, [0; 3]);
@@ -176,6 +179,10 @@ async fn only_who_knows_the_token_may_send_and_it_is_told_to_nobody() {
     assert_eq!((answer.status, &answer.json()["recorded"]), (200, &1.into()));
     // The scheme's name is in any case (RFC 9110, 11.1).
     let answer = post_events(&mut up, &[("authorization", &right.replace("Bearer", "bearer"))]).await;
+    assert_eq!((answer.status, &answer.json()["already_there"]), (200, &1.into()));
+    // As from http://daybook:TOKEN@host.
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("daybook:{TOKEN}")));
+    let answer = post_events(&mut up, &[("authorization", &basic)]).await;
     assert_eq!((answer.status, &answer.json()["already_there"]), (200, &1.into()));
     let answer = list_tables(&mut up, TOKEN).await;
     assert_eq!(answer.status, 200, "{answer:?}");

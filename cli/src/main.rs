@@ -11,17 +11,20 @@ mod confirm;
 mod demo;
 mod deployment;
 mod dispatch;
+mod doctor;
 mod documents;
 mod embedded;
 mod failure;
 mod filter;
 mod folder;
 mod ingest;
+mod init;
 mod list;
 mod logging;
 mod manual;
 mod operate;
 mod person;
+mod policy;
 mod replay;
 mod report;
 mod rows;
@@ -67,6 +70,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::List(arguments) => list::run(*arguments, output).await,
             Command::Show(arguments) => show::run(*arguments, output).await,
             Command::Why(arguments) => why::run(*arguments, output).await,
+            Command::Doctor(arguments) => doctor::run(*arguments, output).await,
+            Command::Init(arguments) => init::run(*arguments, output).await,
             Command::Audit(arguments) => audit::run(*arguments, output).await,
             Command::Redrive(arguments) => operate::redrive(*arguments, output).await,
             Command::Release(arguments) => operate::release(*arguments, output).await,

@@ -10,14 +10,14 @@ use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, TableN
 use daybook_manager::{Dispatch, DispatchQueue, Executions};
 use daybook_schema::SourceName;
 
-pub use arguments::{AwsArguments, DeploymentArguments, MachineArguments};
-pub use stack::{INTAKE_QUEUE, Outputs};
+pub use arguments::{AwsArguments, Chosen, DeploymentArguments, MachineArguments};
+pub use stack::{COMPLETION_QUEUE, INTAKE_QUEUE, LEDGER_TABLE, Outputs, RECEIPTS_TABLE};
 
 use crate::aws::{Aws, Thing};
 use crate::failure::Advised;
 use crate::folder::{self, Folder, Running};
 use crate::settings;
-use arguments::{Chosen, missing};
+use arguments::missing;
 
 /// A deployment's parts on AWS.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub struct AwsDeployment {
     /// What the stack says, if one is given.
     pub outputs: Outputs,
     /// What to call it.
-    name: String,
+    pub name: String,
 }
 
 /// A deployment, opened.

@@ -20,6 +20,9 @@ pub const DISPATCH_QUEUE: &str = "DispatchQueueUrl";
 /// The queue that S3's notifications arrive on.
 pub const INTAKE_QUEUE: &str = "IntakeQueueUrl";
 
+/// The queue that the ends of executions arrive on, where there is a state machine.
+pub const COMPLETION_QUEUE: &str = "CompletionQueueUrl";
+
 /// The state machine, where there is one.
 pub const STATE_MACHINE: &str = "StateMachineArn";
 

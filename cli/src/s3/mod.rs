@@ -1,6 +1,6 @@
 //! S3 as far as the command line asks it: is an object there, and whom does its bucket notify.
 
-#![allow(dead_code, unused_imports, reason = "attach and doctor use the rest")]
+#![allow(dead_code, unused_imports, reason = "attach uses the rest")]
 
 mod arguments;
 mod notifications;

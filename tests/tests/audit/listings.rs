@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_reconciler::audit::{Repair, Versions};
+use daybook_reconciler::audit::{AuditSettings, Repair, Versions};
 use daybook_tests::s3::{Synthetic, Version, Versioning};
 
 use crate::world::{BUCKET, HOUR, MINUTE, World};
@@ -229,6 +229,25 @@ async fn an_object_put_by_the_sdk_is_listed_with_the_etag_that_the_sdk_was_told(
         answer.e_tag
     );
     assert_eq!(missing[0].size, Some(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_is_told_to_who_asks() {
+    let world = World::new(Versioning::Never).await;
+    let done = world.put("done", "1");
+    world.notify([&done]).await;
+    world.drain().await;
+    world.put("missing", "2");
+    world.pass(HOUR).await;
+    let settings = AuditSettings {
+        tells_done: true,
+        ..world.settings()
+    };
+    let run = world.audit_with(settings).begin().await.unwrap();
+    let audited = world.run_to_end(run).await;
+    assert_eq!(audited.of_class("done").len(), 1);
+    assert_eq!(audited.of_class("missing").len(), 1);
+    assert_eq!(world.audit().await.of_class("done").len(), 0);
 }
 
 #[tokio::test(start_paused = true)]

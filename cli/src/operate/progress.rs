@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::view::grouped;
 
@@ -63,7 +63,7 @@ impl Progress {
         let bar = match &self.all {
             None => ProgressBar::hidden(),
             Some(progress) => {
-                let template = "{prefix} {wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left";
+                let template = "{prefix} {wide_bar} {human_pos} of {human_len}, {rate}, {eta} left";
                 let bar = ProgressBar::new(all as u64).with_style(style(template));
                 let bar = progress.add(bar.with_prefix(verb));
                 bar.enable_steady_tick(Duration::from_millis(200));
@@ -107,5 +107,10 @@ impl Changing {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .with_key("rate", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+            // Nobody reads a rate that cannot be shown.
+            let _ = write!(text, "{:.0}/s", state.per_sec());
+        })
 }

@@ -30,15 +30,24 @@ async fn ingest_and_show_use_the_source_and_the_attempts_of_the_folder() {
     std::fs::write(&file, body + &more).unwrap();
     let file = file.to_str().unwrap();
     let told = beside(&dir, &["ingest", file]);
-    assert_eq!((&told["recorded"], &told["already_there"]), (&1.into(), &1.into()));
+    assert_eq!(
+        (&told["recorded"], &told["already_there"]),
+        (&1.into(), &1.into())
+    );
     up.drained().await;
     let told = beside(&dir, &["ingest", file]);
-    assert_eq!((&told["recorded"], &told["already_there"]), (&0.into(), &2.into()));
+    assert_eq!(
+        (&told["recorded"], &told["already_there"]),
+        (&0.into(), &2.into())
+    );
     let rows = beside(&dir, &["list"]);
     let rows = rows["rows"].as_array().unwrap().clone();
     assert_eq!(rows.len(), 2);
     for row in &rows {
-        assert_eq!((&row["source"], &row["max_attempts"]), (&"minio-home".into(), &2.into()));
+        assert_eq!(
+            (&row["source"], &row["max_attempts"]),
+            (&"minio-home".into(), &2.into())
+        );
     }
     // A receipt is found under the folder's source.
     let up = Up::start(&dir, &[&options[..], &["--exec", "true"]].concat()).await;

@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use crate::{
+    attach::{AttachArguments, DetachArguments},
     audit::AuditArguments,
     demo::DemoArguments,
     dispatch::{PauseArguments, ResumeArguments, SetArguments},
@@ -15,6 +16,7 @@ use crate::{
     list::ListArguments,
     manual::{CompletionsArguments, ManArguments},
     operate::{CompleteArguments, FailArguments, RedriveArguments, ReleaseArguments, RemoveArguments},
+    redrive_queue::RedriveQueueArguments,
     replay::ReplayArguments,
     schedule::ScheduleArguments,
     show::ShowArguments,
@@ -73,6 +75,9 @@ pub enum Command {
     Why(Box<WhyArguments>),
     Doctor(Box<DoctorArguments>),
     Init(Box<InitArguments>),
+    Attach(Box<AttachArguments>),
+    Detach(Box<DetachArguments>),
+    RedriveQueue(RedriveQueueArguments),
     Audit(Box<AuditArguments>),
     Redrive(Box<RedriveArguments>),
     Release(Box<ReleaseArguments>),

@@ -5,6 +5,7 @@
 )]
 
 mod arguments;
+mod attach;
 mod audit;
 mod aws;
 mod confirm;
@@ -25,6 +26,7 @@ mod manual;
 mod operate;
 mod person;
 mod policy;
+mod redrive_queue;
 mod replay;
 mod report;
 mod rows;
@@ -72,6 +74,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Why(arguments) => why::run(*arguments, output).await,
             Command::Doctor(arguments) => doctor::run(*arguments, output).await,
             Command::Init(arguments) => init::run(*arguments, output).await,
+            Command::Attach(arguments) => attach::attach(*arguments, output).await,
+            Command::Detach(arguments) => attach::detach(*arguments, output).await,
+            Command::RedriveQueue(arguments) => redrive_queue::run(arguments, output).await,
             Command::Audit(arguments) => audit::run(*arguments, output).await,
             Command::Redrive(arguments) => operate::redrive(*arguments, output).await,
             Command::Release(arguments) => operate::release(*arguments, output).await,

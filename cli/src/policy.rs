@@ -4,6 +4,7 @@
 //! "Permissions for Amazon SQS" (EventBridge User Guide).
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// Who sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +44,9 @@ impl Sender {
 
     /// The statement that lets it send to that queue.
     pub fn statement(&self, queue_arn: &str) -> Value {
-        let name = self.source_arn.rsplit([':', '/']).next().unwrap_or_default();
-        let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        // A policy's Sids are unique: letters and digits, so that two senders never share one.
+        let digest = Sha256::digest(format!("{} {}", self.service, self.source_arn).as_bytes());
+        let name: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         let mut condition = json!({"ArnEquals": {"aws:SourceArn": self.source_arn}});
         if let Some(account) = &self.account {
             condition["StringEquals"] = json!({"aws:SourceAccount": account});
@@ -314,6 +316,10 @@ mod tests {
         assert_eq!(added["Statement"][1], sender().statement(QUEUE));
         let again = sender().added_to(Some(&added.to_string()), QUEUE).unwrap();
         assert_eq!(serde_json::from_str::<Value>(&again).unwrap(), added);
+        // Buckets whose names differ in a hyphen only are two.
+        let other = Sender::bucket("aws", "da-ta", None);
+        let both = other.added_to(Some(&added.to_string()), QUEUE).unwrap();
+        assert_eq!(sender().permission(Some(&both), QUEUE), Permission::Allowed);
         assert!(sender().added_to(Some("{"), QUEUE).is_err());
     }
 }

@@ -1,7 +1,5 @@
 //! S3 as far as the command line asks it: is an object there, and whom does its bucket notify.
 
-#![allow(dead_code, unused_imports, reason = "attach uses the rest")]
-
 mod arguments;
 mod notifications;
 
@@ -15,7 +13,7 @@ use serde_json::{Value, json};
 
 pub use arguments::{S3Arguments, S3Place};
 pub use notifications::{
-    Coverage, Destination, Entry, Notifications, Pattern, decoded, encoded, event, expanded, share_events,
+    Coverage, Destination, Entry, Notifications, Pattern, encoded, event, expanded, share_events,
 };
 
 /// S3, or what stands in for it.

@@ -271,7 +271,7 @@ pub fn share_events(one: &[String], other: &[String]) -> bool {
 
 /// A filter's value as keys have it: S3 takes and gives it form-encoded ("you must enter them in URL-encoded format", as
 /// above).
-pub fn decoded(value: &str) -> String {
+fn decoded(value: &str) -> String {
     // As a form's only name, so that `=` and `&` are encoded if they are meant.
     let plain = value.replace('=', "%3D").replace('&', "%26");
     let name = form_urlencoded::parse(plain.as_bytes()).next();

@@ -81,7 +81,8 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
         }
     };
     let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();
-    let date = chrono::Utc::now() + chrono::TimeDelta::seconds(ahead);
+    let date = super::now().unix_millis() + ahead * 1000;
+    let date = chrono::DateTime::from_timestamp_millis(date).unwrap();
     let headers = response.headers_mut();
     headers.insert("content-type", "application/x-amz-json-1.0".parse().unwrap());
     headers.insert(

@@ -10,7 +10,6 @@ use daybook_ledger::client_timeouts;
 use daybook_manager::DispatchQueue;
 
 use crate::failure::Advised;
-use crate::s3::S3;
 
 /// Clients of the account that the environment names.
 #[derive(Debug)]
@@ -129,13 +128,6 @@ impl Aws {
     /// A client of SQS.
     pub fn queues(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.config)
-    }
-
-    /// A client of S3; by paths where an endpoint is set, because what stands in for S3 seldom has a name per bucket.
-    pub fn s3(&self) -> S3 {
-        let of_s3 = std::env::var("AWS_ENDPOINT_URL_S3").ok();
-        let endpoint = of_s3.as_deref().or(self.endpoint_url());
-        S3::new(self.s3_client(endpoint.filter(|url| !url.is_empty()), &self.region, false))
     }
 
     /// The SDK's client of S3, at that endpoint.

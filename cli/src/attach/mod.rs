@@ -3,6 +3,7 @@
 mod plan;
 mod print;
 mod queue;
+mod tell;
 
 use std::process::ExitCode;
 
@@ -17,11 +18,11 @@ use crate::confirm::ConfirmArguments;
 use crate::failure::Advised;
 use crate::policy::Permission;
 use crate::report;
-use crate::s3::{self, Entry, Notifications, Pattern, S3};
-use crate::view;
-use plan::{Change, Conflict};
+use crate::s3::{self, Notifications, Pattern, S3, S3Arguments};
+use plan::Change;
 use print::{Form, Way};
-use queue::{Queue, QueueArguments};
+use queue::QueueArguments;
+use tell::{denied, difference, owned, refused, rule_json, rule_text, told_to};
 
 pub use queue::queue_arn;
 
@@ -71,6 +72,9 @@ pub struct AttachArguments {
     print: Option<Form>,
 
     #[command(flatten)]
+    s3: S3Arguments,
+
+    #[command(flatten)]
     confirm: ConfirmArguments,
 }
 
@@ -95,6 +99,9 @@ pub struct DetachArguments {
     /// Let the bucket tell EventBridge nothing any more, whoever has rules there
     #[arg(long, help_heading = "How")]
     eventbridge: bool,
+
+    #[command(flatten)]
+    s3: S3Arguments,
 
     #[command(flatten)]
     confirm: ConfirmArguments,
@@ -159,7 +166,7 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
         return Ok(ExitCode::SUCCESS);
     }
     let aws = Aws::from_environment().await?;
-    let s3 = aws.s3();
+    let s3 = S3::new(arguments.s3.at(&aws));
     let before = read(&s3, bucket).await?;
     let change = match arguments.eventbridge {
         true => plan::attach_eventbridge(&before),
@@ -239,7 +246,7 @@ pub async fn detach(arguments: DetachArguments, output: Output) -> anyhow::Resul
     let bucket = &arguments.bucket.bucket;
     let queue_arn = arguments.queue.find_arn().await?;
     let aws = Aws::from_environment().await?;
-    let s3 = aws.s3();
+    let s3 = S3::new(arguments.s3.at(&aws));
     let before = read(&s3, bucket).await?;
     let change = match arguments.eventbridge {
         true => plan::detach_eventbridge(&before),
@@ -277,7 +284,7 @@ async fn read(s3: &S3, bucket: &str) -> Result<NotificationConfiguration, Advise
         let hint = match () {
             () if cause.contains("AccessDenied") => "s3:GetBucketNotification on the bucket is needed",
             () if cause.contains("NoSuchBucket") => {
-                "check the bucket's name, and which S3 is asked (AWS_ENDPOINT_URL_S3)"
+                "check the bucket's name, and which S3 is asked (--s3-endpoint)"
             }
             () => "nothing was changed",
         };
@@ -323,111 +330,4 @@ async fn write(
         .hint("somebody else may have written at the same moment: look at it, and run this again"));
     }
     Ok(())
-}
-
-fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> Advised {
-    match conflict {
-        Conflict::Overlaps(entries) => {
-            let told: Vec<String> = entries
-                .iter()
-                .map(|entry| view::escaped(&entry.to_string()))
-                .collect();
-            Advised::new(format!(
-                "s3://{bucket} cannot have this entry, too: {} of {}",
-                wish.events.join(", "),
-                view::escaped(&wish.pattern.to_string())
-            ))
-            .because(anyhow::anyhow!(
-                "S3 refuses entries with a common event and overlapping keys; there is already {}",
-                told.join("; ")
-            ))
-            .hint(
-                "narrow it down with --prefix, --suffix or --event, or take --eventbridge, which overlaps with nothing",
-            )
-        }
-        Conflict::Full => Advised::new(format!(
-            "s3://{bucket} has 100 entries, which is the most that S3 takes"
-        ))
-        .hint("take --eventbridge, which needs none"),
-    }
-}
-
-fn owned(bucket: &str, foreign: &[Entry], before: &NotificationConfiguration) -> Advised {
-    let told: Vec<String> = foreign
-        .iter()
-        .map(|entry| view::escaped(&entry.to_string()))
-        .collect();
-    let on = match before.event_bridge_configuration() {
-        Some(_) => ", which is on already",
-        None => "",
-    };
-    Advised::new(format!("nothing was changed: others have notifications in s3://{bucket}"))
-        .because(anyhow::anyhow!("there is {}", told.join("; ")))
-        .hint(format!(
-            "whoever owns these (Terraform, CloudFormation …) may write the whole configuration again, without what this adds. \
-             Better --eventbridge{on}, or --print for their template; --beside adds an entry all the same"
-        ))
-}
-
-fn denied(queue: &Queue) -> Advised {
-    Advised::new(format!(
-        "a statement of the policy of {} keeps S3 from sending",
-        queue.arn
-    ))
-    .hint("a Deny wins over every Allow: mend the policy first")
-}
-
-/// What stays, goes and comes.
-fn difference(bucket: &str, before: &NotificationConfiguration, after: &NotificationConfiguration) -> String {
-    let (before, after) = (Notifications::of(before), Notifications::of(after));
-    let mut text = format!("Notifications of s3://{bucket}:\n");
-    let mut line = |mark: char, what: &str| text.push_str(&format!("  {mark} {}\n", view::escaped(what)));
-    for entry in &before.entries {
-        let mark = if after.entries.contains(entry) { ' ' } else { '-' };
-        line(mark, &entry.to_string());
-    }
-    for entry in after
-        .entries
-        .iter()
-        .filter(|entry| !before.entries.contains(entry))
-    {
-        line('+', &entry.to_string());
-    }
-    let eventbridge = "EventBridge: every event of every key";
-    match (before.eventbridge, after.eventbridge) {
-        (true, true) => line(' ', eventbridge),
-        (true, false) => line('-', eventbridge),
-        (false, true) => line('+', eventbridge),
-        (false, false) => {}
-    }
-    text
-}
-
-fn told_to(way: &Way) -> &'static str {
-    match way {
-        Way::Notification(_) => "the intake queue",
-        Way::EventBridge { .. } => "EventBridge",
-    }
-}
-
-fn rule_json(way: &Way, queue: &Queue) -> Value {
-    match way {
-        Way::Notification(_) => Value::Null,
-        Way::EventBridge { rule, pattern } => json!({"name": rule, "pattern": pattern, "target": queue.arn}),
-    }
-}
-
-fn rule_text(way: &Way, queue: &Queue) -> String {
-    match way {
-        Way::Notification(_) => String::new(),
-        Way::EventBridge { rule, pattern } => {
-            let pattern = pattern.to_string().replace('\'', r"'\''");
-            format!(
-                "EventBridge needs a rule that sends them on, unless there is one:\n  \
-                 aws events put-rule --name {rule} --event-pattern '{pattern}'\n  \
-                 aws events put-targets --rule {rule} --targets Id=daybook,Arn={}\n",
-                queue.arn
-            )
-        }
-    }
 }

@@ -20,7 +20,7 @@ use crate::deployment::{
     RECEIPTS_TABLE,
 };
 use crate::report;
-use crate::s3::Notifications;
+use crate::s3::{Notifications, S3, S3Arguments};
 use crate::settings::{self, DispatchArguments};
 use crate::view;
 use bucket::{BucketSeen, IntakeSeen};
@@ -64,6 +64,9 @@ pub struct DoctorArguments {
     /// A bucket whose notifications should arrive; may be given more than once
     #[arg(long = "bucket", value_name = "NAME", help_heading = "Buckets")]
     buckets: Vec<String>,
+
+    #[command(flatten)]
+    s3: S3Arguments,
 
     #[command(flatten)]
     dispatch: DispatchArguments,
@@ -169,7 +172,7 @@ async fn on_aws(
             arn: attributes.get("QueueArn").cloned(),
             policy: attributes.get("Policy").cloned(),
         });
-    let s3 = aws.s3();
+    let s3 = S3::new(arguments.s3.at(aws));
     for name in &arguments.buckets {
         let notifications = s3.notifications(name).await;
         let seen = BucketSeen {

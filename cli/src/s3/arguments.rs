@@ -47,22 +47,27 @@ impl S3Arguments {
     /// # Errors
     /// When no region is set, or no credentials can be had.
     pub async fn open(&self, place: &Place) -> Result<S3Place, Advised> {
-        let own;
-        let aws = match place {
-            Place::Aws { aws, .. } => aws.as_ref(),
-            Place::Local { .. } => {
-                own = Aws::in_region(self.s3_region.clone()).await?;
-                &own
-            }
-        };
+        match place {
+            Place::Aws { aws, .. } => Ok(self.at(aws)),
+            Place::Local { .. } => Ok(self.at(&Aws::in_region(self.s3_region.clone()).await?)),
+        }
+    }
+
+    /// The S3 beside that AWS.
+    pub fn at(&self, aws: &Aws) -> S3Place {
         let given = self.s3_endpoint.clone().filter(|url| !url.is_empty());
         let endpoint = given.or_else(|| aws.endpoint_url().map(str::to_owned));
         let region = self.s3_region.as_deref().unwrap_or(aws.region());
-        Ok(S3Place {
+        S3Place {
             client: aws.s3_client(endpoint.as_deref(), region, self.path_style),
             region: region.to_owned(),
             endpoint,
-        })
+        }
+    }
+
+    /// Whether it is said where S3 is.
+    pub fn is_given(&self) -> bool {
+        self.s3_region.is_some() || self.s3_endpoint.as_ref().is_some_and(|url| !url.is_empty())
     }
 }
 

@@ -60,9 +60,9 @@ impl ObjectNow {
 }
 
 impl S3 {
-    /// That client's S3.
-    pub fn new(client: aws_sdk_s3::Client) -> Self {
-        Self { client }
+    /// The S3 there.
+    pub fn new(place: S3Place) -> Self {
+        Self { client: place.client }
     }
 
     /// Looks at a key, or at a version of it.
@@ -172,7 +172,9 @@ where
             || "another region".to_owned(),
             |region| format!("region {region}"),
         );
-        return format!("{operation}: bucket {bucket} is in {region}: set AWS_REGION to it");
+        return format!(
+            "{operation}: bucket {bucket} is in {region}: --s3-region (DAYBOOK_S3_REGION) names it"
+        );
     }
     format!("{operation} on bucket {bucket}: {}", describe(error))
 }

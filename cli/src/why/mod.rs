@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::arguments::Output;
 use crate::deployment::DeploymentArguments;
 use crate::report;
-use crate::s3::{self, Head};
+use crate::s3::{self, Head, S3Arguments};
 use crate::settings;
 use crate::view;
 use crate::wanted::Wanted;
@@ -21,8 +21,8 @@ use verdict::{Fact, Observed, Verdict};
 /// Say in a sentence why an object is not processed, or that it is
 ///
 /// Asked are the ledger and its receipts, the execution, the dispatch queue, and of S3 the object itself (HeadObject) and the
-/// bucket's notifications. A folder of `daybook up` asks S3 only where AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION or
-/// AWS_PROFILE says which. What could not be found out is named; where it could change the answer, the exit code is 1.
+/// bucket's notifications. A folder of `daybook up` asks S3 only where --s3-endpoint, --s3-region or AWS's own configuration
+/// (AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE) says which. What could not be found out is named; where it could change the answer, the exit code is 1.
 ///
 /// With --output json: situation is one of done, done_row_left, removed, due, backlog, backoff, paused, not_running, queued,
 /// running, ended, lease_over, undelivered, parked, unreadable, object_gone, never_there, not_covered, partly_covered,
@@ -62,8 +62,11 @@ pub struct WhyArguments {
     #[arg(long, help_heading = "Object")]
     scan_receipts: bool,
 
+    #[command(flatten)]
+    s3: S3Arguments,
+
     /// Leave S3 alone
-    #[arg(long, help_heading = "Object")]
+    #[arg(long, help_heading = "S3")]
     no_s3: bool,
 }
 

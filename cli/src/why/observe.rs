@@ -16,13 +16,8 @@ use crate::wanted::Wanted;
 /// Rows before one are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
 
-/// One of these says which S3 is meant, where the deployment is a folder.
-const S3_VARIABLES: [&str; 4] = [
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_ENDPOINT_URL",
-    "AWS_REGION",
-    "AWS_PROFILE",
-];
+/// One of these says which S3 is meant, where the deployment is a folder and no flag does.
+const S3_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE"];
 
 /// The object that S3 is asked about.
 struct Object {
@@ -175,14 +170,16 @@ async fn s3(arguments: &WhyArguments, deployment: &Deployment) -> Result<S3, Str
         return Err("S3 is not asked (--no-s3)".to_owned());
     }
     match &deployment.place {
-        Place::Aws { aws, .. } => Ok(aws.s3()),
+        Place::Aws { aws, .. } => Ok(S3::new(arguments.s3.at(aws))),
         Place::Local { .. } => {
             let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-            if !S3_VARIABLES.iter().any(|name| is_set(name)) {
-                return Err("S3 is not asked: AWS_ENDPOINT_URL_S3 would say where it is".to_owned());
+            if !arguments.s3.is_given() && !S3_VARIABLES.iter().any(|name| is_set(name)) {
+                return Err(
+                    "S3 is not asked: --s3-endpoint (AWS_ENDPOINT_URL_S3) would say where it is".to_owned(),
+                );
             }
-            let aws = Aws::from_environment().await;
-            aws.map(|aws| aws.s3())
+            let s3 = arguments.s3.open(&deployment.place).await;
+            s3.map(S3::new)
                 .map_err(|error| format!("S3 is not asked: {error}"))
         }
     }

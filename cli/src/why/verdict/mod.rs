@@ -291,7 +291,7 @@ fn closed(seen: &Observed, receipt: &Receipt) -> Verdict {
         Outcome::Removed => Verdict::new(
             Situation::Removed,
             format!("It was not processed: {by} removed it at {when}{why}."),
-            "Nothing, unless that was a mistake: an upload of the object, or a replay, is an event of its own.",
+            "Nothing, unless that was a mistake: `daybook replay` runs it after all.",
         ),
     };
     let kind = (receipt.kind != Kind::Created)

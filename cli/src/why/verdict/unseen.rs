@@ -11,7 +11,7 @@ use crate::view;
 /// A notification that is younger may still be on its way; as in the audit.
 const GRACE: Duration = Duration::from_secs(15 * 60);
 
-const AUDIT: &str = "An audit of the bucket finds and records all that was missed.";
+const AUDIT: &str = "`daybook audit` finds all that was missed, and with --repair records it.";
 
 /// The answer. `before` is the receipt of an upload before the one that is there now.
 pub fn verdict(seen: &Observed, before: Option<&Receipt>) -> Verdict {
@@ -65,7 +65,7 @@ fn gone(seen: &Observed) -> Verdict {
         return Verdict::new(
             Situation::NeverThere,
             format!("There is no such bucket, and no event of the object is known{keep}."),
-            "Check the bucket's name, the region, and which S3 is asked (AWS_ENDPOINT_URL_S3).",
+            "Check the bucket's name, the region, and which S3 is asked (--s3-endpoint).",
         );
     }
     Verdict::new(
@@ -203,7 +203,7 @@ fn covered(seen: &Observed, now: Option<&ObjectNow>) -> Verdict {
                 "Never seen: it was uploaded at {at}, before this ledger was first used at {}.",
                 view::at(installed, seen.now)
             ),
-            "Upload it again, or let an audit record what was there before (a backfill).",
+            "`daybook audit --backfill` records what was there before.",
         );
     }
     if seen.keep.is_some_and(|keep| modified.plus(keep) < seen.now) {
@@ -213,7 +213,7 @@ fn covered(seen: &Observed, now: Option<&ObjectNow>) -> Verdict {
                 "It is not open. It was uploaded at {at}, longer ago than receipts are kept: it is done, or was never seen, \
                  and nobody can tell."
             ),
-            "Look at what its target wrote; a replay runs it again.",
+            "Look at what its target wrote; `daybook replay` runs it again.",
         );
     }
     Verdict::new(

@@ -128,12 +128,28 @@ fn attach_adds_an_entry_and_the_policy_and_detach_takes_it_out() {
         (&json!("none"), &json!("there"))
     );
     assert_eq!(world.s3.puts(), 1);
+    // An ARN wins over a URL that a variable names.
+    let mut by_variable = world.command(&arguments[..2]);
+    by_variable
+        .env("DAYBOOK_INTAKE_QUEUE_URL", url("gone"))
+        .args(["--queue-arn", INTAKE, "--prefix", "in/"]);
+    assert_eq!(run(&mut by_variable).0, 0);
     let suffixed = world.attach(&["--prefix", "a b/", "--suffix", ".jpg"]);
     insta::assert_json_snapshot!("attach_json", suffixed);
     assert_eq!(world.policy()["Statement"].as_array().unwrap().len(), 1);
     let detached = world.json(&["detach", "s3://data", "--queue-arn", INTAKE]);
     insta::assert_json_snapshot!("detach_json", detached);
     assert_eq!(world.json(&["detach", "s3://data"])["change"], "none");
+    let (code, stdout, stderr) = world.run(&["detach", "s3://data"]);
+    assert_eq!((code, stderr.as_str()), (0, ""), "there is nothing to ask about");
+    assert_eq!(
+        stdout,
+        "there is no such entry in s3://data: nothing was changed\n"
+    );
+    let asked = world.refused(&["detach", "s3://data", "--eventbridge"]);
+    assert!(asked.starts_with(
+        "Notifications of s3://data:\n  - EventBridge: every event of every key\nerror: nothing"
+    ));
     let off = world.json(&["detach", "s3://data", "--eventbridge"]);
     assert_eq!(off["after"], json!({"entries": [], "eventbridge": false}));
     assert_eq!(world.s3.notifications("data"), "");

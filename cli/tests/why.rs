@@ -220,7 +220,7 @@ fn every_planted_situation_gets_its_answer() {
         assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
         rows::normal(&stdout)
     };
-    let told = ["done.json", "backoff.json", "running.json", "unseen.json"]
+    let told = ["done.json", "backoff.json", "held.json", "unseen.json"]
         .map(|key| said(&format!("s3://data/{key}")));
     insta::assert_snapshot!("why", told.join("\n"));
     let (_, mut json) = world.ask("s3://data/parked.json", &[]);

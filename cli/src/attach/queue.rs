@@ -19,11 +19,11 @@ use crate::settings;
 #[command(next_help_heading = "Queue")]
 pub struct QueueArguments {
     /// The intake queue's URL
-    #[arg(long, value_name = "URL", value_parser = settings::queue_url, conflicts_with = "queue_arn")]
+    #[arg(long, value_name = "URL", value_parser = settings::queue_url)]
     #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
     intake_queue_url: Option<String>,
 
-    /// The intake queue's ARN
+    /// The intake queue's ARN; wins over a URL
     #[arg(long, value_name = "ARN", value_parser = queue_arn)]
     queue_arn: Option<String>,
 

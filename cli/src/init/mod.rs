@@ -34,25 +34,23 @@ pub struct InitArguments {
     #[arg(required_unless_present_all = ["ledger_table", "receipts_table", "intake_queue", "dispatch_queue"])]
     prefix: Option<String>,
 
-    /// The ledger's table
+    /// The ledger's table, instead. A variable that names a deployment of before does not count here
     #[arg(long, value_name = "NAME", help_heading = "Names")]
-    #[arg(env = "DAYBOOK_LEDGER_TABLE", hide_env_values = true)]
     ledger_table: Option<TableName>,
 
-    /// The receipts' table
+    /// The receipts' table, instead
     #[arg(long, value_name = "NAME", help_heading = "Names")]
-    #[arg(env = "DAYBOOK_RECEIPTS_TABLE", hide_env_values = true)]
     receipts_table: Option<TableName>,
 
-    /// The queue of S3's notifications
+    /// The queue of S3's notifications, instead
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     intake_queue: Option<String>,
 
-    /// The queue of claimed events
+    /// The queue of claimed events, instead
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     dispatch_queue: Option<String>,
 
-    /// The queue of the ends of executions
+    /// The queue of the ends of executions, instead
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     completion_queue: Option<String>,
 

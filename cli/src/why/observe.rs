@@ -59,10 +59,9 @@ pub async fn observe(arguments: &WhyArguments, deployment: &Deployment) -> anyho
         && found.receipts.is_empty()
     {
         // In a bucket with versions a receipt is found by the version, which S3 has just told.
+        let source = arguments.source.clone().unwrap_or_else(|| deployment.source());
         let asked = asked.at_version(version);
-        found
-            .look_up(ledger, asked.object_ids(arguments.source.as_ref()))
-            .await;
+        found.look_up(ledger, asked.object_ids(Some(&source))).await;
     }
     let mut unreadable = unreadable(&found);
     if let (Some(object), true) = (&object, found.open.is_empty() && found.receipts.is_empty()) {

@@ -1,10 +1,11 @@
 //! How far the audit is, on a terminal.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use daybook_reconciler::audit::Checkpoint;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 /// What is shown on stderr; nothing unless it is a terminal.
 #[derive(Debug)]
@@ -25,14 +26,14 @@ impl Progress {
         let (bar, template) = match expect {
             Some(objects) => (
                 ProgressBar::new(objects),
-                "{wide_bar} {human_pos} of {human_len} objects, {per_sec}, {eta} left{msg}",
+                "{wide_bar} {human_pos} of {human_len} objects, {rate}, {eta} left{msg}",
             ),
             None => (
                 ProgressBar::new_spinner(),
-                "{spinner} {human_pos} objects, {per_sec}{msg}",
+                "{spinner} {human_pos} objects, {rate}{msg}",
             ),
         };
-        let style = ProgressStyle::with_template(template);
+        let style = ProgressStyle::with_template(template).map(|style| style.with_key("rate", rate));
         let bar = all.add(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())));
         bar.enable_steady_tick(Duration::from_millis(200));
         Self { bar }
@@ -58,6 +59,12 @@ impl Progress {
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Without the decimals of indicatif's own.
+fn rate(state: &ProgressState, to: &mut dyn fmt::Write) {
+    // A bar that cannot be written is not worth failing for.
+    let _ = write!(to, "{}/s", HumanCount(state.per_sec() as u64));
 }
 
 fn seen(checkpoint: &Checkpoint) -> u64 {

@@ -281,7 +281,7 @@ impl AuditArguments {
 
     fn ask_to_backfill(&self, done: &Done) -> Result<(), Advised> {
         let objects = view::many(done.checkpoint.tally.before_watermark, "object");
-        let question = format!("Record {objects} from before the watermark, so that they are processed?");
+        let question = format!("Record {objects} from before the watermark, to be processed?");
         // What is missing may have been recorded already, so that "nothing was changed" would not be true.
         self.mending.confirm.ask(&question).map_err(|_| {
             Advised::new(format!(

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::files::jsonl;
 use crate::stand_in::rows::{self, Fixtures};
+use crate::stand_in::terminal::on_a_terminal;
 use crate::world::{AFTER, Folder, HOSTILE, INSTALLED, Served, every_class};
 
 const LISTED: &str = "ObjectCreated:Listed";
@@ -69,6 +70,24 @@ fn a_backfill_is_asked_about() {
         (code, &json["before_watermark"], &json["backfill"]),
         (0, &json!(0), &json!(null))
     );
+}
+
+#[test]
+fn on_a_terminal_it_asks_before_a_backfill() {
+    let (served, folder) = every_class(Versioning::Never);
+    let before = folder.open();
+    let question = "Record 1 object from before the watermark, to be processed? [y/N]";
+    let audit = ["s3://data", "--backfill"];
+    let (code, shown) = on_a_terminal(folder.command(&served, &audit), "\n");
+    assert_eq!(code, 1, "{shown}");
+    assert!(shown.contains(question), "{shown}");
+    assert_eq!(folder.open(), before);
+    let (code, shown) = on_a_terminal(folder.command(&served, &audit), "y\n");
+    assert_eq!(code, 3, "{shown}");
+    assert!(shown.contains("backfilled"), "{shown}");
+    assert_eq!(folder.open().len(), before.len() + 1);
+    // What a terminal would obey is in the key, and must not come from there.
+    assert!(!shown.contains("\u{1b}[31m"), "{shown:?}");
 }
 
 #[test]

@@ -1,14 +1,6 @@
 //! Nothing is changed before somebody agreed.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
-use std::process::Stdio;
-
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
-use crate::stand_in::daybook;
+use crate::stand_in::{daybook, terminal};
 use crate::world::Local;
 
 const VERBS: [&[&str]; 5] = [
@@ -62,39 +54,9 @@ fn where_nothing_is_selected_nothing_is_asked() {
     assert_eq!(json["selected"], 0);
 }
 
-/// Runs it on a terminal of its own and gives that answer: exit code, and what the terminal showed.
 fn on_a_terminal(local: &Local, arguments: &[&str], answer: &str) -> (i32, String) {
-    let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&user).unwrap();
-    unlockpt(&user).unwrap();
-    let name = ptsname(&user, Vec::new()).unwrap();
-    let terminal = rustix::fs::open(
-        name.as_c_str(),
-        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .unwrap();
-    let stdio = || Stdio::from(terminal.try_clone().unwrap());
-    let mut command = daybook(&[arguments, &["--local", local.path()]].concat());
-    command.stdin(stdio()).stdout(stdio()).stderr(stdio());
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    drop::<OwnedFd>(terminal);
-    let mut user = File::from(user);
-    let mut shown = Vec::new();
-    let mut answered = false;
-    let mut buffer = [0; 4096];
-    // Reading fails when nobody has the terminal open any more.
-    while let Ok(n @ 1..) = user.read(&mut buffer) {
-        shown.extend_from_slice(&buffer[..n]);
-        if !answered && String::from_utf8_lossy(&shown).contains("[y/N] ") {
-            user.write_all(answer.as_bytes()).unwrap();
-            answered = true;
-        }
-    }
-    let code = child.wait().unwrap().code().unwrap();
-    assert!(answered, "it asks");
-    (code, String::from_utf8_lossy(&shown).into_owned())
+    let command = daybook(&[arguments, &["--local", local.path()]].concat());
+    terminal::on_a_terminal(command, answer)
 }
 
 #[test]

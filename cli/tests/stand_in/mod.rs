@@ -4,6 +4,7 @@
 pub mod proxy;
 pub mod rows;
 pub mod s3;
+pub mod terminal;
 
 use std::process::{Command, Output};
 use std::thread::JoinHandle;

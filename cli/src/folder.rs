@@ -43,6 +43,10 @@ pub struct Settings {
     pub max_attempts: u32,
     /// How long receipts stay, in seconds; 0 is receipts off.
     pub receipts_keep_seconds: u64,
+    /// N.
+    pub per_window: Option<u32>,
+    /// The window's length, in milliseconds.
+    pub window_millis: Option<u64>,
 }
 
 /// The process that runs a folder's pipeline, as it says of itself.
@@ -250,6 +254,8 @@ impl Settings {
                 source: SourceName::default(),
                 max_attempts: Dispatch::default().max_attempts,
                 receipts_keep_seconds: 14 * 24 * 3600,
+                per_window: None,
+                window_millis: None,
             }),
             Err(error) => Err(error.into()),
         }

@@ -5,6 +5,7 @@ mod stack;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, TableName};
 use daybook_manager::{Dispatch, DispatchQueue, Executions};
@@ -17,6 +18,7 @@ use crate::aws::{Aws, Thing};
 use crate::failure::Advised;
 use crate::folder::{self, Folder, Running};
 use crate::settings;
+use crate::status::Rate;
 use arguments::missing;
 
 /// A deployment's parts on AWS.
@@ -196,6 +198,17 @@ impl Deployment {
         match &self.place {
             Place::Local { settings, .. } => settings.source.clone(),
             Place::Aws { .. } => SourceName::default(),
+        }
+    }
+
+    /// N and its window, as far as the deployment says it: a folder does.
+    pub fn rate(&self) -> Rate {
+        match &self.place {
+            Place::Local { settings, .. } => Rate {
+                per_window: settings.per_window,
+                window: settings.window_millis.map(Duration::from_millis),
+            },
+            Place::Aws { .. } => Rate::default(),
         }
     }
 

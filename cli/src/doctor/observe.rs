@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TimeToLiveStatus};
 use aws_sdk_sqs::types::QueueAttributeName;
-use daybook_ledger::{Clock, Count, Ledger};
-use daybook_schema::{EventId, Status, Timestamp};
+use daybook_ledger::{Clock, Ledger};
+use daybook_schema::{Status, Timestamp};
 
 use super::flow::FlowSeen;
 use super::item::Answer;
@@ -17,10 +17,7 @@ use super::queues::{Attributes, QueueSeen, Role, redrive_policy};
 use super::tables::TableSeen;
 use crate::aws::Aws;
 use crate::report;
-use crate::view;
-
-/// Claimed rows that are looked at one by one, those whose leases end first.
-const LOOKED_AT: usize = 300;
+use crate::rows::Claimed;
 
 /// Parked rows are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
@@ -185,12 +182,12 @@ async fn url(aws: &Aws, name: &str, account: Option<&str>) -> Answer<String> {
 /// The rows.
 pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
     let now = ledger.clock().now();
-    let (control, oldest_due, oldest_lease, parked, undelivered) = tokio::join!(
+    let (control, oldest_due, oldest_lease, parked, claimed) = tokio::join!(
         ledger.control(),
         oldest(ledger, Status::Pending, now),
         oldest(ledger, Status::Claimed, now),
         ledger.count(Status::Parked, None, Some(ENOUGH)),
-        undelivered(ledger),
+        Claimed::look(ledger),
     );
     FlowSeen {
         now,
@@ -198,7 +195,7 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
         oldest_due,
         oldest_lease,
         parked: parked.map_err(|error| report::chain(&error)),
-        undelivered,
+        undelivered: claimed.map(|claimed| claimed.undelivered),
         up_runs,
     }
 }
@@ -211,25 +208,4 @@ async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Optio
         Some(failure) => Err(failure),
         None => Ok(first.first().map(|key| key.due_at)),
     }
-}
-
-async fn undelivered(ledger: &Ledger) -> Result<Count, String> {
-    let mut rows = ledger.due(Status::Claimed, None, LOOKED_AT);
-    let keys = rows.next(LOOKED_AT).await;
-    if let Some(failure) = report::shard_failures(rows.failures()).into_iter().next() {
-        return Err(failure);
-    }
-    let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
-    let mut count = 0;
-    for row in ledger.get_many(&ids).await {
-        match row {
-            Ok(row) => count += u64::from(view::is_undelivered(&row)),
-            Err(daybook_ledger::LedgerError::Item { .. }) => {}
-            Err(error) => return Err(report::chain(&error)),
-        }
-    }
-    Ok(Count {
-        rows: count,
-        exact: keys.len() < LOOKED_AT,
-    })
 }

@@ -151,6 +151,8 @@ impl UpArguments {
             source: self.source.clone(),
             max_attempts: dispatch.max_attempts,
             receipts_keep_seconds: self.receipts_keep.as_secs(),
+            per_window: Some(dispatch.per_window),
+            window_millis: u64::try_from(dispatch.window.as_millis()).ok(),
         }
     }
 

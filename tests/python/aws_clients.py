@@ -308,7 +308,7 @@ def token(folder):
         except ClientError as error:
             equal(error.response["ResponseMetadata"]["HTTPStatusCode"], 401, "the status for a wrong token")
         code, _, errors = aws_cli(up, "sqs", "list-queues", access_key="another-secret")
-        check(code != 0 and "401" in errors, "the AWS CLI is refused", code, errors)
+        check(code != 0 and "UnrecognizedClientException" in errors and "the token is wrong" in errors, "the AWS CLI is refused", code, errors)
         up.stop()
 
 

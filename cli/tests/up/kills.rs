@@ -143,7 +143,9 @@ const PHASES: [Phase; 5] = [
 /// Starts it and kills it in that phase, at a moment that chance decides.
 async fn life(phase: Phase, start: impl Fn() -> Up, outbox: &Outbox, home: &Path, rng: &mut fastrand::Rng) {
     let mut up = start();
-    let share = *outbox.released.borrow() - outbox.acknowledged.get();
+    // Asked anew each time: answers of the life before may still be on their way to a sender.
+    let released = *outbox.released.borrow();
+    let unacknowledged = || released.saturating_sub(outbox.acknowledged.get());
     match phase {
         Phase::Starting => sleep(Duration::from_micros(rng.u64(..60_000))).await,
         Phase::Recovering => {
@@ -158,7 +160,7 @@ async fn life(phase: Phase, start: impl Fn() -> Up, outbox: &Outbox, home: &Path
         }
         Phase::Recording => {
             outbox.url.send_replace(up.url().await);
-            let goal = outbox.acknowledged.get() + rng.usize(..=share);
+            let goal = released - rng.usize(..=unacknowledged());
             until("bodies are acknowledged", async || {
                 outbox.acknowledged.get() >= goal
             })
@@ -167,9 +169,9 @@ async fn life(phase: Phase, start: impl Fn() -> Up, outbox: &Outbox, home: &Path
         Phase::Running | Phase::Draining => {
             outbox.url.send_replace(up.url().await);
             let folder = home.join("results");
-            let goal = count_results(&folder) + rng.usize(1..=share.max(1));
+            let goal = count_results(&folder) + rng.usize(1..=unacknowledged().max(1));
             until("commands have run", async || {
-                count_results(&folder) >= goal || outbox.acknowledged.get() == *outbox.released.borrow()
+                count_results(&folder) >= goal || unacknowledged() == 0
             })
             .await;
         }

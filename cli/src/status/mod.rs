@@ -280,3 +280,39 @@ fn both(one: &Part<Count>, other: &Part<Count>) -> Option<Count> {
     let (one, other) = (one.as_ref().ok()?, other.as_ref().ok()?);
     Some(view::sum(*one, *other))
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_ledger::{Clock, Deadline, NewRow, Random, Recorded};
+    use daybook_local::LocalAws;
+    use daybook_schema::{SourceName, notification, tables};
+
+    use super::*;
+    use crate::embedded::{Clients, create_table};
+
+    #[tokio::test]
+    async fn a_row_that_no_count_has_seen_is_found_before_nothing_is_said_to_be_open() {
+        let aws = LocalAws::builder().build().unwrap();
+        let table = create_table(&aws, tables::LEDGER, "ledger").await.unwrap();
+        let dynamodb = Clients::of(&aws).dynamodb;
+        let ledger = Ledger::new(dynamodb, table, None, Clock::system(), Random::from_seed(1));
+        let zero = || [0; 5].map(|rows| Ok(Count { rows, exact: true }));
+        let rows = |counts: &[Part<Count>; 5]| counts.each_ref().map(|count| count.as_ref().unwrap().rows);
+        let mut counts: [Part<Count>; 5] = zero();
+        confirm_nothing(&ledger, ledger.clock().now(), &mut counts).await;
+        assert_eq!(rows(&counts), [0; 5]);
+
+        let body = r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventTime":"2026-11-20T10:15:00.000Z",
+            "eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"data"},"object":{"key":"a","sequencer":"0A"}}}]}"#;
+        let event = notification::read(body, &SourceName::default()).events.remove(0);
+        let row = NewRow::Event {
+            event,
+            max_attempts: 5,
+            trace: None,
+        };
+        let deadline = Deadline::after(ledger.clock(), Duration::from_secs(30));
+        assert_eq!(ledger.record(vec![row], deadline).await, [Recorded::Recorded]);
+        confirm_nothing(&ledger, ledger.clock().now(), &mut counts).await;
+        assert_eq!(rows(&counts), [1, 0, 0, 0, 0]);
+    }
+}

@@ -164,13 +164,5 @@ pub fn paused(pause: &Pause) -> String {
 
 /// The same for programs.
 pub fn refusal_json(refusal: Option<&Refusal>) -> Value {
-    match refusal {
-        None => Value::Null,
-        Some(Refusal::Paused(pause)) => json!({
-            "reason": "paused", "until": pause.until, "by": pause.by, "why": pause.why,
-        }),
-        Some(Refusal::WindowFull) => json!({"reason": "window_full"}),
-        Some(Refusal::WindowPassed) => json!({"reason": "window_passed"}),
-        Some(Refusal::NothingWanted) => json!({"reason": "nothing_due"}),
-    }
+    json!(refusal)
 }

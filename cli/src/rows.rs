@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daybook_ledger::{Count, IndexKey, Ledger, LedgerError};
+use daybook_ledger::{IndexKey, Ledger, LedgerError};
 use daybook_schema::{EventId, Row, Status, Subject, Timestamp};
 use futures::StreamExt;
 use serde_json::Value;
@@ -18,50 +18,6 @@ const WIDE: u16 = 140;
 
 /// Of an error, a terminal shows so many characters.
 const ERROR_LENGTH: usize = 80;
-
-/// Claimed rows that are looked at, those whose leases end first: in the index it does not stand how often a row was sent.
-const CLAIMED_LOOKED_AT: usize = 300;
-
-/// What the claimed rows whose leases end first tell; exact where there are no more than 300.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    /// Sent five times or more without a sign.
-    pub undelivered: Count,
-    /// In the hands of a worker.
-    pub held: Count,
-}
-
-impl Claimed {
-    /// Looks.
-    ///
-    /// # Errors
-    /// When not all of them can be read. One that this release cannot read is in neither count.
-    pub async fn look(ledger: &Ledger) -> Result<Self, String> {
-        let mut rows = ledger.due(Status::Claimed, None, CLAIMED_LOOKED_AT);
-        let keys = rows.next(CLAIMED_LOOKED_AT).await;
-        if let Some(failure) = report::shard_failures(rows.failures()).into_iter().next() {
-            return Err(failure);
-        }
-        let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
-        let (mut undelivered, mut held) = (0, 0);
-        for row in ledger.get_many(&ids).await {
-            match row {
-                Ok(row) => {
-                    undelivered += u64::from(view::is_undelivered(&row));
-                    held += u64::from(row.is_held());
-                }
-                Err(LedgerError::Item { .. }) => {}
-                Err(error) => return Err(report::chain(&error)),
-            }
-        }
-        let exact = keys.len() < CLAIMED_LOOKED_AT;
-        let count = |rows| Count { rows, exact };
-        Ok(Self {
-            undelivered: count(undelivered),
-            held: count(held),
-        })
-    }
-}
 
 /// A row as it was found.
 pub enum Listed {
@@ -219,7 +175,7 @@ fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> [String; 6] {
                     format!("(a notification that cannot be read, {} bytes)", payload.len())
                 }
             };
-            let undelivered = if view::is_undelivered(row) {
+            let undelivered = if row.is_undelivered() {
                 ", undelivered"
             } else {
                 ""

@@ -14,9 +14,6 @@ const NARROWEST: u16 = 60;
 /// Lines that one row of a table may take in a terminal.
 const ROW_LINES: usize = 4;
 
-/// From so many deliveries of one attempt a row is shown as undelivered.
-const UNDELIVERED: u32 = 5;
-
 /// A text that a stranger chose, such as an object's key, for a terminal: what a terminal would obey, hide or reorder (control
 /// characters, escape sequences, newlines, direction overrides, invisible characters) and backslashes are written as
 /// escapes, as in Rust's literals. The rest stays as it is.
@@ -105,11 +102,6 @@ pub fn grouped(n: usize) -> String {
     HumanCount(n as u64).to_string()
 }
 
-/// Whether an attempt was put on the queue suspiciously often and never arrived.
-pub fn is_undelivered(row: &Row) -> bool {
-    row.status == Status::Claimed && row.deliveries >= UNDELIVERED
-}
-
 /// A status as programs get it, the same word that `--status` takes.
 pub fn status_word(status: Status) -> String {
     status.as_str().to_lowercase()
@@ -125,7 +117,7 @@ pub fn row_json(row: &Row) -> Value {
         "attempt": row.attempt,
         "max_attempts": row.max_attempts,
         "deliveries": row.deliveries,
-        "undelivered": is_undelivered(row),
+        "undelivered": row.is_undelivered(),
         "lease_moves": row.lease_moves,
         "claim_token": row.claim_token,
         "last_error": row.last_error,

@@ -10,6 +10,7 @@ use daybook_schema::tables::{CONTROL_ID, attribute::ID};
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{AnswerWatch, Verdict, describe};
+use crate::people::Person;
 use crate::settle::clipped;
 use crate::statement::{number, text};
 use crate::{Ledger, LedgerError};
@@ -43,6 +44,8 @@ pub struct Control {
     pub owed_at: Option<Timestamp>,
     /// N as set while running; takes the place of the configured one.
     pub per_window: Option<u32>,
+    /// When, by whom and why it was set.
+    pub per_window_note: Option<String>,
     /// Since when dispatch is paused.
     pub paused_at: Option<Timestamp>,
     /// Until when; none is until resumed.
@@ -84,7 +87,7 @@ impl Control {
 }
 
 /// Why nothing is dispatched.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pause {
     /// When it ends by itself.
     pub until: Option<Timestamp>,
@@ -136,8 +139,9 @@ pub enum Grant {
     Refused(Refusal),
 }
 
-/// Why nothing may be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why nothing may be sent. For programs it is an object with a `reason`, and a pause's fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Refusal {
     /// A person paused dispatch.
     Paused(Pause),
@@ -146,6 +150,7 @@ pub enum Refusal {
     /// The window is over, and its successor too: this run came too late.
     WindowPassed,
     /// Nothing was asked for.
+    #[serde(rename = "nothing_due")]
     NothingWanted,
 }
 
@@ -358,20 +363,24 @@ impl Ledger {
         .await
     }
 
-    /// Sets N from now on, in the place of the configured one; `None` gives it back to the configuration.
+    /// Sets N from now on, in the place of the configured one; `None` gives it back to the configuration. Who and why are
+    /// kept either way.
     ///
     /// # Errors
     /// As [`Ledger::pause`].
-    pub async fn set_per_window(&self, n: Option<u32>) -> Result<(), LedgerError> {
+    pub async fn set_per_window(&self, n: Option<u32>, person: Person<'_>) -> Result<(), LedgerError> {
+        let note = |what| (":note".to_owned(), text(person.note(self.clock.now(), what)));
         match n {
             Some(n) => {
-                self.update_control(
-                    "SET per_window = :n",
-                    HashMap::from([(":n".to_owned(), number(n))]),
-                )
-                .await
+                let values = HashMap::from([(":n".to_owned(), number(n)), note("set")]);
+                self.update_control("SET per_window = :n, per_window_note = :note", values)
+                    .await
             }
-            None => self.update_control("REMOVE per_window", HashMap::new()).await,
+            None => {
+                let values = HashMap::from([note("given back")]);
+                self.update_control("SET per_window_note = :note REMOVE per_window", values)
+                    .await
+            }
         }
     }
 

@@ -15,6 +15,7 @@
 mod answers;
 mod capacity;
 mod claim;
+mod claimed;
 mod control;
 mod lease;
 mod lookup;
@@ -32,6 +33,7 @@ mod update;
 pub use answers::{AnswerWatch, Verdict, describe};
 pub use capacity::Consumed;
 pub use claim::{Claim, Released};
+pub use claimed::ClaimedFirst;
 pub use control::{Control, Grant, GrantRequest, Pause, Refusal, Window, decide};
 pub use lease::Moved;
 pub use lookup::ReceiptLookup;

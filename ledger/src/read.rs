@@ -336,7 +336,7 @@ impl Ledger {
         })
     }
 
-    fn read_error(&self, operation: &'static str, cause: String) -> LedgerError {
+    pub(crate) fn read_error(&self, operation: &'static str, cause: String) -> LedgerError {
         LedgerError::Request {
             operation,
             table: self.table.to_string(),

@@ -1,13 +1,12 @@
 //! From executions' status events to deleted rows, or rows put back.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use daybook_ledger::{Deadline, Ledger, RetryPolicy};
 use daybook_schema::Timestamp;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::{Delivered, Disposition, batch_response, delivered};
+use crate::delivery::{Delivered, Disposition};
 use crate::executions::{Ended, EndedStatus, why};
 use crate::outcome::{Settled, settle};
 
@@ -89,17 +88,9 @@ impl Completer {
             false => self.complete(&message.body, deadline).await,
         };
         if let Completed::Returned(cause) = &completed {
-            tracing::warn!(sqs.message_id = %message.message_id, %cause, "a status event is returned");
+            tracing::warn!(sqs.message_id = %message.message_id, trace.link = message.trace, %cause, "a status event is returned");
         }
         completed
-    }
-
-    /// Handles a Lambda invocation by the completion queue.
-    pub async fn handle_sqs(&self, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
-        let messages = delivered(event);
-        let completed = self.handle(&messages, deadline).await;
-        let dispositions: Vec<Disposition> = completed.iter().map(Completed::disposition).collect();
-        batch_response(&messages, &dispositions)
     }
 
     async fn complete(&self, body: &str, deadline: Deadline) -> Completed {

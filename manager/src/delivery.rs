@@ -1,6 +1,6 @@
 //! Messages as a queue delivers them, and what becomes of each.
 
-use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
 
 /// One message as it was received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,11 +36,6 @@ pub enum Disposition {
     Acknowledge,
     /// Deliver it again after the visibility timeout; to the dead-letter queue when that happened too often.
     Return,
-}
-
-/// The messages of a Lambda invocation.
-pub(crate) fn delivered(event: SqsEvent) -> Vec<Delivered> {
-    event.records.into_iter().map(Delivered::from).collect()
 }
 
 /// What Lambda returns to its queue: exactly the messages that are to come again (`ReportBatchItemFailures` must be on).

@@ -29,7 +29,9 @@ pub enum Started {
     NameTaken,
     /// Step Functions calls the name or input invalid: no attempt could ever succeed.
     Invalid(String),
-    /// Not started, or perhaps not: throttled, denied, no state machine, no answer. The name protects against a second start.
+    /// Not started: too many starts, or too many executions that run.
+    Throttled(String),
+    /// Not started, or perhaps not: denied, no state machine, no answer. The name protects against a second start.
     NotStarted(String),
 }
 
@@ -144,6 +146,8 @@ impl Executions {
         match error.code() {
             Some("ExecutionAlreadyExists") => Started::NameTaken,
             Some("InvalidExecutionInput" | "InvalidName") => Started::Invalid(describe(&error)),
+            // Errors of StartExecution, and the common error of all actions (Step Functions API Reference).
+            Some("ThrottlingException" | "ExecutionLimitExceeded") => Started::Throttled(describe(&error)),
             _ => Started::NotStarted(describe(&error)),
         }
     }

@@ -1,10 +1,9 @@
 //! From notifications to rows. Nothing is acknowledged that is not in the ledger.
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use daybook_ledger::{Deadline, Ledger, NewRow, Recorded};
 use daybook_schema::{SourceName, notification};
 
-use crate::delivery::{Delivered, Disposition, batch_response, delivered};
+use crate::delivery::{Delivered, Disposition};
 
 /// Records the events of notifications.
 #[derive(Clone, Debug)]
@@ -38,6 +37,16 @@ impl Ingested {
     /// Whether all that the payload said is safe, so that it may be acknowledged.
     pub fn is_safe(&self) -> bool {
         self.rows.iter().all(Recorded::is_safe)
+    }
+
+    /// What the queue is to do with the message that it came in.
+    pub fn disposition(&self) -> Disposition {
+        // Record, then acknowledge. A crash in between costs one redelivery, which `record` absorbs.
+        // The opposite order would lose the events.
+        match self.is_safe() {
+            true => Disposition::Acknowledge,
+            false => Disposition::Return,
+        }
     }
 
     /// How many of its rows had that outcome.
@@ -95,36 +104,24 @@ impl Ingest {
         results.into_iter().map(fill).collect()
     }
 
-    /// Handles messages of the intake queue.
-    pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Disposition> {
+    /// Handles messages of the intake queue; what came of each, in their order.
+    pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Ingested> {
         let payload = |message: &Delivered| Payload {
             body: message.body.clone(),
             trace: message.trace.clone(),
         };
         let payloads: Vec<Payload> = messages.iter().map(payload).collect();
         let ingested = self.ingest(&payloads, deadline).await;
-        let mut dispositions = Vec::with_capacity(messages.len());
         for (message, ingested) in messages.iter().zip(&ingested) {
-            // Record, then acknowledge. A crash in between costs one redelivery, which `record` absorbs.
-            // The opposite order would lose the events.
-            dispositions.push(match ingested.is_safe() {
-                true => Disposition::Acknowledge,
-                false => {
-                    for outcome in ingested.rows.iter().filter(|outcome| !outcome.is_safe()) {
-                        let message_id = &message.message_id;
-                        tracing::warn!(sqs.message_id = %message_id, ?outcome, "an event is not in the ledger; its message is returned");
-                    }
-                    Disposition::Return
-                }
-            });
+            for outcome in ingested.rows.iter().filter(|outcome| !outcome.is_safe()) {
+                tracing::warn!(
+                    sqs.message_id = %message.message_id,
+                    trace.link = message.trace,
+                    ?outcome,
+                    "an event is not in the ledger; its message is returned"
+                );
+            }
         }
-        dispositions
-    }
-
-    /// Handles a Lambda invocation by the intake queue.
-    pub async fn handle_sqs(&self, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
-        let messages = delivered(event);
-        let dispositions = self.handle(&messages, deadline).await;
-        batch_response(&messages, &dispositions)
+        ingested
     }
 }

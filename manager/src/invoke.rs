@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
 use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Moved};
 use daybook_schema::{DispatchMessage, Status};
 use futures::StreamExt;
 
-use crate::delivery::{Delivered, Disposition, batch_response, delivered};
+use crate::delivery::{Delivered, Disposition};
 use crate::executions::{Executions, Observed, Started};
 use crate::outcome::{Settled, settle};
 use crate::pace::Pace;
@@ -38,6 +37,8 @@ pub enum Invoked {
     Settled(Settled),
     /// The input is invalid to Step Functions: the row is parked.
     Parked(Failed),
+    /// Step Functions starts no more for now: the message comes again.
+    Throttled(String),
     /// Nothing is known, nothing was changed: the message comes again.
     Returned(String),
 }
@@ -46,7 +47,7 @@ impl Invoked {
     /// What the queue is to do with the message.
     pub fn disposition(&self) -> Disposition {
         match self {
-            Self::Returned(_) => Disposition::Return,
+            Self::Throttled(_) | Self::Returned(_) => Disposition::Return,
             _ => Disposition::Acknowledge,
         }
     }
@@ -82,18 +83,10 @@ impl Invoker {
             true => Invoked::Returned("no time left in this run".into()),
             false => self.invoke(message, deadline).await,
         };
-        if let Invoked::Returned(cause) = &invoked {
-            tracing::warn!(sqs.message_id = %message.message_id, %cause, "a dispatch message is returned");
+        if let Invoked::Throttled(cause) | Invoked::Returned(cause) = &invoked {
+            tracing::warn!(sqs.message_id = %message.message_id, trace.link = message.trace, %cause, "a dispatch message is returned");
         }
         invoked
-    }
-
-    /// Handles a Lambda invocation by the dispatch queue.
-    pub async fn handle_sqs(&self, event: SqsEvent, deadline: Deadline) -> SqsBatchResponse {
-        let messages = delivered(event);
-        let invoked = self.handle(&messages, deadline).await;
-        let dispositions: Vec<Disposition> = invoked.iter().map(Invoked::disposition).collect();
-        batch_response(&messages, &dispositions)
     }
 
     async fn invoke(&self, delivered: &Delivered, deadline: Deadline) -> Invoked {
@@ -128,6 +121,7 @@ impl Invoker {
                 let parked = self.ledger.park(name, &cause, deadline).await;
                 parked.map_or_else(returned, Invoked::Parked)
             }
+            Started::Throttled(cause) => Invoked::Throttled(format!("StartExecution {name}: {cause}")),
             Started::NotStarted(cause) => Invoked::Returned(format!("StartExecution {name}: {cause}")),
         }
     }

@@ -11,11 +11,15 @@
 //! | [`Completer`] | executions' status events | deletes the row, or puts it back |
 //! | [`worker::Worker`] | the dispatch queue's messages, instead of invoker and completer | runs a target, deletes the row or puts it back |
 
+#[cfg(feature = "arguments")]
+pub mod arguments;
 mod complete;
 mod delivery;
 mod executions;
 mod ingest;
 mod invoke;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 mod outcome;
 mod pace;
 mod poll;

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Deadline, DueRows, Grant, GrantRequest, Ledger, LedgerError, Pause, Refusal, Released, Window,
+    Claim, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError, Pause, Refusal, Released,
+    Window,
 };
-use daybook_schema::Status;
+use daybook_schema::{Status, Timestamp};
 use futures::StreamExt;
 
 use crate::queue::DispatchQueue;
@@ -45,6 +46,8 @@ pub struct ScheduleReport {
     pub released: u32,
     /// Rows that stay claimed although their claim, send or release is unknown: their leases bring them back.
     pub unknown: u32,
+    /// For how long the oldest due row had been due when the run began, 0 if none was; `None` when that is not known.
+    pub oldest_due_seconds: Option<u64>,
     /// Whether rows may have been left because the deadline neared.
     pub out_of_time: bool,
     /// Why nothing, or not more, was granted.
@@ -63,6 +66,7 @@ impl ScheduleReport {
             sent: 0,
             released: 0,
             unknown: 0,
+            oldest_due_seconds: None,
             out_of_time: false,
             refusal: None,
             failures: Vec::new(),
@@ -75,6 +79,14 @@ impl ScheduleReport {
             Some(Refusal::Paused(pause)) => Some(pause),
             _ => None,
         }
+    }
+
+    /// With a shard unread, an older row may be in it.
+    fn see_oldest(&mut self, first: &[IndexKey], failures: &[String], now: Timestamp) {
+        let seconds = first
+            .first()
+            .map_or(0, |oldest| now.since(oldest.due_at).as_secs());
+        self.oldest_due_seconds = Some(seconds).filter(|_| failures.is_empty());
     }
 
     fn failure(&mut self, cause: impl ToString) {
@@ -118,6 +130,9 @@ impl Scheduler {
         let now = self.ledger.clock().now();
         if let Some(pause) = control.pause(now) {
             report.refusal = Some(Refusal::Paused(pause));
+            let mut due = self.ledger.due(Status::Pending, Some(now), 1);
+            let first = due.next(1).await;
+            report.see_oldest(&first, &due.failures(), now);
             return Ok(report);
         }
         if self.out_of_time(deadline) {
@@ -127,7 +142,10 @@ impl Scheduler {
         let n = control.per_window.unwrap_or(self.dispatch.per_window);
         let wanted = n.min(self.room(n).await?);
         let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize);
-        let first = due.next(wanted as usize).await;
+        // One row more than none, to see how old it is.
+        let mut first = due.next(wanted.max(1) as usize).await;
+        report.see_oldest(&first, &due.failures(), now);
+        first.truncate(wanted as usize);
         let request = GrantRequest {
             window,
             per_window: self.dispatch.per_window,
@@ -162,7 +180,7 @@ impl Scheduler {
     async fn dispatch(
         &self,
         due: &mut DueRows<'_>,
-        mut rows: Vec<daybook_ledger::IndexKey>,
+        mut rows: Vec<IndexKey>,
         report: &mut ScheduleReport,
         deadline: Deadline,
     ) {
@@ -193,7 +211,7 @@ impl Scheduler {
     async fn dispatch_chunk(
         &self,
         window: Window,
-        keys: Vec<daybook_ledger::IndexKey>,
+        keys: Vec<IndexKey>,
         deadline: Deadline,
     ) -> ScheduleReport {
         let mut report = ScheduleReport::new(window);

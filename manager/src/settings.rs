@@ -78,6 +78,10 @@ impl Dispatch {
         if self.max_attempts == 0 {
             return fail("max-attempts", "0".into(), "at least 1");
         }
+        if self.retry.longest_delay < self.retry.first_delay {
+            let allowed = "at least --backoff";
+            return fail("backoff-limit", seconds(self.retry.longest_delay), allowed);
+        }
         if self.max_in_flight == Some(0) {
             return fail(
                 "max-in-flight",

@@ -10,6 +10,9 @@ use crate::sequencer::Sequencer;
 use crate::status::{Attempt, Shard, Status, StatusShard};
 use crate::time::Timestamp;
 
+/// From so many deliveries of one attempt a row is shown as undelivered.
+const UNDELIVERED: u32 = 5;
+
 /// The version that this code writes. It reads this one and all older ones. A field that older code may ignore needs no new
 /// version; a change of meaning does.
 pub const ROW_VERSION: u32 = 2;
@@ -135,6 +138,11 @@ impl Row {
     /// Whether a worker has the row: CLAIMED, and no delivery since one took it. Its lease may be over all the same.
     pub fn is_held(&self) -> bool {
         self.status == Status::Claimed && self.deliveries == 0
+    }
+
+    /// Whether an attempt was put on the queue suspiciously often, five times or more, and never arrived.
+    pub fn is_undelivered(&self) -> bool {
+        self.status == Status::Claimed && self.deliveries >= UNDELIVERED
     }
 
     /// The object event, unless the row keeps a payload that could not be read.

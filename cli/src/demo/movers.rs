@@ -151,7 +151,7 @@ async fn invoke(demo: Arc<Demo>) {
                 (Invoked::Settled(Settled::Completed), Ok(id)) => demo.tally.done(id),
                 (Invoked::Parked(_), _) => demo.tally.parked(),
                 (Invoked::Settled(Settled::Failed(failed)), _) => demo.failed("invoke", *failed),
-                (Invoked::Returned(cause), _) => demo.trouble("invoke", cause),
+                (Invoked::Throttled(cause) | Invoked::Returned(cause), _) => demo.trouble("invoke", cause),
                 _ => {}
             }
         }

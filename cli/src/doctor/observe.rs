@@ -17,7 +17,6 @@ use super::queues::{Attributes, QueueSeen, Role, redrive_policy};
 use super::tables::TableSeen;
 use crate::aws::Aws;
 use crate::report;
-use crate::rows::Claimed;
 
 /// Parked rows are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
@@ -187,7 +186,7 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
         oldest(ledger, Status::Pending, now),
         oldest(ledger, Status::Claimed, now),
         ledger.count(Status::Parked, None, Some(ENOUGH)),
-        Claimed::look(ledger),
+        ledger.claimed_first(),
     );
     FlowSeen {
         now,
@@ -195,7 +194,9 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
         oldest_due,
         oldest_lease,
         parked: parked.map_err(|error| report::chain(&error)),
-        undelivered: claimed.map(|claimed| claimed.undelivered),
+        undelivered: claimed
+            .map(|claimed| claimed.undelivered)
+            .map_err(|error| report::chain(&error)),
         up_runs,
     }
 }

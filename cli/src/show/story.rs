@@ -174,7 +174,7 @@ fn state(row: &Row) -> String {
                 1 => "sent to the dispatch queue".to_owned(),
                 n => format!("sent to the dispatch queue {n} times"),
             };
-            let undelivered = match view::is_undelivered(row) {
+            let undelivered = match row.is_undelivered() {
                 true => ": undelivered, nothing takes it from there",
                 false => "",
             };

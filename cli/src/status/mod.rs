@@ -8,13 +8,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use daybook_ledger::{Control, Count, IndexKey, Ledger, LedgerError};
+use daybook_ledger::{ClaimedFirst, Control, Count, IndexKey, Ledger, LedgerError};
 use daybook_schema::{Status, Timestamp};
 
 use crate::arguments::Output;
 use crate::deployment::{Deployment, DeploymentArguments, Place};
 use crate::report;
-use crate::rows::Claimed;
 use crate::settings;
 use crate::view;
 pub use drain::Rate;
@@ -70,7 +69,7 @@ struct Found {
     lease_over: Part<Count>,
     parked: Part<Count>,
     first: [FirstPart; 3],
-    claimed: Result<Claimed, String>,
+    claimed: Part<ClaimedFirst>,
     depth: Option<Result<u64, String>>,
     /// Of the state machine, where there is one.
     running: Option<Result<Count, String>>,
@@ -162,7 +161,7 @@ async fn gather(deployment: &Deployment, enough: Option<u32>, given: Rate) -> Fo
         ledger.control(),
         counts,
         firsts,
-        Claimed::look(ledger),
+        ledger.claimed_first(),
         depth,
         running
     );
@@ -255,20 +254,14 @@ impl Found {
     fn failures(&self) -> Vec<String> {
         let counts = self.counts();
         let counts = counts.iter().filter_map(|count| count.as_ref().err());
-        let of_ledger = self.control.as_ref().err().into_iter().chain(counts);
+        let of_claimed = self.claimed.as_ref().err();
+        let of_ledger = self.control.as_ref().err().into_iter().chain(counts).chain(of_claimed);
         let firsts = self.first.iter().filter_map(|first| first.as_ref().err());
         let of_queue = self.depth.as_ref().and_then(|depth| depth.as_ref().err());
         let of_machine = self.running.as_ref().and_then(|running| running.as_ref().err());
-        let of_claimed = self.claimed.as_ref().err();
         let mut failures: Vec<String> = of_ledger
             .map(|error| report::chain(error))
-            .chain(
-                firsts
-                    .chain(of_claimed)
-                    .chain(of_queue)
-                    .chain(of_machine)
-                    .cloned(),
-            )
+            .chain(firsts.chain(of_queue).chain(of_machine).cloned())
             .collect();
         let mut seen = std::collections::BTreeSet::new();
         failures.retain(|failure| seen.insert(failure.clone()));

@@ -188,7 +188,7 @@ fn claimed(seen: &Observed, one: &Seen) -> Verdict {
     }
     let is_over = row.due_at <= now;
     let sweep = "The next sweep looks after it; `daybook sweep` runs it once.";
-    let verdict = if view::is_undelivered(row) {
+    let verdict = if row.is_undelivered() {
         Verdict::new(
             Situation::Undelivered,
             format!(

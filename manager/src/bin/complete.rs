@@ -1,0 +1,61 @@
+//! The Lambda function of the completion queue: executions' ends in, rows deleted or put back.
+
+use std::process::ExitCode;
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use clap::Parser;
+use daybook_ledger::{Deadline, Ledger};
+use daybook_manager::arguments::BackoffArguments;
+use daybook_manager::lambda::{self, Aws, Batch, Failure, Function, LedgerArguments, StateMachineArguments};
+use daybook_manager::{Completed, Completer};
+
+#[derive(Parser)]
+#[command(
+    about = "Settles rows by the ends of their executions, as a Lambda function of the completion queue"
+)]
+struct Settings {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+
+    #[command(flatten)]
+    machine: StateMachineArguments,
+
+    #[command(flatten)]
+    backoff: BackoffArguments,
+}
+
+struct CompleteFunction(Completer);
+
+impl Function for CompleteFunction {
+    const NAME: &'static str = "complete";
+    type Settings = Settings;
+    type Event = Batch;
+    type Answer = SqsBatchResponse;
+
+    fn ledger(settings: &Settings) -> &LedgerArguments {
+        &settings.ledger
+    }
+
+    fn new(settings: Settings, ledger: Ledger, _: &Aws) -> Result<Self, String> {
+        let policy = settings.backoff.checked()?;
+        Ok(Self(Completer::new(
+            ledger,
+            settings.machine.state_machine_arn,
+            policy,
+        )))
+    }
+
+    async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {
+        let completed = self.0.handle(batch.messages(), deadline).await;
+        lambda::told::completed(batch.messages(), &completed);
+        Ok(batch.answer(completed.iter().map(Completed::disposition)))
+    }
+
+    fn cut(&self, batch: &Batch) -> SqsBatchResponse {
+        batch.returned()
+    }
+}
+
+fn main() -> ExitCode {
+    lambda::run::<CompleteFunction>()
+}

@@ -1,0 +1,72 @@
+//! The Lambda function of the dispatch queue: messages in, executions started.
+
+use std::process::ExitCode;
+
+use aws_lambda_events::event::sqs::SqsBatchResponse;
+use clap::Parser;
+use daybook_ledger::{Deadline, Ledger};
+use daybook_manager::arguments::{BackoffArguments, LeaseArguments, at_least_one};
+use daybook_manager::lambda::{
+    self, Aws, Batch, Failure, Function, LedgerArguments, Service, StateMachineArguments,
+};
+use daybook_manager::{Dispatch, Executions, Invoked, Invoker, Pace};
+
+#[derive(Parser)]
+#[command(about = "Starts one execution per event and attempt, as a Lambda function of the dispatch queue")]
+struct Settings {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+
+    #[command(flatten)]
+    machine: StateMachineArguments,
+
+    #[command(flatten)]
+    lease: LeaseArguments,
+
+    #[command(flatten)]
+    backoff: BackoffArguments,
+
+    /// How many executions one environment of the function starts a second at most; at least 1
+    #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
+    #[arg(env = "DAYBOOK_STARTS_PER_SECOND", hide_env_values = true)]
+    starts_per_second: u32,
+}
+
+struct InvokeFunction(Invoker);
+
+impl Function for InvokeFunction {
+    const NAME: &'static str = "invoke";
+    type Settings = Settings;
+    type Event = Batch;
+    type Answer = SqsBatchResponse;
+
+    fn ledger(settings: &Settings) -> &LedgerArguments {
+        &settings.ledger
+    }
+
+    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+        let client = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
+        let executions = Executions::new(client, settings.machine.state_machine_arn);
+        let pace = Pace::per_second(settings.starts_per_second);
+        let dispatch = Dispatch {
+            lease: settings.lease.lease,
+            retry: settings.backoff.checked()?,
+            ..Dispatch::default()
+        };
+        Ok(Self(Invoker::new(ledger, executions, dispatch, pace)))
+    }
+
+    async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {
+        let invoked = self.0.handle(batch.messages(), deadline).await;
+        lambda::told::invoked(batch.messages(), &invoked);
+        Ok(batch.answer(invoked.iter().map(Invoked::disposition)))
+    }
+
+    fn cut(&self, batch: &Batch) -> SqsBatchResponse {
+        batch.returned()
+    }
+}
+
+fn main() -> ExitCode {
+    lambda::run::<InvokeFunction>()
+}

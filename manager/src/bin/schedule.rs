@@ -1,0 +1,77 @@
+//! The Lambda function of the schedule: claims due rows, at most N in a window, and sends them.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use daybook_ledger::{Deadline, Ledger, Window};
+use daybook_manager::arguments::{BudgetArguments, InFlightArguments, LeaseArguments};
+use daybook_manager::lambda::{self, Aws, Failure, Function, LedgerArguments, QueueArguments, Service, Tick};
+use daybook_manager::{Dispatch, DispatchQueue, Scheduler};
+use serde_json::Value;
+
+#[derive(Parser)]
+#[command(about = "Sends due events, at most N in a window, as a Lambda function of a schedule")]
+struct Settings {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+
+    #[command(flatten)]
+    queue: QueueArguments,
+
+    #[command(flatten)]
+    budget: BudgetArguments,
+
+    #[command(flatten)]
+    lease: LeaseArguments,
+
+    #[command(flatten)]
+    in_flight: InFlightArguments,
+}
+
+struct ScheduleFunction {
+    scheduler: Scheduler,
+    ledger: Ledger,
+    window: std::time::Duration,
+}
+
+impl Function for ScheduleFunction {
+    const NAME: &'static str = "schedule";
+    type Settings = Settings;
+    type Event = Tick;
+    type Answer = Value;
+
+    fn ledger(settings: &Settings) -> &LedgerArguments {
+        &settings.ledger
+    }
+
+    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+        let client = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
+        let queue = DispatchQueue::new(client, settings.queue.dispatch_queue_url);
+        let dispatch = Dispatch {
+            per_window: settings.budget.per_window,
+            window: settings.budget.every,
+            lease: settings.lease.lease,
+            max_in_flight: settings.in_flight.max_in_flight,
+            ..Dispatch::default()
+        };
+        Ok(Self {
+            window: dispatch.window,
+            scheduler: Scheduler::new(ledger.clone(), queue, dispatch),
+            ledger,
+        })
+    }
+
+    async fn handle(&self, tick: &Tick, deadline: Deadline) -> Result<Value, Failure> {
+        let window = Window::at(tick.time(self.ledger.clock()), self.window);
+        let report = self.scheduler.run(window, deadline).await?;
+        Ok(lambda::told::scheduled(&report))
+    }
+
+    fn cut(&self, _: &Tick) -> Value {
+        lambda::told::cut()
+    }
+}
+
+fn main() -> ExitCode {
+    lambda::run::<ScheduleFunction>()
+}

@@ -1,0 +1,64 @@
+//! What a queue invokes a function with.
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use serde_json::Value;
+
+use super::Event;
+use crate::delivery::{Delivered, Disposition, batch_response};
+
+/// Messages of a queue that a Lambda function is invoked with, at least one. Each has an id, so that it can be returned by
+/// itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    messages: Vec<Delivered>,
+}
+
+impl Batch {
+    /// The messages.
+    pub fn messages(&self) -> &[Delivered] {
+        &self.messages
+    }
+
+    /// What Lambda is answered: exactly the messages that are to come again (`ReportBatchItemFailures` must be on).
+    pub fn answer(&self, dispositions: impl IntoIterator<Item = Disposition>) -> SqsBatchResponse {
+        let dispositions: Vec<Disposition> = dispositions.into_iter().collect();
+        batch_response(&self.messages, &dispositions)
+    }
+
+    /// The answer that returns every message.
+    pub fn returned(&self) -> SqsBatchResponse {
+        self.answer(self.messages.iter().map(|_| Disposition::Return))
+    }
+}
+
+impl Event for Batch {
+    fn read(payload: Value) -> Result<Self, String> {
+        let Some(records) = payload.get("Records").filter(|records| records.is_array()) else {
+            return Err("the event is no batch of an SQS queue: it has no list of Records".into());
+        };
+        let first = records.get(0).ok_or("the batch has no Records")?;
+        // A record of S3 or SNS says so in another way of writing.
+        let source = first.get("eventSource").or_else(|| first.get("EventSource"));
+        if source.is_some_and(|source| source != "aws:sqs") {
+            return Err("the event's Records are not messages of an SQS queue: let the notifications go to the queue, and the queue invoke the function".into());
+        }
+        let event: SqsEvent = serde_json::from_value(payload)
+            .map_err(|error| format!("the event is no batch of an SQS queue: {error}"))?;
+        let messages = event.records.into_iter().enumerate().map(message);
+        Ok(Self {
+            messages: messages.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// Without an id a message could not be returned by itself, and without a body it is none of SQS's.
+fn message((position, message): (usize, SqsMessage)) -> Result<Delivered, String> {
+    let missing = |what| format!("message {} of the batch has no {what}", position + 1);
+    if message.message_id.as_deref().is_none_or(str::is_empty) {
+        return Err(missing("messageId"));
+    }
+    if message.body.is_none() {
+        return Err(missing("body"));
+    }
+    Ok(message.into())
+}

@@ -1,0 +1,135 @@
+//! What the Lambda functions share: settings by environment variables, clients, JSON logs, metrics, the deadline.
+//!
+//! A function is a [`Function`], and its `main` is [`run`]. Everything is made once, at start; between invocations nothing is
+//! kept but clients, connections and the pace of starts.
+//!
+//! | when | what |
+//! |---|---|
+//! | start | settings are checked and clients built; a bad setting is one line of log and exit code 1 |
+//! | invocation | the event is read, the function handles it until a little before Lambda ends the process |
+//! | end | metrics are written, whatever the outcome was |
+
+mod aws;
+mod batch;
+mod failure;
+mod invocation;
+mod log;
+pub mod metric;
+mod settings;
+mod tick;
+pub mod told;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use daybook_ledger::{Clock, Deadline, Ledger, Random};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use serde::Serialize;
+use serde_json::Value;
+
+pub use aws::{Aws, Service};
+pub use batch::Batch;
+pub use failure::Failure;
+pub use settings::{LedgerArguments, QueueArguments, SourceArguments, StateMachineArguments, parse};
+pub use tick::Tick;
+
+use metric::Metrics;
+
+/// What a function is invoked with.
+pub trait Event: Sized + Send + Sync {
+    /// Reads it from an invocation's payload.
+    ///
+    /// # Errors
+    /// Says what the payload is not. The invocation fails with it: nothing that is not understood is acknowledged.
+    fn read(payload: Value) -> Result<Self, String>;
+}
+
+/// One Lambda function.
+pub trait Function: Sized + Send + Sync {
+    /// Its name: the dimension `Function` of its metrics.
+    const NAME: &'static str;
+    /// Its settings.
+    type Settings: clap::Parser;
+    /// What it is invoked with.
+    type Event: Event;
+    /// What it answers.
+    type Answer: Serialize;
+
+    /// The part of the settings that every function has.
+    fn ledger(settings: &Self::Settings) -> &LedgerArguments;
+
+    /// Makes it, once per process.
+    ///
+    /// # Errors
+    /// When settings do not go together: names the variables.
+    fn new(settings: Self::Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String>;
+
+    /// Handles one invocation, until the deadline.
+    fn handle(
+        &self,
+        event: &Self::Event,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+
+    /// The answer when handling had to be cut off after its deadline: nothing is known.
+    fn cut(&self, event: &Self::Event) -> Self::Answer;
+}
+
+/// The `main` of a function: settings, clients, then invocations until Lambda ends the process.
+pub fn run<F: Function>() -> ExitCode {
+    let current = log::Current::default();
+    let started = log::start(&current, F::NAME)
+        .and_then(|()| settings::parse::<F::Settings>())
+        .and_then(start::<F>);
+    let (function, ledger, metrics) = match started {
+        Ok(started) => started,
+        Err(why) => {
+            tracing::error!(function = F::NAME, "the function cannot start: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // One thread: a function has less than one processor unless it is given more than 1.7 GB.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let served = match runtime {
+        Ok(runtime) => runtime.block_on(serve(&function, &ledger, &metrics, &current)),
+        Err(error) => Err(error.into()),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(function = F::NAME, "the function ends: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start<F: Function>(settings: F::Settings) -> Result<(F, Ledger, Metrics), String> {
+    let tables = F::ledger(&settings).clone();
+    let aws = Aws::from_environment()?;
+    let ledger = Ledger::new(
+        aws_sdk_dynamodb::Client::new(&aws.config(Service::DynamoDb)),
+        tables.ledger_table.clone(),
+        tables.receipts()?,
+        Clock::system(),
+        Random::from_os(),
+    );
+    let metrics = Metrics::start(&tables.stack, F::NAME)?;
+    log::watch_panics(metrics);
+    Ok((F::new(settings, ledger.clone(), &aws)?, ledger, metrics))
+}
+
+async fn serve<F: Function>(
+    function: &F,
+    ledger: &Ledger,
+    metrics: &Metrics,
+    current: &log::Current,
+) -> Result<(), lambda_runtime::Error> {
+    let handler = service_fn(|event: LambdaEvent<Value>| async move {
+        current.set(&event.context);
+        let answer = invocation::handle(function, ledger, event).await;
+        metrics.flush(ledger.consumed());
+        current.clear();
+        answer
+    });
+    Runtime::new(handler).run().await
+}

@@ -1,0 +1,155 @@
+//! Outcomes as metrics and as lines of the log.
+
+use daybook_ledger::{Failed, Recorded};
+use serde_json::{Value, json};
+
+use super::metric;
+use crate::complete::Completed;
+use crate::delivery::{Delivered, Disposition};
+use crate::ingest::Ingested;
+use crate::invoke::Invoked;
+use crate::outcome::Settled;
+use crate::schedule::ScheduleReport;
+
+fn tally<T>(outcomes: &[T], is: impl Fn(&T) -> bool) -> u64 {
+    outcomes.iter().filter(|outcome| is(outcome)).count() as u64
+}
+
+/// What came of notifications.
+pub fn ingested(messages: &[Delivered], ingested: &[Ingested]) {
+    let (mut recorded, mut duplicate, mut unreadable) = (0u64, 0u64, 0u64);
+    for one in ingested {
+        let events = one.rows.len() - one.unreadable;
+        for (position, row) in one.rows.iter().enumerate() {
+            match row {
+                Recorded::Recorded if position >= events => unreadable += 1,
+                Recorded::Recorded => recorded += 1,
+                Recorded::AlreadyThere | Recorded::Covered => duplicate += 1,
+                Recorded::Rejected(_) | Recorded::Throttled(_) | Recorded::Unknown(_) => {}
+            }
+        }
+    }
+    let returned = returned(messages, ingested.iter().map(Ingested::disposition));
+    metric::count(metric::EVENTS_RECORDED, recorded);
+    metric::count(metric::EVENTS_DUPLICATE, duplicate);
+    metric::count(metric::PAYLOADS_UNREADABLE, unreadable);
+    tracing::info!(
+        messages = messages.len(),
+        recorded,
+        duplicate,
+        unreadable,
+        returned,
+        "recorded notifications"
+    );
+}
+
+/// What came of dispatch messages.
+pub fn invoked(messages: &[Delivered], invoked: &[Invoked]) {
+    let started = tally(invoked, |one| *one == Invoked::Started);
+    let dropped = tally(invoked, |one| *one == Invoked::Dropped);
+    let throttled = tally(invoked, |one| matches!(one, Invoked::Throttled(_)));
+    let parked = tally(invoked, |one| {
+        matches!(
+            one,
+            Invoked::Parked(Failed::Parked) | Invoked::Settled(Settled::Failed(Failed::Parked))
+        )
+    });
+    let returned = returned(messages, invoked.iter().map(Invoked::disposition));
+    metric::count(metric::EXECUTIONS_STARTED, started);
+    metric::count(metric::MESSAGES_DROPPED, dropped);
+    metric::count(metric::STARTS_THROTTLED, throttled);
+    metric::count(metric::EVENTS_PARKED, parked);
+    tracing::info!(
+        messages = messages.len(),
+        started,
+        dropped,
+        throttled,
+        parked,
+        returned,
+        "started executions"
+    );
+}
+
+/// What came of status events.
+pub fn completed(messages: &[Delivered], completed: &[Completed]) {
+    let settled = |is: fn(&Settled) -> bool| {
+        tally(
+            completed,
+            |one| matches!(one, Completed::Settled(settled) if is(settled)),
+        )
+    };
+    let done = settled(|settled| *settled == Settled::Completed);
+    let failed = settled(|settled| matches!(settled, Settled::Failed(Failed::Retry(_) | Failed::Parked)));
+    let parked = settled(|settled| *settled == Settled::Failed(Failed::Parked));
+    let ignored = tally(completed, |one| *one == Completed::Ignored);
+    let returned = returned(messages, completed.iter().map(Completed::disposition));
+    metric::count(metric::EVENTS_COMPLETED, done);
+    metric::count(metric::ATTEMPTS_FAILED, failed);
+    metric::count(metric::EVENTS_PARKED, parked);
+    metric::count(metric::STATUS_EVENTS_IGNORED, ignored);
+    tracing::info!(
+        messages = messages.len(),
+        completed = done,
+        failed,
+        parked,
+        ignored,
+        returned,
+        "settled status events"
+    );
+}
+
+/// Counts the messages that come again, and links each message to its own trace.
+fn returned(messages: &[Delivered], dispositions: impl Iterator<Item = Disposition>) -> u64 {
+    let mut returned = 0;
+    for (message, disposition) in messages.iter().zip(dispositions) {
+        returned += u64::from(disposition == Disposition::Return);
+        if let Some(trace) = &message.trace {
+            tracing::debug!(sqs.message_id = %message.message_id, trace.link = %trace, ?disposition, "a message was handled");
+        }
+    }
+    metric::count(metric::MESSAGES_RETURNED, returned);
+    returned
+}
+
+/// What a run of the scheduler did: for the log and the metrics, and as the function's answer.
+pub fn scheduled(report: &ScheduleReport) -> Value {
+    metric::count(metric::SCHEDULE_RUNS, 1u64);
+    metric::count(metric::EVENTS_CLAIMED, report.claimed);
+    metric::count(metric::EVENTS_SENT, report.sent);
+    metric::count(metric::EVENTS_RELEASED, report.released);
+    metric::count(metric::EVENTS_UNKNOWN, report.unknown);
+    metric::gauge(metric::PAUSED, f64::from(u8::from(report.paused().is_some())));
+    if let Some(seconds) = report.oldest_due_seconds {
+        metric::gauge(metric::OLDEST_PENDING_SECONDS, seconds as f64);
+    }
+    failures("the scheduler", &report.failures);
+    let answer = json!({
+        "window_start": report.window.start,
+        "window_seconds": report.window.length.as_secs_f64(),
+        "granted": report.granted,
+        "claimed": report.claimed,
+        "sent": report.sent,
+        "lost": report.lost,
+        "released": report.released,
+        "unknown": report.unknown,
+        "oldest_pending_seconds": report.oldest_due_seconds,
+        "out_of_time": report.out_of_time,
+        "refusal": report.refusal,
+        "failures": report.failures,
+    });
+    tracing::info!(report = %answer, "scheduled");
+    answer
+}
+
+/// The answer of a run that was cut off.
+pub fn cut() -> Value {
+    json!({"cut": true, "failures": ["cut off at the deadline: what was claimed and not sent waits for its lease"]})
+}
+
+/// Failures that a report names: each in the log, and one for the invocation in the metrics.
+pub fn failures(who: &str, failures: &[String]) {
+    metric::count(metric::FAILURES, u64::from(!failures.is_empty()));
+    for cause in failures {
+        tracing::warn!(%cause, "{who} could not do everything; what is left comes again");
+    }
+}

@@ -1,0 +1,94 @@
+//! The Lambda function of the sweep: brings back rows whose leases ran out, and counts where rows stand.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use daybook_ledger::{Deadline, Ledger, Window};
+use daybook_manager::arguments::{BackoffArguments, BudgetArguments, LeaseArguments};
+use daybook_manager::lambda::{
+    Aws, Failure, Function, LedgerArguments, QueueArguments, Service, StateMachineArguments, Tick, run, told,
+};
+use daybook_manager::{Dispatch, DispatchQueue, Executions};
+use daybook_reconciler::lambda::{gauges, swept};
+use daybook_reconciler::{SweepSettings, Sweeper};
+use serde_json::Value;
+
+#[derive(Parser)]
+#[command(about = "Brings back events whose leases ran out, as a Lambda function of a schedule")]
+struct Settings {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+
+    #[command(flatten)]
+    queue: QueueArguments,
+
+    #[command(flatten)]
+    machine: StateMachineArguments,
+
+    #[command(flatten)]
+    budget: BudgetArguments,
+
+    #[command(flatten)]
+    lease: LeaseArguments,
+
+    #[command(flatten)]
+    backoff: BackoffArguments,
+}
+
+struct ReconcileFunction {
+    sweeper: Sweeper,
+    ledger: Ledger,
+    window: std::time::Duration,
+}
+
+impl Function for ReconcileFunction {
+    const NAME: &'static str = "reconcile";
+    type Settings = Settings;
+    type Event = Tick;
+    type Answer = Value;
+
+    fn ledger(settings: &Settings) -> &LedgerArguments {
+        &settings.ledger
+    }
+
+    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+        let sqs = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
+        let sfn = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
+        let queue = DispatchQueue::new(sqs, settings.queue.dispatch_queue_url);
+        let executions = Executions::new(sfn, settings.machine.state_machine_arn);
+        let dispatch = Dispatch {
+            per_window: settings.budget.per_window,
+            window: settings.budget.every,
+            lease: settings.lease.lease,
+            retry: settings.backoff.checked()?,
+            ..Dispatch::default()
+        };
+        Ok(Self {
+            window: dispatch.window,
+            sweeper: Sweeper::new(
+                ledger.clone(),
+                queue,
+                Some(executions),
+                dispatch,
+                SweepSettings::default(),
+            ),
+            ledger,
+        })
+    }
+
+    async fn handle(&self, tick: &Tick, deadline: Deadline) -> Result<Value, Failure> {
+        let window = Window::at(tick.time(self.ledger.clock()), self.window);
+        let report = self.sweeper.run(window, deadline).await?;
+        let answer = swept(window, &report);
+        gauges(&self.ledger).await;
+        Ok(answer)
+    }
+
+    fn cut(&self, _: &Tick) -> Value {
+        told::cut()
+    }
+}
+
+fn main() -> ExitCode {
+    run::<ReconcileFunction>()
+}

@@ -1,0 +1,68 @@
+//! What the functions of this crate tell: metrics, and lines of the log.
+
+use daybook_ledger::{Count, Ledger, Window};
+use daybook_manager::lambda::{metric, told};
+use daybook_schema::Status;
+use serde_json::{Value, json};
+
+use crate::SweepReport;
+
+/// So many rows are counted in each of the 16 shards of a status; where there are more, a gauge shows that there are at least
+/// so many. Counting 160,000 rows reads some 2,000 units.
+const COUNT_TO: u32 = 10_000;
+
+/// What a sweep did: for the log and the metrics, and as the function's answer.
+pub fn swept(window: Window, report: &SweepReport) -> Value {
+    metric::count(metric::SWEEP_RUNS, 1u64);
+    metric::count(metric::EVENTS_RENEWED, report.renewed);
+    metric::count(metric::EVENTS_REDELIVERED, report.redelivered);
+    metric::count(metric::LEASES_MOVED, report.moved);
+    told::failures("the sweep", &report.failures);
+    let answer = json!({
+        "window_start": window.start,
+        "window_seconds": window.length.as_secs_f64(),
+        "stale": report.stale,
+        "more": report.more,
+        "renewed": report.renewed,
+        "deleted": report.deleted,
+        "moved": report.moved,
+        "redelivered": report.redelivered,
+        "unsent": report.unsent,
+        "left": report.left,
+        "unknown": report.unknown,
+        "refusal": report.refusal,
+        "failures": report.failures,
+    });
+    tracing::info!(report = %answer, "swept");
+    answer
+}
+
+/// Counts where rows stand. What could not be counted is not told: unknown is not 0.
+pub async fn gauges(ledger: &Ledger) {
+    let now = ledger.clock().now();
+    let count = |status| ledger.count(status, None, Some(COUNT_TO));
+    let (pending, claimed, parked, in_flight) = futures::join!(
+        count(Status::Pending),
+        count(Status::Claimed),
+        count(Status::Parked),
+        ledger.claimed_first(),
+    );
+    for (name, count) in [
+        (metric::PENDING_ROWS, pending),
+        (metric::CLAIMED_ROWS, claimed),
+        (metric::PARKED_ROWS, parked),
+    ] {
+        match count {
+            Ok(Count { rows, .. }) => metric::gauge(name, rows as f64),
+            Err(error) => tracing::warn!(cause = %error, "{name} is not known"),
+        }
+    }
+    match in_flight {
+        Ok(claimed) => {
+            metric::gauge(metric::UNDELIVERED_ROWS, claimed.undelivered.rows as f64);
+            let over = claimed.first_lease_end.map_or(0, |end| now.since(end).as_secs());
+            metric::gauge(metric::OLDEST_CLAIMED_SECONDS, over as f64);
+        }
+        Err(error) => tracing::warn!(cause = %error, "how long claimed rows wait is not known"),
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::error::ErrorKind;
-use daybook_ledger::{Clock, Control, LedgerError};
+use daybook_ledger::{Clock, Control, LedgerError, Person};
 use daybook_schema::Timestamp;
 use serde_json::json;
 
@@ -54,7 +54,7 @@ pub struct ResumeArguments {
 /// Set N, how many events may be sent per window, while it runs
 ///
 /// It holds from the next tick on, for all schedulers and sweeps of the deployment, and takes the place of what they are
-/// configured with. What was granted in the current window counts.
+/// configured with. What was granted in the current window counts. The ledger keeps who and why; `daybook status` shows it.
 ///
 /// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
 #[derive(Args, Debug)]
@@ -68,6 +68,13 @@ pub struct SetArguments {
     /// N as schedulers and sweeps are configured, again
     #[arg(long)]
     per_window_as_configured: bool,
+
+    /// Why, for whoever wonders
+    #[arg(long, value_name = "TEXT", value_parser = person::words, help_heading = "Record")]
+    why: Option<String>,
+
+    #[command(flatten)]
+    by: ByArguments,
 
     #[command(flatten)]
     deployment: DeploymentArguments,
@@ -140,9 +147,13 @@ pub async fn resume(arguments: ResumeArguments, output: Output) -> anyhow::Resul
 /// As [`pause`].
 pub async fn set(arguments: SetArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open().await?;
-    let n = arguments.per_window;
+    let (n, by) = (arguments.per_window, arguments.by.name());
+    let person = Person {
+        by: &by,
+        why: arguments.why.as_deref(),
+    };
     change(&deployment, output, async || {
-        deployment.ledger.set_per_window(n).await
+        deployment.ledger.set_per_window(n, person).await
     })
     .await
 }

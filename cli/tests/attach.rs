@@ -3,11 +3,13 @@
 
 mod stand_in;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use daybook_local::LocalAws;
 use futures::FutureExt;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use stand_in::gate::{Gate, Then};
 use stand_in::proxy::Proxy;
 use stand_in::rows;
 use stand_in::s3::{self, S3};
@@ -60,6 +62,19 @@ impl World {
         let answer = runtime().block_on(self.aws.handle(&target, request.to_string().as_bytes()));
         assert_eq!(answer.status, 200, "{answer:?}");
         serde_json::from_slice(&answer.body).unwrap_or_default()
+    }
+
+    /// Messages that were received too often.
+    fn bury(&self, n: usize) {
+        for _ in 0..n {
+            self.aws.sqs().send(&url("intake"), "{}").unwrap();
+        }
+        let receive = json!({"QueueUrl": url("intake"), "MaxNumberOfMessages": 10, "VisibilityTimeout": 0});
+        let buried = || self.aws.sqs().depth(&url("intake-dead")).unwrap().visible;
+        let before = buried();
+        while buried() < before + n {
+            self.handle("ReceiveMessage", receive.clone());
+        }
     }
 
     fn policy(&self) -> Value {
@@ -313,18 +328,7 @@ fn a_dead_letter_queue_is_moved_back() {
     let world = World::new();
     let empty = world.json(&["redrive-queue", DEAD]);
     assert_eq!((&empty["status"], &empty["moved"]), (&json!("empty"), &json!(0)));
-    let bury = |n: usize| {
-        for _ in 0..n {
-            world.aws.sqs().send(&url("intake"), "{}").unwrap();
-        }
-        let receive = json!({"QueueUrl": url("intake"), "MaxNumberOfMessages": 10, "VisibilityTimeout": 0});
-        let buried = || world.aws.sqs().depth(&url("intake-dead")).unwrap().visible;
-        let before = buried();
-        while buried() < before + n {
-            world.handle("ReceiveMessage", receive.clone());
-        }
-    };
-    bury(3);
+    world.bury(3);
     insta::assert_snapshot!("redrive_queue_asks", world.refused(&["redrive-queue", DEAD]));
     let (code, stdout, stderr) = world.run(&["redrive-queue", &url("intake-dead"), "--yes"]);
     assert_eq!(code, 0, "{stderr}");
@@ -333,7 +337,7 @@ fn a_dead_letter_queue_is_moved_back() {
     assert_eq!(world.aws.sqs().depth(&url("intake-dead")).unwrap().visible, 0);
 
     // One that takes long can be left alone, found again, and cancelled.
-    bury(300);
+    world.bury(300);
     let mut started = world.json(&["redrive-queue", DEAD, "--per-second", "1", "--no-wait"]);
     assert_eq!(started["status"], "running");
     // As many as seconds.
@@ -352,6 +356,39 @@ fn a_dead_letter_queue_is_moved_back() {
         (&to["status"], &to["destination"]),
         (&json!("completed"), &json!(INTAKE))
     );
+}
+
+#[test]
+fn ctrl_c_leaves_the_move_to_sqs_and_says_how_to_stop_it() {
+    let world = World::new();
+    world.bury(30);
+    // Asked once whether a task runs already, and then how far it is: only then Ctrl-C is listened for.
+    let gate = Gate::new(&world.aws, "ListMessageMoveTasks", 1, Then::Hold);
+    let mut command = daybook_at(
+        &gate.endpoint,
+        &["redrive-queue", DEAD, "--yes", "--per-second", "1"],
+    );
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    gate.wait_for(1);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    gate.wait_for(1);
+    gate.open();
+    let ended = child.wait_with_output().unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&ended.stdout),
+        String::from_utf8_lossy(&ended.stderr),
+    );
+    assert_eq!(ended.status.code(), Some(130), "{stderr}");
+    assert!(stdout.starts_with("running: "), "{stdout}");
+    assert!(
+        stderr.ends_with(
+            "note: SQS goes on moving; the same command watches again, and with --cancel stops it\n"
+        ),
+        "{stderr}"
+    );
+    let cancelled = world.json(&["redrive-queue", DEAD, "--cancel"]);
+    assert_eq!(cancelled["status"], "cancelled");
 }
 
 #[test]

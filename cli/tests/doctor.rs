@@ -391,4 +391,10 @@ fn a_folder_is_looked_at_by_its_rows_and_its_process() {
     let (code, stdout, stderr) = run(&mut daybook(&["doctor", "--local", path, "--all"]));
     assert_eq!((code, stderr.as_str()), (1, ""), "{stdout}");
     insta::assert_snapshot!("doctor_folder", rows::normal(&stdout.replace(path, "DIR")));
+    let (code, stdout, stderr) = run(&mut daybook(&[
+        "doctor", "--local", path, "--all", "--output", "json",
+    ]));
+    assert_eq!((code, stderr.as_str()), (1, ""), "{stdout}");
+    let json: Value = serde_json::from_str(&stdout.replace(path, "DIR")).unwrap();
+    insta::assert_json_snapshot!("doctor_folder_json", rows::normal_json(json));
 }

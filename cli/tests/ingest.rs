@@ -162,3 +162,20 @@ fn a_folder_without_a_ledger_is_told_and_none_is_made() {
     ");
     assert!(!dir.exists());
 }
+
+#[test]
+fn what_a_folder_took_in_is_told_as_a_table_and_as_json() {
+    let home = tempfile::tempdir().unwrap();
+    stand_in::rows::folder(home.path(), async |_: stand_in::rows::Fixtures<'_>| ());
+    let path = home.path().to_str().unwrap();
+    let ingest = |documents: &str, output: &str| {
+        let command = daybook(&["ingest", "-", "--local", path, "--output", output]);
+        let (code, stdout, stderr) = piped(command, documents);
+        assert_eq!(code, 0, "{stderr}");
+        format!("{stderr}{stdout}").replace(path, "DIR")
+    };
+    let documents = format!("{}{}{}", line(1), line(2), r#"{"hello":"world"}"#);
+    insta::assert_snapshot!("ingest_local", ingest(&documents, "table"));
+    let again = ingest(&format!("{documents}{}", line(3)), "json");
+    insta::assert_snapshot!("ingest_local_json", again);
+}

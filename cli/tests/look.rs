@@ -114,7 +114,11 @@ fn status_of_an_endpoint() {
     let until = rows::at(FUTURE);
     aws.with_ledger(async |ledger| {
         ledger.pause(Some(until), "kim", "repair\u{1b}[2J").await.unwrap();
-        ledger.set_per_window(Some(7)).await.unwrap();
+        let kim = daybook_ledger::Person {
+            by: "kim",
+            why: Some("the target is slow"),
+        };
+        ledger.set_per_window(Some(7), kim).await.unwrap();
     });
     let (code, stdout, stderr) = at_endpoint(&aws, "status", &[]);
     assert_eq!((code, stderr.as_str()), (0, ""));

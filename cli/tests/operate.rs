@@ -6,8 +6,6 @@
 mod asking;
 #[path = "operate/dispatch.rs"]
 mod dispatch;
-#[path = "operate/gate.rs"]
-mod gate;
 #[path = "operate/races.rs"]
 mod races;
 #[path = "operate/replay.rs"]

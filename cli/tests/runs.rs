@@ -82,7 +82,9 @@ fn a_pause_is_said_and_nothing_is_claimed() {
         paused["refusal"],
         json!({"reason": "paused", "until": "2126-11-21T00:00:00.000Z", "by": "kim", "why": "the target is being repaired"})
     );
-    let (code, stdout, _) = run(&mut aws.daybook("schedule", &["--at", "2026-11-21T01:02:03Z"]));
+    let at = ["--at", "2026-11-21T01:02:03Z"];
+    insta::assert_json_snapshot!("schedule_json", report(&aws, "schedule", &at));
+    let (code, stdout, _) = run(&mut aws.daybook("schedule", &at));
     assert_eq!(code, 0);
     insta::assert_snapshot!(stdout, @r"
     window    2026-11-21T01:02:00.000Z, 1m long
@@ -114,8 +116,9 @@ fn the_sweep_brings_back_what_a_queue_has_lost() {
         (json!(6), json!(6))
     );
     assert_eq!(aws.queued(), 6);
-    let (code, stdout, stderr) =
-        run(&mut aws.daybook("sweep", &["--at", "2026-11-21T01:02:03Z", "--lease", "1h"]));
+    let calm = ["--at", "2026-11-21T01:02:03Z", "--lease", "1h"];
+    insta::assert_json_snapshot!("sweep_json", report(&aws, "sweep", &calm));
+    let (code, stdout, stderr) = run(&mut aws.daybook("sweep", &calm));
     assert_eq!(code, 0, "{stderr}");
     insta::assert_snapshot!(stdout, @r"
     window       2026-11-21T01:02:00.000Z, 1m long

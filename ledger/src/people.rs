@@ -35,8 +35,8 @@ pub struct Person<'a> {
 }
 
 impl Person<'_> {
-    /// What a row keeps of it: when, what, who, why.
-    fn note(&self, now: Timestamp, what: &str) -> String {
+    /// What is kept of it: when, what, who, why, in 160 characters at most.
+    pub fn note(&self, now: Timestamp, what: &str) -> String {
         let by = clipped_to(self.by, LONGEST_NAME);
         let why = self.why.map(|why| format!(": {why}")).unwrap_or_default();
         clipped_to(&format!("{now} {what} by {by}{why}"), LONGEST_NOTE)

@@ -24,6 +24,15 @@ pub enum NewRow {
         /// The X-Ray header it came with.
         trace: Option<String>,
     },
+    /// An event once more, at a person's word.
+    Replay {
+        /// The event, with an identity of its own.
+        event: ObjectEvent,
+        /// After how many failed attempts it is parked.
+        max_attempts: u32,
+        /// Who and why ([`crate::Person::note`]).
+        note: String,
+    },
     /// A payload that could not be read.
     Unreadable {
         /// Where it came from.
@@ -41,7 +50,7 @@ impl NewRow {
     /// The key that the row has or will have.
     pub fn id(&self) -> EventId {
         match self {
-            Self::Event { event, .. } => event.id,
+            Self::Event { event, .. } | Self::Replay { event, .. } => event.id,
             Self::Unreadable { source, payload, .. } => EventId::of_raw_payload(source, payload),
         }
     }
@@ -53,6 +62,14 @@ impl NewRow {
                 max_attempts,
                 trace,
             } => Row::recorded(event, max_attempts, trace, now),
+            Self::Replay {
+                event,
+                max_attempts,
+                note,
+            } => Row {
+                note: Some(note),
+                ..Row::recorded(event, max_attempts, None, now)
+            },
             Self::Unreadable {
                 source,
                 payload,
@@ -133,7 +150,7 @@ impl Ledger {
     /// For each row whether a receipt covers it.
     async fn covered(&self, rows: &[NewRow]) -> Vec<bool> {
         let event = |row: &NewRow| match row {
-            NewRow::Event { event, .. } => Some(event.clone()),
+            NewRow::Event { event, .. } | NewRow::Replay { event, .. } => Some(event.clone()),
             NewRow::Unreadable { .. } => None,
         };
         let events: Vec<Option<ObjectEvent>> = rows.iter().map(event).collect();

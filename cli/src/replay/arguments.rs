@@ -7,6 +7,7 @@ use daybook_schema::SourceName;
 
 use crate::confirm::ConfirmArguments;
 use crate::deployment::DeploymentArguments;
+use crate::person::{self, ByArguments};
 use crate::settings;
 use crate::wanted::ObjectText;
 
@@ -50,6 +51,13 @@ pub struct ReplayArguments {
     #[arg(long, value_name = "N", default_value = "5", value_parser = settings::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     pub(super) max_attempts: u32,
+
+    /// Why, as the rows keep it
+    #[arg(long, value_name = "TEXT", value_parser = person::words, help_heading = "Record")]
+    pub(super) why: Option<String>,
+
+    #[command(flatten)]
+    pub(super) by: ByArguments,
 
     #[command(flatten)]
     pub(super) confirm: ConfirmArguments,

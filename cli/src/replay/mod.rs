@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use daybook_ledger::{Deadline, NewRow, Recorded};
+use daybook_ledger::{Deadline, NewRow, Person, Recorded};
 use daybook_schema::{ObjectEvent, SourceName};
 use serde_json::{Value, json};
 
@@ -58,6 +58,8 @@ struct Replay<'a> {
     nonce: String,
     max_attempts: u32,
     dry_run: bool,
+    by: String,
+    why: Option<String>,
 }
 
 /// Replays.
@@ -83,6 +85,8 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
         nonce: arguments.nonce.clone().unwrap_or_else(random),
         max_attempts: arguments.max_attempts,
         dry_run: arguments.dry_run,
+        by: arguments.by.name(),
+        why: arguments.why.clone(),
     };
     let source = arguments.source.clone();
     let mut tally = Tally::default();
@@ -204,10 +208,15 @@ impl Replay<'_> {
 
     async fn record(&self, events: Vec<ObjectEvent>, tally: &mut Tally) {
         let ledger = &self.deployment.ledger;
-        let row = |event| NewRow::Event {
+        let note = Person {
+            by: &self.by,
+            why: self.why.as_deref(),
+        };
+        let note = note.note(ledger.clock().now(), "replayed");
+        let row = |event| NewRow::Replay {
             event,
             max_attempts: self.max_attempts,
-            trace: None,
+            note: note.clone(),
         };
         let rows = events.into_iter().map(row).collect();
         let deadline = Deadline::after(ledger.clock(), PATIENCE);

@@ -99,6 +99,7 @@ pub fn dispatch_json(control: &Control, now: Timestamp) -> Value {
     );
     json!({
         "per_window": control.per_window,
+        "per_window_note": control.per_window_note,
         "window": window,
         "owed": control.owed,
         "paused": paused,

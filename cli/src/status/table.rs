@@ -199,8 +199,10 @@ fn pause_words(control: &Control, now: Timestamp) -> String {
 
 /// What N is, in words.
 pub fn per_window_words(control: &Control) -> String {
+    let note = control.per_window_note.as_deref().map(view::escaped);
+    let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
     match control.per_window {
-        Some(n) => format!("N is {n} per window, set while running"),
-        None => "N is as the scheduler is configured".to_owned(),
+        Some(n) => format!("N is {n} per window, set while running{note}"),
+        None => format!("N is as the scheduler is configured{note}"),
     }
 }

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use daybook_schema::{Row, Status};
 use serde_json::{Value, json};
 
-use crate::gate::{Gate, Then};
+use crate::stand_in::gate::{Gate, Then};
 use crate::stand_in::rows::{FUTURE, Fixtures, PAST, row_in};
 use crate::stand_in::{StandIn, daybook_at};
 use crate::world::{all_rows, import, parked};

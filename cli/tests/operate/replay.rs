@@ -1,13 +1,17 @@
 //! Objects once more, on purpose.
 
 use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
 
 use daybook_schema::{Origin, Status};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::stand_in::gate::{Gate, Then};
 use crate::stand_in::rows::{self, Fixtures};
-use crate::stand_in::{StandIn, run};
-use crate::world::Local;
+use crate::stand_in::{StandIn, daybook_at, run};
+use crate::world::{Local, all_rows};
 
 const DONE: &str = "s3://data/done.json";
 
@@ -190,9 +194,76 @@ fn thousands_are_replayed_from_a_file() {
 }
 
 #[test]
+fn stopped_in_the_middle_and_given_again_with_its_nonce_every_event_is_replayed_once() {
+    let aws = StandIn::start();
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("notifications.ndjson");
+    let lines: Vec<String> = (0..2_000)
+        .map(|n| notification(&format!("{n}.json"), n))
+        .collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let gate = Gate::new(&aws.aws, "BatchExecuteStatement", 20, Then::Hold);
+    let replay = ["replay", "--nonce", "again", "--yes", "--output", "json"];
+    let replay = [
+        &replay[..],
+        &["--ledger-table=ledger", "--files", path.to_str().unwrap()],
+    ]
+    .concat();
+    let mut child = daybook_at(&gate.endpoint, &replay)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    gate.wait_for(1);
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("stopping: what is under way is finished first") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "it says that it stops");
+    }
+    gate.open();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{rest}");
+    assert_eq!(
+        rest,
+        "interrupted: the same command with --nonce again goes on with the rest\n"
+    );
+    let first: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let recorded = first["recorded"].as_u64().unwrap();
+    assert!((500..2_000).contains(&recorded), "{first}");
+    assert_eq!(first["interrupted"], true);
+    assert_eq!(all_rows(&aws.aws, "ledger").len() as u64, recorded);
+    let (code, stdout, stderr) = run(&mut daybook_at(&aws.endpoint, &replay));
+    assert_eq!(code, 0, "{stderr}");
+    let second: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (&second["recorded"], &second["already_there"]),
+        (&json!(2_000 - recorded), &json!(recorded))
+    );
+    assert_eq!(all_rows(&aws.aws, "ledger").len(), 2_000);
+}
+
+#[test]
 fn help_says_what_a_replay_is() {
     let (code, stdout, _) = run(&mut crate::stand_in::daybook(&["replay", "--help"]));
     assert_eq!(code, 0);
     let own = stdout.split("\nDeployment:\n").next().unwrap();
     insta::assert_snapshot!("help_replay", own);
+}
+
+#[test]
+fn a_replay_is_kept_with_who_and_why() {
+    let local = local();
+    let replay = ["replay", DONE, "--by", "kim", "--why", "the old target was wrong"];
+    assert_eq!(local.run(&replay).0, 0);
+    let rows = local.rows();
+    let notes: Vec<&str> = rows.values().filter_map(|row| row.note.as_deref()).collect();
+    assert_eq!(notes.len(), 1);
+    assert!(
+        notes[0].ends_with(" replayed by kim: the old target was wrong"),
+        "{notes:?}"
+    );
 }

@@ -8,7 +8,7 @@ use daybook_schema::{Attempt, Row, Status};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::gate::{Gate, Then};
+use crate::stand_in::gate::{Gate, Then};
 use crate::stand_in::rows::Fixtures;
 use crate::stand_in::{StandIn, daybook_at, run};
 use crate::world::{Local, all_rows, import, parked};

@@ -29,7 +29,10 @@ fn redrive() {
         "{note}"
     );
     let shown = local.json(&["show", &row.id.to_string()]);
-    assert_eq!(shown["open"][0]["row"]["note"], note.as_str());
+    assert_eq!(
+        shown["open"][0]["row"]["note"],
+        "TODAY redriven by kim@busan: the column is there"
+    );
     let (_, shown, _) = local.run(&["show", &row.id.to_string()]);
     assert!(shown.contains(&format!("note        {note}\n")), "{shown}");
     // Again: only the notification that nobody can read is parked still.

@@ -227,11 +227,16 @@ fn normal_words(text: &str) -> String {
     words.join(" ")
 }
 
-/// The same for JSON: instants of today.
+/// The same for JSON: instants of today, also where a note begins with one.
 pub fn normal_json(mut json: Value) -> Value {
     fn visit(json: &mut Value) {
         match json {
-            Value::String(text) if is_of_today(text) => *text = "TODAY".to_owned(),
+            Value::String(text) => {
+                let first = text.split(' ').next().unwrap_or_default();
+                if is_of_today(first) {
+                    *text = format!("TODAY{}", &text[first.len()..]);
+                }
+            }
             Value::Array(values) => values.iter_mut().for_each(visit),
             Value::Object(values) => values.values_mut().for_each(visit),
             _ => {}

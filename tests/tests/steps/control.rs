@@ -8,6 +8,8 @@ use daybook_tests::Stage;
 use daybook_tests::notifications::uploads;
 use daybook_tests::rows::row_in;
 
+const KIM: daybook_ledger::Person<'static> = daybook_ledger::Person { by: "kim", why: None };
+
 #[tokio::test(start_paused = true)]
 async fn while_paused_the_scheduler_claims_nothing_and_says_who_and_why() {
     let stage = Stage::usual().await;
@@ -118,13 +120,13 @@ async fn n_can_be_set_while_it_runs_and_given_back() {
         .collect();
     stage.put_rows(&rows);
     let minute = Duration::from_secs(60);
-    stage.ledger.set_per_window(Some(7)).await.unwrap();
+    stage.ledger.set_per_window(Some(7), KIM).await.unwrap();
     assert_eq!(stage.schedule().await.claimed, 7);
     assert_eq!(stage.schedule().await.refusal, Some(Refusal::WindowFull));
     // Raised in the middle of a window: what it granted counts.
-    stage.ledger.set_per_window(Some(70)).await.unwrap();
+    stage.ledger.set_per_window(Some(70), KIM).await.unwrap();
     assert_eq!(stage.schedule().await.claimed, 63);
     stage.pass(minute).await;
-    stage.ledger.set_per_window(None).await.unwrap();
+    stage.ledger.set_per_window(None, KIM).await.unwrap();
     assert_eq!(stage.schedule().await.claimed, 50);
 }

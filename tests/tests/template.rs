@@ -1,0 +1,435 @@
+//! deploy/template.yaml: what no linter knows. The linters are in tests/deploy.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use daybook_schema::tables::{LEDGER, RECEIPTS, TableDefinition};
+use daybook_tests::template::{of_type, read};
+use serde_json::{Value, json};
+
+mod template {
+    mod express;
+}
+
+const TEMPLATES: [&str; 4] = [
+    "deploy/template.yaml",
+    "deploy/examples/standard-lambda.yaml",
+    "deploy/examples/standard-glue.yaml",
+    "deploy/examples/express.yaml",
+];
+
+fn template() -> Value {
+    read(TEMPLATES[0])
+}
+
+fn property<'a>(template: &'a Value, resource: &str, name: &str) -> &'a Value {
+    &template["Resources"][resource]["Properties"][name]
+}
+
+#[test]
+fn the_tables_are_those_of_the_schema() {
+    let template = template();
+    let tables: [(&str, TableDefinition); 2] = [("LedgerTable", LEDGER), ("ReceiptsTable", RECEIPTS)];
+    assert_eq!(of_type(&template, "AWS::DynamoDB::Table").count(), tables.len());
+    for (name, definition) in tables {
+        let mut wanted = definition.create_table("x");
+        wanted.as_object_mut().unwrap().remove("TableName");
+        wanted["PointInTimeRecoverySpecification"] = json!({"PointInTimeRecoveryEnabled": true});
+        wanted["SSESpecification"] = json!({"SSEEnabled": true});
+        wanted["DeletionProtectionEnabled"] = json!({"Fn::If": ["ProtectsTables", true, false]});
+        if let Some(ttl) = definition.enable_ttl("x") {
+            wanted["TimeToLiveSpecification"] = ttl["TimeToLiveSpecification"].clone();
+        }
+        assert_eq!(template["Resources"][name]["Properties"], wanted, "{name}");
+    }
+    assert_eq!(template["Parameters"]["DeletionProtection"]["Default"], "true");
+}
+
+#[test]
+fn what_is_nowhere_else_stays_when_the_stack_goes() {
+    let template = template();
+    let stays = |resource: &Value| {
+        let policy = resource["DeletionPolicy"].as_str().unwrap_or("Delete");
+        let replaced = resource["UpdateReplacePolicy"].as_str().unwrap_or("Delete");
+        assert_eq!(
+            policy.starts_with("Retain"),
+            replaced == "Retain",
+            "{policy} and {replaced}"
+        );
+        policy.starts_with("Retain")
+    };
+    let resources = template["Resources"].as_object().unwrap();
+    let kept: Vec<&String> = resources
+        .iter()
+        .filter(|(_, resource)| stays(resource))
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(
+        kept,
+        [
+            "IntakeDeadLetters",
+            "IntakeDeadLettersPolicy",
+            "IntakeQueue",
+            "IntakeQueuePolicy",
+            "LedgerTable",
+            "ObjectsBucket",
+            "ReceiptsTable",
+            "ReportsBucket",
+        ]
+    );
+    // A table whose deletion is protected cannot be deleted by the rollback of a stack that failed to be created.
+    for table in ["LedgerTable", "ReceiptsTable"] {
+        assert_eq!(resources[table]["DeletionPolicy"], "Retain", "{table}");
+    }
+}
+
+/// A fixed name would make two stacks collide, and a kept table stand in the way of the next stack.
+#[test]
+fn nothing_has_a_name_of_its_own() {
+    let names = [
+        ("AWS::DynamoDB::Table", "TableName"),
+        ("AWS::SQS::Queue", "QueueName"),
+        ("AWS::Serverless::Function", "FunctionName"),
+        ("AWS::Serverless::StateMachine", "Name"),
+        ("AWS::IAM::Role", "RoleName"),
+        ("AWS::S3::Bucket", "BucketName"),
+        ("AWS::Logs::LogGroup", "LogGroupName"),
+        ("AWS::Events::Rule", "Name"),
+        ("AWS::Scheduler::Schedule", "Name"),
+        ("AWS::CloudWatch::Alarm", "AlarmName"),
+        ("AWS::CloudWatch::Dashboard", "DashboardName"),
+    ];
+    // These have no name that one could give.
+    let nameless = [
+        "AWS::SQS::QueuePolicy",
+        "AWS::S3::BucketPolicy",
+        "AWS::Lambda::EventSourceMapping",
+    ];
+    for path in TEMPLATES {
+        for (id, resource) in read(path)["Resources"].as_object().unwrap() {
+            let of = resource["Type"].as_str().unwrap();
+            match names.iter().find(|(named, _)| *named == of) {
+                // Its ARN must be known before it exists: deploy/README.md, "Express state machines".
+                Some((_, name)) if path.ends_with("express.yaml") && id == "StateMachine" => {
+                    assert_eq!(resource["Properties"][name], json!({"Ref": "StateMachineName"}));
+                }
+                Some((_, name)) => assert_eq!(resource["Properties"][name], Value::Null, "{path}: {id}"),
+                None => assert!(nameless.contains(&of), "{path}: is {of} of {id} named?"),
+            }
+        }
+    }
+}
+
+#[test]
+fn every_output_that_the_command_line_reads_is_there() {
+    let template = template();
+    let source = include_str!("../../cli/src/deployment/stack.rs");
+    let names: Vec<&str> = source
+        .lines()
+        .filter(|line| line.starts_with("pub const ") && line.contains(": &str = "))
+        .filter_map(|line| line.split('"').nth(1))
+        .collect();
+    assert!(
+        names.contains(&"LedgerTableName") && names.len() >= 6,
+        "{names:?}"
+    );
+    for name in names {
+        let output = &template["Outputs"][name];
+        assert!(!output["Value"].is_null(), "{name}");
+        assert!(output["Condition"].is_null(), "{name}");
+    }
+}
+
+/// The queue that a mapping reads, by its logical id.
+fn queue_of(mapping: &Value) -> &str {
+    mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0].as_str().unwrap()
+}
+
+#[test]
+fn a_message_stays_hidden_for_six_timeouts_and_the_window() {
+    let template = template();
+    let mut queues = Vec::new();
+    for (id, mapping) in of_type(&template, "AWS::Lambda::EventSourceMapping") {
+        let queue = queue_of(mapping);
+        let function = mapping["Properties"]["FunctionName"]["Ref"].as_str().unwrap();
+        let visibility = property(&template, queue, "VisibilityTimeout").as_u64().unwrap();
+        let timeout = property(&template, function, "Timeout").as_u64().unwrap();
+        let window = mapping["Properties"]["MaximumBatchingWindowInSeconds"]
+            .as_u64()
+            .unwrap();
+        assert!(
+            visibility >= 6 * timeout + window,
+            "{id}: {visibility} s for {timeout} s and {window} s"
+        );
+        queues.push(queue);
+    }
+    queues.sort_unstable();
+    assert_eq!(queues, ["CompletionQueue", "DispatchQueue", "IntakeQueue"]);
+}
+
+#[test]
+fn mappings_return_single_messages_and_filter_nothing() {
+    let template = template();
+    for (id, mapping) in of_type(&template, "AWS::Lambda::EventSourceMapping") {
+        let properties = &mapping["Properties"];
+        assert_eq!(
+            properties["FunctionResponseTypes"],
+            json!(["ReportBatchItemFailures"]),
+            "{id}"
+        );
+        // What a filter keeps out Lambda deletes.
+        assert!(properties["FilterCriteria"].is_null(), "{id}");
+        let concurrency = properties["ScalingConfig"]["MaximumConcurrency"]["Ref"]
+            .as_str()
+            .unwrap();
+        let parameter = &template["Parameters"][concurrency];
+        assert_eq!((&parameter["MinValue"], &parameter["MaxValue"]), (&json!(2), &json!(1000)));
+        assert_eq!(properties["Enabled"], json!({"Fn::If": ["IsRunning", true, false]}), "{id}");
+    }
+    for (id, function) in of_type(&template, "AWS::Serverless::Function") {
+        let properties = function["Properties"].as_object().unwrap();
+        for reserved in [
+            "ReservedConcurrentExecutions",
+            "ProvisionedConcurrencyConfig",
+            "Policies",
+            "Events",
+        ] {
+            assert!(!properties.contains_key(reserved), "{id} has {reserved}");
+        }
+    }
+}
+
+#[test]
+fn queues_keep_what_they_have_for_14_days_and_then_in_dead_letters() {
+    let template = template();
+    let mut live = Vec::new();
+    for (id, queue) in of_type(&template, "AWS::SQS::Queue") {
+        let properties = &queue["Properties"];
+        assert_eq!(properties["MessageRetentionPeriod"], 14 * 24 * 3600, "{id}");
+        assert_eq!(
+            properties["SqsManagedSseEnabled"],
+            json!({"Fn::If": ["HasQueueKey", {"Ref": "AWS::NoValue"}, true]}),
+            "{id}"
+        );
+        assert_eq!(
+            properties["KmsMasterKeyId"],
+            json!({"Fn::If": ["HasQueueKey", {"Ref": "QueueKeyArn"}, {"Ref": "AWS::NoValue"}]}),
+            "{id}"
+        );
+        let policy = &property(&template, &format!("{id}Policy"), "PolicyDocument")["Statement"][0];
+        assert_eq!(policy["Effect"], "Deny", "{id}");
+        assert_eq!(policy["Principal"], "*", "{id}");
+        assert_eq!(policy["Resource"], json!({"Fn::GetAtt": [id, "Arn"]}), "{id}");
+        assert_eq!(
+            policy["Condition"],
+            json!({"Bool": {"aws:SecureTransport": "false"}}),
+            "{id}"
+        );
+        if id.ends_with("DeadLetters") {
+            assert!(properties["RedrivePolicy"].is_null(), "{id}");
+            continue;
+        }
+        let letters = id.replace("Queue", "DeadLetters");
+        let redrive = &properties["RedrivePolicy"];
+        assert_eq!(redrive["deadLetterTargetArn"], json!({"Fn::GetAtt": [letters, "Arn"]}));
+        assert!(redrive["maxReceiveCount"].as_u64().unwrap() >= 5, "{id}");
+        assert_eq!(
+            properties["RedriveAllowPolicy"],
+            json!({"redrivePermission": "denyAll"}),
+            "{id}"
+        );
+        live.push(id);
+    }
+    assert_eq!(live, ["CompletionQueue", "DispatchQueue", "IntakeQueue"]);
+}
+
+#[test]
+fn schedules_give_their_time_and_are_not_repeated() {
+    let template = template();
+    let mut expressions = BTreeMap::new();
+    for (id, schedule) in of_type(&template, "AWS::Scheduler::Schedule") {
+        let properties = &schedule["Properties"];
+        let target = &properties["Target"];
+        assert_eq!(
+            target["RetryPolicy"],
+            json!({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}),
+            "{id}"
+        );
+        assert_eq!(target["Input"], r#"{"time": "<aws.scheduler.scheduled-time>"}"#, "{id}");
+        assert_eq!(properties["FlexibleTimeWindow"], json!({"Mode": "OFF"}), "{id}");
+        let function = target["Arn"]["Fn::GetAtt"][0].as_str().unwrap();
+        // Scheduler invokes asynchronously, and Lambda would try again by itself.
+        assert_eq!(
+            property(&template, function, "EventInvokeConfig"),
+            &json!({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}),
+            "{function}"
+        );
+        expressions.insert(function, properties["ScheduleExpression"].clone());
+    }
+    let wanted = BTreeMap::from([
+        ("AuditFunction", json!("rate(15 minutes)")),
+        ("ReconcileFunction", json!("rate(5 minutes)")),
+        ("ScheduleFunction", json!({"Fn::Sub": "rate(${Every})"})),
+    ]);
+    assert_eq!(expressions, wanted);
+    // Two rounds of the audit at the same time would be of no use.
+    assert!(property(&template, "AuditFunction", "Timeout").as_u64().unwrap() < 15 * 60);
+}
+
+#[test]
+fn the_rule_passes_ends_of_this_state_machine_only() {
+    let template = template();
+    let rule = &template["Resources"]["ExecutionEndsRule"]["Properties"];
+    assert_eq!(
+        rule["EventPattern"],
+        json!({
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {
+                "stateMachineArn": [{"Ref": "StateMachineArn"}],
+                "status": ["SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"],
+            },
+        })
+    );
+    assert_eq!(
+        rule["Targets"][0]["Arn"],
+        json!({"Fn::GetAtt": ["CompletionQueue", "Arn"]})
+    );
+}
+
+/// Who may send to a queue, by its policy: service and condition.
+fn senders(template: &Value, queue: &str) -> Vec<(Value, Value)> {
+    let policy = property(template, &format!("{queue}Policy"), "PolicyDocument");
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let statements = statements.map(|one| one["Fn::If"].get(1).unwrap_or(one));
+    statements
+        .filter(|one| one["Effect"] == "Allow")
+        .map(|one| {
+            assert_eq!(one["Action"], "sqs:SendMessage", "{queue}");
+            (one["Principal"]["Service"].clone(), one["Condition"].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn queues_take_messages_of_their_own_senders_only() {
+    let template = template();
+    let rule = |name: &str| {
+        (
+            json!("events.amazonaws.com"),
+            json!({"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": [name, "Arn"]}}}),
+        )
+    };
+    let intake = senders(&template, "IntakeQueue");
+    assert_eq!(intake[0].0, "s3.amazonaws.com");
+    for part in ["ArnLike", "StringEquals"] {
+        assert!(!intake[0].1[part].is_null(), "{part}");
+    }
+    assert_eq!(intake[1..], [rule("ObjectEventsRule")]);
+    assert_eq!(senders(&template, "IntakeDeadLetters"), [rule("ObjectEventsRule")]);
+    assert_eq!(senders(&template, "CompletionQueue"), [rule("ExecutionEndsRule")]);
+    assert_eq!(senders(&template, "CompletionDeadLetters"), [rule("ExecutionEndsRule")]);
+    for queue in ["DispatchQueue", "DispatchDeadLetters"] {
+        assert_eq!(senders(&template, queue), [], "{queue}");
+    }
+    // S3 sends a test message at once.
+    assert_eq!(
+        template["Resources"]["ObjectsBucket"]["DependsOn"],
+        "IntakeQueuePolicy"
+    );
+}
+
+#[test]
+fn every_function_has_the_settings_that_are_its_own() {
+    let template = template();
+    let of_all = ["LEDGER_TABLE", "RECEIPTS_KEEP", "RECEIPTS_TABLE", "STACK"];
+    let names = |value: &Value| -> Vec<String> {
+        let variables = value["Environment"]["Variables"].as_object().unwrap();
+        variables.keys().cloned().collect()
+    };
+    let prefixed = |names: &[&str]| -> Vec<String> {
+        let mut names: Vec<String> = names.iter().map(|name| format!("DAYBOOK_{name}")).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&template["Globals"]["Function"]), prefixed(&of_all));
+    let own: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("IngestFunction", &["SOURCE", "MAX_ATTEMPTS"] as &[&str]),
+        (
+            "ScheduleFunction",
+            &["DISPATCH_QUEUE_URL", "PER_WINDOW", "EVERY", "LEASE", "MAX_IN_FLIGHT"],
+        ),
+        (
+            "InvokeFunction",
+            &["STATE_MACHINE_ARN", "LEASE", "BACKOFF", "BACKOFF_LIMIT", "STARTS_PER_SECOND"],
+        ),
+        ("CompleteFunction", &["STATE_MACHINE_ARN", "BACKOFF", "BACKOFF_LIMIT"]),
+        (
+            "ReconcileFunction",
+            &[
+                "DISPATCH_QUEUE_URL",
+                "STATE_MACHINE_ARN",
+                "PER_WINDOW",
+                "EVERY",
+                "LEASE",
+                "BACKOFF",
+                "BACKOFF_LIMIT",
+            ],
+        ),
+        (
+            "AuditFunction",
+            &[
+                "SOURCE",
+                "MAX_ATTEMPTS",
+                "AUDIT",
+                "AUDIT_EVERY",
+                "AUDIT_REPAIR",
+                "AUDIT_GRACE",
+                "REPORTS_BUCKET",
+            ],
+        ),
+    ]);
+    let functions: Vec<_> = of_type(&template, "AWS::Serverless::Function").collect();
+    assert_eq!(functions.len(), own.len());
+    for (id, function) in functions {
+        let properties = &function["Properties"];
+        assert_eq!(names(properties), prefixed(own[id]), "{id}");
+        let role = id.replace("Function", "Role");
+        assert_eq!(properties["Role"], json!({"Fn::GetAtt": [role, "Arn"]}), "{id}");
+        let logs = id.replace("Function", "Logs");
+        assert_eq!(properties["LoggingConfig"]["LogGroup"], json!({"Ref": logs}), "{id}");
+        let program = id.replace("Function", "").to_lowercase();
+        assert_eq!(
+            properties["CodeUri"],
+            format!("../target/lambda/daybook-{program}/"),
+            "{id}"
+        );
+    }
+}
+
+/// A variable with a parameter of its own is called as the parameter is.
+#[test]
+fn a_variable_has_the_value_of_the_parameter_of_its_name() {
+    let template = template();
+    let mut all: Vec<(String, Value)> = Vec::new();
+    let functions = of_type(&template, "AWS::Serverless::Function").map(|(_, function)| &function["Properties"]);
+    for holder in functions.chain([&template["Globals"]["Function"]]) {
+        let variables = holder["Environment"]["Variables"].as_object().unwrap();
+        all.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+    let of_resources = ["LedgerTable", "ReceiptsTable", "Stack", "DispatchQueueUrl", "ReportsBucket"];
+    for (name, value) in all {
+        let words = name.trim_start_matches("DAYBOOK_").split('_');
+        let parameter: String = words
+            .map(|word| format!("{}{}", &word[..1], word[1..].to_lowercase()))
+            .collect();
+        match (parameter.as_str(), &template["Parameters"][&parameter]) {
+            ("MaxInFlight", _) => {
+                let set = json!({"Fn::If": ["HasMaxInFlight", {"Ref": "MaxInFlight"}, {"Ref": "AWS::NoValue"}]});
+                assert_eq!(value, set);
+            }
+            (_, Value::Null) => assert!(of_resources.contains(&parameter.as_str()), "{name}"),
+            _ => assert_eq!(value, json!({"Ref": parameter}), "{name}"),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 use daybook_schema::Timestamp;
 
-use super::listing::timestamp;
+use super::entry::timestamp;
 
 /// Keeps the `Date` of the last response of one call. Attach one per call.
 #[derive(Clone, Debug, Default)]

@@ -22,7 +22,7 @@ use daybook_ledger::ReceiptLookup;
 use daybook_schema::{Attempt, EventId, Outcome, Receipt, Status, Timestamp};
 use serde::Serialize;
 
-use super::listing::ListedObject;
+use super::entry::ListedObject;
 use super::open::OpenRow;
 
 /// What an object is.

@@ -6,7 +6,7 @@ use daybook_schema::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::classify::Class;
-use super::listing::ListedObject;
+use super::entry::ListedObject;
 
 /// Objects by class. `objects` is the sum of all others but `bytes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use daybook_ledger::describe;
 use daybook_schema::{BucketName, Timestamp};
 
 use super::answered_at::AnsweredAt;
-use super::listing::{ListedObject, NULL_VERSION, timestamp, unquoted};
+use super::entry::{ListedObject, NULL_VERSION, timestamp, unquoted};
 
 /// What HeadObject says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Head {
 /// The object as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
-    etag: Option<String>,
+    pub(super) etag: Option<String>,
     last_modified: Option<Timestamp>,
     /// The `Date` of the answer.
     pub(super) answered_at: Option<Timestamp>,
@@ -30,8 +30,8 @@ pub(super) struct Seen {
 /// Whether an object is still what was listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Still {
-    /// It is. The `Date` of the answer.
-    Same(Option<Timestamp>),
+    /// It is.
+    Same(Seen),
     /// Another upload took its place.
     Changed,
     /// It is gone.
@@ -84,18 +84,23 @@ pub(super) async fn look_again(s3: &Client, bucket: &BucketName, object: &Listed
 }
 
 impl Seen {
-    fn compared_to(&self, object: &ListedObject) -> Still {
+    fn compared_to(self, object: &ListedObject) -> Still {
         // A version has one content.
         if object.version_id.is_some() {
-            return Still::Same(self.answered_at);
+            return Still::Same(self);
         }
         let (Some(etag), Some(modified)) = (&self.etag, self.last_modified) else {
             return Still::Unknown("HeadObject gave no etag or no time".into());
         };
+        let Some(listed) = &object.etag else {
+            return Still::Unknown(
+                "it was listed without an etag, so that nobody can tell whether it is the same".into(),
+            );
+        };
         // HTTP's dates are whole seconds, whatever the listing has.
         let same_time = modified.truncated_to_seconds() == object.last_modified.truncated_to_seconds();
-        match same_time && Some(etag) == object.etag.as_ref() {
-            true => Still::Same(self.answered_at),
+        match same_time && etag == listed {
+            true => Still::Same(self),
             false => Still::Changed,
         }
     }

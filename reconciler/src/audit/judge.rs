@@ -12,8 +12,8 @@ use futures::StreamExt;
 
 use super::AuditError;
 use super::classify::{Class, Cuts, Evidence, Judgement, Unknown, classify};
+use super::entry::ListedObject;
 use super::head::{Still, look_again};
-use super::listing::ListedObject;
 use super::open::OpenRows;
 use super::settings::Scope;
 
@@ -29,6 +29,8 @@ pub(super) struct Judge {
     grace: Duration,
     installed_at: Option<Timestamp>,
     receipts_keep: Duration,
+    /// Whether a HEAD must show that what is missing is still there, because the source is of a while ago.
+    pub(super) confirms_missing: bool,
     heads: AtomicU64,
 }
 
@@ -53,6 +55,7 @@ impl Judge {
             grace,
             installed_at: control.installed_at,
             receipts_keep,
+            confirms_missing: false,
             heads: AtomicU64::new(0),
         })
     }
@@ -97,6 +100,9 @@ impl Judge {
             let mut proven = found;
             proven.extend(self.ledger.look_up_receipts(doubted).await);
             judged = self.judge(objects, &ids, &proven, open, clock_behind);
+        }
+        if self.confirms_missing {
+            judged = judged.into_iter().map(confirmed).collect();
         }
         self.settle(objects, judged).await
     }
@@ -188,6 +194,14 @@ impl Judge {
             version_id: object.version_id.as_deref(),
             kind: &Kind::Created,
         }
+    }
+}
+
+/// The same, if a HEAD shows that the object is still there.
+fn confirmed(judgement: Judgement) -> Judgement {
+    match judgement {
+        Judgement::Is(Class::Missing) => Judgement::IfUnchanged(Class::Missing),
+        judgement => judgement,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The audit: a bucket compared with the ledger and its receipts, and what is missing recorded.
 //!
 //! [`Audit`] reads only, page by page, in memory that does not grow with the bucket. [`Repairer`] records what an audit found
-//! missing, after a look of its own.
+//! missing, after a look of its own. The bucket is listed, or known from an S3 Inventory ([`ManifestPlace`]).
 //!
 //! # What makes an audit true
 //!
@@ -11,6 +11,9 @@
 //! - Absence is proven by a consistent read. A receipt that cannot be read, a row of a newer release, a parked payload that
 //!   seems to name the key: unknown, and never missing. Unknown objects are not repaired.
 //! - Every version is an object of its own: an older version whose event was not processed is missing, too.
+//!
+//! - An inventory is of a while ago. What was modified since is outside; what is missing by it is looked at by a HEAD, and is
+//!   `changed` if it was overwritten or deleted since. Rows are told as gone at its end, after a HEAD, too.
 //!
 //! # What an audit cannot know
 //!
@@ -28,7 +31,9 @@
 mod answered_at;
 mod classify;
 mod completeness;
+mod entry;
 mod head;
+mod inventory;
 mod judge;
 mod listing;
 mod open;
@@ -38,10 +43,14 @@ mod repair;
 mod report;
 mod run;
 mod settings;
+mod source;
+mod versioning;
 
 pub use classify::{Class, Cuts, Evidence, Judgement, OpenState, Unknown, Watermark, classify};
 pub use completeness::{Statement, StatementLine, Tally};
-pub use listing::{Entry, ListedObject, Listing, ListingError, Marker, Page, UnreadableEntry};
+pub use entry::{Entry, KeyMarker, ListedObject, Marker, Page, RowMarker, UnreadableEntry};
+pub use inventory::{InventoryError, InventoryProgress, InventorySummary, ManifestPlace};
+pub use listing::{Listing, ListingError};
 pub use open::{OpenRow, OpenRows, OpenSummary};
 pub use repair::{Repair, RepairCounts, Repaired, Repairer};
 pub use report::{Batch, Checkpoint, Finding, Progress};
@@ -57,7 +66,7 @@ pub enum AuditError {
     #[error("receipts are off, so that nobody can tell what is done: an audit reports and repairs nothing")]
     ReceiptsOff,
     /// The checkpoint belongs to another audit.
-    #[error("the checkpoint is of another bucket, prefix or time")]
+    #[error("the checkpoint is of another bucket, prefix, time or inventory")]
     OtherAudit,
     /// The ledger or its receipts cannot be read.
     #[error("the ledger cannot be read")]
@@ -65,4 +74,7 @@ pub enum AuditError {
     /// The bucket cannot be listed.
     #[error("the bucket cannot be listed")]
     Listing(#[from] ListingError),
+    /// The inventory cannot be used, or read any further.
+    #[error("the inventory cannot be audited")]
+    Inventory(#[from] InventoryError),
 }

@@ -1,7 +1,7 @@
 //! One page of an audit: what of it is judged, and what is counted and told of it.
 
 use super::classify::Class;
-use super::listing::{Entry, ListedObject, Marker, NULL_VERSION, Page};
+use super::entry::{Entry, ListedObject, Marker, Page};
 use super::report::{Batch, Checkpoint, Finding};
 use super::settings::AuditSettings;
 
@@ -51,11 +51,7 @@ impl<'a> Work<'a> {
 
     fn cut(&mut self, last: &ListedObject, by_version: bool) {
         if self.taken < self.page.entries.len() {
-            let version_id = || last.version_id.clone().unwrap_or_else(|| NULL_VERSION.to_owned());
-            self.marker = Some(Marker {
-                key: last.key.to_string(),
-                version_id: by_version.then(version_id),
-            });
+            self.marker = Some(self.page.behind(self.taken - 1, last, by_version));
         }
         self.is_cut = self.marker.is_some();
     }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::AuditError;
 use super::classify::Class;
-use super::head::{Still, look_again};
+use super::entry::ListedObject;
+use super::head::{Seen, Still, look_again};
 use super::judge::{HEADS, Judge};
-use super::listing::ListedObject;
 use super::open::OpenRows;
 use super::settings::AuditSettings;
 
@@ -199,9 +199,13 @@ impl Repairer {
         class: Class,
         repair: Repair,
     ) -> Result<NewRow, Repaired> {
-        let answered_at = match look {
-            Still::Same(Some(answered_at)) => answered_at,
-            Still::Same(None) => {
+        let (answered_at, etag) = match look {
+            Still::Same(Seen {
+                answered_at: Some(answered_at),
+                etag,
+                ..
+            }) => (answered_at, etag),
+            Still::Same(_) => {
                 let cause =
                     "S3 answered without a date, so that nobody knows what the receipt would cover".into();
                 return Err(Repaired::NotSafe { cause });
@@ -215,15 +219,16 @@ impl Repairer {
             _ => return Err(Repaired::Otherwise(class)),
         }
         Ok(NewRow::Event {
-            event: event(judge, object, answered_at),
+            event: event(judge, object, answered_at, etag),
             max_attempts: self.max_attempts,
             trace: None,
         })
     }
 }
 
-/// The event of a listed object, which was seen in the bucket at that time (by the server's clock).
-fn event(judge: &Judge, object: &ListedObject, seen_at: Timestamp) -> ObjectEvent {
+/// The event of a listed object, which was seen in the bucket at that time (by the server's clock), with that etag: an inventory
+/// of versions may lack it.
+fn event(judge: &Judge, object: &ListedObject, seen_at: Timestamp, etag: Option<String>) -> ObjectEvent {
     // Listings of one server may show milliseconds, inventories do not: one identity for both.
     let last_modified = object.last_modified.truncated_to_seconds();
     let basis = EventBasis::Listing {
@@ -239,7 +244,7 @@ fn event(judge: &Judge, object: &ListedObject, seen_at: Timestamp) -> ObjectEven
         key: object.key.clone(),
         version_id: object.version_id.clone(),
         kind: Kind::Created,
-        etag: object.etag.clone(),
+        etag: object.etag.clone().or(etag),
         size: object.size,
         sequencer: None,
         event_name: EVENT_NAME.to_owned(),

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::classify::Class;
 use super::completeness::{Statement, Tally};
-use super::listing::{ListedObject, Marker, UnreadableEntry};
+use super::entry::{ListedObject, Marker, UnreadableEntry};
+use super::inventory::InventoryProgress;
 use super::open::OpenRow;
 use super::settings::Scope;
 
@@ -55,6 +56,9 @@ pub struct Checkpoint {
     pub since: Option<Timestamp>,
     /// Only objects last modified before it.
     pub until: Option<Timestamp>,
+    /// The MD5 of the manifest, if it is by an inventory.
+    #[serde(default)]
+    pub inventory: Option<String>,
     /// Everything up to here is judged; none at the start.
     pub marker: Option<Marker>,
     /// Whether that is all there is.
@@ -67,7 +71,7 @@ pub struct Checkpoint {
     pub gone: u64,
     /// Entries that could not be read.
     pub unreadable: u64,
-    /// Objects outside of `since` and `until`.
+    /// Objects outside of `since` and `until`, or newer than the inventory.
     pub outside: u64,
 }
 
@@ -76,12 +80,14 @@ pub struct Checkpoint {
 pub struct Progress {
     /// Objects listed.
     pub listed: u64,
-    /// Requests to S3 for listings, GetBucketVersioning included.
+    /// Requests to S3 for listings or the files of an inventory, GetBucketVersioning included.
     pub list_requests: u64,
     /// HeadObject requests.
     pub head_requests: u64,
     /// Requests to DynamoDB that were answered, and what they cost.
     pub ledger: Consumed,
+    /// How much of the inventory is read, if it is by one.
+    pub inventory: Option<InventoryProgress>,
     /// Time since this process began to list.
     pub elapsed: Duration,
 }

@@ -9,13 +9,15 @@ use futures::StreamExt;
 
 use super::AuditError;
 use super::completeness::{Statement, Tally};
+use super::entry::{Marker, NULL_VERSION, Page};
 use super::head::{Head, head};
+use super::inventory::{Inventory, InventorySummary};
 use super::judge::{HEADS, Judge};
-use super::listing::{Listing, NULL_VERSION, Page};
 use super::open::{OpenRow, OpenRows, OpenSummary};
 use super::page::Work;
 use super::report::{Batch, Checkpoint, Finding, Progress};
 use super::settings::AuditSettings;
+use super::source::Source;
 
 /// Compares a bucket with the ledger and its receipts. Reads only.
 #[derive(Clone, Debug)]
@@ -26,13 +28,13 @@ pub struct Audit {
 }
 
 /// A running audit. Memory: the open rows of the scope (some 300 bytes each), two pages of 1,000 objects, and the statement's
-/// lines; nothing grows with the bucket. Dropping it at any time loses nothing but the pages after the last checkpoint.
+/// lines; nothing grows with the bucket. An inventory's files are on disk, one at a time. Dropping it at any time loses nothing but the pages after the last checkpoint.
 #[derive(Debug)]
 pub struct Run {
     judge: Judge,
     settings: AuditSettings,
     open: OpenRows,
-    listing: Listing,
+    source: Source,
     /// The page to be judged next.
     page: Option<Page>,
     /// The one after it, listed meanwhile.
@@ -47,23 +49,24 @@ pub struct Run {
 }
 
 impl Audit {
-    /// An audit with these settings. The S3 client's own settings say where S3 is; other servers than AWS mostly want
+    /// An audit with these settings: by a listing, or by an inventory if they name one. The S3 client's own settings say where S3 is; other servers than AWS mostly want
     /// `force_path_style`.
     pub fn new(s3: Client, ledger: Ledger, settings: AuditSettings) -> Self {
         Self { s3, ledger, settings }
     }
 
-    /// Begins: reads the open rows, and finds out whether the bucket has versions.
+    /// Begins: finds out whether the bucket has versions, reads the manifest of an inventory, and the open rows.
     ///
     /// # Errors
     /// With receipts off ([`AuditError::ReceiptsOff`]): nothing could be told then. When the ledger or the bucket's
-    /// versioning cannot be read.
+    /// versioning cannot be read, or the inventory cannot be used.
     pub async fn begin(&self) -> Result<Run, AuditError> {
         let settings = &self.settings;
         self.go_on(Checkpoint {
             scope: settings.scope.clone(),
             since: settings.since,
             until: settings.until,
+            inventory: None,
             marker: None,
             is_complete: false,
             tally: Tally::default(),
@@ -78,9 +81,9 @@ impl Audit {
     /// Goes on after a checkpoint of an audit of the same objects. The open rows are read anew.
     ///
     /// # Errors
-    /// As [`Audit::begin`], and when the checkpoint is of another scope or other times.
-    pub async fn go_on(&self, checkpoint: Checkpoint) -> Result<Run, AuditError> {
-        let settings = self.settings.clone();
+    /// As [`Audit::begin`], and when the checkpoint is of another scope, other times, or another inventory.
+    pub async fn go_on(&self, mut checkpoint: Checkpoint) -> Result<Run, AuditError> {
+        let mut settings = self.settings.clone();
         if (&checkpoint.scope, checkpoint.since, checkpoint.until)
             != (&settings.scope, settings.since, settings.until)
         {
@@ -88,19 +91,30 @@ impl Audit {
         }
         let consumed_before = self.ledger.consumed();
         let scope = settings.scope.clone();
-        let judge = Judge::new(self.s3.clone(), self.ledger.clone(), scope, settings.grace).await?;
+        let mut judge = Judge::new(self.s3.clone(), self.ledger.clone(), scope, settings.grace).await?;
+        let source = Source::open(self.s3.clone(), &settings, checkpoint.marker.clone()).await?;
+        if let Some(inventory) = source.inventory() {
+            if checkpoint.marker.is_some() && checkpoint.inventory.as_deref() != Some(inventory.id()) {
+                return Err(AuditError::OtherAudit);
+            }
+            checkpoint.inventory = Some(inventory.id().to_owned());
+            settings.until = Some(
+                settings
+                    .until
+                    .map_or(inventory.at(), |until| until.min(inventory.at())),
+            );
+            judge.confirms_missing = true;
+        }
         // Rows before the listing: an object uploaded after the rows were read is listed, and too new.
         let mut open = judge.scan().await?;
-        if let Some(marker) = &checkpoint.marker {
+        if let Some(Marker::Key(marker)) = &checkpoint.marker {
             // An earlier part has seen to the rows of the keys before it.
             open.looked_until(Some(&marker.key));
         }
-        let (scope, marker) = (settings.scope.clone(), checkpoint.marker.clone());
-        let listing = Listing::open(self.s3.clone(), scope, settings.versions, marker).await?;
         Ok(Run {
             judge,
             open,
-            listing,
+            source,
             page: None,
             following: None,
             is_over: settings.limit == Some(0) || checkpoint.is_complete,
@@ -119,7 +133,7 @@ impl Run {
     /// Judges the next page, while the one after it is listed. `None` when all is judged, or the limit is reached.
     ///
     /// # Errors
-    /// When the bucket cannot be listed. Call again to go on at the same place: nothing is skipped and nothing counted twice.
+    /// When the bucket cannot be listed, or a file of the inventory not be read. Call again to go on at the same place: nothing is skipped and nothing counted twice.
     /// The same holds when the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Batch>, AuditError> {
         if self.is_over {
@@ -129,7 +143,7 @@ impl Run {
         let Self {
             judge,
             open,
-            listing,
+            source,
             page,
             following,
             ..
@@ -140,14 +154,14 @@ impl Run {
             return Ok(None);
         };
         let room = self.settings.limit.map(|limit| limit.saturating_sub(self.judged));
-        let work = Work::of(page, &self.settings, room, listing.is_by_version());
+        let work = Work::of(page, &self.settings, room, source.is_by_version());
         for object in &work.listed {
             open.mark_listed(object.key.as_str(), object.version_id.as_deref());
         }
         // What a dropped call has listed is kept: asking again would skip a page.
         let ahead = async {
             if work.marker.is_some() && !work.is_cut && following.is_none() {
-                *following = listing.next_page().await?;
+                *following = source.next_page().await?;
             }
             Ok::<_, AuditError>(())
         };
@@ -157,15 +171,18 @@ impl Run {
         if let Err(error) = listed_ahead {
             tracing::warn!(%error, "the next page could not be listed and will be asked for again");
         }
-        let bound = work.marker.as_ref().map(|marker| marker.key.as_str());
-        let gone = find_gone(
-            judge,
-            &self.settings,
-            open.unlisted(bound),
-            listing.is_by_version(),
-        )
-        .await;
-        open.looked_until(bound);
+        let mut gone = Vec::new();
+        if let Some(bound) = bound(work.marker.as_ref()) {
+            let mut rows = open.unlisted(bound);
+            rows.retain(|row| row.event_time.is_none_or(|at| self.settings.is_within(at)));
+            if let Some(inventory) = source.inventory() {
+                // What was written shortly before may not have found its way into it.
+                let is_listed = |at: Timestamp| at.plus(self.settings.grace) < inventory.at();
+                rows.retain(|row| row.event_time.is_none_or(is_listed));
+            }
+            gone = find_gone(judge, rows, source.is_by_version()).await;
+            open.looked_until(bound);
+        }
 
         // From here on nothing waits, so that a dropped call has done all or nothing.
         let batch = self.checkpoint.add(&work, &classes, gone);
@@ -184,7 +201,7 @@ impl Run {
             return Ok(());
         }
         let asked_at = self.judge.ledger.clock().now();
-        self.page = self.listing.next_page().await?;
+        self.page = self.source.next_page().await?;
         // Ages are counted on our clock, and objects dated on the server's: one that is behind makes them look older.
         if let Some(date) = self.page.as_ref().and_then(|page| page.listed_at) {
             let behind = asked_at.since(date.plus(Duration::from_secs(1)));
@@ -205,7 +222,12 @@ impl Run {
 
     /// Whether every version is listed.
     pub fn is_by_version(&self) -> bool {
-        self.listing.is_by_version()
+        self.source.is_by_version()
+    }
+
+    /// The inventory that it reads, if it does not list the bucket itself.
+    pub fn inventory(&self) -> Option<InventorySummary> {
+        self.source.inventory().map(Inventory::summary)
     }
 
     /// How far the server's clock is behind ours, by its answers' dates; the grace is longer by that.
@@ -218,22 +240,27 @@ impl Run {
         let ledger = &self.judge.ledger;
         Progress {
             listed: self.listed,
-            list_requests: self.listing.requests(),
+            list_requests: self.source.requests(),
             head_requests: self.judge.heads(),
             ledger: ledger.consumed() - self.consumed_before,
+            inventory: self.source.inventory().map(Inventory::progress),
             elapsed: ledger.clock().now().since(self.started_at),
         }
     }
 }
 
-/// Looks at the objects of rows that the listing does not show.
-async fn find_gone(
-    judge: &Judge,
-    settings: &AuditSettings,
-    mut rows: Vec<OpenRow>,
-    by_version: bool,
-) -> Vec<Finding> {
-    rows.retain(|row| row.event_time.is_none_or(|at| settings.is_within(at)));
+/// Which rows can be told not to be listed at that place: those of keys before one, or all (`Some(None)`). A listing is in the
+/// order of keys; an inventory has none, and is known at its end.
+fn bound(marker: Option<&Marker>) -> Option<Option<&str>> {
+    match marker {
+        None => Some(None),
+        Some(Marker::Key(marker)) => Some(Some(&marker.key)),
+        Some(Marker::Row(_)) => None,
+    }
+}
+
+/// Looks at the objects of rows that the source does not show.
+async fn find_gone(judge: &Judge, rows: Vec<OpenRow>, by_version: bool) -> Vec<Finding> {
     judge.count_heads(rows.len());
     let looks: Vec<_> = rows
         .iter()

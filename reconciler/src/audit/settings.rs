@@ -5,6 +5,8 @@ use std::time::Duration;
 use daybook_schema::{BucketName, SourceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::inventory::ManifestPlace;
+
 /// A bucket, or what begins with a prefix in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
@@ -25,7 +27,7 @@ pub enum Versions {
     /// Asks the bucket (GetBucketVersioning): all versions unless it never had any.
     #[default]
     Ask,
-    /// Lists all versions (ListObjectVersions).
+    /// Lists all versions (ListObjectVersions, or an inventory of all versions).
     All,
     /// The bucket never had versions (ListObjectsV2). In one that has, everything would look missing: its rows and receipts
     /// bear version ids.
@@ -39,6 +41,8 @@ pub struct AuditSettings {
     pub scope: Scope,
     /// Whether versions are listed.
     pub versions: Versions,
+    /// The manifest of an S3 Inventory that is read instead of a listing; none lists the bucket.
+    pub inventory: Option<ManifestPlace>,
     /// An object is too new to be judged until it is older than this by the time at which the open rows are read: its
     /// notification may be under way. S3 takes seconds to minutes.
     pub grace: Duration,
@@ -63,6 +67,7 @@ impl AuditSettings {
         Self {
             scope,
             versions: Versions::Ask,
+            inventory: None,
             grace: Duration::from_secs(15 * 60),
             since: None,
             until: None,

@@ -1,0 +1,95 @@
+//! The rows of one data file, in either format.
+
+use std::fs::File;
+
+use daybook_schema::Timestamp;
+
+use super::super::entry::{Entry, Found, UnreadableEntry, decode};
+use super::csv_rows::CsvRows;
+use super::manifest::{Columns, Format};
+use super::parquet_rows::ParquetRows;
+
+/// A row as the file has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) bucket: Option<Vec<u8>>,
+    /// As it was written: encoded in CSV, and not in Parquet.
+    pub(super) key: Vec<u8>,
+    pub(super) version_id: Option<String>,
+    pub(super) is_latest: Option<bool>,
+    pub(super) is_delete_marker: Option<bool>,
+    pub(super) size: Option<u64>,
+    pub(super) last_modified: Option<Timestamp>,
+    pub(super) etag: Option<String>,
+}
+
+/// An open data file.
+#[derive(Debug)]
+pub(super) enum Rows {
+    Csv(Box<CsvRows>),
+    Parquet(Box<ParquetRows>),
+}
+
+impl Rows {
+    /// A file behind its first `skip` rows.
+    pub(super) async fn open(
+        file: File,
+        format: Format,
+        columns: &Columns,
+        skip: u64,
+    ) -> Result<Self, String> {
+        Ok(match format {
+            Format::Csv => Self::Csv(Box::new(CsvRows::open(file, columns.clone(), skip).await?)),
+            Format::Parquet => Self::Parquet(Box::new(ParquetRows::open(file, columns, skip)?)),
+        })
+    }
+
+    /// Up to so many rows; none at the end.
+    pub(super) fn read(&mut self, rows: usize) -> Result<Vec<Row>, String> {
+        match self {
+            Self::Csv(csv) => csv.read(rows),
+            Self::Parquet(parquet) => parquet.read(rows),
+        }
+    }
+
+    /// How much of it is read, of so many bytes.
+    pub(super) fn bytes_read(&self, size: u64) -> u64 {
+        match self {
+            Self::Csv(csv) => csv.bytes_read().min(size),
+            Self::Parquet(parquet) => (parquet.fraction_read() * size as f64) as u64,
+        }
+    }
+}
+
+impl Row {
+    /// The entry, if it is of that prefix and no delete marker.
+    pub(super) fn entry(self, is_encoded: bool, by_version: bool, prefix: &str) -> Option<Entry> {
+        if self.is_delete_marker == Some(true) {
+            return None;
+        }
+        let key = match String::from_utf8(self.key) {
+            Ok(key) => key,
+            Err(error) => {
+                let key = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let cause = "its key is no UTF-8".to_owned();
+                let is_asked = key.starts_with(prefix);
+                return is_asked.then_some(Entry::Unreadable(UnreadableEntry { key, cause }));
+            }
+        };
+        let is_asked = match decode(&key, is_encoded) {
+            Ok(key) => key.starts_with(prefix),
+            // Nobody knows.
+            Err(_) => true,
+        };
+        let found = Found {
+            key,
+            is_encoded,
+            version_id: self.version_id,
+            etag: self.etag,
+            size: self.size,
+            last_modified: self.last_modified,
+            is_latest: self.is_latest.unwrap_or(!by_version),
+        };
+        is_asked.then(|| found.entry())
+    }
+}

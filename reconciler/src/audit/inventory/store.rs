@@ -1,0 +1,318 @@
+//! Where an inventory lies: its manifest and files, had whole and as they were written, or not at all.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Component, Path, PathBuf};
+
+use aws_sdk_s3::Client;
+use daybook_ledger::describe;
+use daybook_schema::Timestamp;
+use md5::{Digest, Md5};
+
+use super::super::answered_at::AnsweredAt;
+use super::error::InventoryError;
+use super::manifest::DataFile;
+
+/// A manifest has some 200 bytes per file.
+const MANIFEST_BYTES: usize = 64 << 20;
+
+/// Bytes that are hashed before others get their turn.
+const STEP: usize = 1 << 20;
+
+/// Where a manifest.json is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManifestPlace {
+    /// In a bucket. Its files are in the same bucket, at their keys.
+    S3 {
+        /// The bucket.
+        bucket: String,
+        /// The manifest's key.
+        key: String,
+    },
+    /// In a folder. Its files are beside it, in a folder `data` beside its own, or at their keys from a folder above it.
+    File(PathBuf),
+}
+
+impl fmt::Display for ManifestPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{}", key.escape_debug()),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// What reads from there.
+#[derive(Debug)]
+pub(super) struct Store {
+    s3: Client,
+    place: ManifestPlace,
+    /// Requests that were made.
+    pub(super) requests: u64,
+}
+
+/// A data file that is what the manifest says.
+#[derive(Debug)]
+pub(super) struct Fetched {
+    /// At its start. A file of a bucket is a temporary one, without a name.
+    pub(super) file: File,
+    /// The `Date` of the response, if it came from a bucket.
+    pub(super) answered_at: Option<Timestamp>,
+}
+
+/// Why something cannot be had.
+enum Failure {
+    /// It is not there.
+    Absent(String),
+    Other(String),
+}
+
+impl Store {
+    pub(super) fn new(s3: Client, place: ManifestPlace) -> Self {
+        Self {
+            s3,
+            place,
+            requests: 0,
+        }
+    }
+
+    /// The manifest's text and its MD5, which is what the checksum beside it says, if there is one.
+    pub(super) async fn manifest(&mut self) -> Result<(Vec<u8>, String), InventoryError> {
+        let (text, what) = (self.small(&self.place.clone()).await, self.place.to_string());
+        let text = text.map_err(|failure| unreadable(&what, failure))?;
+        let is = hex(Md5::digest(&text));
+        let beside = self.place.beside("manifest.checksum");
+        match self.small(&beside).await {
+            // A copy may come without it.
+            Err(Failure::Absent(_)) => {}
+            Err(failure) => return Err(unreadable(&beside.to_string(), failure)),
+            Ok(said) => {
+                let said = String::from_utf8_lossy(&said);
+                if !said.trim().eq_ignore_ascii_case(&is) {
+                    let said = said.trim().escape_debug();
+                    return Err(InventoryError::Damaged {
+                        what,
+                        cause: format!("its MD5 is {is}, and {beside} says {said}"),
+                    });
+                }
+            }
+        }
+        Ok((text, is))
+    }
+
+    /// The name of a data file, for errors.
+    pub(super) fn name(&self, file: &DataFile) -> String {
+        match &self.place {
+            ManifestPlace::S3 { bucket, .. } => format!("s3://{bucket}/{}", file.key.escape_debug()),
+            ManifestPlace::File(_) => file.key.escape_debug().to_string(),
+        }
+    }
+
+    /// Fetches a data file, and compares it with what the manifest says of it.
+    pub(super) async fn fetch(&mut self, file: &DataFile) -> Result<Fetched, InventoryError> {
+        let name = self.name(file);
+        let mut md5 = Md5::new();
+        let (mut size, mut answered_at) = (0, None);
+        let fetched = match self.place.clone() {
+            ManifestPlace::S3 { bucket, .. } => {
+                let (mut copy, date) = (tempfile::tempfile(), AnsweredAt::default());
+                let kept = self
+                    .get(&bucket, &file.key, &date, |chunk| {
+                        size += chunk.len() as u64;
+                        md5.update(chunk);
+                        let copy = copy
+                            .as_mut()
+                            .map_err(|error| io::Error::new(error.kind(), error.to_string()));
+                        copy.and_then(|copy| copy.write_all(chunk)).map_err(|error| {
+                            let folder = std::env::temp_dir();
+                            format!("no copy of it can be kept in {}: {error}", folder.display())
+                        })
+                    })
+                    .await;
+                answered_at = date.get();
+                kept.and_then(|()| copy.map_err(|error| Failure::Other(error.to_string())))
+            }
+            ManifestPlace::File(manifest) => {
+                let opened = open(&candidates(&manifest, &file.key));
+                let opened = opened.map_err(|failure| unreadable(&name, failure))?;
+                let mut bytes = vec![0; STEP];
+                loop {
+                    let read = (&opened).read(&mut bytes);
+                    let read = read.map_err(|error| unreadable(&name, Failure::Other(error.to_string())))?;
+                    if read == 0 {
+                        break;
+                    }
+                    size += read as u64;
+                    md5.update(&bytes[..read]);
+                    tokio::task::yield_now().await;
+                }
+                Ok(opened)
+            }
+        };
+        let mut fetched = fetched.map_err(|failure| unreadable(&name, failure))?;
+        let is = hex(md5.finalize());
+        if size != file.size || !is.eq_ignore_ascii_case(&file.md5) {
+            let (expected, said) = (file.size, file.md5.escape_debug());
+            return Err(InventoryError::Damaged {
+                what: name,
+                cause: format!(
+                    "it has {size} bytes of MD5 {is}, and by the manifest it has {expected} bytes of MD5 {said}"
+                ),
+            });
+        }
+        fetched
+            .rewind()
+            .map_err(|error| unreadable(&name, Failure::Other(error.to_string())))?;
+        Ok(Fetched {
+            file: fetched,
+            answered_at,
+        })
+    }
+
+    async fn small(&mut self, place: &ManifestPlace) -> Result<Vec<u8>, Failure> {
+        let too_big = || format!("it has more than {} MiB", MANIFEST_BYTES >> 20);
+        let mut text = Vec::new();
+        match place {
+            ManifestPlace::S3 { bucket, key } => {
+                let (bucket, key) = (bucket.clone(), key.clone());
+                self.get(&bucket, &key, &AnsweredAt::default(), |chunk| {
+                    if text.len() + chunk.len() > MANIFEST_BYTES {
+                        return Err(too_big());
+                    }
+                    text.extend_from_slice(chunk);
+                    Ok(())
+                })
+                .await?;
+            }
+            ManifestPlace::File(path) => {
+                let file = open(std::slice::from_ref(path))?;
+                let read = file.take(MANIFEST_BYTES as u64 + 1).read_to_end(&mut text);
+                read.map_err(|error| Failure::Other(error.to_string()))?;
+                if text.len() > MANIFEST_BYTES {
+                    return Err(Failure::Other(too_big()));
+                }
+            }
+        }
+        Ok(text)
+    }
+
+    async fn get(
+        &mut self,
+        bucket: &str,
+        key: &str,
+        date: &AnsweredAt,
+        mut keep: impl FnMut(&[u8]) -> Result<(), String> + Send,
+    ) -> Result<(), Failure> {
+        self.requests += 1;
+        let get = self.s3.get_object().bucket(bucket).key(key);
+        let mut answer = get
+            .customize()
+            .interceptor(date.clone())
+            .send()
+            .await
+            .map_err(|error| {
+                let cause = format!("GetObject: {}", describe(&error));
+                match error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_no_such_key())
+                {
+                    true => Failure::Absent(cause),
+                    false => Failure::Other(cause),
+                }
+            })?;
+        while let Some(chunk) = answer.body.next().await {
+            let chunk = chunk.map_err(|error| Failure::Other(format!("its transfer broke off: {error}")))?;
+            keep(&chunk).map_err(Failure::Other)?;
+        }
+        Ok(())
+    }
+}
+
+impl ManifestPlace {
+    fn beside(&self, name: &str) -> Self {
+        match self {
+            Self::S3 { bucket, key } => {
+                let folder = key.rfind('/').map_or("", |at| &key[..=at]);
+                Self::S3 {
+                    bucket: bucket.clone(),
+                    key: format!("{folder}{name}"),
+                }
+            }
+            Self::File(path) => Self::File(path.with_file_name(name)),
+        }
+    }
+}
+
+/// Where a file of that key may be that was copied together with its manifest. No key leads out of those folders.
+fn candidates(manifest: &Path, key: &str) -> Vec<PathBuf> {
+    let key = Path::new(key);
+    if !key.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Vec::new();
+    }
+    let absolute = std::path::absolute(manifest).unwrap_or_else(|_| manifest.to_owned());
+    let Some((name, folder)) = key.file_name().zip(absolute.parent()) else {
+        return Vec::new();
+    };
+    let data = folder.parent().map(|above| above.join("data").join(name));
+    let beside = [folder.join(name)].into_iter().chain(data);
+    beside
+        .chain(folder.ancestors().map(|above| above.join(key)))
+        .collect()
+}
+
+fn open(candidates: &[PathBuf]) -> Result<File, Failure> {
+    for path in candidates {
+        match File::open(path) {
+            Ok(file) => return Ok(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Failure::Other(format!("{}: {error}", path.display()))),
+        }
+    }
+    Err(Failure::Absent(match candidates {
+        [] => "its key is no path of a file".to_owned(),
+        [_] => "there is no such file".to_owned(),
+        [beside, ..] => format!(
+            "it is neither {} nor at its key in a folder above",
+            beside.display()
+        ),
+    }))
+}
+
+fn unreadable(what: &str, failure: Failure) -> InventoryError {
+    let (Failure::Absent(cause) | Failure::Other(cause)) = failure;
+    InventoryError::Unreadable {
+        what: what.to_owned(),
+        cause,
+    }
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_beside_its_manifest_or_at_its_key_and_nowhere_else() {
+        let at = |key: &str| {
+            candidates(
+                Path::new("/copy/inv/data-bucket/daily/2026-11-20T01-00Z/manifest.json"),
+                key,
+            )
+        };
+        let found = at("inv/data-bucket/daily/data/one.csv.gz");
+        for path in [
+            "/copy/inv/data-bucket/daily/2026-11-20T01-00Z/one.csv.gz",
+            "/copy/inv/data-bucket/daily/data/one.csv.gz",
+            "/copy/inv/data-bucket/daily/data/one.csv.gz",
+        ] {
+            assert!(found.contains(&PathBuf::from(path)), "{path}");
+        }
+        for key in ["/etc/passwd", "../../../etc/passwd", "a/../../b", ""] {
+            assert_eq!(at(key), Vec::<PathBuf>::new(), "{key}");
+        }
+    }
+}

@@ -1,8 +1,12 @@
-"""What the linters do not know of deploy/: parameters, alarms against the runbook, checkov's skips. Started by tests/deploy."""
+"""What the linters do not know of deploy/: parameters, the functions' settings, alarms against the runbook, checkov's skips.
+
+Started by tests/deploy.
+"""
 
 import json
 import pathlib
 import re
+import subprocess
 import sys
 
 from cfnlint.decode import decode
@@ -93,6 +97,35 @@ def values(template):
             look(not re.fullmatch(patterns[name], value), f"{name} allows {value!r}")
 
 
+def shown(program):
+    """The variables that a function's settings know, each with its default, by its own help."""
+    text = subprocess.run([program, "--help"], check=True, capture_output=True, text=True).stdout
+    variables = {}
+    for option in re.split(r"^ +(?:-\w, )?--", text, flags=re.MULTILINE)[1:]:
+        option = " ".join(option.split())
+        variable, default = re.search(r"\[env: (\w+)", option), re.search(r"\[default: (.*?)\]", option)
+        if variable:
+            variables[variable[1]] = default[1] if default else None
+    return variables
+
+
+def settings(template, programs):
+    """Each function knows the variables that the template gives it, and no others, and has the template's defaults."""
+    of_all = template["Globals"]["Function"]["Environment"]["Variables"]
+    for name, resource in template["Resources"].items():
+        if resource["Type"] != "AWS::Serverless::Function":
+            continue
+        given = {**of_all, **resource["Properties"]["Environment"]["Variables"]}
+        known = shown(programs / f"daybook-{name.removesuffix('Function').lower()}")
+        look(set(given) == set(known), f"{name} is given and knows: {sorted(set(given) ^ set(known))}")
+        for variable, default in known.items():
+            parameter = given.get(variable, {}).get("Ref")
+            here = template["Parameters"].get(parameter, {}).get("Default")
+            if default is None or here is None:
+                continue
+            look(str(here).replace(" minute", "m") == default, f"{parameter} is {here!r}, and {variable} of {name} {default!r}")
+
+
 def alarms(template):
     """Every alarm is in the runbook and tells the topic, and the reverse; the dashboard shows all that are always there."""
     resources = template["Resources"]
@@ -138,6 +171,7 @@ def main():
         values(template)
         alarms(template)
         skips(pathlib.Path(sys.argv[1]))
+        settings(template, pathlib.Path(sys.argv[2]))
     for what in found:
         print(what)
     sys.exit(1 if found else 0)

@@ -1,0 +1,124 @@
+//! What a finished audit leaves: the statement of completeness, and a summary.
+//!
+//! Both are made of the finished state alone, so that whoever writes them writes the same.
+
+use daybook_schema::{BucketName, SourceName, Timestamp};
+use serde::Serialize;
+
+use super::state::State;
+use crate::audit::{RepairCounts, Tally};
+
+/// The folder of an audit below that of its scope. Without colons, which are no part of a file's name everywhere.
+pub(super) fn folder(began_at: Timestamp) -> String {
+    began_at.to_string().replace(':', "")
+}
+
+/// The name of a part of the findings.
+pub(super) fn part(number: u32) -> String {
+    format!("findings-{number:04}.jsonl")
+}
+
+/// A line of the statement. Each names the audit, so that a line that was cut out still says what it is about.
+#[derive(Serialize)]
+struct Line<'a> {
+    began_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    bucket: &'a BucketName,
+    prefix: &'a str,
+    day: &'a str,
+    complete: bool,
+    objects: u64,
+    bytes: u64,
+    done: u64,
+    removed: u64,
+    open: u64,
+    too_new: u64,
+    missing: u64,
+    before_watermark: u64,
+    changed: u64,
+    unknown: u64,
+}
+
+/// The statement: a line per prefix and day, then what found no place in those (day `any`, prefix `others`), then all (day `any`,
+/// prefix `all`).
+pub(super) fn statement(state: &State) -> Vec<u8> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let statement = &state.checkpoint.statement;
+    let mut write = |prefix: &str, day: &str, tally: &Tally| {
+        let line = Line {
+            began_at: state.began_at,
+            finished_at: state.finished_at,
+            bucket: &state.checkpoint.scope.bucket,
+            prefix,
+            day,
+            complete: tally.is_complete(),
+            objects: tally.objects,
+            bytes: tally.bytes,
+            done: tally.done,
+            removed: tally.removed,
+            open: tally.open,
+            too_new: tally.too_new,
+            missing: tally.missing,
+            before_watermark: tally.before_watermark,
+            changed: tally.changed,
+            unknown: tally.unknown,
+        };
+        // Writing into memory cannot fail, and each line has the same fields.
+        let _ = csv.serialize(line);
+    };
+    for line in statement.lines() {
+        write(&line.prefix, &line.day, &line.tally);
+    }
+    if statement.others().objects > 0 {
+        write("others", "any", statement.others());
+    }
+    write("all", "any", &state.checkpoint.tally);
+    csv.into_inner().unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Summary<'a> {
+    source: &'a SourceName,
+    bucket: &'a BucketName,
+    prefix: &'a str,
+    versions: Option<bool>,
+    began_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    rounds: u32,
+    complete: bool,
+    #[serde(flatten)]
+    tally: &'a Tally,
+    gone: u64,
+    unreadable: u64,
+    missing_left: u64,
+    repair: Option<RepairCounts>,
+    statement: &'static str,
+    findings: Vec<String>,
+}
+
+/// The name of the statement.
+pub(super) const STATEMENT: &str = "statement.csv";
+
+/// The summary.
+pub(super) fn summary(state: &State) -> Vec<u8> {
+    let checkpoint = &state.checkpoint;
+    let summary = Summary {
+        source: &checkpoint.scope.source,
+        bucket: &checkpoint.scope.bucket,
+        prefix: &checkpoint.scope.prefix,
+        versions: state.by_version,
+        began_at: state.began_at,
+        finished_at: state.finished_at,
+        rounds: state.rounds,
+        complete: state.is_complete(),
+        tally: &checkpoint.tally,
+        gone: checkpoint.gone,
+        unreadable: checkpoint.unreadable,
+        missing_left: state.missing_left(),
+        repair: state.repair,
+        statement: STATEMENT,
+        findings: (1..=state.parts).map(part).collect(),
+    };
+    // Writing strings and numbers into memory cannot fail.
+    serde_json::to_vec_pretty(&summary).unwrap_or_default()
+}

@@ -1,0 +1,200 @@
+//! What a round came to.
+
+use daybook_schema::Timestamp;
+use serde::Serialize;
+
+use super::state::{Ended, State};
+use crate::audit::{RepairCounts, Tally};
+
+/// What a round came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Round {
+    /// A word about each audited scope, in the order of the settings.
+    pub audits: Vec<Told>,
+    /// Whether those were all that the settings name.
+    #[serde(skip)]
+    pub is_whole: bool,
+}
+
+/// Where the audit of a scope stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// The last one is finished, and the next one not due.
+    Waits,
+    /// The next round goes on.
+    UnderWay,
+    /// It was finished in this round.
+    Finished,
+    /// Another round works on it; this one has stopped.
+    Yielded,
+    /// It is not known.
+    Unknown,
+}
+
+/// What is to be said of a scope.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Told {
+    /// `s3://bucket/prefix`.
+    pub audit: String,
+    /// Where it stands.
+    pub standing: Standing,
+    /// What went wrong. Whatever it says, the next round goes on where this one could not.
+    pub failures: Vec<String>,
+    /// The audit under way, or the last one.
+    #[serde(flatten)]
+    pub of: Option<Of>,
+    /// Objects that were listed in this round.
+    pub listed_now: u64,
+    /// Objects that were recorded in this round.
+    pub recorded_now: u64,
+    /// When the next audit begins, if it waits for that.
+    pub next_at: Option<Timestamp>,
+    #[serde(skip)]
+    pub(super) ended: Option<Ended>,
+}
+
+/// How far an audit is, over all its rounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Of {
+    /// When it began.
+    pub began_at: Timestamp,
+    /// When it was finished.
+    pub finished_at: Option<Timestamp>,
+    /// Whether it is finished and every object accounted for.
+    pub complete: bool,
+    /// Objects by class.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Open rows whose objects are not in the bucket.
+    pub gone: u64,
+    /// Entries of the listing that are no keys.
+    pub unreadable: u64,
+    /// Missing and not known to be in the ledger.
+    pub missing_left: u64,
+    /// What came of repairs; none if none were wanted.
+    pub repair: Option<RepairCounts>,
+    /// Where its findings, statement and summary are.
+    pub report: String,
+}
+
+/// What finished audits came to, over all scopes: what an alarm looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauge {
+    /// Missing and not known to be in the ledger.
+    pub missing: u64,
+    /// Objects of which nothing is known.
+    pub unknown: u64,
+}
+
+impl Of {
+    pub(super) fn of(state: &State, report: String) -> Self {
+        Self {
+            began_at: state.began_at,
+            finished_at: state.finished_at,
+            complete: state.is_complete(),
+            tally: state.checkpoint.tally,
+            gone: state.checkpoint.gone,
+            unreadable: state.checkpoint.unreadable,
+            missing_left: state.missing_left(),
+            repair: state.repair,
+            report,
+        }
+    }
+}
+
+impl Round {
+    /// The sums of the last finished audit of each scope; never of one that is under way.
+    ///
+    /// Every round gives it, not only one that finishes an audit: an alarm that sees one number a day, or numbers of one scope
+    /// after the other, would forget what it was raised for. None while no audit has ever been finished, when some scopes were
+    /// left out, and when it would say zero of a scope that is not known.
+    pub fn gauge(&self) -> Option<Gauge> {
+        let ended = || self.audits.iter().filter_map(|told| told.ended);
+        let gauge = Gauge {
+            missing: ended().map(|ended| ended.missing_left).sum(),
+            unknown: ended().map(|ended| ended.unknown).sum(),
+        };
+        let is_known = self.audits.iter().all(|told| told.standing != Standing::Unknown);
+        let says = ended().next().is_some() && (is_known || gauge != Gauge::default());
+        (self.is_whole && says).then_some(gauge)
+    }
+
+    /// Audits that were finished in this round.
+    pub fn finished(&self) -> u64 {
+        let finished = |told: &&Told| told.standing == Standing::Finished;
+        self.audits.iter().filter(finished).count() as u64
+    }
+
+    /// Objects that were listed in this round.
+    pub fn listed(&self) -> u64 {
+        self.audits.iter().map(|told| told.listed_now).sum()
+    }
+
+    /// Objects that were recorded in this round.
+    pub fn recorded(&self) -> u64 {
+        self.audits.iter().map(|told| told.recorded_now).sum()
+    }
+
+    /// How much went wrong.
+    pub fn failures(&self) -> u64 {
+        self.audits.iter().map(|told| told.failures.len() as u64).sum()
+    }
+
+    /// Whether something was to be done, and nothing could be.
+    pub fn is_lost(&self) -> bool {
+        let is_lost = |told: &Told| {
+            !told.failures.is_empty()
+                && told.listed_now + told.recorded_now == 0
+                && matches!(told.standing, Standing::Unknown | Standing::UnderWay)
+        };
+        !self.audits.is_empty() && self.audits.iter().all(is_lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(standing: Standing, missing_left: Option<u64>) -> Told {
+        Told {
+            audit: "s3://data/".into(),
+            standing,
+            failures: Vec::new(),
+            of: None,
+            listed_now: 0,
+            recorded_now: 0,
+            next_at: None,
+            ended: missing_left.map(|missing_left| Ended {
+                finished_at: "2026-11-21T00:00:00Z".parse().unwrap(),
+                missing_left,
+                unknown: 0,
+            }),
+        }
+    }
+
+    fn missing(audits: &[Told]) -> Option<u64> {
+        let (audits, is_whole) = (audits.to_vec(), true);
+        Round { audits, is_whole }.gauge().map(|gauge| gauge.missing)
+    }
+
+    #[test]
+    fn the_gauge_holds_what_the_last_finished_audits_have_found() {
+        use Standing::{Finished, UnderWay, Unknown, Waits};
+        assert_eq!(missing(&[]), None);
+        assert_eq!(missing(&[told(UnderWay, None)]), None, "nothing is finished");
+        assert_eq!(missing(&[told(UnderWay, Some(2))]), Some(2), "the one before is");
+        let both = [told(Waits, Some(5)), told(Finished, Some(0))];
+        assert_eq!(
+            missing(&both),
+            Some(5),
+            "another scope's end does not clear the alarm"
+        );
+        assert_eq!(missing(&[told(Waits, Some(0)), told(UnderWay, None)]), Some(0));
+        assert_eq!(missing(&[told(Waits, Some(0)), told(Unknown, None)]), None);
+        assert_eq!(missing(&[told(Waits, Some(1)), told(Unknown, None)]), Some(1));
+        let audits = vec![told(Waits, Some(1))];
+        let is_whole = false;
+        assert_eq!(Round { audits, is_whole }.gauge(), None, "others were left out");
+    }
+}

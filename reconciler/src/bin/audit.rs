@@ -1,0 +1,162 @@
+//! The Lambda function of the audit: takes the audits of buckets as far as the time permits, round after round.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser};
+use daybook_ledger::{Deadline, Ledger};
+use daybook_manager::arguments::{self, AttemptsArguments};
+use daybook_manager::lambda::{
+    Aws, Event, Failure, Function, LedgerArguments, Service, SourceArguments, metric, run,
+};
+use daybook_reconciler::audit_run::{Ask, Gauge, InvalidKeys, Keys, Reports, Round, RoundSettings, Rounds};
+use daybook_schema::BucketName;
+use serde_json::{Value, json};
+
+#[derive(Parser)]
+#[command(about = "Compares buckets with the ledger and its receipts, as a Lambda function of a schedule")]
+struct Settings {
+    #[command(flatten)]
+    ledger: LedgerArguments,
+
+    #[command(flatten)]
+    source: SourceArguments,
+
+    #[command(flatten)]
+    attempts: AttemptsArguments,
+
+    #[command(flatten)]
+    audit: AuditArguments,
+}
+
+#[derive(Args)]
+struct AuditArguments {
+    /// What is audited: s3://bucket or s3://bucket/prefix, several of them with commas between; nothing unless given
+    #[arg(long, value_name = "S3-URI", value_delimiter = ',', value_parser = keys)]
+    #[arg(env = "DAYBOOK_AUDIT", hide_env_values = true)]
+    audit: Vec<Keys>,
+
+    /// How often a new audit of each begins, such as 1d or 6h
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = arguments::time)]
+    #[arg(env = "DAYBOOK_AUDIT_EVERY", hide_env_values = true)]
+    audit_every: Duration,
+
+    /// Whether what is missing is recorded
+    #[arg(long, value_name = "true|false", default_value = "false", action = ArgAction::Set)]
+    #[arg(env = "DAYBOOK_AUDIT_REPAIR", hide_env_values = true)]
+    audit_repair: bool,
+
+    /// Objects younger than this are too new to be judged: their notifications may be under way
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = arguments::time)]
+    #[arg(env = "DAYBOOK_AUDIT_GRACE", hide_env_values = true)]
+    audit_grace: Duration,
+
+    /// The bucket that holds how far audits are, and their reports
+    #[arg(
+        long,
+        value_name = "BUCKET",
+        env = "DAYBOOK_REPORTS_BUCKET",
+        hide_env_values = true
+    )]
+    reports_bucket: BucketName,
+}
+
+fn keys(text: &str) -> Result<Keys, InvalidKeys> {
+    text.trim_start().parse()
+}
+
+struct AuditFunction(Rounds);
+
+/// What a round is asked for, by the schedule or a person.
+struct Asked(Ask);
+
+impl Event for Asked {
+    fn read(payload: Value) -> Result<Self, String> {
+        match payload {
+            Value::Null => Ok(Self(Ask::default())),
+            payload => serde_json::from_value(payload).map(Self).map_err(|error| {
+                format!(
+                    "the event is not one of an audit ({error}): {{\"time\": \"2026-11-21T01:15:00Z\"}} comes from a schedule, \
+                     and {{\"audit\": [\"s3://bucket/prefix\"], \"repair\": false, \"begin\": true}} from a person, who may leave \
+                     each out"
+                )
+            }),
+        }
+    }
+}
+
+impl Function for AuditFunction {
+    const NAME: &'static str = "audit";
+    type Settings = Settings;
+    type Event = Asked;
+    type Answer = Value;
+
+    fn ledger(settings: &Settings) -> &LedgerArguments {
+        &settings.ledger
+    }
+
+    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+        let config = aws.config(Service::S3);
+        // Servers that are not AWS mostly have no name per bucket.
+        let is_elsewhere = config.endpoint_url().is_some();
+        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(is_elsewhere);
+        let s3 = aws_sdk_s3::Client::from_conf(config.build());
+        let audit = settings.audit;
+        let reports = Reports::new(s3.clone(), audit.reports_bucket);
+        let settings = RoundSettings {
+            audited: audit.audit,
+            every: audit.audit_every,
+            repair: audit.audit_repair,
+            grace: audit.audit_grace,
+            source: settings.source.source,
+            max_attempts: settings.attempts.max_attempts,
+        };
+        Ok(Self(Rounds::new(s3, ledger, reports, settings)))
+    }
+
+    async fn handle(&self, asked: &Asked, deadline: Deadline) -> Result<Value, Failure> {
+        let round = self.0.round(&asked.0, deadline).await;
+        let answer = told(&round);
+        match round.is_lost() {
+            true => Err(Failure::new("NothingAudited", failures(&round).join("; "))),
+            false => Ok(answer),
+        }
+    }
+
+    fn cut(&self, _: &Asked) -> Value {
+        json!({"audits": null, "failures": [
+            "cut off at the deadline: the next round goes on behind the last checkpoint"
+        ]})
+    }
+}
+
+/// What a round came to: for the log and the metrics, and as the function's answer.
+fn told(round: &Round) -> Value {
+    metric::count(metric::AUDIT_RUNS, round.finished());
+    metric::count(metric::OBJECTS_LISTED, round.listed());
+    metric::count(metric::OBJECTS_REPAIRED, round.recorded());
+    if let Some(Gauge { missing, unknown }) = round.gauge() {
+        metric::gauge(metric::OBJECTS_MISSING, missing as f64);
+        metric::gauge(metric::OBJECTS_UNKNOWN, unknown as f64);
+    }
+    // A lost round is counted as a failed invocation.
+    if round.failures() > 0 && !round.is_lost() {
+        metric::count(metric::FAILURES, 1u64);
+    }
+    let answer = json!({"audits": round.audits, "failures": failures(round)});
+    tracing::info!(report = %answer, "audited");
+    answer
+}
+
+fn failures(round: &Round) -> Vec<String> {
+    let of = |told: &daybook_reconciler::audit_run::Told| {
+        let audit = told.audit.clone();
+        let failures = told.failures.clone().into_iter();
+        failures.map(move |failure| format!("{audit}: {failure}"))
+    };
+    round.audits.iter().flat_map(of).collect()
+}
+
+fn main() -> ExitCode {
+    run::<AuditFunction>()
+}

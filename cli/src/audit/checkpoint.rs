@@ -33,6 +33,8 @@ pub struct Terms {
     pub since: Option<Timestamp>,
     /// Until when.
     pub until: Option<Timestamp>,
+    /// Which inventory, if it does not list the bucket.
+    pub inventory: Option<String>,
     /// Which versions.
     pub versions: String,
     /// Levels of the statement.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use daybook_ledger::Deadline;
 use daybook_reconciler::audit::{
-    Audit, AuditError, Batch, Class, Finding, ListedObject, Repair, RepairCounts, Repairer, Run, Scope,
+    Audit, AuditError, Batch, Class, Finding, InventoryError, ListedObject, Repair, RepairCounts, Repairer,
+    Run, Scope,
 };
 
 use super::AuditArguments;
@@ -107,7 +108,8 @@ impl<'a> Course<'a> {
             mend.counts = stored.repair;
             mend.pending = stored.pending;
         }
-        self.progress.begin(run.checkpoint());
+        self.say_of_inventory(&run);
+        self.progress.begin(&run);
         let mut examples = Vec::new();
         let stop = loop {
             let batch = match self.next(&mut run).await {
@@ -115,7 +117,7 @@ impl<'a> Course<'a> {
                 Ok(None) => break None,
                 Err(stop) => break Some(stop),
             };
-            self.progress.show(run.checkpoint());
+            self.progress.show(&run);
             self.findings.write(batch.findings.iter().map(Line::finding))?;
             self.failures.note(&batch.findings);
             let room = EXAMPLES.saturating_sub(examples.len());
@@ -157,6 +159,7 @@ impl<'a> Course<'a> {
             by_version: run.is_by_version(),
             open_rows: run.open_rows().clone(),
             clock_behind: run.clock_behind(),
+            inventory: run.inventory(),
             progress: run.progress(),
             examples,
             interrupted: false,
@@ -177,13 +180,14 @@ impl<'a> Course<'a> {
             return Ok(());
         };
         self.progress = Progress::new(Some(done.checkpoint.tally.objects));
+        self.progress.begin(&run);
         let mut mend = Mend::new(Repair::BeforeWatermark);
         let stop = loop {
             let batch = match self.next(&mut run).await {
                 Ok(batch) => batch,
                 Err(stop) => break Some(stop),
             };
-            self.progress.show(run.checkpoint());
+            self.progress.show(&run);
             let is_last = batch.is_none();
             let findings = batch.map(|batch| batch.findings).unwrap_or_default();
             mend.pending.extend(before_watermark(&findings).cloned());
@@ -235,7 +239,9 @@ impl<'a> Course<'a> {
                 Ok(batch) => return Ok(batch),
                 Err(error) => error,
             };
-            let pause = pauses.next().filter(|_| run.progress().listed > 0);
+            let pause = pauses
+                .next()
+                .filter(|_| run.progress().listed > 0 && is_worth_another(&error));
             let Some(pause) = pause else {
                 return Err(Stop::Broken(self.explained(error).into()));
             };
@@ -313,8 +319,36 @@ impl<'a> Course<'a> {
         })
     }
 
+    /// What an inventory lacks, before it is read for hours.
+    fn say_of_inventory(&self, run: &Run) {
+        let Some(inventory) = run.inventory() else {
+            return;
+        };
+        for field in inventory.lacks {
+            let so = match field {
+                "ETag" => {
+                    "versions are told by their ids, and objects of the time before versioning may be unknown"
+                }
+                _ => "bytes are not counted",
+            };
+            eprintln!("note: the inventory has no field {field}: {so}");
+        }
+    }
+
     fn explained(&self, error: AuditError) -> Advised {
         match error {
+            AuditError::Inventory(error) => {
+                let advice = match &error {
+                    InventoryError::Unreadable { cause, .. } => self.s3.advice(cause),
+                    InventoryError::Damaged { .. } => {
+                        Some("nothing of it was judged; fetch it again, or take another day's inventory".to_owned())
+                    }
+                    _ => None,
+                };
+                Advised::new(AuditError::Inventory(error.clone()).to_string())
+                    .because(error)
+                    .hint_if_any(advice)
+            }
             AuditError::Ledger(error) => self.deployment.place.ledger_failure(error),
             AuditError::Listing(error) => {
                 let advice = self.s3.advice(&error.to_string());
@@ -353,6 +387,11 @@ impl Done {
             Some(Stop::Broken(error)) => self.broken = Some(error),
         }
     }
+}
+
+/// Whether it may be otherwise a moment later. A damaged file was had whole, and is what it is.
+fn is_worth_another(error: &AuditError) -> bool {
+    !matches!(error, AuditError::Inventory(InventoryError::Damaged { .. }))
 }
 
 fn missing(findings: &[Finding]) -> impl Iterator<Item = &ListedObject> {

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use daybook_reconciler::audit::{Audit, AuditSettings, Repair, Repairer, Scope, Versions};
+use daybook_reconciler::audit::{Audit, AuditSettings, ManifestPlace, Repair, Repairer, Scope, Versions};
 use daybook_schema::{BucketName, SourceName, Timestamp};
 
 use crate::arguments::Output;
@@ -31,13 +31,14 @@ use result::{Done, Surroundings};
 /// Compare a bucket with the ledger and its receipts: what is done, what is open, what was never seen
 ///
 /// Reads the open rows, then lists the bucket, then reads the receipt of each object (of each version, where there are
-/// versions), in memory that does not grow with the bucket. It changes nothing, unless --repair or --backfill is given.
+/// versions), in memory that does not grow with the bucket. It changes nothing, unless --repair or --backfill is given. With
+/// --inventory it reads an S3 Inventory instead of listing, and speaks of what was last modified before that was made.
 ///
 /// Exit code 0: nothing is missing, or all of it was recorded. 3: something is missing and is not in the ledger. 1: the audit
 /// could not be done, or something could not be found out. 130: interrupted.
 ///
-/// With --output json: {"where", "s3", "source", "bucket", "prefix", "since", "until", "versions", "finished", "interrupted",
-/// "complete", "objects", "bytes", "done", "removed", "open", "too_new", "missing", "before_watermark", "changed", "unknown",
+/// With --output json: {"where", "s3", "source", "bucket", "prefix", "inventory", "inventory_at", "since", "until", "versions",
+/// "finished", "interrupted", "complete", "objects", "bytes", "done", "removed", "open", "too_new", "missing", "before_watermark", "changed", "unknown",
 /// "gone", "unreadable", "outside", "statement", "statement_others", "missing_left", "repair", "backfill", "open_rows",
 /// "intake_queue_depth", "clock_behind_seconds", "requests", "seconds", "sample", "report", "checkpoint", "failures"}.
 /// docs/audit.md says what each means.
@@ -91,6 +92,11 @@ struct Which {
     /// Stop after so many objects; with --checkpoint the next run goes on behind them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
+
+    /// Do not list the bucket, but read this S3 Inventory of it (CSV or Parquet): its manifest.json, as s3://bucket/key at the
+    /// same S3, or as a file that was copied together with the others
+    #[arg(long, value_name = "MANIFEST", value_parser = manifest)]
+    inventory: Option<ManifestPlace>,
 
     /// Whether each version is an object of its own: ask the bucket, all, or never
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
@@ -228,6 +234,7 @@ impl AuditArguments {
                 WhichVersions::All => Versions::All,
                 WhichVersions::Never => Versions::Never,
             },
+            inventory: self.which.inventory.clone(),
             grace: self.which.grace,
             since: self.which.since,
             until: self.which.until,
@@ -252,6 +259,10 @@ impl AuditArguments {
             prefix: scope.prefix.clone(),
             since: self.which.since,
             until: self.which.until,
+            inventory: self.which.inventory.as_ref().map(|place| match place {
+                ManifestPlace::S3 { .. } => place.to_string(),
+                ManifestPlace::File(path) => absolute(path).display().to_string(),
+            }),
             versions: format!("{:?}", self.which.versions).to_lowercase(),
             depth: self.which.depth,
             repair: self.mending.repair,
@@ -316,6 +327,25 @@ fn bucket_uri(text: &str) -> Result<Keys, String> {
         bucket: bucket.parse().map_err(|error| format!("{error}"))?,
         prefix: prefix.to_owned(),
     })
+}
+
+/// Where a manifest.json is.
+fn manifest(text: &str) -> Result<ManifestPlace, String> {
+    let Some(rest) = text.strip_prefix("s3://") else {
+        return match text.contains("://") {
+            true => Err("s3://bucket/key of a manifest.json, or a file, is needed".to_owned()),
+            false => Ok(ManifestPlace::File(text.into())),
+        };
+    };
+    match rest.split_once('/') {
+        Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() && !key.ends_with('/') => {
+            Ok(ManifestPlace::S3 {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+            })
+        }
+        _ => Err("s3://bucket/key of a manifest.json is needed".to_owned()),
+    }
 }
 
 #[cfg(test)]

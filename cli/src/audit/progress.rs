@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use daybook_reconciler::audit::Checkpoint;
+use daybook_reconciler::audit::Run;
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 /// What is shown on stderr; nothing unless it is a terminal.
@@ -39,20 +39,33 @@ impl Progress {
         Self { bar }
     }
 
-    /// It goes on behind what another process has judged.
-    pub fn begin(&self, checkpoint: &Checkpoint) {
+    /// It goes on behind what another process has judged. The bytes of an inventory say how long it takes.
+    pub fn begin(&self, run: &Run) {
+        if let Some(inventory) = run.progress().inventory {
+            self.bar.set_length(inventory.bytes);
+            let template = "{wide_bar} {bytes} of {total_bytes}, {eta} left{msg}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style);
+            }
+        }
         // What was there before says nothing about the rate.
-        self.bar.set_position(seen(checkpoint));
+        self.bar.set_position(position(run));
         self.bar.reset_eta();
     }
 
     /// It is that far.
-    pub fn show(&self, checkpoint: &Checkpoint) {
-        self.bar.set_position(seen(checkpoint));
-        let missing = checkpoint.tally.missing;
-        if missing > 0 {
-            self.bar.set_message(format!(", {missing} missing"));
+    pub fn show(&self, run: &Run) {
+        self.bar.set_position(position(run));
+        let (progress, missing) = (run.progress(), run.checkpoint().tally.missing);
+        let mut message = String::new();
+        if progress.inventory.is_some() {
+            let rate = HumanCount(progress.objects_per_second() as u64);
+            message = format!(", {} objects, {rate}/s", HumanCount(seen(run)));
         }
+        if missing > 0 {
+            message += &format!(", {missing} missing");
+        }
+        self.bar.set_message(message);
     }
 
     /// Takes it away.
@@ -67,6 +80,13 @@ fn rate(state: &ProgressState, to: &mut dyn fmt::Write) {
     let _ = write!(to, "{}/s", HumanCount(state.per_sec() as u64));
 }
 
-fn seen(checkpoint: &Checkpoint) -> u64 {
+/// In bytes of an inventory, or in objects.
+fn position(run: &Run) -> u64 {
+    let inventory = run.progress().inventory;
+    inventory.map_or_else(|| seen(run), |inventory| inventory.bytes_read)
+}
+
+fn seen(run: &Run) -> u64 {
+    let checkpoint = run.checkpoint();
     checkpoint.tally.objects + checkpoint.outside + checkpoint.unreadable
 }

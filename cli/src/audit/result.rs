@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use daybook_reconciler::audit::{
-    Checkpoint, Class, Finding, ListedObject, OpenSummary, Progress, RepairCounts, Repaired, Scope,
+    Checkpoint, Class, Finding, InventorySummary, ListedObject, OpenSummary, Progress, RepairCounts,
+    Repaired, Scope,
 };
 
 use super::AuditArguments;
@@ -49,6 +50,8 @@ pub struct Done {
     pub open_rows: OpenSummary,
     /// How far S3's clock is behind.
     pub clock_behind: Duration,
+    /// The inventory that was read, if the bucket was not listed.
+    pub inventory: Option<InventorySummary>,
     /// How it went.
     pub progress: Progress,
     /// Some of what is missing.

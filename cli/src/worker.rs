@@ -39,6 +39,9 @@ pub struct WorkerArguments {
     name: Option<String>,
 
     #[command(flatten)]
+    backoff: settings::BackoffArguments,
+
+    #[command(flatten)]
     target: TargetArguments,
 }
 
@@ -49,6 +52,7 @@ impl WorkerArguments {
             workers: self.target.workers as usize,
             lease: self.lease,
             timeout: self.target.timeout,
+            retry: self.backoff.checked().map_err(|error| settings::usage(&error))?,
             ..WorkerSettings::new(name)
         };
         settings.checked().map_err(|error| settings::usage(&error))

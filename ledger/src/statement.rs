@@ -19,6 +19,9 @@ use crate::update::Update;
 /// Statements per BatchExecuteStatement (DynamoDB API Reference).
 const BATCH: usize = 25;
 
+/// Why the outcome of a statement is not known that nobody answered for.
+const NO_ANSWER: &str = "no answer before the deadline";
+
 /// Requests under way at once.
 const CONCURRENCY: usize = 8;
 
@@ -63,7 +66,7 @@ impl Ledger {
     }
 
     /// Executes statements, no two of them on one key, and gives the outcome of each, in their order. Throttled ones are
-    /// retried with backoff until the deadline.
+    /// retried with backoff until the deadline, and what has no answer half a second after it is unknown.
     pub(crate) async fn write(&self, statements: Vec<Statement>, deadline: Deadline) -> Vec<Written> {
         let mut outcomes: Vec<Option<Written>> = vec![None; statements.len()];
         let mut waiting: Vec<(usize, Statement)> = statements.into_iter().enumerate().collect();
@@ -82,7 +85,9 @@ impl Ledger {
                 .collect();
             let mut answers = futures::stream::iter(requests).buffer_unordered(CONCURRENCY);
             let mut throttled = Vec::new();
-            while let Some((batch, written)) = answers.next().await {
+            // What has no answer by then is unknown, whatever an earlier try was told.
+            while let Some(answer) = deadline.bound(&self.clock, answers.next()).await {
+                let Some((batch, written)) = answer else { break };
                 for ((position, statement), outcome) in batch.into_iter().zip(written) {
                     if matches!(outcome, Written::Throttled(_)) {
                         throttled.push((position, statement));
@@ -97,10 +102,16 @@ impl Ledger {
             throttled.sort_by_key(|(position, _)| *position);
             waiting = throttled;
             tokio::time::sleep(delay).await;
+            for (position, _) in &waiting {
+                if let Some(Written::Throttled(cause)) = &outcomes[*position] {
+                    outcomes[*position] =
+                        Some(Written::Unknown(format!("{NO_ANSWER}; before that, {cause}")));
+                }
+            }
         }
         outcomes
             .into_iter()
-            .map(|outcome| outcome.unwrap_or_else(|| Written::Unknown("no answer for this statement".into())))
+            .map(|outcome| outcome.unwrap_or_else(|| Written::Unknown(NO_ANSWER.into())))
             .collect()
     }
 

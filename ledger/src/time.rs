@@ -38,6 +38,9 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// So long after a deadline nothing is waited for any more.
+const LATE: Duration = Duration::from_millis(500);
+
 /// When to stop: the instant at which the runtime ends the process, less a margin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Timestamp);
@@ -51,6 +54,12 @@ impl Deadline {
     /// What is left of it.
     pub fn left(self, clock: &Clock) -> Duration {
         self.0.since(clock.now())
+    }
+
+    /// Waits until a little after the deadline: half a second, so that what begins as it comes has a chance to end well. `None`
+    /// when the future has not ended by then; it is dropped, and whether a request of its was done is not known.
+    pub async fn bound<F: Future>(self, clock: &Clock, future: F) -> Option<F::Output> {
+        tokio::time::timeout(self.left(clock) + LATE, future).await.ok()
     }
 
     /// Whether it has passed.

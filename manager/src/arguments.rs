@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use daybook_ledger::RetryPolicy;
 use daybook_schema::Timestamp;
 
-use crate::settings::{Dispatch, InvalidSetting};
+use crate::settings::{Dispatch, InvalidSetting, checked_retry};
 
 /// How events are dispatched. Give every program of one deployment the same.
 #[derive(Args, Clone, Debug)]
@@ -95,15 +95,8 @@ impl BackoffArguments {
     ///
     /// # Errors
     /// When the longest wait is shorter than the first.
-    pub fn checked(&self) -> Result<RetryPolicy, String> {
-        match self.backoff_limit < self.backoff {
-            true => Err(format!(
-                "DAYBOOK_BACKOFF_LIMIT is {}, but must be at least DAYBOOK_BACKOFF, which is {}",
-                humantime::format_duration(self.backoff_limit),
-                humantime::format_duration(self.backoff)
-            )),
-            false => Ok(self.policy()),
-        }
+    pub fn checked(&self) -> Result<RetryPolicy, InvalidSetting> {
+        checked_retry(self.policy())
     }
 
     fn policy(&self) -> RetryPolicy {

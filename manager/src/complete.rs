@@ -6,7 +6,7 @@ use daybook_schema::Timestamp;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::{Delivered, Disposition};
+use crate::delivery::{Delivered, Disposition, NO_ANSWER};
 use crate::executions::{Ended, EndedStatus, why};
 use crate::outcome::{Settled, settle};
 
@@ -85,7 +85,12 @@ impl Completer {
     async fn handle_one(&self, message: &Delivered, deadline: Deadline) -> Completed {
         let completed = match deadline.is_over(self.ledger.clock()) {
             true => Completed::Returned("no time left in this run".into()),
-            false => self.complete(&message.body, deadline).await,
+            false => {
+                let completed = deadline
+                    .bound(self.ledger.clock(), self.complete(&message.body, deadline))
+                    .await;
+                completed.unwrap_or_else(|| Completed::Returned(NO_ANSWER.into()))
+            }
         };
         if let Completed::Returned(cause) = &completed {
             tracing::warn!(sqs.message_id = %message.message_id, trace.link = message.trace, %cause, "a status event is returned");

@@ -29,6 +29,9 @@ impl From<SqsMessage> for Delivered {
     }
 }
 
+/// Why the outcome of something is not known that was begun and not ended.
+pub const NO_ANSWER: &str = "no answer before the deadline of this run";
+
 /// What the queue is to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {

@@ -1,6 +1,8 @@
 //! Step Functions: starting executions, and asking what became of one.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
@@ -13,11 +15,14 @@ use daybook_schema::{ExecutionInput, ExecutionName, Timestamp};
 /// Executions per page of ListExecutions (Step Functions API Reference).
 const PAGE: i32 = 1000;
 
-/// The Standard state machine that events are processed by.
+/// The state machine that events are processed by; Standard, or Express with what that lacks: names that protect from a second
+/// start, and executions that can be asked for.
 #[derive(Clone, Debug)]
 pub struct Executions {
     client: Client,
     state_machine_arn: String,
+    /// Whether it was said that it is an Express state machine, whose executions nobody can list.
+    express_is_told: Arc<AtomicBool>,
 }
 
 /// What came of starting an execution.
@@ -121,6 +126,7 @@ impl Executions {
         Self {
             client,
             state_machine_arn: state_machine_arn.into(),
+            express_is_told: Arc::default(),
         }
     }
 
@@ -173,7 +179,8 @@ impl Executions {
         }
     }
 
-    /// The executions that run now, newest first, at most that many pages of 1,000.
+    /// The executions that run now, newest first, at most that many pages of 1,000. Of an Express state machine none is known
+    /// to run: its executions cannot be listed, and last five minutes at most, which a lease must exceed.
     pub async fn running(&self, pages: usize) -> Running {
         let mut running = Running::default();
         let mut token = None;
@@ -196,6 +203,11 @@ impl Executions {
                     );
                     token = page.next_token;
                 }
+                Err(error) if error.code() == Some("StateMachineTypeNotSupported") => {
+                    self.tell_express();
+                    running.complete = true;
+                    return running;
+                }
                 Err(error) => {
                     running.failure = Some(list_failure(&error));
                     return running;
@@ -207,6 +219,16 @@ impl Executions {
             }
         }
         running
+    }
+
+    /// Once per process.
+    fn tell_express(&self) {
+        if !self.express_is_told.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                sfn.state_machine_arn = %self.state_machine_arn,
+                "an Express state machine: none of its executions is known to run, and a row whose lease is over is sent again"
+            );
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Moved};
 use daybook_schema::{DispatchMessage, Status};
 use futures::StreamExt;
 
-use crate::delivery::{Delivered, Disposition};
+use crate::delivery::{Delivered, Disposition, NO_ANSWER};
 use crate::executions::{Executions, Observed, Started};
 use crate::outcome::{Settled, settle};
 use crate::pace::Pace;
@@ -81,7 +81,12 @@ impl Invoker {
     async fn handle_one(&self, message: &Delivered, deadline: Deadline) -> Invoked {
         let invoked = match deadline.is_over(self.ledger.clock()) {
             true => Invoked::Returned("no time left in this run".into()),
-            false => self.invoke(message, deadline).await,
+            false => {
+                let invoked = deadline
+                    .bound(self.ledger.clock(), self.invoke(message, deadline))
+                    .await;
+                invoked.unwrap_or_else(|| Invoked::Returned(NO_ANSWER.into()))
+            }
         };
         if let Invoked::Throttled(cause) | Invoked::Returned(cause) = &invoked {
             tracing::warn!(sqs.message_id = %message.message_id, trace.link = message.trace, %cause, "a dispatch message is returned");
@@ -95,6 +100,13 @@ impl Invoker {
             Err(error) => return Invoked::Returned(error.to_string()),
         };
         let name = message.input.name();
+        tracing::debug!(
+            sqs.message_id = %delivered.message_id,
+            sfn.execution = %name,
+            delivery = message.delivery,
+            trace.link = message.trace,
+            "a dispatch message is at hand"
+        );
         // Only a repeated delivery can be late; the first one is worth no read.
         if message.delivery > 1 {
             match self.ledger.get(name.id).await {

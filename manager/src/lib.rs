@@ -29,7 +29,7 @@ mod settings;
 pub mod worker;
 
 pub use complete::{Completed, Completer};
-pub use delivery::{Delivered, Disposition, batch_response};
+pub use delivery::{Delivered, Disposition, NO_ANSWER, batch_response};
 pub use executions::{Described, Ended, EndedStatus, Executions, Lookup, Observed, Running, Started};
 pub use ingest::{Ingest, Ingested, Payload};
 pub use invoke::{Invoked, Invoker};

@@ -9,6 +9,7 @@ use daybook_ledger::{
 use daybook_schema::{Status, Timestamp};
 use futures::StreamExt;
 
+use crate::delivery::NO_ANSWER;
 use crate::queue::DispatchQueue;
 use crate::settings::Dispatch;
 
@@ -119,13 +120,41 @@ impl Scheduler {
         }
     }
 
-    /// One run for that window: oldest due rows first, across all shards.
+    /// One run for that window: oldest due rows first, across all shards. It ends soon after the deadline, whatever hangs; the
+    /// report says what was done until then.
     ///
     /// # Errors
     /// When the control item cannot be read or the budget not be taken; nothing was claimed then. Failures of single rows and
     /// batches are in the report.
     pub async fn run(&self, window: Window, deadline: Deadline) -> Result<ScheduleReport, LedgerError> {
         let mut report = ScheduleReport::new(window);
+        let begun = deadline
+            .bound(self.ledger.clock(), self.begin(&mut report, deadline))
+            .await;
+        match begun {
+            Some(begun) => {
+                if let Some((mut due, first)) = begun? {
+                    self.dispatch(&mut due, first, &mut report, deadline).await;
+                    for cause in due.failures() {
+                        report.failure(cause);
+                    }
+                }
+            }
+            // Nothing is claimed yet. What may have been granted is lost to this window.
+            None => {
+                report.out_of_time = true;
+                report.failure(NO_ANSWER);
+            }
+        }
+        Ok(report)
+    }
+
+    /// The oldest due rows and where they come from, when some of them may be claimed.
+    async fn begin(
+        &self,
+        report: &mut ScheduleReport,
+        deadline: Deadline,
+    ) -> Result<Option<(DueRows<'_>, Vec<IndexKey>)>, LedgerError> {
         let control = self.ledger.control().await?;
         let now = self.ledger.clock().now();
         if let Some(pause) = control.pause(now) {
@@ -133,11 +162,11 @@ impl Scheduler {
             let mut due = self.ledger.due(Status::Pending, Some(now), 1);
             let first = due.next(1).await;
             report.see_oldest(&first, &due.failures(), now);
-            return Ok(report);
+            return Ok(None);
         }
         if self.out_of_time(deadline) {
             report.out_of_time = true;
-            return Ok(report);
+            return Ok(None);
         }
         let n = control.per_window.unwrap_or(self.dispatch.per_window);
         let wanted = n.min(self.room(n).await?);
@@ -147,7 +176,7 @@ impl Scheduler {
         report.see_oldest(&first, &due.failures(), now);
         first.truncate(wanted as usize);
         let request = GrantRequest {
-            window,
+            window: report.window,
             per_window: self.dispatch.per_window,
             wanted: u32::try_from(first.len()).unwrap_or(u32::MAX),
             redelivery: false,
@@ -157,13 +186,10 @@ impl Scheduler {
             Grant::Granted(granted) => report.granted = granted,
             Grant::Refused(refusal) => report.refusal = Some(refusal),
         }
-        if report.granted > 0 {
-            self.dispatch(&mut due, first, &mut report, deadline).await;
-        }
         for cause in due.failures() {
             report.failure(cause);
         }
-        Ok(report)
+        Ok(Some((due, first)).filter(|_| report.granted > 0))
     }
 
     /// How many more rows may be in flight, at most `n`.
@@ -204,7 +230,11 @@ impl Scheduler {
             report.add(round);
             // A claim whose outcome is unknown counts against the grant as well.
             rows = spare.by_ref().take(lost).collect();
-            rows.extend(due.next(lost - rows.len()).await);
+            let next = due.next(lost - rows.len());
+            match deadline.bound(self.ledger.clock(), next).await {
+                Some(next) => rows.extend(next),
+                None => report.out_of_time = true,
+            }
         }
     }
 
@@ -232,7 +262,18 @@ impl Scheduler {
             }
         }
         report.claimed = claimed.len() as u32;
-        let dispatched = self.queue.dispatch(claimed).await;
+        for row in &claimed {
+            tracing::debug!(event.id = %row.id, attempt = row.attempt.0, trace.link = row.trace, "an event is claimed");
+        }
+        let sent = deadline
+            .bound(self.ledger.clock(), self.queue.dispatch(claimed))
+            .await;
+        let Some(dispatched) = sent else {
+            // The queue may have them: they stay claimed.
+            report.unknown += report.claimed;
+            report.failure(NO_ANSWER);
+            return report;
+        };
         report.sent = dispatched.sent;
         report.unknown += dispatched.unknown;
         for cause in dispatched.causes {

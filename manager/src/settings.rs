@@ -45,6 +45,12 @@ pub struct InvalidSetting {
 }
 
 impl InvalidSetting {
+    /// The same in terms of the environment: `DAYBOOK_LEASE` for `lease`.
+    pub fn of_variable(&self) -> String {
+        let name = self.name.replace('-', "_").to_uppercase();
+        format!("DAYBOOK_{name} is {}, but must be {}", self.value, self.allowed)
+    }
+
     pub(crate) fn new(name: &'static str, value: impl ToString, allowed: &'static str) -> Self {
         Self {
             name,
@@ -78,10 +84,7 @@ impl Dispatch {
         if self.max_attempts == 0 {
             return fail("max-attempts", "0".into(), "at least 1");
         }
-        if self.retry.longest_delay < self.retry.first_delay {
-            let allowed = "at least --backoff";
-            return fail("backoff-limit", seconds(self.retry.longest_delay), allowed);
-        }
+        checked_retry(self.retry)?;
         if self.max_in_flight == Some(0) {
             return fail(
                 "max-in-flight",
@@ -90,5 +93,23 @@ impl Dispatch {
             );
         }
         Ok(self)
+    }
+}
+
+/// Checks how failed attempts are spaced.
+///
+/// # Errors
+/// When the longest wait is shorter than the first.
+pub fn checked_retry(policy: RetryPolicy) -> Result<RetryPolicy, InvalidSetting> {
+    match policy.longest_delay < policy.first_delay {
+        true => {
+            let value = format!("{} s", policy.longest_delay.as_secs_f64());
+            Err(InvalidSetting::new(
+                "backoff-limit",
+                value,
+                "at least the backoff after the first attempt",
+            ))
+        }
+        false => Ok(policy),
     }
 }

@@ -1,6 +1,6 @@
 //! What the functions of this crate tell: metrics, and lines of the log.
 
-use daybook_ledger::{Count, Ledger, Window};
+use daybook_ledger::{Count, Deadline, Ledger, Window};
 use daybook_manager::lambda::{metric, told};
 use daybook_schema::Status;
 use serde_json::{Value, json};
@@ -30,6 +30,7 @@ pub fn swept(window: Window, report: &SweepReport) -> Value {
         "unsent": report.unsent,
         "left": report.left,
         "unknown": report.unknown,
+        "out_of_time": report.out_of_time,
         "refusal": report.refusal,
         "failures": report.failures,
     });
@@ -38,15 +39,22 @@ pub fn swept(window: Window, report: &SweepReport) -> Value {
 }
 
 /// Counts where rows stand. What could not be counted is not told: unknown is not 0.
-pub async fn gauges(ledger: &Ledger) {
-    let now = ledger.clock().now();
+pub async fn gauges(ledger: &Ledger, deadline: Deadline) {
+    let clock = ledger.clock();
+    let now = clock.now();
     let count = |status| ledger.count(status, None, Some(COUNT_TO));
-    let (pending, claimed, parked, in_flight) = futures::join!(
-        count(Status::Pending),
-        count(Status::Claimed),
-        count(Status::Parked),
-        ledger.claimed_first(),
-    );
+    let looked = async {
+        futures::join!(
+            count(Status::Pending),
+            count(Status::Claimed),
+            count(Status::Parked),
+            ledger.claimed_first(),
+        )
+    };
+    let Some((pending, claimed, parked, in_flight)) = deadline.bound(clock, looked).await else {
+        tracing::warn!("no time is left to count rows: where they stand is not known");
+        return;
+    };
     for (name, count) in [
         (metric::PENDING_ROWS, pending),
         (metric::CLAIMED_ROWS, claimed),

@@ -1,9 +1,9 @@
 //! The sweep: observe, plan, execute. It never fails a row and never parks one.
 
 use daybook_ledger::{
-    Claim, Deadline, Grant, GrantRequest, Ledger, LedgerError, Moved, Refusal, Released, Window,
+    Claim, Control, Deadline, Grant, GrantRequest, Ledger, LedgerError, Moved, Refusal, Released, Window,
 };
-use daybook_manager::{Dispatch, DispatchQueue, Executions, Running, TIME_TO_SEND};
+use daybook_manager::{Dispatch, DispatchQueue, Executions, NO_ANSWER, Running, TIME_TO_SEND};
 use daybook_schema::{EventId, Row, Status};
 use futures::StreamExt;
 
@@ -62,6 +62,8 @@ pub struct SweepReport {
     pub left: u32,
     /// Rows of which a write or send is unknown.
     pub unknown: u32,
+    /// Whether rows may have been left because the deadline neared.
+    pub out_of_time: bool,
     /// Why nothing, or not more, was redelivered.
     pub refusal: Option<Refusal>,
     /// What went wrong, each cause once.
@@ -110,25 +112,28 @@ impl Sweeper {
         }
     }
 
-    /// One sweep; redeliveries are taken from that window's budget.
+    /// One sweep; redeliveries are taken from that window's budget. It ends soon after the deadline, whatever hangs; the report
+    /// says what was done until then.
     ///
     /// # Errors
     /// When the ledger cannot be read or the budget not be taken. What was done until then stands and is safe.
     pub async fn run(&self, window: Window, deadline: Deadline) -> Result<SweepReport, LedgerError> {
         let mut report = SweepReport::default();
-        let control = self.ledger.control().await?;
-        let rows = self.stale_rows(&mut report).await;
-        // Rows that could not be read are no sign that nothing is owed any more.
-        if rows.is_empty() && (control.owed == 0 || !report.failures.is_empty()) {
+        let clock = self.ledger.clock();
+        let Some(seen) = deadline.bound(clock, self.look(&mut report)).await else {
+            report.out_of_time = true;
+            report.failure(NO_ANSWER);
             return Ok(report);
-        }
-        let (plan, queue_is_known) = self.observe_and_plan(rows, &mut report).await;
+        };
+        let Some((control, plan, queue_is_known)) = seen? else {
+            return Ok(report);
+        };
         let leases = self
             .ledger
             .renew(&plan.renew, self.dispatch.lease, deadline)
             .await;
         report.renewed = report.leases(leases);
-        self.delete_covered(&plan, &mut report).await;
+        self.delete_covered(&plan, deadline, &mut report).await;
         let leases = self
             .ledger
             .move_leases(&plan.move_lease, self.dispatch.lease, deadline)
@@ -138,7 +143,8 @@ impl Sweeper {
             return Ok(report);
         }
         // A redelivery that is written and not sent would wait for a doubled lease.
-        if deadline.left(self.ledger.clock()) < TIME_TO_SEND {
+        if deadline.left(clock) < TIME_TO_SEND {
+            report.out_of_time = !plan.redeliver.is_empty();
             report.left += u32::try_from(plan.redeliver.len()).unwrap_or(u32::MAX);
             return Ok(report);
         }
@@ -152,9 +158,18 @@ impl Sweeper {
             redelivery: true,
         };
         // Asked even for nothing: what an earlier sweep was owed is owed no more.
-        let granted = match self.ledger.grant(&request, control).await? {
-            Grant::Granted(granted) => granted as usize,
-            Grant::Refused(refusal) => {
+        let granted = match deadline
+            .bound(clock, self.ledger.grant(&request, control))
+            .await
+            .transpose()?
+        {
+            None => {
+                report.out_of_time = true;
+                report.failure(NO_ANSWER);
+                0
+            }
+            Some(Grant::Granted(granted)) => granted as usize,
+            Some(Grant::Refused(refusal)) => {
                 report.refusal = Some(refusal).filter(|refusal| *refusal != Refusal::NothingWanted);
                 0
             }
@@ -166,6 +181,18 @@ impl Sweeper {
             self.redeliver(&oldest, deadline, &mut report).await;
         }
         Ok(report)
+    }
+
+    /// Reads, and plans; `None` when there is nothing to do.
+    async fn look(&self, report: &mut SweepReport) -> Result<Option<(Control, Plan, bool)>, LedgerError> {
+        let control = self.ledger.control().await?;
+        let rows = self.stale_rows(report).await;
+        // Rows that could not be read are no sign that nothing is owed any more.
+        if rows.is_empty() && (control.owed == 0 || !report.failures.is_empty()) {
+            return Ok(None);
+        }
+        let (plan, queue_is_known) = self.observe_and_plan(rows, report).await;
+        Ok(Some((control, plan, queue_is_known)))
     }
 
     /// The stale rows that could be read: one that cannot must not keep all others from being repaired.
@@ -229,11 +256,12 @@ impl Sweeper {
         }
     }
 
-    async fn delete_covered(&self, plan: &Plan, report: &mut SweepReport) {
+    async fn delete_covered(&self, plan: &Plan, deadline: Deadline, report: &mut SweepReport) {
+        let clock = self.ledger.clock();
         let deletions: Vec<_> = plan
             .covered
             .iter()
-            .map(|row| self.ledger.delete_done(row))
+            .map(|row| deadline.bound(clock, self.ledger.delete_done(row)))
             .collect();
         let deleted: Vec<_> = futures::stream::iter(deletions)
             .buffered(CONCURRENCY)
@@ -241,10 +269,14 @@ impl Sweeper {
             .await;
         for outcome in deleted {
             match outcome {
-                Ok(()) => report.deleted += 1,
-                Err(error) => {
+                Some(Ok(())) => report.deleted += 1,
+                Some(Err(error)) => {
                     report.left += 1;
                     report.failure(error);
+                }
+                None => {
+                    report.left += 1;
+                    report.failure(NO_ANSWER);
                 }
             }
         }
@@ -266,7 +298,15 @@ impl Sweeper {
                 }
             }
         }
-        let dispatched = self.queue.dispatch(claimed).await;
+        let count = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
+        let sent = deadline
+            .bound(self.ledger.clock(), self.queue.dispatch(claimed))
+            .await;
+        let Some(dispatched) = sent else {
+            report.unknown += count;
+            report.failure(NO_ANSWER);
+            return;
+        };
         report.redelivered = dispatched.sent;
         report.unknown += dispatched.unknown;
         for cause in dispatched.causes {

@@ -7,11 +7,13 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
+pub mod lambda;
 pub mod notifications;
 pub mod rows;
 pub mod s3;
 pub mod simulation;
 pub mod stage;
+pub mod template;
 pub mod wire;
 
 pub use s3::S3;

@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use daybook_ledger::{Claim, IndexKey, Moved, NewRow, Recorded};
 use daybook_local::dynoxide::{AttributeValue, ImportOptions, Item};
 use daybook_local::{ExecutionStatus, MessageView, Outcome};
-use daybook_manager::{Delivered, ScheduleReport};
+use daybook_manager::{Delivered, Disposition, ScheduleReport, batch_response};
 use daybook_schema::{
     Attempt, DispatchMessage, EventId, ExecutionName, ObjectEvent, Receipt, Row, Status, Timestamp,
 };
@@ -279,17 +278,22 @@ pub fn delivered(id: &str, body: impl Into<String>) -> Delivered {
     }
 }
 
-/// A Lambda invocation with these messages, by id and body.
-pub fn sqs_event<'a>(messages: impl IntoIterator<Item = (&'a str, String)>) -> SqsEvent {
-    let message = |(id, body): (&str, String)| {
-        let mut message = SqsMessage::default();
-        message.message_id = Some(id.to_owned());
-        message.body = Some(body);
-        message
-    };
-    let mut event = SqsEvent::default();
-    event.records = messages.into_iter().map(message).collect();
-    event
+/// Messages that were received once, by their ids.
+pub fn all_delivered<'a>(messages: impl IntoIterator<Item = (&'a str, String)>) -> Vec<Delivered> {
+    messages
+        .into_iter()
+        .map(|(id, body)| delivered(id, body))
+        .collect()
+}
+
+/// The ids that Lambda would be told to return.
+pub fn returned(messages: &[Delivered], dispositions: impl IntoIterator<Item = Disposition>) -> Vec<String> {
+    let dispositions: Vec<Disposition> = dispositions.into_iter().collect();
+    let failures = batch_response(messages, &dispositions).batch_item_failures;
+    failures
+        .into_iter()
+        .map(|failure| failure.item_identifier)
+        .collect()
 }
 
 impl Wire {

@@ -12,7 +12,7 @@ use aws_smithy_types::retry::RetryConfig;
 use daybook_ledger::{Clock, Deadline, Ledger, Random, ReceiptSettings, TableName, Window, client_timeouts};
 use daybook_local::{LocalAws, QueueAttributes, RedrivePolicy};
 use daybook_manager::{
-    Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions, Ingest, Invoked, Invoker,
+    Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions, Ingest, Ingested, Invoked, Invoker,
     Pace, Payload, Poll, Scheduler,
 };
 use daybook_reconciler::{SweepSettings, Sweeper};
@@ -289,7 +289,8 @@ impl Stage {
     pub async fn pump_ingest(&self) -> Option<usize> {
         let poll = self.poll(&self.intake);
         let batch = poll.receive().await.ok()?;
-        let dispositions = self.ingest().handle(&batch.messages, self.deadline()).await;
+        let outcomes = self.ingest().handle(&batch.messages, self.deadline()).await;
+        let dispositions: Vec<Disposition> = outcomes.iter().map(Ingested::disposition).collect();
         finish(&poll, batch, &dispositions).await
     }
 
@@ -330,7 +331,7 @@ fn table(name: &str) -> TableName {
     name.parse().unwrap()
 }
 
-async fn create_tables(aws: &LocalAws) {
+pub(crate) async fn create_tables(aws: &LocalAws) {
     for definition in [tables::LEDGER, tables::RECEIPTS] {
         let name = definition.role;
         let created = aws

@@ -125,6 +125,9 @@ pub struct PaceArguments {
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = settings::time)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true)]
     pub lease: Duration,
+
+    #[command(flatten)]
+    pub backoff: settings::BackoffArguments,
 }
 
 impl UpArguments {
@@ -140,7 +143,11 @@ impl UpArguments {
             max_in_flight: Some(self.pace.max_in_flight.unwrap_or(in_flight)),
             max_attempts: self.pace.max_attempts,
             lease: self.pace.lease,
-            ..Dispatch::default()
+            retry: self
+                .pace
+                .backoff
+                .checked()
+                .map_err(|error| settings::usage(&error))?,
         };
         dispatch.checked().map_err(|error| settings::usage(&error))
     }

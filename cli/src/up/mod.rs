@@ -142,6 +142,11 @@ fn worker_settings(arguments: &UpArguments) -> Result<WorkerSettings, clap::Erro
         workers: arguments.target.workers as usize,
         lease: arguments.pace.lease,
         timeout: arguments.target.timeout,
+        retry: arguments
+            .pace
+            .backoff
+            .checked()
+            .map_err(|error| settings::usage(&error))?,
         ..WorkerSettings::new(crate::target::this_process())
     };
     settings.checked().map_err(|error| settings::usage(&error))

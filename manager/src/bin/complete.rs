@@ -37,7 +37,7 @@ impl Function for CompleteFunction {
     }
 
     fn new(settings: Settings, ledger: Ledger, _: &Aws) -> Result<Self, String> {
-        let policy = settings.backoff.checked()?;
+        let policy = settings.backoff.checked().map_err(|error| error.of_variable())?;
         Ok(Self(Completer::new(
             ledger,
             settings.machine.state_machine_arn,

@@ -50,7 +50,7 @@ impl Function for InvokeFunction {
         let pace = Pace::per_second(settings.starts_per_second);
         let dispatch = Dispatch {
             lease: settings.lease.lease,
-            retry: settings.backoff.checked()?,
+            retry: settings.backoff.checked().map_err(|error| error.of_variable())?,
             ..Dispatch::default()
         };
         Ok(Self(Invoker::new(ledger, executions, dispatch, pace)))

@@ -10,26 +10,27 @@ use serde_json::Value;
 use super::metric::{self, FAILURES};
 use super::{Event, Failure, Function};
 
-/// So long before Lambda ends the process a function stops, if it has so much time at all.
-const MARGIN: Duration = Duration::from_secs(1);
+/// So long before Lambda ends the process nothing new is begun, if there is so much time at all. Half a second later nothing is
+/// waited for any more ([`Deadline::bound`]), and a second after that the function is cut off.
+const MARGIN: Duration = Duration::from_secs(2);
 
 /// When to stop. Lambda kills a function that is late, and its answer is lost: a queue would deliver the whole batch again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ends {
-    /// Until then the function works.
+    /// Until then the function begins work.
     work: Deadline,
     /// Then it is cut off, should it still be at it.
     cut: Deadline,
 }
 
 impl Ends {
-    /// By when Lambda ends the process, and what it is now: a second, or a quarter of what is left, is for the answer.
+    /// For a process that Lambda ends then.
     fn of(killed: Timestamp, clock: &Clock) -> Self {
         let left = killed.since(clock.now());
         let margin = MARGIN.min(left / 4);
         Self {
             work: Deadline::after(clock, left - margin),
-            cut: Deadline::after(clock, left - margin / 2),
+            cut: Deadline::after(clock, left - margin / 4),
         }
     }
 }
@@ -70,4 +71,89 @@ fn failed(failure: Failure) -> Result<Value, Diagnostic> {
     tracing::error!("the invocation failed: {failure}");
     metric::count(FAILURES, 1u64);
     Err(failure.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use aws_lambda_events::event::sqs::SqsBatchResponse;
+    use daybook_ledger::Random;
+    use lambda_runtime::Context;
+    use serde_json::json;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::lambda::{Aws, Batch, LedgerArguments};
+
+    /// A function that never comes to an end.
+    struct Hanging;
+
+    #[derive(clap::Parser)]
+    struct Settings {
+        #[command(flatten)]
+        ledger: LedgerArguments,
+    }
+
+    impl Function for Hanging {
+        const NAME: &'static str = "hanging";
+        type Settings = Settings;
+        type Event = Batch;
+        type Answer = SqsBatchResponse;
+
+        fn ledger(settings: &Settings) -> &LedgerArguments {
+            &settings.ledger
+        }
+
+        fn new(_: Settings, _: Ledger, _: &Aws) -> Result<Self, String> {
+            Ok(Self)
+        }
+
+        async fn handle(&self, _: &Batch, _: Deadline) -> Result<SqsBatchResponse, Failure> {
+            pending().await
+        }
+
+        fn cut(&self, batch: &Batch) -> SqsBatchResponse {
+            batch.returned()
+        }
+    }
+
+    fn ledger() -> Ledger {
+        let start = Instant::now();
+        let clock = Clock::new(move || {
+            let millis = 1_795_251_268_758 + start.elapsed().as_millis() as i64;
+            Timestamp::from_unix_millis(millis).expect("a time")
+        });
+        let config = aws_sdk_dynamodb::Config::builder()
+            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+            .build();
+        let table = "ledger".parse().expect("a name");
+        Ledger::new(
+            aws_sdk_dynamodb::Client::from_conf(config),
+            table,
+            None,
+            clock,
+            Random::from_seed(1),
+        )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_function_that_hangs_is_cut_off_in_time_and_returns_every_message() {
+        for (timeout, cut_after) in [(30.0, 29.5), (4.0, 3.75), (0.0, 0.0)] {
+            let ledger = ledger();
+            let message = |id: &str| json!({"messageId": id, "body": "b", "eventSource": "aws:sqs"});
+            let payload = json!({"Records": [message("a"), message("b")]});
+            let mut context = Context::default();
+            let killed = ledger.clock().now().plus(Duration::from_secs_f64(timeout));
+            context.deadline = u64::try_from(killed.unix_millis()).expect("a time after 1970");
+            let begin = Instant::now();
+            let answer = handle(&Hanging, &ledger, LambdaEvent::new(payload, context)).await;
+            assert_eq!(
+                answer.expect("an answer"),
+                json!({"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]})
+            );
+            let waited = begin.elapsed().as_secs_f64();
+            assert!((waited - cut_after).abs() < 0.01, "{timeout} s: {waited}");
+        }
+    }
 }

@@ -141,6 +141,11 @@ impl Metrics {
         })
     }
 
+    /// Metrics belong to that invocation from now on.
+    pub(super) fn begin(&self, request_id: &str) {
+        self.collector.set_property("requestId", request_id.to_owned());
+    }
+
     /// Writes what was counted since the last time, with the units that the ledger used meanwhile.
     pub(super) fn flush(&self, consumed: Consumed) {
         let used = {

@@ -126,6 +126,7 @@ async fn serve<F: Function>(
 ) -> Result<(), lambda_runtime::Error> {
     let handler = service_fn(|event: LambdaEvent<Value>| async move {
         current.set(&event.context);
+        metrics.begin(&event.context.request_id);
         let answer = invocation::handle(function, ledger, event).await;
         metrics.flush(ledger.consumed());
         current.clear();

@@ -121,7 +121,12 @@ fn parse_from<S: Parser>(arguments: impl IntoIterator<Item = OsString>) -> Resul
         .and_then(|matches| S::from_arg_matches(&matches))
         .map_err(|error| match error.kind() {
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => error.exit(),
-            _ => told(&command, &error),
+            _ => {
+                // One that still knows the variables that are empty.
+                let mut command = S::command();
+                command.build();
+                told(&command, &error)
+            }
         })
 }
 

@@ -60,7 +60,7 @@ impl Function for ReconcileFunction {
             per_window: settings.budget.per_window,
             window: settings.budget.every,
             lease: settings.lease.lease,
-            retry: settings.backoff.checked()?,
+            retry: settings.backoff.checked().map_err(|error| error.of_variable())?,
             ..Dispatch::default()
         };
         Ok(Self {
@@ -80,7 +80,7 @@ impl Function for ReconcileFunction {
         let window = Window::at(tick.time(self.ledger.clock()), self.window);
         let report = self.sweeper.run(window, deadline).await?;
         let answer = swept(window, &report);
-        gauges(&self.ledger).await;
+        gauges(&self.ledger, deadline).await;
         Ok(answer)
     }
 

@@ -6,7 +6,7 @@ use daybook_ledger::{Clock, Failed};
 use daybook_local::Outcome;
 use daybook_manager::{Disposition, Executions, Invoked, Invoker, Pace, Settled};
 use daybook_schema::{Attempt, DispatchMessage, Row, Status};
-use daybook_tests::rows::{delivered, row_in};
+use daybook_tests::rows::{all_delivered, delivered, returned, row_in};
 use daybook_tests::{Fault, Stage};
 
 use crate::{one_dispatched, one_running, the_row, upload};
@@ -244,13 +244,9 @@ async fn a_repeated_delivery_is_dropped_when_its_row_is_gone_or_went_on() {
 async fn messages_that_cannot_be_read_are_returned_and_nothing_else_is() {
     let (stage, body) = one_dispatched().await;
     let newer = r#"{"v": 99}"#.to_owned();
-    let event = daybook_tests::rows::sqs_event([("odd", "hello".into()), ("good", body), ("newer", newer)]);
-    let response = stage.invoker().handle_sqs(event, stage.deadline()).await;
-    let failed: Vec<_> = response
-        .batch_item_failures
-        .iter()
-        .map(|failure| failure.item_identifier.as_str())
-        .collect();
+    let messages = all_delivered([("odd", "hello".into()), ("good", body), ("newer", newer)]);
+    let invoked = stage.invoker().handle(&messages, stage.deadline()).await;
+    let failed = returned(&messages, invoked.iter().map(Invoked::disposition));
     assert_eq!(failed, ["odd", "newer"]);
     assert_eq!(stage.execution_names().len(), 1);
 }

@@ -6,7 +6,7 @@ use daybook_ledger::Failed;
 use daybook_local::Outcome;
 use daybook_manager::{Completed, Disposition, Settled};
 use daybook_schema::{Attempt, Status};
-use daybook_tests::rows::{delivered, sqs_event};
+use daybook_tests::rows::{all_delivered, delivered, returned};
 use daybook_tests::{Fault, Stage};
 use serde_json::{Value, json};
 
@@ -160,20 +160,13 @@ async fn messages_that_are_no_status_events_are_returned_and_the_others_are_done
     let (stage, _) = one_running().await;
     stage.succeed_running();
     let event = take_events(&stage).remove(0);
-    let messages = [
+    let messages = all_delivered([
         ("odd", "hello".to_owned()),
         ("good", event.to_string()),
         ("empty", "{}".to_owned()),
-    ];
-    let response = stage
-        .completer()
-        .handle_sqs(sqs_event(messages), stage.deadline())
-        .await;
-    let failed: Vec<_> = response
-        .batch_item_failures
-        .iter()
-        .map(|failure| failure.item_identifier.as_str())
-        .collect();
+    ]);
+    let completed = stage.completer().handle(&messages, stage.deadline()).await;
+    let failed = returned(&messages, completed.iter().map(Completed::disposition));
     assert_eq!(failed, ["odd", "empty"]);
     assert!(stage.rows().await.is_empty());
 }

@@ -1,10 +1,10 @@
 //! Many rows at once: each has an outcome of its own.
 
 use daybook_ledger::{NewRow, Recorded};
-use daybook_manager::Payload;
+use daybook_manager::{Delivered, Ingested, Payload};
 use daybook_schema::{SourceName, Status, Subject};
 use daybook_tests::notifications::{Upload, uploads};
-use daybook_tests::rows::sqs_event;
+use daybook_tests::rows::{all_delivered, returned};
 use daybook_tests::{Fault, Stage};
 use serde_json::json;
 
@@ -20,6 +20,12 @@ fn unreadable(payload: String) -> NewRow {
         why: "no S3 event".into(),
         trace: None,
     }
+}
+
+/// The messages that come again.
+async fn ingest(stage: &Stage, messages: &[Delivered]) -> Vec<String> {
+    let ingested = stage.ingest().handle(messages, stage.deadline()).await;
+    returned(messages, ingested.iter().map(Ingested::disposition))
 }
 
 fn new_event(upload: &Upload) -> NewRow {
@@ -88,7 +94,7 @@ async fn exactly_the_messages_that_are_not_safe_are_returned_to_the_queue() {
     let test_event = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "data"}).to_string();
     let twice =
         json!({"Records": [Upload::new("b.json", 2, "e").record(), Upload::new("c.json", 3, "e").record()]});
-    let event = sqs_event([
+    let messages = all_delivered([
         ("one", Upload::new("a.json", 1, "e").notification()),
         ("large", too_large()),
         ("two", twice.to_string()),
@@ -97,13 +103,7 @@ async fn exactly_the_messages_that_are_not_safe_are_returned_to_the_queue() {
         ("odd", "hello".into()),
         ("large again", too_large()),
     ]);
-    let response = stage.ingest().handle_sqs(event, stage.deadline()).await;
-    let failed: Vec<_> = response
-        .batch_item_failures
-        .iter()
-        .map(|failure| failure.item_identifier.as_str())
-        .collect();
-    assert_eq!(failed, ["large", "large again"]);
+    assert_eq!(ingest(&stage, &messages).await, ["large", "large again"]);
     let rows = stage.rows().await;
     let parked = rows.values().filter(|row| row.status == Status::Parked).count();
     assert_eq!(
@@ -126,21 +126,15 @@ async fn a_message_one_of_whose_records_is_not_safe_is_returned_whole() {
             Some(statements) if statements.len() == 5 => Fault::Throttled,
             _ => Fault::None,
         });
-    let event = sqs_event([("first", first), ("second", second.clone())]);
-    let response = stage.ingest().handle_sqs(event, stage.deadline()).await;
-    let failed: Vec<_> = response
-        .batch_item_failures
-        .iter()
-        .map(|failure| failure.item_identifier.as_str())
-        .collect();
-    assert_eq!(failed, ["second"]);
+    let messages = all_delivered([("first", first), ("second", second.clone())]);
+    assert_eq!(ingest(&stage, &messages).await, ["second"]);
     assert_eq!(stage.rows().await.len(), 25);
     stage.wire.heal();
-    let response = stage
-        .ingest()
-        .handle_sqs(sqs_event([("second", second)]), stage.deadline())
-        .await;
-    assert!(response.batch_item_failures.is_empty());
+    assert!(
+        ingest(&stage, &all_delivered([("second", second)]))
+            .await
+            .is_empty()
+    );
     assert_eq!(
         stage.rows().await.len(),
         30,

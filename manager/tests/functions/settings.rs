@@ -1,0 +1,92 @@
+use daybook_tests::lambda::{World, fails_to_start};
+
+use crate::{COMPLETE, INGEST, INVOKE, SCHEDULE};
+
+/// Why the function does not start; it is said once, and ends the process.
+fn why(binary: &str, more: &[(&str, &str)]) -> String {
+    let world = World::start();
+    let (code, told) = fails_to_start(binary, &world.variables(more));
+    assert_eq!(code, 1);
+    let log = told.log();
+    assert_eq!(log.len(), 1, "{log:?}");
+    assert_eq!(log[0]["level"], "ERROR");
+    let message = log[0]["message"].as_str().unwrap();
+    message
+        .strip_prefix("the function cannot start: ")
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_bad_value_is_an_error_at_start_that_names_variable_value_and_what_is_allowed() {
+    for (binary, name, value, allowed) in [
+        (INGEST, "DAYBOOK_LEDGER_TABLE", "a b", "3 to 255 letters"),
+        (
+            INGEST,
+            "DAYBOOK_RECEIPTS_KEEP",
+            "14",
+            "a time with its unit is needed",
+        ),
+        (INGEST, "DAYBOOK_MAX_ATTEMPTS", "0", "at least 1"),
+        (
+            INGEST,
+            "AWS_LAMBDA_LOG_LEVEL",
+            "LOUD",
+            "TRACE, DEBUG, INFO, WARN, ERROR or FATAL is allowed",
+        ),
+        (
+            SCHEDULE,
+            "DAYBOOK_PER_WINDOW",
+            "many",
+            "a whole number of at least 1 is needed",
+        ),
+        (SCHEDULE, "DAYBOOK_EVERY", "2 days", "100ms to 1d is allowed"),
+        (SCHEDULE, "DAYBOOK_LEASE", "0s", "1s to 7d is allowed"),
+        (SCHEDULE, "DAYBOOK_MAX_IN_FLIGHT", "-1", "at least 1"),
+        (
+            SCHEDULE,
+            "DAYBOOK_DISPATCH_QUEUE_URL",
+            "dispatch",
+            "a queue URL is needed",
+        ),
+        (INVOKE, "DAYBOOK_STARTS_PER_SECOND", "0", "at least 1"),
+        (INVOKE, "DAYBOOK_STATE_MACHINE_ARN", "work", "an ARN is needed"),
+        (COMPLETE, "DAYBOOK_BACKOFF", "8d", "1s to 7d is allowed"),
+    ] {
+        let told = why(binary, &[(name, value)]);
+        assert!(told.starts_with(&format!("{name} is {value:?}: ")), "{told}");
+        assert!(told.contains(allowed), "{told}");
+    }
+}
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    assert_eq!(
+        why(INGEST, &[("DAYBOOK_LEDGER_TABLE", "")]),
+        "DAYBOOK_LEDGER_TABLE is not set"
+    );
+    assert_eq!(
+        why(
+            SCHEDULE,
+            &[("DAYBOOK_STACK", ""), ("DAYBOOK_DISPATCH_QUEUE_URL", "")]
+        ),
+        "DAYBOOK_STACK, DAYBOOK_DISPATCH_QUEUE_URL are not set"
+    );
+    assert_eq!(why(INVOKE, &[("AWS_REGION", "")]), "AWS_REGION is not set");
+    assert_eq!(
+        why(INVOKE, &[("AWS_ACCESS_KEY_ID", "")]),
+        "AWS_ACCESS_KEY_ID is not set"
+    );
+}
+
+#[test]
+fn settings_that_do_not_go_together_are_named_together() {
+    assert_eq!(
+        why(COMPLETE, &[("DAYBOOK_BACKOFF", "2h")]),
+        "DAYBOOK_BACKOFF_LIMIT is 3600 s, but must be at least the backoff after the first attempt"
+    );
+    assert_eq!(
+        why(INGEST, &[("DAYBOOK_RECEIPTS_TABLE", "")]),
+        "DAYBOOK_RECEIPTS_TABLE is not set: it is needed unless DAYBOOK_RECEIPTS_KEEP is 0"
+    );
+}

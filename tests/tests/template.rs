@@ -142,7 +142,9 @@ fn every_output_that_the_command_line_reads_is_there() {
 
 /// The queue that a mapping reads, by its logical id.
 fn queue_of(mapping: &Value) -> &str {
-    mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0].as_str().unwrap()
+    mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]
+        .as_str()
+        .unwrap()
 }
 
 #[test]
@@ -183,8 +185,15 @@ fn mappings_return_single_messages_and_filter_nothing() {
             .as_str()
             .unwrap();
         let parameter = &template["Parameters"][concurrency];
-        assert_eq!((&parameter["MinValue"], &parameter["MaxValue"]), (&json!(2), &json!(1000)));
-        assert_eq!(properties["Enabled"], json!({"Fn::If": ["IsRunning", true, false]}), "{id}");
+        assert_eq!(
+            (&parameter["MinValue"], &parameter["MaxValue"]),
+            (&json!(2), &json!(1000))
+        );
+        assert_eq!(
+            properties["Enabled"],
+            json!({"Fn::If": ["IsRunning", true, false]}),
+            "{id}"
+        );
     }
     for (id, function) in of_type(&template, "AWS::Serverless::Function") {
         let properties = function["Properties"].as_object().unwrap();
@@ -231,7 +240,10 @@ fn queues_keep_what_they_have_for_14_days_and_then_in_dead_letters() {
         }
         let letters = id.replace("Queue", "DeadLetters");
         let redrive = &properties["RedrivePolicy"];
-        assert_eq!(redrive["deadLetterTargetArn"], json!({"Fn::GetAtt": [letters, "Arn"]}));
+        assert_eq!(
+            redrive["deadLetterTargetArn"],
+            json!({"Fn::GetAtt": [letters, "Arn"]})
+        );
         assert!(redrive["maxReceiveCount"].as_u64().unwrap() >= 5, "{id}");
         assert_eq!(
             properties["RedriveAllowPolicy"],
@@ -255,7 +267,10 @@ fn schedules_give_their_time_and_are_not_repeated() {
             json!({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}),
             "{id}"
         );
-        assert_eq!(target["Input"], r#"{"time": "<aws.scheduler.scheduled-time>"}"#, "{id}");
+        assert_eq!(
+            target["Input"], r#"{"time": "<aws.scheduler.scheduled-time>"}"#,
+            "{id}"
+        );
         assert_eq!(properties["FlexibleTimeWindow"], json!({"Mode": "OFF"}), "{id}");
         let function = target["Arn"]["Fn::GetAtt"][0].as_str().unwrap();
         // Scheduler invokes asynchronously, and Lambda would try again by itself.
@@ -326,9 +341,15 @@ fn queues_take_messages_of_their_own_senders_only() {
         assert!(!intake[0].1[part].is_null(), "{part}");
     }
     assert_eq!(intake[1..], [rule("ObjectEventsRule")]);
-    assert_eq!(senders(&template, "IntakeDeadLetters"), [rule("ObjectEventsRule")]);
+    assert_eq!(
+        senders(&template, "IntakeDeadLetters"),
+        [rule("ObjectEventsRule")]
+    );
     assert_eq!(senders(&template, "CompletionQueue"), [rule("ExecutionEndsRule")]);
-    assert_eq!(senders(&template, "CompletionDeadLetters"), [rule("ExecutionEndsRule")]);
+    assert_eq!(
+        senders(&template, "CompletionDeadLetters"),
+        [rule("ExecutionEndsRule")]
+    );
     for queue in ["DispatchQueue", "DispatchDeadLetters"] {
         assert_eq!(senders(&template, queue), [], "{queue}");
     }
@@ -357,13 +378,28 @@ fn every_function_has_the_settings_that_are_its_own() {
         ("IngestFunction", &["SOURCE", "MAX_ATTEMPTS"] as &[&str]),
         (
             "ScheduleFunction",
-            &["DISPATCH_QUEUE_URL", "PER_WINDOW", "EVERY", "LEASE", "MAX_IN_FLIGHT"],
+            &[
+                "DISPATCH_QUEUE_URL",
+                "PER_WINDOW",
+                "EVERY",
+                "LEASE",
+                "MAX_IN_FLIGHT",
+            ],
         ),
         (
             "InvokeFunction",
-            &["STATE_MACHINE_ARN", "LEASE", "BACKOFF", "BACKOFF_LIMIT", "STARTS_PER_SECOND"],
+            &[
+                "STATE_MACHINE_ARN",
+                "LEASE",
+                "BACKOFF",
+                "BACKOFF_LIMIT",
+                "STARTS_PER_SECOND",
+            ],
         ),
-        ("CompleteFunction", &["STATE_MACHINE_ARN", "BACKOFF", "BACKOFF_LIMIT"]),
+        (
+            "CompleteFunction",
+            &["STATE_MACHINE_ARN", "BACKOFF", "BACKOFF_LIMIT"],
+        ),
         (
             "ReconcileFunction",
             &[
@@ -397,7 +433,11 @@ fn every_function_has_the_settings_that_are_its_own() {
         let role = id.replace("Function", "Role");
         assert_eq!(properties["Role"], json!({"Fn::GetAtt": [role, "Arn"]}), "{id}");
         let logs = id.replace("Function", "Logs");
-        assert_eq!(properties["LoggingConfig"]["LogGroup"], json!({"Ref": logs}), "{id}");
+        assert_eq!(
+            properties["LoggingConfig"]["LogGroup"],
+            json!({"Ref": logs}),
+            "{id}"
+        );
         let program = id.replace("Function", "").to_lowercase();
         assert_eq!(
             properties["CodeUri"],
@@ -412,12 +452,23 @@ fn every_function_has_the_settings_that_are_its_own() {
 fn a_variable_has_the_value_of_the_parameter_of_its_name() {
     let template = template();
     let mut all: Vec<(String, Value)> = Vec::new();
-    let functions = of_type(&template, "AWS::Serverless::Function").map(|(_, function)| &function["Properties"]);
+    let functions =
+        of_type(&template, "AWS::Serverless::Function").map(|(_, function)| &function["Properties"]);
     for holder in functions.chain([&template["Globals"]["Function"]]) {
         let variables = holder["Environment"]["Variables"].as_object().unwrap();
-        all.extend(variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+        all.extend(
+            variables
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone())),
+        );
     }
-    let of_resources = ["LedgerTable", "ReceiptsTable", "Stack", "DispatchQueueUrl", "ReportsBucket"];
+    let of_resources = [
+        "LedgerTable",
+        "ReceiptsTable",
+        "Stack",
+        "DispatchQueueUrl",
+        "ReportsBucket",
+    ];
     for (name, value) in all {
         let words = name.trim_start_matches("DAYBOOK_").split('_');
         let parameter: String = words
@@ -425,7 +476,8 @@ fn a_variable_has_the_value_of_the_parameter_of_its_name() {
             .collect();
         match (parameter.as_str(), &template["Parameters"][&parameter]) {
             ("MaxInFlight", _) => {
-                let set = json!({"Fn::If": ["HasMaxInFlight", {"Ref": "MaxInFlight"}, {"Ref": "AWS::NoValue"}]});
+                let set =
+                    json!({"Fn::If": ["HasMaxInFlight", {"Ref": "MaxInFlight"}, {"Ref": "AWS::NoValue"}]});
                 assert_eq!(value, set);
             }
             (_, Value::Null) => assert!(of_resources.contains(&parameter.as_str()), "{name}"),

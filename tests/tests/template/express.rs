@@ -20,7 +20,8 @@ fn filled(parameters: &Value, context: &Value, input: &Value) -> Value {
             Some(path) => (context, path),
             None => (input, path.strip_prefix("$.").unwrap()),
         };
-        path.split('.').fold(root.clone(), |value, name| value[name].clone())
+        path.split('.')
+            .fold(root.clone(), |value, name| value[name].clone())
     };
     let value = |path: &str| {
         let argument = path.strip_prefix("States.JsonToString(");
@@ -91,9 +92,15 @@ async fn an_express_execution_that_succeeds_completes_its_row() {
 async fn an_express_execution_that_fails_fails_its_attempt_and_says_why() {
     let (stage, row) = stage_with_claimed().await;
     let outcome = completed(&stage, told("TellFailure", &row)).await;
-    assert!(matches!(outcome[..], [Completed::Settled(Settled::Failed(_))]), "{outcome:?}");
+    assert!(
+        matches!(outcome[..], [Completed::Settled(Settled::Failed(_))]),
+        "{outcome:?}"
+    );
     let row = stage.ledger.get(row.id).await.unwrap().unwrap();
     assert_eq!(row.status, Status::Pending);
     let error = row.last_error.unwrap();
-    assert!(error.contains("States.Timeout") && error.contains("too slow"), "{error}");
+    assert!(
+        error.contains("States.Timeout") && error.contains("too slow"),
+        "{error}"
+    );
 }

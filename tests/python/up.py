@@ -34,15 +34,15 @@ def equal(found, expected, what):
     check(found == expected, f"{what}: found, then expected", found, expected)
 
 
-def until(what, condition):
+def until(what, condition, patience=PATIENCE, every=0.02):
     """Polls until the condition gives something, which is returned."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         found = condition()
         if found:
             return found
-        time.sleep(0.02)
-    sys.exit(f"FAILED: waited {PATIENCE:.0f} s for: {what}")
+        time.sleep(every)
+    sys.exit(f"FAILED: waited {patience:.0f} s for: {what}")
 
 
 def identity(domain, source, bucket, key, version_id, kind, *basis):

@@ -1,0 +1,343 @@
+"""Stands two of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
+through them. Started by tests/stack.
+
+What is waited for is a condition, never a time: the emulated schedules tick once a minute, as EventBridge Scheduler does at its finest.
+"""
+
+import collections
+import concurrent.futures
+import json
+import re
+import signal
+import sys
+import tempfile
+import time
+
+from botocore.exceptions import ClientError
+
+import cost
+from emulated import ACCOUNT, REGION, Cloud
+from up import ROOT, equal, event_id, object_id, until
+
+# Two ticks and what they start, on a machine that does much else.
+PATIENCE = 420.0
+EVENTS = 200
+
+# What the functions asked AWS for.
+COUNTS = ROOT / "target/stack/counts.json"
+
+# Fails the first attempt of what is below flaky/.
+WORK = {
+    "StartAt": "Choose",
+    "States": {
+        "Choose": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "And": [
+                        {"Variable": "$.attempt", "NumericEquals": 1},
+                        {"Variable": "$.key", "StringMatches": "flaky/*"},
+                    ],
+                    "Next": "Refuse",
+                }
+            ],
+            "Default": "Work",
+        },
+        "Work": {"Type": "Pass", "End": True},
+        "Refuse": {"Type": "Fail", "Error": "Flaky", "Cause": "the first attempt fails"},
+    },
+}
+
+# What is encoded in one way or another on its way.
+DECORATIONS = ["plain", "a b+c", "50% & <more>", "ü/é", "x=1?y#z", "~!*'()", "tab\there"]
+
+
+def say(what):
+    print(f"{time.monotonic() - START:5.0f} s  {what}", flush=True)
+
+
+def keys(prefix, count):
+    return [f"{prefix}/{n:03d} {DECORATIONS[n % len(DECORATIONS)]}.bin" for n in range(count)]
+
+
+class Pipeline:
+    """A stack, its bucket and its state machine."""
+
+    def __init__(self, cloud, packaged, name, bucket, **parameters):
+        self.cloud, self.bucket, self.name = cloud, bucket, name
+        self.s3, self.states = cloud.client("s3"), cloud.client("stepfunctions")
+        self.state_machine = cloud.state_machine(f"{name}-work", WORK)
+        self.s3.create_bucket(Bucket=bucket)
+        self.packaged = packaged
+        self.parameters = {
+            "StateMachineArn": self.state_machine,
+            "Architecture": "x86_64",
+            # To ministack, an empty list is one that has been given.
+            "IntakeBucketArns": f"arn:aws:s3:::{bucket}",
+            "IntakeAccounts": ACCOUNT,
+            **parameters,
+        }
+        self.stack = cloud.deploy(name, packaged, **self.parameters)
+        self.uploaded = []
+
+    def upload(self, wanted):
+        for key in wanted:
+            self.s3.put_object(Bucket=self.bucket, Key=key, Body=key.encode())
+        self.uploaded += wanted
+
+    def executions(self):
+        pages = self.states.get_paginator("list_executions").paginate(stateMachineArn=self.state_machine)
+        return [execution for page in pages for execution in page["executions"]]
+
+    def counts(self):
+        """Rows by status, and receipts."""
+        rows = collections.Counter(row["status"]["S"] for row in self.stack.rows())
+        return {**rows, "receipts": len(self.stack.receipts())}
+
+    def until(self, what, **wanted):
+        """Waits for exactly these counts."""
+        seen = []
+
+        def reached():
+            seen[:] = [self.counts()]
+            return seen == [wanted]
+
+        try:
+            until(what, reached, PATIENCE, 0.5)
+        except SystemExit as problem:
+            sys.exit(f"{problem}\n  {self.name}: wanted {wanted}, last seen {seen}")
+        say(f"{self.name}: {what}")
+
+    def attach(self):
+        shown = self.daybook("attach", f"s3://{self.bucket}", "--yes", "--output", "json")
+        equal(json.loads(shown)["change"], "added", "what `daybook attach` did")
+
+    def daybook(self, verb, *arguments):
+        return self.cloud.daybook(verb, *arguments, "--stack", self.name)
+
+    def tick_until_receipts(self, what, count):
+        """Runs the schedule function at once instead of waiting for a minute."""
+
+        def reached():
+            self.stack.tick("schedule", time.time())
+            return len(self.stack.receipts()) == count
+
+        until(what, reached, PATIENCE, 2)
+
+    def check_status(self, **wanted):
+        """`daybook status` says the same as the table."""
+        status = self.stack.status()
+        told = {kind: status[kind]["rows"] for kind in ("pending", "claimed", "parked")}
+        equal(told, {"pending": 0, "claimed": 0, "parked": 0, **wanted}, f"what `daybook status --stack {self.name}` counts")
+        equal(status["failures"], [], f"what `daybook status --stack {self.name}` could not see")
+
+    def check_done(self, attempts=lambda key: 1):
+        """Every object is done: no row, one receipt, one successful execution and no more than it needed."""
+        self.check_status()
+        equal(self.stack.rows(), [], f"open rows of {self.name}")
+        runs = collections.defaultdict(list)
+        for execution in self.executions():
+            described = self.states.describe_execution(executionArn=execution["executionArn"])
+            given = json.loads(described["input"])
+            equal(given["bucket"], self.bucket, f"the bucket of an execution of {self.name}")
+            equal(described["name"], f"{given['id']}-{given['attempt']}", "the name of an execution")
+            if "sequencer" in given:
+                named = event_id("aws", self.bucket, given["key"], None, "created", given["sequencer"])
+                equal(given["id"], str(named), f"the id of the event of {given['key']}")
+            runs[given["key"]].append((given["attempt"], described["status"]))
+        expected = {
+            key: [(n + 1, "SUCCEEDED" if n + 1 == attempts(key) else "FAILED") for n in range(attempts(key))]
+            for key in self.uploaded
+        }
+        equal({key: sorted(each) for key, each in runs.items()}, expected, f"the executions of {self.name} by key")
+        receipts = {receipt["id"]["S"] for receipt in self.stack.receipts()}
+        objects = {str(object_id("aws", self.bucket, key, None, "created")) for key in self.uploaded}
+        equal(receipts, objects, f"the receipts of {self.name}")
+        for queue in ("IntakeQueue", "DispatchQueue", "CompletionQueue"):
+            until(f"{queue} of {self.name} to be empty", lambda queue=queue: self.stack.queued(queue) == 0)
+        for queue in ("IntakeDeadLetters", "DispatchDeadLetters", "CompletionDeadLetters"):
+            equal(self.stack.queued(queue), 0, f"messages in {queue} of {self.name}")
+
+    def show(self):
+        """What there is to see when something went wrong."""
+        print(f"{self.name}: {self.counts()}, {len(self.executions())} executions", file=sys.stderr)
+        for function in self.stack.functions:
+            try:
+                lines = [line for line in self.stack.logs(function) if '"_aws"' not in line]
+            except ClientError as problem:
+                lines = [str(problem)]
+            for line in [line for line in lines if re.search("WARN|ERROR|rror", line)][-3:] + lines[-3:]:
+                print(f"  {function}: {line[:600]}", file=sys.stderr)
+
+    def sweep(self):
+        self.stack.tick("reconcile", time.time())
+        return self.metrics("reconcile")[0]
+
+    def metrics(self, function):
+        """Sums of what a function logged in CloudWatch's embedded metric format, and the most of one invocation."""
+        sums, most = collections.Counter(), collections.Counter()
+        for line in self.stack.logs(function):
+            entry = json.loads(line) if line.startswith("{") else {}
+            for directive in entry.get("_aws", {}).get("CloudWatchMetrics", []):
+                for metric in directive["Metrics"]:
+                    value = entry[metric["Name"]]
+                    value = sum(value) if isinstance(value, list) else value
+                    sums[metric["Name"]] += value
+                    most[metric["Name"]] = max(most[metric["Name"]], value)
+        return sums, most
+
+
+def first_flow(first):
+    """200 uploads, told by S3 itself, driven by the stack's own queues, schedules and rules."""
+    first.attach()
+    first.stack.mapping("invoke", enabled=False)
+    first.upload(keys("in", EVENTS))
+    until(f"{EVENTS} rows", lambda: len(first.stack.rows()) == EVENTS, PATIENCE, 0.5)
+    open_rows = collections.Counter(row["status"]["S"] for row in first.stack.rows())
+    say(f"{first.name}: {EVENTS} uploads are {EVENTS} rows")
+    if open_rows == {"PENDING": EVENTS}:
+        first.check_status(pending=EVENTS)
+    first.stack.mapping("invoke", enabled=True)
+    first.until("each has a receipt, and no row is left", receipts=EVENTS)
+    first.check_done()
+    recorded, _ = first.metrics("ingest")
+    equal(recorded["EventsRecorded"], EVENTS, "EventsRecorded")
+    claimed, most = first.metrics("schedule")
+    equal(claimed["EventsClaimed"], EVENTS, "EventsClaimed")
+    equal(most["EventsClaimed"], first.parameters["PerWindow"], "the most that one tick claimed")
+    started, _ = first.metrics("invoke")
+    equal(started["ExecutionsStarted"], EVENTS, "ExecutionsStarted")
+    completed, _ = first.metrics("complete")
+    equal(completed["EventsCompleted"], EVENTS, "EventsCompleted")
+    say(f"{first.name}: {EVENTS} objects, {EVENTS} executions; status, metrics and tables agree")
+    memory = first.cloud.client("lambda").get_function_configuration(FunctionName=first.stack.functions["ingest"])["MemorySize"]
+    counts = cost.counted(first.stack, EVENTS, EVENTS // first.parameters["PerWindow"], memory)
+    audit_flow(first)
+    first.stack.check_policies()
+    removal_flow(first)
+    return counts
+
+
+def second_flow(second):
+    """200 uploads by EventBridge. The first attempts of some fail; then the dispatch queue is purged while it holds the rest."""
+    flaky, before = keys("flaky", 10), keys("before", EVENTS - 60)
+    after = keys("after", 50)
+    second.s3.put_bucket_notification_configuration(
+        Bucket=second.bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    second.upload(flaky + before)
+    until("the first executions", lambda: len(second.stack.receipts()) >= len(before), PATIENCE, 0.5)
+    second.until("what failed once succeeded in its second attempt", receipts=len(flaky + before))
+    second.stack.mapping("invoke", enabled=False)
+    second.upload(after)
+    second.until("the rest is claimed and sent", CLAIMED=len(after), receipts=len(flaky + before))
+    equal(second.stack.queued("DispatchQueue"), len(after), "messages on the dispatch queue")
+    second.cloud.client("sqs").purge_queue(QueueUrl=second.stack.resources["DispatchQueue"])
+    equal(second.stack.queued("DispatchQueue"), 0, "messages on the purged queue")
+    second.check_status(claimed=len(after))
+    second.stack.mapping("invoke", enabled=True)
+    say(f"{second.name}: the dispatch queue was purged of {len(after)} messages")
+    # Its own schedule runs it every five minutes.
+    until("the leases to end and the sweep to send again", lambda: second.sweep()["EventsRedelivered"] >= len(after), PATIENCE, 3)
+    second.until("the reconcile function sent them again; each has a receipt", receipts=EVENTS)
+    second.check_done(lambda key: 2 if key in flaky else 1)
+
+
+def audit_flow(first):
+    """Objects that no notification told of are found by the audit function, recorded, and processed."""
+    first.daybook("detach", f"s3://{first.bucket}", "--yes")
+    untold = keys("untold", 5)
+    first.upload(untold)
+    # The audit's grace is a second, to the second.
+    newest = max(one["LastModified"] for one in first.s3.list_objects_v2(Bucket=first.bucket)["Contents"]).timestamp()
+    until("the objects to be older than the grace", lambda: time.time() > newest + 3)
+
+    reports = []
+
+    def complete():
+        reports[:] = first.stack.tick("audit", time.time())["audits"]
+        return reports and reports[0]["complete"]
+
+    until("the audit to come to its end", complete, PATIENCE, 1)
+    [report] = reports
+    equal((report["audit"], report["missing"], report["recorded_now"]), (f"s3://{first.bucket}/", len(untold), len(untold)), "the audit")
+    equal(first.metrics("audit")[0]["ObjectsRepaired"], len(untold), "ObjectsRepaired")
+
+    first.tick_until_receipts("what nothing told of is done", EVENTS + len(untold))
+    first.check_done()
+    say(f"{first.name}: {len(untold)} objects that nothing told of were found by the audit function, and are done")
+
+
+def removal_flow(first):
+    """The stack goes while rows wait; the data stays, and a new stack of the same name goes on with it."""
+    cloudformation = first.cloud.client("cloudformation")
+    kept = {name: first.stack.resources[name] for name in ("LedgerTable", "ReceiptsTable")}
+    first.attach()
+    first.daybook("pause", "--why", "the stack is removed")
+    receipts, waiting = first.stack.receipts(), keys("waiting", 3)
+    first.upload(waiting)
+    until("rows that wait", lambda: len(first.stack.rows()) == len(waiting), PATIENCE, 0.5)
+    functions = first.stack.functions
+    cloudformation.delete_stack(StackName=first.name)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=first.name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    dynamodb = first.cloud.client("dynamodb")
+    for name in ("LedgerTable", "ReceiptsTable"):
+        described = dynamodb.describe_table(TableName=kept[name])["Table"]
+        equal(described["DeletionProtectionEnabled"], True, f"the deletion protection of {name}")
+    equal((len(first.stack.rows()), len(first.stack.receipts())), (len(waiting), len(receipts)), "rows and receipts after the removal")
+    there = {function["FunctionName"] for function in first.cloud.client("lambda").list_functions()["Functions"]}
+    equal(there & set(functions.values()), set(), "functions of the removed stack")
+    say(f"{first.name}: removed; its tables are still there, with their rows and receipts")
+    table = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/"
+    first.stack = first.cloud.deploy(
+        first.name, first.packaged, **first.parameters,
+        ExistingLedgerArn=table + kept["LedgerTable"], ExistingReceiptsArn=table + kept["ReceiptsTable"],
+    )  # fmt: skip
+    for name in ("LedgerTable", "ReceiptsTable"):
+        equal(first.stack.table(name), kept[name], f"the {name} of the new stack")
+    equal(len(first.stack.rows()), len(waiting), "rows that wait")
+    new = keys("new", 5)
+    first.upload(new)
+    until("the rows of both", lambda: len(first.stack.rows()) == len(waiting + new), PATIENCE, 0.5)
+    first.daybook("resume")
+    first.tick_until_receipts("what waited and what is new is done", len(receipts) + len(waiting + new))
+    first.check_done()
+    first.stack.check_policies()
+    say(f"{first.name}: deployed again on the kept tables: {len(waiting)} rows that waited and {len(new)} new ones are done")
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="daybook-stack-") as folder, Cloud(folder) as cloud:
+        packaged = cloud.package()
+        first = Pipeline(
+            cloud, packaged, "daybook-first", "uploads", PerWindow=100, AuditGrace="1s", AuditRepair="true",
+            Audit="s3://uploads", AuditBucketArns="arn:aws:s3:::uploads",
+        )  # fmt: skip
+        second = Pipeline(
+            cloud, packaged, "daybook-second", "bridged", PerWindow=150, Lease="20s", Backoff="1s", EventBridgeBuckets="bridged"
+        )
+        equal(set(first.stack.resources.values()) & set(second.stack.resources.values()), set(), "names that both stacks have")
+        say("two stacks are up")
+        try:
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                flows = [pool.submit(flow, pipeline) for flow, pipeline in ((first_flow, first), (second_flow, second))]
+                counts, _ = [flow.result() for flow in flows]
+            second.stack.check_policies()
+            say("no policy refused a call, and none of the calls went beyond its policy")
+        except BaseException:
+            for pipeline in (first, second):
+                pipeline.show()
+            print(cloud.said(), file=sys.stderr)
+            raise
+        for what in cloud.left_out:
+            print(f"not in the emulated stack: {what}")
+    COUNTS.parent.mkdir(parents=True, exist_ok=True)
+    COUNTS.write_text(json.dumps(counts, indent=2) + "\n")
+    print(f"\n{cost.table(counts)}\n\nThe counts are in {COUNTS.relative_to(ROOT)}.")
+
+
+START = time.monotonic()
+if __name__ == "__main__":
+    # So that the contexts end what they began.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("FAILED: ended from outside"))
+    main()

@@ -1,0 +1,78 @@
+//! The control item and its budget, as `ledger/src/control.rs` decides it.
+
+/// For how many windows the scheduler leaves room for the sweep. 10 in the ledger: shorter here, so that it ends within the bounds.
+const OWED_WINDOWS: u8 = 1;
+
+/// The control item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Control {
+    /// The newest window in which anything was granted.
+    pub window: Option<u8>,
+    /// What was granted in it.
+    pub granted: u8,
+    /// What was granted in the window right before it.
+    pub granted_before: u8,
+    /// Redeliveries for which the sweep found no budget.
+    pub owed: u8,
+    /// The window of that sweep.
+    pub owed_at: Option<u8>,
+    /// A person paused dispatch.
+    pub paused: bool,
+}
+
+/// What a run asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The window that it runs for.
+    pub window: u8,
+    /// N.
+    pub per_window: u8,
+    /// 1, or 0 from a sweep that found nothing.
+    pub wanted: u8,
+    /// From the sweep.
+    pub redelivery: bool,
+}
+
+/// What the control item becomes and how many are granted; `None` when nothing is written.
+pub fn decide(control: &Control, request: &Request) -> Option<(Control, u8)> {
+    if control.paused {
+        return None;
+    }
+    let mut next = *control;
+    let spent = match control.window {
+        Some(newest) if newest == request.window => &mut next.granted,
+        Some(newest) if newest > request.window => {
+            if request.window + 1 != newest {
+                return None;
+            }
+            &mut next.granted_before
+        }
+        newest => {
+            let follows = newest.is_some_and(|newest| newest + 1 == request.window);
+            next.granted_before = if follows { control.granted } else { 0 };
+            next.granted = 0;
+            next.window = Some(request.window);
+            &mut next.granted
+        }
+    };
+    let owed = match control.owed_at {
+        Some(since) if request.window <= since + OWED_WINDOWS => control.owed,
+        _ => 0,
+    };
+    let reserved = match request.redelivery {
+        true => 0,
+        false => owed.min(request.per_window.div_ceil(2)),
+    };
+    let left = request.per_window.saturating_sub(reserved).saturating_sub(*spent);
+    let granted = request.wanted.min(left);
+    *spent += granted;
+    if request.redelivery {
+        next.owed = request.wanted - granted;
+        next.owed_at = Some(request.window).filter(|_| next.owed > 0);
+    }
+    let owes_as_before = (next.owed, next.owed_at) == (control.owed, control.owed_at);
+    match granted == 0 && owes_as_before {
+        true => None,
+        false => Some((next, granted)),
+    }
+}

@@ -1,0 +1,75 @@
+//! Planted defects: rules taken away one at a time, to show that the checks see it.
+
+use clap::ValueEnum;
+
+/// A rule that is broken on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ValueEnum)]
+pub enum Defect {
+    /// Ingest acknowledges a notification before its event is recorded.
+    AcknowledgeBeforeRecord,
+    /// Ingest ignores that one insert of a batch failed.
+    IgnoredFailure,
+    /// Completion deletes the row before it writes the receipt.
+    DeleteBeforeReceipt,
+    /// A claim has no condition but the id.
+    UnconditionalClaim,
+    /// A claim asks for PENDING, but not for due_at as the index showed it.
+    ClaimWithoutDueAt,
+    /// Whoever finds a row CLAIMED after a lost answer takes it for its own.
+    NoTokenCheck,
+    /// Whoever finds its token in a row takes it for claimed, whatever its status.
+    TokenWithoutStatus,
+    /// A send whose answer is lost counts as not sent, and its row is released.
+    UnknownIsNotSent,
+    /// ExecutionAlreadyExists counts as success.
+    AlreadyExistsIsDone,
+    /// Execution names are random.
+    RandomNames,
+    /// A failure is written without asking for the attempt.
+    FailWithoutAttempt,
+    /// A failure that is replayed for an event recorded again uses an attempt.
+    ReplayCosts,
+    /// The budget is written without a condition.
+    GrantWithoutCondition,
+    /// The sweep redelivers without asking the budget.
+    SweepWithoutBudget,
+    /// The sweep looks at rows whose leases are not over.
+    SweepWithoutLease,
+    /// The sweep renews and moves leases, but never redelivers.
+    SweepNeverRedelivers,
+    /// A redelivery counts as an attempt.
+    RedeliveryIsAnAttempt,
+    /// A receipt takes the place of any other.
+    ReceiptsOverwritten,
+    /// A receipt covers all uploads of its key, newer ones too.
+    ReceiptCoversNewer,
+    /// The receipt of a removal covers older uploads, as one of a success does.
+    RemovalCoversOlder,
+    /// A redrive leaves max_attempts as it was, so that a failure parks at once.
+    RedriveWithoutRound,
+}
+
+impl Defect {
+    /// The configuration that shows it.
+    pub fn shown_in(self) -> &'static str {
+        match self {
+            Self::AcknowledgeBeforeRecord
+            | Self::DeleteBeforeReceipt
+            | Self::UnconditionalClaim
+            | Self::ClaimWithoutDueAt
+            | Self::NoTokenCheck
+            | Self::AlreadyExistsIsDone
+            | Self::RandomNames
+            | Self::GrantWithoutCondition
+            | Self::SweepWithoutBudget
+            | Self::SweepWithoutLease
+            | Self::SweepNeverRedelivers
+            | Self::RedeliveryIsAnAttempt => "quiet",
+            Self::IgnoredFailure | Self::TokenWithoutStatus | Self::UnknownIsNotSent => "schedulers",
+            Self::FailWithoutAttempt => "attempts",
+            Self::ReceiptsOverwritten | Self::ReceiptCoversNewer => "uploads",
+            Self::ReplayCosts | Self::RemovalCoversOlder => "removal",
+            Self::RedriveWithoutRound => "redrive",
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! `cargo run --release -p daybook-model -- check`: visits all states, prints what was found, and fails when a property does.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use daybook_model::bounds::{Bounds, LARGE, SMALL};
+use daybook_model::defects::Defect;
+use daybook_model::search::{Found, search, search_all};
+use daybook_model::worker::{WorkerDefect, Workshop};
+
+#[derive(Parser)]
+#[command(about = "Checks the row protocol exhaustively within bounds")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Visits all states of every configuration; fails when a property does.
+    Check {
+        /// How far.
+        #[arg(long, value_enum, default_value = "small")]
+        bounds: Size,
+        /// Only this configuration.
+        #[arg(long)]
+        only: Option<String>,
+        /// With this defect planted.
+        #[arg(long)]
+        defect: Option<Defect>,
+    },
+    /// Plants every defect and shows the shortest way to where it is seen; fails when one is not.
+    Defects {
+        /// Without the ways.
+        #[arg(long)]
+        table: bool,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Size {
+    /// Seconds.
+    Small,
+    /// The small ones and those that take minutes.
+    Large,
+}
+
+fn print(name: &str, found: &Found) {
+    let result = match found.failed.first() {
+        None => "holds".to_owned(),
+        Some((name, _)) => format!("FAILS: {name}"),
+    };
+    println!(
+        "{name:<17}{:>10} states{:>10} unique  depth {:>3}{:>7.1} s  {result}",
+        found.states,
+        found.unique,
+        found.depth,
+        found.took.as_secs_f64()
+    );
+    if let Some((_, trace)) = found.failed.first() {
+        for (number, line) in trace.iter().enumerate() {
+            println!("  {:>3}. {line}", number + 1);
+        }
+    }
+}
+
+fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
+    let larger: &[Bounds] = match bounds {
+        Size::Small => &[],
+        Size::Large => LARGE,
+    };
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| only == name);
+    let mut holds = true;
+    for bounds in SMALL.iter().chain(larger).filter(|bounds| wanted(bounds.name)) {
+        let found = search(*bounds, defect, 2);
+        holds &= found.failed.is_empty();
+        print(bounds.name, &found);
+    }
+    if defect.is_none() && wanted("workers") {
+        let found = search_all(Workshop::SOUND, 2);
+        holds &= found.failed.is_empty();
+        print("workers", &found);
+    }
+    if defect.is_none() && wanted("workers-large") && matches!(bounds, Size::Large) {
+        let workshop = Workshop {
+            sends: 3,
+            faults: 0,
+            ..Workshop::SOUND
+        };
+        let found = search_all(workshop, 2);
+        holds &= found.failed.is_empty();
+        print("workers-large", &found);
+    }
+    holds
+}
+
+fn defects(table: bool) -> bool {
+    let mut all_found = true;
+    let mut print = |defect: String, found: Option<(&str, Found)>| match found {
+        None => {
+            println!("{defect:<26}NOT FOUND");
+            all_found = false;
+        }
+        Some((name, found)) => {
+            let (property, trace) = &found.failed[0];
+            println!("{defect:<26}{name:<13}{:>3} steps  {property}", trace.len());
+            for (number, line) in trace.iter().enumerate().filter(|_| !table) {
+                println!("  {:>3}. {line}", number + 1);
+            }
+        }
+    };
+    for defect in Defect::value_variants() {
+        print(format!("{defect:?}"), daybook_model::search::find(*defect));
+    }
+    for defect in WorkerDefect::value_variants() {
+        let workshop = Workshop {
+            defect: Some(*defect),
+            ..Workshop::SOUND
+        };
+        let found = search_all(workshop, 1);
+        let found = (!found.failed.is_empty()).then_some(("workers", found));
+        print(format!("{defect:?}"), found);
+    }
+    all_found
+}
+
+fn main() -> ExitCode {
+    let holds = match Arguments::parse().command {
+        Command::Check { bounds, only, defect } => check(bounds, only, defect),
+        Command::Defects { table } => defects(table),
+    };
+    if holds {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,554 @@
+//! What can happen next, as stateright wants to know it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use stateright::{Model, Property};
+
+use crate::bounds::{Rules, Verb};
+use crate::budget::{Control, Request, decide};
+use crate::checks;
+use crate::defects::Defect;
+use crate::rows;
+use crate::steps::{How, end, is_covered, step, success};
+use crate::world::{
+    DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress, SettleAt, Status,
+    StatusEvent, View, World, take_one,
+};
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// S3 has a new object, and says so.
+    Upload(Event),
+    /// S3, or the intake queue, says it again.
+    NotifyAgain(Event),
+    /// A process reads what it needs, and stands before its first request.
+    Begin(Process),
+    /// A process takes a step.
+    Step(Process, How),
+    /// A process is not heard of any more.
+    Die(Process),
+    /// A row's `due_at` passes.
+    Due(Event),
+    /// The schedule's next window begins.
+    NextWindow,
+    /// A sweep finds nothing stale: nothing is owed to it any more.
+    NothingOwed,
+    /// An execution ends, well or not, and its status event comes that often.
+    End(Execution, bool, u8),
+    /// The queue loses a message.
+    Lose(Message),
+    /// The queue delivers a message twice.
+    Double(Message),
+    /// A receipt expires.
+    Expire(u8),
+    /// A person does something.
+    Person(Verb, Event),
+}
+
+/// The protocol within bounds, and its memory of states that are known to drain.
+#[derive(Clone, Debug)]
+pub struct Protocol {
+    /// The rules.
+    pub rules: Rules,
+    pub(crate) drained: Arc<Mutex<HashSet<u64>>>,
+}
+
+impl Protocol {
+    /// A model of those rules.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            drained: Arc::default(),
+        }
+    }
+
+    /// Nothing has happened yet.
+    pub fn start(&self) -> World {
+        let uploads = self.rules.bounds.uploads;
+        let objects = uploads.iter().map(|upload| usize::from(upload.object) + 1).max();
+        let objects = objects.unwrap_or_default();
+        World {
+            rows: vec![None; uploads.len()],
+            control: Control::default(),
+            receipts: vec![None; objects],
+            clock: 0,
+            uploaded: 0,
+            intake: vec![0; uploads.len()],
+            queue: Vec::new(),
+            statuses: Vec::new(),
+            executions: Vec::new(),
+            processes: Vec::new(),
+            faults: self.rules.bounds.faults,
+            operator: self.rules.bounds.operator.1,
+            memory: vec![Memory::default(); uploads.len()],
+            sent: vec![0; usize::from(self.rules.bounds.windows)],
+            expired: vec![false; objects],
+            broken: None,
+        }
+    }
+
+    fn events(&self) -> impl Iterator<Item = Event> + use<> {
+        0..u8::try_from(self.rules.bounds.uploads.len()).unwrap_or(u8::MAX)
+    }
+
+    /// Where a process for a notification begins. Unread receipts count as absent.
+    pub fn ingest(&self, world: &World, event: Event, read: bool) -> Process {
+        let covered = read && is_covered(&self.rules, world, event);
+        let at = match (covered, self.rules.has(Defect::AcknowledgeBeforeRecord)) {
+            (true, _) => IngestAt::Covered,
+            (false, true) => IngestAt::AcknowledgeFirst,
+            (false, false) => IngestAt::Insert,
+        };
+        Process::Ingest { event, at }
+    }
+
+    /// A scheduler's run for a row that the index shows; `fresh` when it is as shown.
+    pub fn schedule(&self, world: &World, event: Event, fresh: bool) -> Process {
+        Process::Schedule {
+            window: world.clock,
+            event,
+            view: View { fresh, mine: false },
+            at: DispatchAt::Grant(self.rules.seen(world.control)),
+        }
+    }
+
+    /// A sweep's look at a row whose lease is over.
+    pub fn sweep(&self, world: &World, event: Event) -> Option<Process> {
+        let row = world.row(event)?;
+        let stale = row.status == Status::Claimed && (row.due || self.rules.has(Defect::SweepWithoutLease));
+        stale.then_some(Process::Sweep {
+            window: world.clock,
+            event,
+            view: View {
+                fresh: true,
+                mine: false,
+            },
+            attempt: row.attempt,
+            at: DispatchAt::Plan,
+        })
+    }
+
+    /// The invoker with a message: only a repeated delivery is worth a read.
+    pub fn invoke(&self, message: Message) -> Process {
+        let at = match message.first {
+            true => InvokeAt::Start,
+            false => InvokeAt::Look,
+        };
+        Process::Invoke { message, at }
+    }
+
+    /// Complete with a status event.
+    pub fn complete(&self, status: StatusEvent) -> Process {
+        let at = if status.ok {
+            success(&self.rules)
+        } else {
+            SettleAt::Read
+        };
+        Process::Complete { status, at }
+    }
+
+    /// What a sweep that finds nothing writes.
+    fn nothing_owed(&self, world: &World) -> Option<Control> {
+        let request = Request {
+            window: world.clock,
+            per_window: self.rules.bounds.per_window,
+            wanted: 0,
+            redelivery: true,
+        };
+        let (next, _) = decide(&world.control, &request)?;
+        (world.control.owed > 0).then_some(next)
+    }
+
+    fn begin(&self, world: &World, actions: &mut Vec<Action>) {
+        let bounds = &self.rules.bounds;
+        let mut running = [0; 5];
+        for process in &world.processes {
+            match process {
+                Process::Ingest { .. } => running[0] += 1,
+                Process::Schedule { .. } => running[1] += 1,
+                Process::Sweep { .. } => running[2] += 1,
+                Process::Invoke { .. } => running[3] += 1,
+                Process::Complete { .. } => running[4] += 1,
+                Process::Remove { .. } => {}
+            }
+        }
+        let room =
+            |role: usize| running[role] < bounds.overlap[role] && world.processes.len() < bounds.at_once;
+        for event in self.events() {
+            if room(0) && world.intake[usize::from(event)] > 0 {
+                actions.push(Action::Begin(self.ingest(world, event, true)));
+                if bounds.troubles && is_covered(&self.rules, world, event) {
+                    actions.push(Action::Begin(self.ingest(world, event, false)));
+                }
+            }
+            let Some(row) = world.row(event) else { continue };
+            let pending = row.status == Status::Pending;
+            if room(1) && !world.control.paused {
+                if pending && row.due {
+                    actions.push(Action::Begin(self.schedule(world, event, true)));
+                } else if bounds.stale_index {
+                    // The index still shows it as it was.
+                    actions.push(Action::Begin(self.schedule(world, event, false)));
+                }
+            }
+            if room(2) {
+                actions.extend(self.sweep(world, event).map(Action::Begin));
+            }
+        }
+        if room(3) {
+            let mut messages = world.queue.clone();
+            messages.dedup();
+            messages
+                .into_iter()
+                .for_each(|message| self.steps(self.invoke(message), actions));
+        }
+        if room(4) {
+            let mut statuses = world.statuses.clone();
+            statuses.dedup();
+            statuses
+                .into_iter()
+                .for_each(|status| self.steps(self.complete(status), actions));
+        }
+        // One request for all stale rows: it leaves nothing owed only when there are none.
+        let stale = self.events().any(|event| self.sweep(world, event).is_some());
+        if !stale && self.nothing_owed(world).is_some() {
+            actions.push(Action::NothingOwed);
+        }
+    }
+
+    /// What a process may do next. One that has nothing to read before its first request begins with it.
+    fn steps(&self, process: Process, actions: &mut Vec<Action>) {
+        actions.push(Action::Step(process, How::Answered));
+        if matches!(
+            process,
+            Process::Sweep {
+                at: DispatchAt::Plan,
+                ..
+            }
+        ) {
+            actions.push(Action::Step(process, How::Waits));
+        }
+        if self.rules.bounds.troubles {
+            actions.push(Action::Step(process, How::AnswerLost));
+            actions.push(Action::Step(process, How::Refused));
+        }
+    }
+
+    fn faults(&self, world: &World, actions: &mut Vec<Action>) {
+        if world.faults == 0 {
+            return;
+        }
+        for event in self.events().take(usize::from(world.uploaded)) {
+            if world.intake[usize::from(event)] == 0 {
+                actions.push(Action::NotifyAgain(event));
+            }
+        }
+        let mut messages = world.queue.clone();
+        messages.dedup();
+        actions.extend(messages.into_iter().map(Action::Double));
+        let stored = world
+            .receipts
+            .iter()
+            .zip(0..)
+            .filter(|(receipt, _)| receipt.is_some());
+        actions.extend(stored.map(|(_, object)| Action::Expire(object)));
+    }
+
+    fn persons(&self, world: &World, actions: &mut Vec<Action>) {
+        if world.operator == 0 {
+            return;
+        }
+        for &verb in self.rules.bounds.operator.0 {
+            match verb {
+                Verb::Pause if !world.control.paused => actions.push(Action::Person(verb, 0)),
+                Verb::Resume if world.control.paused => actions.push(Action::Person(verb, 0)),
+                Verb::Pause | Verb::Resume => {}
+                _ => actions.extend(
+                    self.events()
+                        .filter(|event| world.row(*event).is_some())
+                        .map(|event| Action::Person(verb, event)),
+                ),
+            }
+        }
+    }
+
+    fn person(&self, world: &mut World, verb: Verb, event: Event) -> Option<()> {
+        world.operator -= 1;
+        let round = self.rules.bounds.max_attempts;
+        let changed = match verb {
+            Verb::Pause | Verb::Resume => {
+                let paused = verb == Verb::Pause;
+                world.control.paused = paused;
+                return Some(());
+            }
+            Verb::Remove => {
+                world.row(event)?;
+                world.memory(event).removed = true;
+                world.processes.push(Process::Remove {
+                    event,
+                    receipt: false,
+                });
+                world.sort();
+                return Some(());
+            }
+            Verb::Redrive => {
+                let redriven = rows::redrive(world.row(event)?, round)?;
+                match self.rules.has(Defect::RedriveWithoutRound) {
+                    true => crate::world::Row {
+                        max_attempts: world.row(event)?.max_attempts,
+                        ..redriven
+                    },
+                    false => redriven,
+                }
+            }
+            Verb::Free => rows::free(world.row(event)?)?,
+            Verb::Fail => {
+                let row = world.row(event)?;
+                world.memory(event).failed_by_person |= 1 << row.attempt;
+                let ended = (row.attempt >= row.max_attempts, row.max_attempts);
+                rows::fail(row, row.attempt, ended, &self.rules)?
+            }
+        };
+        world.write(event, Some(changed), false);
+        Some(())
+    }
+
+    /// What the world is after that.
+    pub fn after(&self, world: &World, action: Action) -> Option<World> {
+        let mut next = world.clone();
+        match action {
+            Action::Step(process, how) => return step(&self.rules, world, process, how),
+            Action::Upload(event) => {
+                next.uploaded += 1;
+                next.intake[usize::from(event)] += 1;
+            }
+            Action::NotifyAgain(event) => {
+                next.faults -= 1;
+                next.intake[usize::from(event)] += 1;
+            }
+            Action::Begin(process) => next.processes.push(process),
+            Action::Die(process) => drop(take_one(&mut next.processes, &process)),
+            Action::Due(event) => {
+                next.rows[usize::from(event)].as_mut()?.due = true;
+            }
+            Action::NextWindow => next.clock += 1,
+            Action::NothingOwed => {
+                let control = self.nothing_owed(world)?;
+                next.control = control;
+            }
+            Action::End(execution, ok, events) => {
+                next.faults -= u8::from(events > 1);
+                end(&mut next, execution, ok, events);
+            }
+            Action::Lose(message) => drop(take_one(&mut next.queue, &message)),
+            Action::Double(message) => {
+                next.faults -= 1;
+                next.queue.push(message);
+            }
+            Action::Expire(object) => {
+                next.faults -= 1;
+                next.receipts[usize::from(object)] = None;
+                next.expired[usize::from(object)] = true;
+            }
+            Action::Person(verb, event) => self.person(&mut next, verb, event)?,
+        }
+        next.sort();
+        Some(next)
+    }
+}
+
+impl Model for Protocol {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![self.start()]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        let bounds = &self.rules.bounds;
+        if world.broken.is_some() {
+            return;
+        }
+        if usize::from(world.uploaded) < bounds.uploads.len() {
+            actions.push(Action::Upload(world.uploaded));
+        }
+        self.begin(world, actions);
+        let mut processes = world.processes.clone();
+        processes.dedup();
+        for process in processes {
+            self.steps(process, actions);
+            if bounds.troubles {
+                actions.push(Action::Die(process));
+            }
+        }
+        for event in self.events() {
+            if world
+                .row(event)
+                .is_some_and(|row| !row.due && row.status != Status::Parked)
+            {
+                actions.push(Action::Due(event));
+            }
+        }
+        if world.clock + 1 < bounds.windows {
+            actions.push(Action::NextWindow);
+        }
+        for &execution in world
+            .executions
+            .iter()
+            .filter(|one| one.progress == Progress::Running)
+        {
+            let outcomes: &[bool] = if bounds.failures { &[true, false] } else { &[true] };
+            for &ok in outcomes {
+                actions.push(Action::End(execution, ok, 1));
+                if bounds.troubles {
+                    actions.push(Action::End(execution, ok, 0));
+                }
+                if world.faults > 0 {
+                    actions.push(Action::End(execution, ok, 2));
+                }
+            }
+        }
+        if bounds.troubles {
+            let mut messages = world.queue.clone();
+            messages.dedup();
+            actions.extend(messages.into_iter().map(Action::Lose));
+        }
+        self.faults(world, actions);
+        self.persons(world, actions);
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        self.after(world, action).filter(|next| next != world)
+    }
+
+    fn within_boundary(&self, world: &World) -> bool {
+        world
+            .memory
+            .iter()
+            .all(|memory| memory.lives <= self.rules.bounds.lives)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        checks::properties()
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Upload(event) => write!(f, "S3 puts object {event} and tells the intake queue"),
+            Self::NotifyAgain(event) => write!(f, "the notification of {event} comes once more"),
+            Self::Begin(process) => write!(f, "{process} begins"),
+            Self::Step(process, how) => {
+                let ends = match how {
+                    How::Answered => "",
+                    How::AnswerLost => " (the answer is lost)",
+                    How::Refused => " (refused, or not shown)",
+                    How::Waits => " (the queue is deep)",
+                };
+                write!(f, "{process}{ends}")
+            }
+            Self::Die(process) => write!(f, "{process}: dies before it"),
+            Self::Due(event) => write!(f, "due_at of {event} passes"),
+            Self::NextWindow => write!(f, "the next window begins"),
+            Self::NothingOwed => write!(f, "a sweep finds nothing stale"),
+            Self::End(one, ok, events) => {
+                let how = if *ok { "succeeds" } else { "fails" };
+                write!(
+                    f,
+                    "execution {}-{} {how}; {events} status events",
+                    one.event, one.attempt
+                )
+            }
+            Self::Lose(message) => write!(f, "the queue loses {message}"),
+            Self::Double(message) => write!(f, "the queue delivers {message} twice"),
+            Self::Expire(object) => write!(f, "the receipt of object {object} expires"),
+            Self::Person(verb, event) => write!(f, "a person: {verb:?} {event}"),
+        }
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let delivery = if self.first { "" } else { ", a repeated delivery" };
+        write!(f, "message {}-{}{delivery}", self.event, self.attempt)
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dispatch = |at: &DispatchAt, verb: &str, back: &str| match at {
+            DispatchAt::Plan => "looks at executions, receipts and queue".to_owned(),
+            DispatchAt::Renew => "renews".to_owned(),
+            DispatchAt::DeleteDone => "deletes what a receipt covers".to_owned(),
+            DispatchAt::MoveLease => "moves the lease".to_owned(),
+            DispatchAt::Grant(_) => "takes from the budget".to_owned(),
+            DispatchAt::Claim => verb.to_owned(),
+            DispatchAt::Send(attempt) => format!("sends attempt {attempt}"),
+            DispatchAt::GiveBack => back.to_owned(),
+        };
+        let settle = |at: &SettleAt| match at {
+            SettleAt::Receipt | SettleAt::ReceiptLast => "writes the receipt".to_owned(),
+            SettleAt::Delete => "deletes the row".to_owned(),
+            SettleAt::Read => "reads the row".to_owned(),
+            SettleAt::Fail {
+                park, max_attempts, ..
+            } => {
+                let how = if *park { "parks it" } else { "fails the attempt" };
+                format!("{how}, max_attempts {max_attempts}")
+            }
+            SettleAt::Acknowledge => "acknowledges".to_owned(),
+        };
+        match self {
+            Self::Ingest { event, at } => write!(f, "ingest of {event}: {at:?}"),
+            Self::Schedule {
+                window,
+                event,
+                view,
+                at,
+            } => {
+                let what = dispatch(at, "claims", "releases");
+                let stale = if *at == DispatchAt::Claim && !view.fresh {
+                    ", due_at not as it is"
+                } else {
+                    ""
+                };
+                write!(f, "schedule of {event}, window {window}: {what}{stale}")
+            }
+            Self::Sweep {
+                window, event, at, ..
+            } => {
+                write!(
+                    f,
+                    "sweep of {event}, window {window}: {}",
+                    dispatch(at, "redelivers", "unsends")
+                )
+            }
+            Self::Invoke { message, at } => match at {
+                InvokeAt::Settle(at) => write!(f, "invoke, {message}: {}", settle(at)),
+                at => write!(f, "invoke, {message}: {at:?}"),
+            },
+            Self::Complete { status, at } => {
+                write!(
+                    f,
+                    "complete of {}-{}: {}",
+                    status.event,
+                    status.attempt,
+                    settle(at)
+                )
+            }
+            Self::Remove { event, receipt } => {
+                let what = if *receipt {
+                    "deletes the row"
+                } else {
+                    "writes the receipt"
+                };
+                write!(f, "removal of {event}: {what}")
+            }
+        }
+    }
+}

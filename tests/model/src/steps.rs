@@ -1,0 +1,517 @@
+//! What every process does at its next await. One request is one step: it is applied as a whole, and then its process goes on, or
+//! has no answer and tries again, or is not heard of any more.
+
+use crate::bounds::Rules;
+use crate::budget::{Control, Request, decide};
+use crate::defects::Defect;
+use crate::receipts::{Receipt, covers, is_newer};
+use crate::rows;
+use crate::world::{
+    Broken, DispatchAt, Event, Execution, IngestAt, InvokeAt, Message, Process, Progress, Row, SettleAt,
+    Status, StatusEvent, View, World, take_one,
+};
+
+/// How a step ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum How {
+    /// Applied (or its condition was false) and answered.
+    Answered,
+    /// Applied, and the answer is lost: the SDK tries again, or the process ends.
+    AnswerLost,
+    /// Certainly not applied. Of a look: what is there was not shown.
+    Refused,
+    /// The sweep takes the message for one that waits in a slow queue.
+    Waits,
+}
+
+/// The step that this process takes; `None` where there is no such step.
+pub fn step(rules: &Rules, world: &World, process: Process, how: How) -> Option<World> {
+    let mut world = world.clone();
+    take_one(&mut world.processes, &process);
+    let next = match process {
+        Process::Ingest { event, at } => ingest(rules, &mut world, event, at, how)?,
+        Process::Schedule {
+            window,
+            event,
+            view,
+            at,
+        } => schedule(rules, &mut world, (window, event), view, at, how)?,
+        Process::Sweep { .. } => sweep(rules, &mut world, process, how)?,
+        Process::Invoke { message, at } => match invoke(rules, &mut world, message, at, how)? {
+            InvokeAt::Settle(SettleAt::Acknowledge) => {
+                acknowledge(&mut world.queue, &message, how);
+                None
+            }
+            // The message comes again: what was done is found done then.
+            _ if how == How::AnswerLost => None,
+            at => Some(Process::Invoke { message, at }),
+        },
+        Process::Complete { status, at } => {
+            match settle(rules, &mut world, (status.event, status.attempt), at, how)? {
+                SettleAt::Acknowledge => {
+                    acknowledge(&mut world.statuses, &status, how);
+                    None
+                }
+                _ if how == How::AnswerLost => None,
+                at => Some(Process::Complete { status, at }),
+            }
+        }
+        Process::Remove { event, receipt } => remove(rules, &mut world, event, receipt, how)?,
+    };
+    world.processes.extend(next);
+    world.sort();
+    Some(world)
+}
+
+type Next = Option<Option<Process>>;
+
+/// The last step of a message: it is done with, unless the process dies before it can say so.
+fn acknowledge<T: PartialEq>(queue: &mut Vec<T>, message: &T, how: How) {
+    if how == How::Answered {
+        take_one(queue, message);
+    }
+}
+
+fn ingest(rules: &Rules, world: &mut World, event: Event, at: IngestAt, how: How) -> Next {
+    let acknowledge = |world: &mut World| {
+        let copies = &mut world.intake[usize::from(event)];
+        *copies = copies.saturating_sub(1);
+        world.memory(event).acknowledged = true;
+    };
+    let then = |at| Some(Some(Process::Ingest { event, at }));
+    match (at, how) {
+        (IngestAt::Insert, How::Answered | How::AnswerLost) => {
+            let life = world.memory(event).lives + 1;
+            if let Some(row) = rows::record(world.row(event), life, rules.bounds.max_attempts) {
+                world.write(event, Some(row), true);
+                world.memory(event).lives = life;
+            }
+            // Record, then acknowledge.
+            if how == How::Answered && !rules.has(Defect::AcknowledgeBeforeRecord) {
+                acknowledge(world);
+            }
+            Some(None)
+        }
+        (IngestAt::Insert, How::Refused) if rules.has(Defect::IgnoredFailure) => {
+            acknowledge(world);
+            Some(None)
+        }
+        (IngestAt::Covered, How::Answered) => {
+            acknowledge(world);
+            Some(None)
+        }
+        (IngestAt::AcknowledgeFirst, How::Answered) => {
+            acknowledge(world);
+            then(IngestAt::Insert)
+        }
+        _ => None,
+    }
+}
+
+/// One conditional write to the control item, repeated until nobody was faster; whether one is granted. An answer that is lost
+/// is a budget spent for nothing.
+fn grant(rules: &Rules, world: &mut World, run: (u8, bool), seen: Option<Control>, how: How) -> Option<bool> {
+    let (window, redelivery) = run;
+    let request = Request {
+        window,
+        per_window: rules.bounds.per_window,
+        wanted: 1,
+        redelivery,
+    };
+    // What was read first matters only to a write without a condition.
+    let Some((next, granted)) = decide(&seen.unwrap_or(world.control), &request) else {
+        return (how == How::Answered).then_some(false);
+    };
+    world.control = next;
+    Some(granted > 0 && how == How::Answered)
+}
+
+fn schedule(
+    rules: &Rules,
+    world: &mut World,
+    run: (u8, Event),
+    view: View,
+    at: DispatchAt,
+    how: How,
+) -> Next {
+    let (window, event) = run;
+    let then = |view, at| {
+        Some(Some(Process::Schedule {
+            window,
+            event,
+            view,
+            at,
+        }))
+    };
+    match (at, how) {
+        (DispatchAt::Grant(seen), How::Answered | How::AnswerLost) => {
+            match grant(rules, world, (window, false), seen, how)? {
+                true => then(view, DispatchAt::Claim),
+                false => Some(None),
+            }
+        }
+        (DispatchAt::Claim, How::Answered | How::AnswerLost) => {
+            let row = world.row(event);
+            let claimed = row.and_then(|row| rows::claim(row, view, rules));
+            if let Some(claimed) = claimed {
+                if row.is_some_and(|row| !row.due) {
+                    world.note(Broken::TooEarly);
+                }
+                world.write(event, Some(claimed), true);
+                let ours = |fresh| View { fresh, mine: true };
+                return match how {
+                    // The index's due_at is what a retry asks for, and it is gone.
+                    How::AnswerLost => then(ours(false), DispatchAt::Claim),
+                    _ => then(ours(true), DispatchAt::Send(claimed.attempt)),
+                };
+            }
+            retried(rules, world, row, view, how).map(|attempt| {
+                let (window, event, at) = (window, event, DispatchAt::Send(attempt?));
+                let view = View { fresh: true, ..view };
+                Some(Process::Schedule {
+                    window,
+                    event,
+                    view,
+                    at,
+                })
+            })
+        }
+        (DispatchAt::Send(_), How::Refused) => then(view, DispatchAt::GiveBack),
+        (DispatchAt::Send(attempt), How::Answered | How::AnswerLost) => {
+            send(world, window, event, attempt, true);
+            let ours = |row: &Row| view.mine && row.status == Status::Claimed && row.attempt == attempt;
+            if let Some(row) = world.row(event).filter(ours) {
+                let queued = row.queued + 1;
+                world.rows[usize::from(event)] = Some(Row { queued, ..row });
+                if queued > 1 {
+                    world.note(Broken::QueuedTwice);
+                }
+            }
+            match (how, rules.has(Defect::UnknownIsNotSent)) {
+                (How::AnswerLost, true) => then(view, DispatchAt::GiveBack),
+                (How::AnswerLost, false) => None,
+                _ => Some(None),
+            }
+        }
+        (DispatchAt::GiveBack, How::Answered) => {
+            if let Some(released) = world.row(event).and_then(|row| rows::release(row, view)) {
+                world.write(event, Some(released), false);
+            }
+            Some(None)
+        }
+        _ => None,
+    }
+}
+
+/// The condition was false: a retry that finds its own write goes on with that attempt, everybody else has lost.
+fn retried(rules: &Rules, world: &mut World, row: Option<Row>, view: View, how: How) -> Option<Option<u8>> {
+    if how != How::Answered {
+        return None;
+    }
+    let believed = row.filter(|row| rows::is_ours(*row, view, rules));
+    if believed.is_some_and(|row| row.status != Status::Claimed || !view.mine) {
+        world.note(Broken::FalseClaim);
+    }
+    Some(believed.map(|row| row.attempt))
+}
+
+fn send(world: &mut World, window: u8, event: Event, attempt: u8, first: bool) {
+    world.queue.push(Message {
+        event,
+        attempt,
+        first,
+    });
+    let window = usize::from(window);
+    if world.sent.len() <= window {
+        world.sent.resize(window + 1, 0);
+    }
+    world.sent[window] += 1;
+}
+
+fn covered(rules: &Rules, world: &World, event: Event) -> bool {
+    let object = rules.bounds.uploads[usize::from(event)].object;
+    world.receipts[usize::from(object)]
+        .is_some_and(|receipt| covers(rules.bounds.uploads, receipt, event, rules.defect))
+}
+
+/// Whether a receipt covers the event.
+pub fn is_covered(rules: &Rules, world: &World, event: Event) -> bool {
+    covered(rules, world, event)
+}
+
+fn sweep(rules: &Rules, world: &mut World, process: Process, how: How) -> Next {
+    let Process::Sweep {
+        window,
+        event,
+        view,
+        attempt,
+        at,
+    } = process
+    else {
+        return None;
+    };
+    let then = |view, at| {
+        Some(Some(Process::Sweep {
+            window,
+            event,
+            view,
+            attempt,
+            at,
+        }))
+    };
+    let row = world.row(event);
+    match (at, how) {
+        (DispatchAt::Plan, How::Answered | How::Refused | How::Waits) => {
+            let shown = how != How::Refused;
+            let running = world
+                .execution(event, attempt)
+                .is_some_and(|execution| execution.progress == Progress::Running);
+            if shown && covered(rules, world, event) {
+                return (how == How::Answered).then(|| then(view, DispatchAt::DeleteDone))?;
+            }
+            if shown && running {
+                return (how == How::Answered).then(|| then(view, DispatchAt::Renew))?;
+            }
+            if how == How::Waits {
+                // What counts is the number that was read; while `due_at` is as it was, so is the number.
+                let moves = row.map_or(0, |row| row.lease_moves);
+                return (moves < rows::LEASE_MOVES).then(|| then(view, DispatchAt::MoveLease))?;
+            }
+            if rules.has(Defect::SweepNeverRedelivers) {
+                return Some(None);
+            }
+            then(
+                view,
+                match rules.has(Defect::SweepWithoutBudget) {
+                    true => DispatchAt::Claim,
+                    false => DispatchAt::Grant(rules.seen(world.control)),
+                },
+            )
+        }
+        (DispatchAt::Renew, How::Answered) => {
+            if let Some(renewed) = row.and_then(|row| rows::renew(row, attempt)) {
+                world.write(event, Some(renewed), false);
+            }
+            Some(None)
+        }
+        (DispatchAt::DeleteDone, How::Answered) => {
+            world.write(event, None, false);
+            Some(None)
+        }
+        (DispatchAt::MoveLease, How::Answered) => {
+            if let Some(moved) = row.and_then(|row| rows::move_lease(row, view)) {
+                world.write(event, Some(moved), false);
+            }
+            Some(None)
+        }
+        (DispatchAt::Grant(seen), How::Answered | How::AnswerLost) => {
+            match grant(rules, world, (window, true), seen, how)? {
+                true => then(view, DispatchAt::Claim),
+                false => Some(None),
+            }
+        }
+        (DispatchAt::Claim, How::Answered | How::AnswerLost) => {
+            if let Some(redelivered) = row.and_then(|row| rows::redeliver(row, view, rules)) {
+                if row.is_some_and(|row| !row.due) {
+                    world.note(Broken::TooEarly);
+                }
+                world.write(event, Some(redelivered), true);
+                let ours = |fresh| View { fresh, mine: true };
+                return match how {
+                    How::AnswerLost => then(ours(false), DispatchAt::Claim),
+                    _ => then(ours(true), DispatchAt::Send(redelivered.attempt)),
+                };
+            }
+            let attempt = retried(rules, world, row, view, how)?;
+            let view = View { fresh: true, ..view };
+            match attempt {
+                Some(attempt) => then(view, DispatchAt::Send(attempt)),
+                None => Some(None),
+            }
+        }
+        (DispatchAt::Send(_), How::Refused) => then(view, DispatchAt::GiveBack),
+        (DispatchAt::Send(attempt), How::Answered) => {
+            send(world, window, event, attempt, false);
+            Some(None)
+        }
+        (DispatchAt::GiveBack, How::Answered) => {
+            if let Some(unsent) = row.and_then(|row| rows::unsend(row, view)) {
+                world.write(event, Some(unsent), false);
+            }
+            Some(None)
+        }
+        _ => None,
+    }
+}
+
+fn invoke(rules: &Rules, world: &mut World, message: Message, at: InvokeAt, how: How) -> Option<InvokeAt> {
+    let Message {
+        event,
+        attempt,
+        first,
+    } = message;
+    let execution = world.execution(event, attempt);
+    let acknowledge = InvokeAt::Settle(SettleAt::Acknowledge);
+    if how != How::Answered && how != How::AnswerLost {
+        return None;
+    }
+    Some(match at {
+        InvokeAt::Look => {
+            let row = world.row(event);
+            let waits = row.is_some_and(|row| row.status == Status::Claimed && row.attempt == attempt);
+            if waits { InvokeAt::Start } else { acknowledge }
+        }
+        InvokeAt::Start => {
+            let ended = execution.is_some_and(|execution| execution.progress != Progress::Running);
+            let again = rules.has(Defect::RandomNames) && execution.is_some();
+            if execution.is_none() || again {
+                begin(world, event, attempt);
+            }
+            match ended && !again {
+                true if rules.has(Defect::AlreadyExistsIsDone) => InvokeAt::Settle(SettleAt::Receipt),
+                true => InvokeAt::Describe,
+                false if first => acknowledge,
+                false => InvokeAt::Renew,
+            }
+        }
+        InvokeAt::Describe => match execution?.progress {
+            Progress::Running => InvokeAt::Renew,
+            Progress::Succeeded => InvokeAt::Settle(success(rules)),
+            Progress::Failed => InvokeAt::Settle(SettleAt::Read),
+        },
+        InvokeAt::Renew => {
+            if let Some(renewed) = world.row(event).and_then(|row| rows::renew(row, attempt)) {
+                world.write(event, Some(renewed), false);
+            }
+            acknowledge
+        }
+        InvokeAt::Settle(at) => InvokeAt::Settle(settle(rules, world, (event, attempt), at, how)?),
+    })
+}
+
+/// StartExecution under a name that is not taken.
+fn begin(world: &mut World, event: Event, attempt: u8) {
+    let memory = world.memory[usize::from(event)];
+    let by_person = |attempt: u8| memory.failed_by_person & (1 << attempt) != 0;
+    let beside = |other: &&Execution| other.event == event && other.progress != Progress::Failed;
+    for other in world.executions.clone().iter().filter(beside) {
+        match by_person(attempt) || by_person(other.attempt) {
+            true => world.memory(event).ran_beside = true,
+            false => world.note(Broken::Duplicate),
+        }
+    }
+    let named = |one: &&mut Execution| (one.event, one.attempt) == (event, attempt);
+    match world.executions.iter_mut().find(named) {
+        Some(again) => {
+            again.starts += 1;
+            again.progress = Progress::Running;
+        }
+        None => world.executions.push(Execution {
+            event,
+            attempt,
+            progress: Progress::Running,
+            life: memory.lives,
+            starts: 1,
+        }),
+    }
+}
+
+/// Where the settling of a success begins.
+pub fn success(rules: &Rules) -> SettleAt {
+    match rules.has(Defect::DeleteBeforeReceipt) {
+        true => SettleAt::Delete,
+        false => SettleAt::Receipt,
+    }
+}
+
+fn settle(rules: &Rules, world: &mut World, of: (Event, u8), at: SettleAt, how: How) -> Option<SettleAt> {
+    let (event, attempt) = of;
+    if how != How::Answered && how != How::AnswerLost {
+        return None;
+    }
+    Some(match at {
+        SettleAt::Receipt | SettleAt::ReceiptLast => {
+            put_receipt(rules, world, event, false);
+            match at {
+                SettleAt::Receipt => SettleAt::Delete,
+                _ => SettleAt::Acknowledge,
+            }
+        }
+        SettleAt::Delete => {
+            world.write(event, None, false);
+            match rules.has(Defect::DeleteBeforeReceipt) {
+                true => SettleAt::ReceiptLast,
+                false => SettleAt::Acknowledge,
+            }
+        }
+        SettleAt::Read => {
+            let life = world.execution(event, attempt)?.life;
+            let row = world.row(event);
+            match row.and_then(|row| rows::read_for_fail(row, attempt, life, rules)) {
+                Some((park, max_attempts)) => {
+                    let life = row?.life;
+                    SettleAt::Fail {
+                        park,
+                        max_attempts,
+                        life,
+                    }
+                }
+                None => SettleAt::Acknowledge,
+            }
+        }
+        SettleAt::Fail {
+            park,
+            max_attempts,
+            life,
+        } => {
+            let row = world.row(event);
+            if let Some(failed) = row.and_then(|row| rows::fail(row, attempt, (park, max_attempts), rules)) {
+                world.memory(event).failed_across |= failed.life != life;
+                world.write(event, Some(failed), false);
+            }
+            SettleAt::Acknowledge
+        }
+        SettleAt::Acknowledge => return None,
+    })
+}
+
+/// Writes a receipt if there is none, or an older one.
+fn put_receipt(rules: &Rules, world: &mut World, event: Event, removed: bool) {
+    let uploads = rules.bounds.uploads;
+    let object = usize::from(uploads[usize::from(event)].object);
+    let stored = world.receipts[object];
+    let newer = stored.is_none_or(|stored| is_newer(uploads, stored.event, event));
+    if newer || rules.has(Defect::ReceiptsOverwritten) {
+        if stored.is_some_and(|stored| is_newer(uploads, event, stored.event)) {
+            world.note(Broken::OlderReceipt);
+        }
+        world.receipts[object] = Some(Receipt { event, removed });
+    }
+}
+
+fn remove(rules: &Rules, world: &mut World, event: Event, receipt: bool, how: How) -> Next {
+    match (receipt, how) {
+        (false, How::Answered) => {
+            put_receipt(rules, world, event, true);
+            Some(Some(Process::Remove { event, receipt: true }))
+        }
+        (true, How::Answered) => {
+            world.write(event, None, false);
+            Some(None)
+        }
+        _ => None,
+    }
+}
+
+/// An execution ends, and its status event comes that often.
+pub fn end(world: &mut World, execution: Execution, ok: bool, events: u8) {
+    let Execution { event, attempt, .. } = execution;
+    let named = |one: &&mut Execution| **one == execution;
+    if let Some(execution) = world.executions.iter_mut().find(named) {
+        execution.progress = if ok { Progress::Succeeded } else { Progress::Failed };
+    }
+    for _ in 0..events {
+        world.statuses.push(StatusEvent { event, attempt, ok });
+    }
+    world.sort();
+}

@@ -1,0 +1,357 @@
+//! The world as plain data: what the tables, the queues and Step Functions hold, and where every process stands.
+//!
+//! Two abstractions keep it finite. Time: `due` says whether a row's `due_at` has passed, and it may pass at any moment.
+//! Equality: a `due_at` or a token is never compared by size, only asked whether it is still the one that was seen, so a
+//! process holds that answer ([`View`]) and not the value.
+
+use crate::budget::Control;
+use crate::receipts::Receipt;
+
+/// An event, by its place in [`crate::bounds::Bounds::uploads`].
+pub type Event = u8;
+
+/// Where a row stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Status {
+    /// Waits for the scheduler.
+    Pending,
+    /// Handed to the dispatch queue.
+    Claimed,
+    /// Waits for a person.
+    Parked,
+}
+
+/// A row of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// Where it stands.
+    pub status: Status,
+    /// `due_at` has passed. PENDING: it may be claimed. CLAIMED: the lease is over.
+    pub due: bool,
+    /// 0 before the first claim.
+    pub attempt: u8,
+    /// After a failure of this attempt it is parked.
+    pub max_attempts: u8,
+    /// How often the sweep moved the lease.
+    pub lease_moves: u8,
+    /// `recorded_at`: the how-manieth row of this event it is.
+    pub life: u8,
+    /// Kept for the checks only: how often it was redriven.
+    pub rounds: u8,
+    /// Kept for the checks only: how often the scheduler put the next or current attempt on the queue.
+    pub queued: u8,
+}
+
+/// What a process knows of the row that it works on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct View {
+    /// `due_at` is still as it was seen.
+    pub fresh: bool,
+    /// The row's claim token is the process's own.
+    pub mine: bool,
+}
+
+/// A message of the dispatch queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Message {
+    /// The event.
+    pub event: Event,
+    /// The attempt: with the event, the execution's name.
+    pub attempt: u8,
+    /// Delivery 1; later ones make the invoker read the row first.
+    pub first: bool,
+}
+
+/// What is known of an execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Progress {
+    /// RUNNING.
+    Running,
+    /// SUCCEEDED.
+    Succeeded,
+    /// FAILED, TIMED_OUT or ABORTED.
+    Failed,
+}
+
+/// An execution, under the name (event, attempt).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Execution {
+    /// The event.
+    pub event: Event,
+    /// The attempt.
+    pub attempt: u8,
+    /// How far it is.
+    pub progress: Progress,
+    /// `started_at`: how many rows of the event had been recorded by then.
+    pub life: u8,
+    /// Kept for the checks only: how many executions ran for this event and attempt.
+    pub starts: u8,
+}
+
+/// A status event on the completion queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StatusEvent {
+    /// The event.
+    pub event: Event,
+    /// The attempt.
+    pub attempt: u8,
+    /// SUCCEEDED.
+    pub ok: bool,
+}
+
+/// A process between two awaits. A process that waits for ever, one that dies after its request was sent, and a request
+/// that arrives long after its caller gave up are all one here: it may stand at any place for any time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Process {
+    /// Has read the receipts for a notification.
+    Ingest {
+        /// The event.
+        event: Event,
+        /// What comes next.
+        at: IngestAt,
+    },
+    /// A scheduler's run for one row. A run for n rows is n of these: rows meet in the budget only.
+    Schedule {
+        /// The window that it runs for.
+        window: u8,
+        /// The row that the index showed.
+        event: Event,
+        /// What it knows of it.
+        view: View,
+        /// What comes next.
+        at: DispatchAt,
+    },
+    /// A sweep's look at one stale row.
+    Sweep {
+        /// The window that it runs for.
+        window: u8,
+        /// The row.
+        event: Event,
+        /// What it knows of it.
+        view: View,
+        /// The attempt as it was read.
+        attempt: u8,
+        /// What comes next.
+        at: DispatchAt,
+    },
+    /// The invoker with a message.
+    Invoke {
+        /// The message.
+        message: Message,
+        /// What comes next.
+        at: InvokeAt,
+    },
+    /// Complete with a status event.
+    Complete {
+        /// The status event.
+        status: StatusEvent,
+        /// What comes next.
+        at: SettleAt,
+    },
+    /// A person removes a row.
+    Remove {
+        /// The event.
+        event: Event,
+        /// Whether the receipt is written.
+        receipt: bool,
+    },
+}
+
+/// What ingest does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IngestAt {
+    /// The conditional insert.
+    Insert,
+    /// Acknowledge the notification: a receipt covers it.
+    Covered,
+    /// Planted: acknowledge, and only then insert.
+    AcknowledgeFirst,
+}
+
+/// What a scheduler or a sweep does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DispatchAt {
+    /// The sweep: look at executions and receipts, and decide.
+    Plan,
+    /// The sweep: the execution runs.
+    Renew,
+    /// The sweep: a receipt covers the row.
+    DeleteDone,
+    /// The sweep: the queue is slow.
+    MoveLease,
+    /// Take from the budget. With what was read of it only where the write has no condition (planted): otherwise a read that
+    /// is behind is repeated.
+    Grant(Option<Control>),
+    /// Claim, or redeliver.
+    Claim,
+    /// Put the message of that attempt on the queue.
+    Send(u8),
+    /// The queue certainly has no message: release, or unsend.
+    GiveBack,
+}
+
+/// What the invoker does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum InvokeAt {
+    /// Read the row of a repeated delivery.
+    Look,
+    /// StartExecution.
+    Start,
+    /// DescribeExecution, since the name is taken.
+    Describe,
+    /// The execution runs: a new lease.
+    Renew,
+    /// The execution has ended.
+    Settle(SettleAt),
+}
+
+/// What the end of an execution, or its message, still needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SettleAt {
+    /// Success: the receipt.
+    Receipt,
+    /// Success: the row's deletion.
+    Delete,
+    /// Planted: the receipt after the deletion.
+    ReceiptLast,
+    /// Failure: read the row.
+    Read,
+    /// Failure: write what was decided from what was read.
+    Fail {
+        /// PARKED instead of PENDING.
+        park: bool,
+        /// The new limit.
+        max_attempts: u8,
+        /// Kept for the checks only: the row that was read.
+        life: u8,
+    },
+    /// Acknowledge the message.
+    Acknowledge,
+}
+
+/// What the checks remember of an event. Nothing in the protocol reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Memory {
+    /// Its notification was acknowledged.
+    pub acknowledged: bool,
+    /// A person removed it.
+    pub removed: bool,
+    /// Attempts that a person called failed, as bits.
+    pub failed_by_person: u8,
+    /// How many rows were recorded for it.
+    pub lives: u8,
+    /// A failure that was decided for one row of it was written to the next one.
+    pub failed_across: bool,
+    /// It ran beside, or after, an attempt that a person had called failed.
+    pub ran_beside: bool,
+}
+
+/// A rule of one step that was broken, as the checks saw it at that step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Broken {
+    /// Somebody believes to have made a claim that is not theirs.
+    FalseClaim,
+    /// A row was claimed before it was due, or redelivered before its lease was over.
+    TooEarly,
+    /// The scheduler put one attempt on the queue twice.
+    QueuedTwice,
+    /// An event ran again after a success, or beside another run of it, for no documented reason.
+    Duplicate,
+    /// An older receipt took the place of a newer one.
+    OlderReceipt,
+}
+
+/// All there is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    /// The ledger table, by event.
+    pub rows: Vec<Option<Row>>,
+    /// The control item.
+    pub control: Control,
+    /// The receipts table, by object.
+    pub receipts: Vec<Option<Receipt>>,
+    /// The window that the schedule's clock is in.
+    pub clock: u8,
+    /// How many of the uploads happened.
+    pub uploaded: u8,
+    /// Copies of each event's notification in the intake queue.
+    pub intake: Vec<u8>,
+    /// The dispatch queue, sorted: SQS promises no order.
+    pub queue: Vec<Message>,
+    /// The completion queue, sorted.
+    pub statuses: Vec<StatusEvent>,
+    /// Step Functions, sorted by name.
+    pub executions: Vec<Execution>,
+    /// Everything that is in mid-step, sorted: processes have no names.
+    pub processes: Vec<Process>,
+    /// Faults that may still happen, of those that make something more.
+    pub faults: u8,
+    /// What the operator may still do.
+    pub operator: u8,
+    /// For the checks.
+    pub memory: Vec<Memory>,
+    /// For the checks: what was put on the queue in each window.
+    pub sent: Vec<u8>,
+    /// For the checks: objects whose receipts expired.
+    pub expired: Vec<bool>,
+    /// For the checks.
+    pub broken: Option<Broken>,
+}
+
+impl Process {
+    /// The row that it has a view of.
+    fn view(&mut self) -> Option<(Event, &mut View)> {
+        match self {
+            Self::Schedule { event, view, .. } | Self::Sweep { event, view, .. } => Some((*event, view)),
+            _ => None,
+        }
+    }
+}
+
+impl World {
+    /// The row of an event.
+    pub fn row(&self, event: Event) -> Option<Row> {
+        self.rows[usize::from(event)]
+    }
+
+    /// What the checks remember of it.
+    pub fn memory(&mut self, event: Event) -> &mut Memory {
+        &mut self.memory[usize::from(event)]
+    }
+
+    /// The execution of that name.
+    pub fn execution(&self, event: Event, attempt: u8) -> Option<Execution> {
+        let named = |one: &&Execution| (one.event, one.attempt) == (event, attempt);
+        self.executions.iter().find(named).copied()
+    }
+
+    /// Writes a row with a new `due_at`: whoever saw it before has lost it. With `token`, its token is new, too.
+    pub fn write(&mut self, event: Event, row: Option<Row>, token: bool) {
+        self.rows[usize::from(event)] = row;
+        for (of, view) in self.processes.iter_mut().filter_map(Process::view) {
+            if of == event {
+                view.fresh = false;
+                view.mine &= !token && row.is_some();
+            }
+        }
+    }
+
+    /// Notes a broken rule; the first one stays.
+    pub fn note(&mut self, broken: Broken) {
+        self.broken.get_or_insert(broken);
+    }
+
+    /// Order means nothing in a queue or among processes: worlds that differ only in it are one.
+    pub fn sort(&mut self) {
+        self.queue.sort_unstable();
+        self.statuses.sort_unstable();
+        self.executions.sort_unstable();
+        self.processes.sort_unstable();
+    }
+}
+
+/// Takes one of them out of a bag; whether it was there.
+pub fn take_one<T: PartialEq>(bag: &mut Vec<T>, one: &T) -> bool {
+    let found = bag.iter().position(|other| other == one);
+    found.map(|position| bag.swap_remove(position)).is_some()
+}

@@ -1,0 +1,66 @@
+//! The rules hold in every state within the small bounds; every defect that is planted is seen.
+
+use clap::ValueEnum;
+use daybook_model::bounds::SMALL;
+use daybook_model::defects::Defect;
+use daybook_model::search::{find, search, search_all};
+use daybook_model::worker::{WorkerDefect, Workshop};
+
+#[test]
+fn the_rules_hold_in_every_state_within_small_bounds() {
+    let mut reached = Vec::new();
+    for bounds in SMALL {
+        let found = search(*bounds, None, 2);
+        assert!(found.failed.is_empty(), "{}: {:#?}", bounds.name, found.failed);
+        assert!(found.unique > 1000, "{}: {} states", bounds.name, found.unique);
+        reached.extend(found.reached);
+    }
+    for expected in [
+        "an event is completed",
+        "a row is parked",
+        "a message is redelivered",
+        "an event is recorded again and replays an old attempt",
+        "an event runs beside an attempt that a person called failed",
+        "an event is covered by a newer upload",
+    ] {
+        assert!(reached.contains(&expected), "nowhere: {expected}");
+    }
+}
+
+#[test]
+fn the_rules_of_workers_hold_in_every_state() {
+    let found = search_all(Workshop::SOUND, 2);
+    assert!(found.failed.is_empty(), "{:#?}", found.failed);
+    assert_eq!(found.reached.len(), 3, "{:?}", found.reached);
+}
+
+#[test]
+fn a_take_whose_answer_is_lost_counts_as_a_death() {
+    let found = search_all(
+        Workshop {
+            lost_takes: true,
+            ..Workshop::SOUND
+        },
+        1,
+    );
+    let failed: Vec<&str> = found.failed.iter().map(|(name, _)| *name).collect();
+    assert_eq!(failed, ["attempts are honest"], "known, see docs/model.md");
+}
+
+#[test]
+fn every_planted_defect_is_seen() {
+    for defect in Defect::value_variants() {
+        let (_, found) = find(*defect).unwrap_or_else(|| panic!("{defect:?} is not seen"));
+        assert!(!found.failed[0].1.is_empty(), "{defect:?} has no counterexample");
+    }
+    for defect in WorkerDefect::value_variants() {
+        let planted = Workshop {
+            defect: Some(*defect),
+            ..Workshop::SOUND
+        };
+        assert!(
+            !search_all(planted, 1).failed.is_empty(),
+            "{defect:?} is not seen"
+        );
+    }
+}

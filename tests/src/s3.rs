@@ -1,10 +1,12 @@
 //! A small honest S3 behind the SDK's `HttpClient`: buckets with and without versions, listings in pages of 1,000, HEAD, on
 //! virtual time; or on a loopback port.
 //!
-//! It does what Amazon's API Reference says of GetBucketVersioning, ListObjectsV2, ListObjectVersions, HeadObject, PutObject and
-//! DeleteObject, path style only, and checks no signatures.
+//! It does what Amazon's API Reference says of GetBucketVersioning, ListObjectsV2, ListObjectVersions, HeadObject, GetObject and
+//! PutObject (both conditions included), path style only, and checks no signatures.
 
 mod answers;
+mod asked;
+mod inventory;
 mod serve;
 mod synthetic;
 
@@ -29,7 +31,12 @@ use daybook_ledger::{Clock, client_timeouts};
 use daybook_schema::Timestamp;
 use md5::{Digest, Md5};
 
+use crate::wire::Fault;
+
+pub use inventory::{Form, Inventory, InventoryRow};
 pub use synthetic::Synthetic;
+
+use asked::Asked;
 
 /// The S3. Clones are one S3.
 #[derive(Clone)]
@@ -45,6 +52,7 @@ impl std::fmt::Debug for S3 {
 }
 
 type Observer = Arc<dyn Fn(&str) + Send + Sync>;
+type Policy = Box<dyn FnMut(&str, &str) -> Fault + Send>;
 
 #[derive(Default)]
 struct State {
@@ -52,6 +60,7 @@ struct State {
     requests: BTreeMap<&'static str, u64>,
     faults: BTreeMap<&'static str, VecDeque<u16>>,
     observer: Option<Observer>,
+    policy: Option<Policy>,
     versions_made: u64,
 }
 
@@ -59,6 +68,8 @@ struct State {
 struct Bucket {
     versioning: Versioning,
     keys: BTreeMap<String, VecDeque<Version>>,
+    /// What the newest version of a key holds; only of files and of what came over the wire.
+    contents: BTreeMap<String, Vec<u8>>,
     synthetic: Option<Synthetic>,
 }
 
@@ -87,19 +98,11 @@ pub struct Version {
     pub last_modified: Timestamp,
 }
 
-/// A request, taken apart.
-struct Asked {
-    method: String,
-    bucket: String,
-    key: String,
-    query: BTreeMap<String, String>,
-}
-
 /// An answer: status, headers, body.
 struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl S3 {
@@ -194,6 +197,44 @@ impl S3 {
         self.state.lock().unwrap().observer = Some(Arc::new(observer));
     }
 
+    /// From now on every request asks `policy` for its fate, by operation and key. Of the faults this S3 knows those of a
+    /// connection: not sent, answer lost, hang, hang after.
+    pub fn inject(&self, policy: impl FnMut(&str, &str) -> Fault + Send + 'static) {
+        self.state.lock().unwrap().policy = Some(Box::new(policy));
+    }
+
+    /// No faults from now on.
+    pub fn heal(&self) {
+        self.state.lock().unwrap().policy = None;
+    }
+
+    /// The keys of a bucket, in order.
+    pub fn keys(&self, bucket: &str) -> Vec<String> {
+        self.state.lock().unwrap().buckets[bucket]
+            .keys
+            .keys()
+            .cloned()
+            .collect()
+    }
+
+    /// What was put under that key over the wire.
+    pub fn content(&self, bucket: &str, key: &str) -> Option<String> {
+        self.file(bucket, key)
+            .map(|content| String::from_utf8(content).unwrap())
+    }
+
+    /// The bytes under that key, if it is a file or came over the wire.
+    pub fn file(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        let state = self.state.lock().unwrap();
+        state.buckets[bucket].contents.get(key).cloned()
+    }
+
+    /// Uploads a file now, with its content.
+    pub fn put_file(&self, bucket: &str, key: &str, content: &[u8]) -> Version {
+        let now = self.clock.now();
+        self.state.lock().unwrap().store(bucket, key, content, now)
+    }
+
     /// How many requests there were of each operation.
     pub fn requests(&self) -> BTreeMap<&'static str, u64> {
         self.state.lock().unwrap().requests.clone()
@@ -219,6 +260,29 @@ impl S3 {
         aws_sdk_s3::Client::from_conf(config)
     }
 
+    fn fate(&self, asked: &Asked) -> Fault {
+        let mut state = self.state.lock().unwrap();
+        let policy = state.policy.as_mut();
+        policy.map_or(Fault::None, |policy| policy(asked.operation(), &asked.key))
+    }
+
+    /// What the request's fate makes of its answer.
+    async fn answer(&self, asked: &Asked, body: &[u8]) -> Result<Answer, ConnectorError> {
+        let fault = self.fate(asked);
+        match fault {
+            Fault::NotSent => return Err(broken()),
+            Fault::Hang => tokio::time::sleep(HANG).await,
+            _ => {}
+        }
+        let answer = self.exchange(asked, body);
+        match fault {
+            Fault::AnswerLost => return Err(broken()),
+            Fault::HangAfter => tokio::time::sleep(HANG).await,
+            _ => {}
+        }
+        answer
+    }
+
     fn exchange(&self, asked: &Asked, body: &[u8]) -> Result<Answer, ConnectorError> {
         let operation = asked.operation();
         let observer = self.state.lock().unwrap().observer.clone();
@@ -231,18 +295,21 @@ impl S3 {
             state.faults.get_mut(operation).and_then(VecDeque::pop_front)
         };
         match fault {
-            Some(0) => return Err(ConnectorError::io("connection reset by peer".into())),
+            Some(0) => return Err(broken()),
             Some(status) => return Ok(Answer::error(status, "Injected")),
             None => {}
         }
-        if operation == "PutObject" {
-            let version = self.put(&asked.bucket, &asked.key, &String::from_utf8_lossy(body));
-            return Ok(Answer::put(&version));
-        }
-        let state = self.state.lock().unwrap();
+        let now = self.clock.now();
+        let mut state = self.state.lock().unwrap();
         let Some(bucket) = state.buckets.get(&asked.bucket) else {
             return Ok(Answer::error(404, "NoSuchBucket"));
         };
+        if operation == "PutObject" {
+            if !asked.allows(bucket) {
+                return Ok(Answer::error(412, "PreconditionFailed"));
+            }
+            return Ok(Answer::put(&state.store(&asked.bucket, &asked.key, body, now)));
+        }
         Ok(match operation {
             "GetBucketVersioning" => answers::versioning(bucket.versioning),
             "ListObjectsV2" => match &bucket.synthetic {
@@ -251,6 +318,7 @@ impl S3 {
             },
             "ListObjectVersions" => answers::list_versions(bucket, asked),
             "HeadObject" => answers::head(bucket, asked),
+            "GetObject" => answers::get(bucket, asked),
             _ => Answer::error(501, "NotImplemented"),
         })
     }
@@ -265,6 +333,7 @@ impl State {
 
     fn add(&mut self, bucket: &str, key: &str, version: Version) {
         let bucket = self.buckets.get_mut(bucket).unwrap();
+        bucket.contents.remove(key);
         let versions = bucket.keys.entry(key.to_owned()).or_default();
         // There is one null version.
         if version.id.is_none() {
@@ -272,51 +341,30 @@ impl State {
         }
         versions.push_front(version);
     }
-}
 
-impl Asked {
-    fn of(request: &HttpRequest) -> Self {
-        let uri = request.uri();
-        let rest = uri.split_once("://").map_or(uri, |(_, rest)| rest);
-        Self::new(request.method(), rest.find('/').map_or("/", |at| &rest[at..]))
-    }
-
-    fn new(method: &str, path: &str) -> Self {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let (bucket, key) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
-        let decoded = |text: &str| {
-            percent_encoding::percent_decode_str(text)
-                .decode_utf8()
-                .unwrap()
-                .into_owned()
+    fn store(&mut self, bucket: &str, key: &str, content: &[u8], at: Timestamp) -> Version {
+        let version = Version {
+            id: self.new_version_id(bucket),
+            etag: Some(md5_hex(content)),
+            size: content.len() as u64,
+            last_modified: at.truncated_to_seconds(),
         };
-        Self {
-            method: method.to_owned(),
-            bucket: decoded(bucket),
-            key: decoded(key),
-            query: form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
-        }
-    }
-
-    fn operation(&self) -> &'static str {
-        let asks = |name: &str| self.query.contains_key(name);
-        match (self.method.as_str(), self.key.is_empty()) {
-            ("GET", true) if asks("versioning") => "GetBucketVersioning",
-            ("GET", true) if asks("versions") => "ListObjectVersions",
-            ("GET", true) if asks("list-type") => "ListObjectsV2",
-            ("HEAD", false) => "HeadObject",
-            ("PUT", false) => "PutObject",
-            _ => "Other",
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.query.get(name).map(String::as_str)
+        self.add(bucket, key, version.clone());
+        let bucket = self.buckets.get_mut(bucket).unwrap();
+        bucket.contents.insert(key.to_owned(), content.to_owned());
+        version
     }
 }
 
-fn md5_hex(content: &str) -> String {
-    let digest = Md5::digest(content.as_bytes());
+/// How long a connection stays open without an answer.
+const HANG: Duration = Duration::from_secs(24 * 3600);
+
+fn broken() -> ConnectorError {
+    ConnectorError::io("connection reset by peer".into())
+}
+
+fn md5_hex(content: impl AsRef<[u8]>) -> String {
+    let digest = Md5::digest(content);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -343,7 +391,9 @@ impl HttpConnector for S3 {
             // A few milliseconds on the way, so that requests cross.
             tokio::time::sleep(Duration::from_millis(5)).await;
             let asked = Asked::of(&request);
-            let answer = s3.exchange(&asked, request.body().bytes().unwrap_or_default())?;
+            let answer = s3
+                .answer(&asked, request.body().bytes().unwrap_or_default())
+                .await?;
             let mut response = HttpResponse::new(answer.status.try_into().unwrap(), answer.body.into());
             for (name, value) in answer.headers {
                 response.headers_mut().insert(name, value);

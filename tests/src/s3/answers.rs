@@ -17,7 +17,8 @@ impl Answer {
             body: format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
                  <{root} xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{content}</{root}>"
-            ),
+            )
+            .into_bytes(),
         }
     }
 
@@ -25,7 +26,7 @@ impl Answer {
         Self {
             status,
             headers: vec![("content-type", "application/xml".into())],
-            body: format!("<Error><Code>{code}</Code><Message>no</Message></Error>"),
+            body: format!("<Error><Code>{code}</Code><Message>no</Message></Error>").into_bytes(),
         }
     }
 
@@ -34,12 +35,14 @@ impl Answer {
         Self {
             status,
             headers,
-            body: String::new(),
+            body: Vec::new(),
         }
     }
 
     pub(super) fn put(version: &Version) -> Self {
-        Self::bare(200, version_headers(version))
+        let mut headers = version_headers(version);
+        headers.retain(|(name, _)| *name != "content-length");
+        Self::bare(200, headers)
     }
 }
 
@@ -183,6 +186,20 @@ pub(super) fn head(bucket: &Bucket, asked: &Asked) -> Answer {
             Answer::bare(status, vec![("x-amz-delete-marker", "true".into())])
         }
         Some(version) => Answer::bare(200, version_headers(version)),
+    }
+}
+
+/// The newest version; others are not kept.
+pub(super) fn get(bucket: &Bucket, asked: &Asked) -> Answer {
+    let newest = bucket.keys.get(&asked.key).and_then(|versions| versions.front());
+    let content = bucket.contents.get(&asked.key);
+    match (newest.filter(|version| version.etag.is_some()), content) {
+        (Some(version), Some(content)) => Answer {
+            status: 200,
+            headers: version_headers(version),
+            body: content.clone(),
+        },
+        _ => Answer::error(404, "NoSuchKey"),
     }
 }
 

@@ -19,7 +19,7 @@ impl S3 {
             };
             let s3 = self.clone();
             tokio::spawn(async move {
-                let answer = service_fn(|request| s3.answer(request));
+                let answer = service_fn(|request| s3.respond(request));
                 // A client that goes away is its own affair.
                 let _ = http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), answer)
@@ -28,13 +28,19 @@ impl S3 {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> std::io::Result<Response<Full<Bytes>>> {
+    async fn respond(&self, request: Request<Incoming>) -> std::io::Result<Response<Full<Bytes>>> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(std::io::Error::other)?.to_bytes();
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let header = |name| {
+            let value = parts.headers.get(name)?.to_str().ok()?;
+            Some(value.to_owned())
+        };
         let asked = Asked::new(parts.method.as_str(), path);
+        let asked = asked.on_condition(header("if-match"), header("if-none-match"));
         // An error here breaks the connection.
-        let answer = self.exchange(&asked, &body).map_err(std::io::Error::other)?;
+        let answer = self.answer(&asked, &body).await;
+        let answer = answer.map_err(std::io::Error::other)?;
         let mut response = Response::builder()
             .status(answer.status)
             .header("date", answers::http_date(self.clock.now()));

@@ -34,6 +34,20 @@ OWN_ACTIONS = {
     "sqs:SendMessageBatch": (r"sqs:SendMessage", None),
 }
 
+# Where a resource can be given a name of its own.
+OWN_NAMES = {
+    "AWS::CloudWatch::Alarm": ["AlarmName"],
+    "AWS::CloudWatch::Dashboard": ["DashboardName"],
+    "AWS::DynamoDB::Table": ["TableName"],
+    "AWS::Events::Rule": ["Name"],
+    "AWS::IAM::Role": ["RoleName"],
+    "AWS::Logs::LogGroup": ["LogGroupName"],
+    "AWS::S3::Bucket": ["BucketName"],
+    "AWS::SQS::Queue": ["QueueName"],
+    "AWS::Scheduler::Schedule": ["Name"],
+    "AWS::Serverless::Function": ["FunctionName"],
+}
+
 
 def free_port():
     with socket.socket() as listener:
@@ -155,6 +169,13 @@ class Cloud:
             "--s3-bucket", ARTIFACTS, "--output-template-file", packaged,
         )  # fmt: skip
         template = yaml.safe_load(packaged.read_text())
+        named = [
+            f"{name}.{own}"
+            for name, resource in template["Resources"].items()
+            for own in OWN_NAMES.get(resource["Type"], ())
+            if own in resource["Properties"]
+        ]
+        equal(named, [], "names of its own in the template, over which two stacks would collide")
         self.left_out = fit(template)
         packaged.write_text(yaml.safe_dump(template, sort_keys=False))
         return packaged

@@ -1,10 +1,14 @@
 //! The audit: a bucket on an S3 at the wire, compared with ledger and receipts, repaired, and audited again.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "audit/bad_inventories.rs"]
+mod bad_inventories;
 #[path = "audit/classes.rs"]
 mod classes;
 #[path = "audit/gone.rs"]
 mod gone;
+#[path = "audit/inventories.rs"]
+mod inventories;
 #[path = "audit/listings.rs"]
 mod listings;
 #[path = "audit/repairs.rs"]

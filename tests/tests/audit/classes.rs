@@ -42,8 +42,8 @@ const FATES: [Fate; 10] = [
 
 type Classes = BTreeMap<(String, Option<String>), &'static str>;
 
-struct Bucket {
-    world: World,
+pub struct Bucket {
+    pub world: World,
     expected: Classes,
     done: u64,
     late: Vec<Uploaded>,
@@ -69,7 +69,7 @@ impl Bucket {
         }
     }
 
-    async fn fill(versioning: Versioning) -> Self {
+    pub async fn fill(versioning: Versioning) -> Self {
         let mut it = Self {
             world: World::uninstalled(versioning).await,
             expected: Classes::new(),
@@ -137,7 +137,7 @@ impl Bucket {
         it
     }
 
-    fn check(&self, audited: &Audited) {
+    pub fn check(&self, audited: &Audited) {
         assert_eq!(audited.classes(), self.expected);
         let tally = audited.checkpoint.tally;
         assert_eq!(tally.done, self.done);

@@ -175,11 +175,7 @@ fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> [String; 6] {
                     format!("(a notification that cannot be read, {} bytes)", payload.len())
                 }
             };
-            let undelivered = if row.is_undelivered() {
-                ", undelivered"
-            } else {
-                ""
-            };
+            let undelivered = if row.is_undelivered() { ", undelivered" } else { "" };
             let attempt = match &row.subject {
                 Subject::Event(_) => format!("{} of {}{undelivered}", row.attempt, row.max_attempts),
                 Subject::Raw { .. } => "none".to_owned(),

@@ -5,7 +5,8 @@ use clap::error::ErrorKind;
 use daybook_schema::Timestamp;
 
 pub use daybook_manager::arguments::{
-    BackoffArguments, DispatchArguments, at_least_one, every, instant, queue_url, state_machine_arn, time, usage,
+    BackoffArguments, DispatchArguments, at_least_one, every, instant, queue_url, state_machine_arn, time,
+    usage,
 };
 
 /// The same for a value that another crate refuses.

@@ -255,7 +255,13 @@ impl Found {
         let counts = self.counts();
         let counts = counts.iter().filter_map(|count| count.as_ref().err());
         let of_claimed = self.claimed.as_ref().err();
-        let of_ledger = self.control.as_ref().err().into_iter().chain(counts).chain(of_claimed);
+        let of_ledger = self
+            .control
+            .as_ref()
+            .err()
+            .into_iter()
+            .chain(counts)
+            .chain(of_claimed);
         let firsts = self.first.iter().filter_map(|first| first.as_ref().err());
         let of_queue = self.depth.as_ref().and_then(|depth| depth.as_ref().err());
         let of_machine = self.running.as_ref().and_then(|running| running.as_ref().err());

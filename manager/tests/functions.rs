@@ -7,6 +7,8 @@ mod complete;
 mod ingest;
 #[path = "functions/invoke.rs"]
 mod invoke;
+#[path = "functions/privileges.rs"]
+mod privileges;
 #[path = "functions/schedule.rs"]
 mod schedule;
 #[path = "functions/settings.rs"]

@@ -2,12 +2,14 @@
 #![cfg(feature = "lambda")]
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use daybook_ledger::{Clock, GrantRequest, Ledger, Random, Window};
 use daybook_schema::{Status, Timestamp};
 use daybook_tests::lambda::{Environment, World, fails_to_start};
+use daybook_tests::privileges::{Call, assert_least};
 use daybook_tests::s3::Versioning;
 use daybook_tests::{Fault, S3};
 use serde_json::{Value, json};
@@ -302,4 +304,24 @@ fn a_wrong_setting_is_named_at_start() {
         let said = told.log()[0]["message"].as_str().unwrap().to_owned();
         assert!(said.contains(name) && said.contains(why), "{said}");
     }
+}
+
+#[test]
+fn audit_may_do_what_it_does_and_no_more() {
+    // The role names buckets, and cannot know which of them have versions: it allows what both need.
+    let mut calls = BTreeSet::new();
+    for versioning in [Versioning::Never, Versioning::Enabled] {
+        let house = House::with(versioning);
+        let mut function = house.start(&[("DAYBOOK_AUDIT_REPAIR", "true")]);
+        let answer = function.invoke(&tick());
+        let audit = &answer.response()["audits"][0];
+        assert_eq!(audit["recorded_now"], 2, "{audit}");
+        let answer = function.invoke(&json!({"begin": true}));
+        assert_eq!(answer.response()["audits"][0]["open"], 2);
+        calls.extend(house.world.calls());
+        calls.extend(house.s3.calls());
+    }
+    // A checkpoint that is not there is told by a 404 only to who may list ("GetObject", Amazon S3 API Reference).
+    calls.insert(Call::new("s3:ListBucket", "arn:aws:s3:::reports"));
+    assert_least("Audit", None, &calls);
 }

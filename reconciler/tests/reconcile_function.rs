@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
-use daybook_schema::Row;
+use daybook_schema::{Outcome, Receipt, Row};
 use daybook_tests::lambda::{Environment, World};
 use daybook_tests::notifications::uploads;
+use daybook_tests::privileges::assert_least;
 use serde_json::{Value, json};
 
 const RECONCILE: &str = env!("CARGO_BIN_EXE_daybook-reconcile");
@@ -190,4 +191,62 @@ fn garbage_is_an_error_and_a_bad_setting_one_at_start() {
     let (code, told) =
         daybook_tests::lambda::fails_to_start(RECONCILE, &world.variables(&[("DAYBOOK_LEASE", "forever")]));
     assert_eq!((code, told.saying("DAYBOOK_LEASE is \"forever\"").len()), (1, 1));
+}
+
+#[test]
+fn reconcile_may_do_what_it_does_and_no_more() {
+    let (world, rows) = stale(5);
+    // One runs, one is done and its row was left, the others were lost; then the queue refuses.
+    let machine = world.state_machine.clone();
+    let start = json!({
+        "stateMachineArn": machine, "name": format!("{}-{}", rows[0].id, rows[0].attempt.0), "input": "{}",
+    });
+    let start = start.to_string();
+    let started = world.block_on(
+        world
+            .aws
+            .handle("AWSStepFunctions.StartExecution", start.as_bytes()),
+    );
+    assert_eq!(started.status, 200, "{started:?}");
+    world.block_on(leave_a_receipt(&world, &rows[1]));
+    let variables = world.variables(&[("DAYBOOK_PER_WINDOW", "1"), ("DAYBOOK_LEASE", "1s")]);
+    let mut function = Environment::start(RECONCILE, &variables);
+    let at = |minute: u32| json!({"time": format!("2026-11-21T01:{minute:02}:03Z")});
+    let report = function.invoke(&at(1)).response().clone();
+    assert_eq!(
+        (&report["renewed"], &report["deleted"], &report["redelivered"]),
+        (&json!(1), &json!(1), &json!(1)),
+        "{report}"
+    );
+    world.deny("SendMessageBatch");
+    assert_eq!(function.invoke(&at(2)).response()["unsent"], 1);
+    world.heal();
+    // The one that was sent waits in the queue when its lease is over.
+    let mut moved = Value::Null;
+    while moved["moved"] != 1 {
+        moved = function.invoke(&at(3)).response().clone();
+    }
+    assert_least("Reconcile", None, &world.calls());
+}
+
+/// The receipt of an event whose row was not deleted: its completion died in between.
+async fn leave_a_receipt(world: &World, row: &Row) {
+    let event = row.event().unwrap();
+    let now = daybook_ledger::Clock::system().now();
+    let keep = Duration::from_secs(3600);
+    let receipt = Receipt::new(
+        event,
+        row.attempt,
+        Outcome::Succeeded,
+        "an execution".into(),
+        None,
+        now,
+        keep,
+    );
+    let item = serde_json::to_value(&receipt).unwrap();
+    let items = vec![daybook_tests::rows::item(item)];
+    let database = world.aws.dynamodb();
+    database
+        .import_items("receipts", items, Default::default())
+        .unwrap();
 }

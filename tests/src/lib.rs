@@ -9,6 +9,7 @@
 
 pub mod lambda;
 pub mod notifications;
+pub mod privileges;
 pub mod rows;
 pub mod s3;
 pub mod simulation;

@@ -1,9 +1,13 @@
 //! CloudFormation templates, as JSON: what `!Sub` and its like stand for is written out.
 
+mod evaluated;
+
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
+
+pub use evaluated::Evaluated;
 
 /// Reads a template, by its path from the root of the repository.
 pub fn read(path: &str) -> Value {
@@ -16,7 +20,8 @@ pub fn read(path: &str) -> Value {
 /// The resources of a type, by their logical ids.
 pub fn of_type<'a>(template: &'a Value, of: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
     let resources = template["Resources"].as_object().into_iter().flatten();
-    resources.filter_map(move |(name, resource)| (resource["Type"] == of).then_some((name.as_str(), resource)))
+    resources
+        .filter_map(move |(name, resource)| (resource["Type"] == of).then_some((name.as_str(), resource)))
 }
 
 /// The short forms of functions are tags of YAML ("Intrinsic function reference", AWS CloudFormation Template Reference).

@@ -18,7 +18,7 @@ fn claimed(n: usize) -> (World, Vec<Row>) {
 }
 
 /// A status event as EventBridge sends it.
-fn status_event(world: &World, row: &Row, status: &str) -> String {
+pub fn status_event(world: &World, row: &Row, status: &str) -> String {
     let name = format!("{}-{}", row.id, row.attempt.0);
     let arn = world.state_machine.replace(":stateMachine:", ":execution:");
     json!({

@@ -1,6 +1,6 @@
 //! The embedded AWS behind one port, with faults by operation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +17,7 @@ use daybook_schema::{DispatchMessage, Row, Status};
 use serde_json::{Value, json};
 
 use crate::notifications::Upload;
+use crate::privileges::Call;
 use crate::stage::create_tables;
 
 /// AWS as a function sees it: tables `ledger` and `receipts`, a dispatch queue, a state machine that runs nothing.
@@ -31,6 +32,7 @@ pub struct World {
     pub state_machine: String,
     endpoint: String,
     faults: Faults,
+    calls: Calls,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -42,6 +44,7 @@ enum Fault {
 }
 
 type Faults = Arc<Mutex<BTreeMap<String, Fault>>>;
+type Calls = Arc<Mutex<BTreeSet<Call>>>;
 
 /// A runtime for the thread that asks.
 pub(super) fn runtime() -> tokio::runtime::Runtime {
@@ -66,7 +69,8 @@ impl World {
         listener.set_nonblocking(true).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let faults = Faults::default();
-        let state = (aws.clone(), faults.clone());
+        let calls = Calls::default();
+        let state = (aws.clone(), faults.clone(), calls.clone());
         std::thread::spawn(move || {
             runtime().block_on(async move {
                 let router = axum::Router::new().fallback(answer).with_state(state);
@@ -84,6 +88,7 @@ impl World {
             aws,
             endpoint,
             faults,
+            calls,
             runtime: runtime(),
         }
     }
@@ -128,6 +133,11 @@ impl World {
 
     fn set(&self, operation: &str, fault: Fault) {
         self.faults.lock().unwrap().insert(operation.to_owned(), fault);
+    }
+
+    /// What functions asked for so far, refused or not, as IAM sees it.
+    pub fn calls(&self) -> BTreeSet<Call> {
+        self.calls.lock().unwrap().clone()
     }
 
     /// No faults from now on.
@@ -229,11 +239,13 @@ fn ledger_of(aws: &LocalAws) -> Ledger {
 }
 
 async fn answer(
-    State((aws, faults)): State<(LocalAws, Faults)>,
+    State((aws, faults, calls)): State<(LocalAws, Faults, Calls)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap().to_owned();
+    let asked = Call::of_request(&target, &serde_json::from_slice(&body).unwrap());
+    calls.lock().unwrap().extend(asked);
     let operation = target.rsplit('.').next().unwrap_or_default();
     let fault = match faults.lock().unwrap().get_mut(operation) {
         Some(Fault::HangAfter(0)) => Some(None),

@@ -1,0 +1,109 @@
+//! The roles in deploy/template.yaml against what the functions do on the wire.
+
+use std::time::Duration;
+
+use daybook_local::Outcome;
+use daybook_tests::lambda::{Environment, World, batch, failures};
+use daybook_tests::notifications::uploads;
+use daybook_tests::privileges::assert_least;
+use serde_json::{Value, json};
+
+use crate::complete::status_event;
+use crate::{COMPLETE, INGEST, INVOKE, SCHEDULE};
+
+const LEASE: Duration = Duration::from_secs(900);
+
+#[test]
+fn ingest_may_do_what_it_does_and_no_more() {
+    let world = World::start();
+    let notifications = uploads(30).into_iter().map(|upload| upload.notification());
+    let bodies: Vec<String> = notifications.chain(["hello".to_owned()]).collect();
+    let event = batch(bodies.into_iter().map(|body| ("it", body)));
+    let mut function = Environment::start(INGEST, &world.variables(&[]));
+    function.invoke(&event);
+    // A batch that is throttled in part is retried row by row.
+    world.throttle("BatchExecuteStatement");
+    function.invoke_within(&event, Duration::from_secs(4));
+    assert_eq!(world.rows().len(), 31);
+    assert_least("Ingest", Some("intake"), &world.calls());
+}
+
+#[test]
+fn schedule_may_do_what_it_does_and_no_more() {
+    let world = World::start();
+    world.record(&uploads(5));
+    let capped = world.variables(&[("DAYBOOK_MAX_IN_FLIGHT", "100"), ("DAYBOOK_PER_WINDOW", "2")]);
+    let mut function = Environment::start(SCHEDULE, &capped);
+    // Sent; then claimed and given back; then nothing is left of the budget.
+    assert_eq!(
+        function
+            .invoke(&json!({"time": "2026-11-21T01:02:03Z"}))
+            .response()["sent"],
+        2
+    );
+    world.deny("SendMessageBatch");
+    let refused = function.invoke(&json!({"time": "2026-11-21T01:03:03Z"}));
+    assert_eq!(refused.response()["released"], 2);
+    function.invoke(&json!({"time": "2026-11-21T01:03:04Z"}));
+    assert_least("Schedule", None, &world.calls());
+}
+
+#[test]
+fn invoke_may_do_what_it_does_and_no_more() {
+    let world = World::start();
+    world.record(&uploads(6));
+    let messages: Vec<(String, String)> = world
+        .claim(LEASE)
+        .into_iter()
+        .map(|(row, body)| (row.id.to_string(), body))
+        .collect();
+    let event =
+        |messages: &[(String, String)]| batch(messages.iter().map(|(id, body)| (id.as_str(), body.clone())));
+    let mut function = Environment::start(INVOKE, &world.variables(&[]));
+    let started = function.invoke(&event(&messages[..5]));
+    assert_eq!(failures(started.response()), [""; 0]);
+    // Once more, when one runs on, one has succeeded, one has failed; and one was delivered before.
+    let executions = world.aws.executions().all();
+    let close =
+        |n: usize, outcome: Outcome| world.aws.executions().close(&executions[n].arn, outcome).unwrap();
+    close(1, Outcome::Succeeded { output: "{}".into() });
+    close(
+        2,
+        Outcome::Failed {
+            error: "States.TaskFailed".into(),
+            cause: "no".into(),
+        },
+    );
+    let mut again = messages[..4].to_vec();
+    let mut repeated: Value = serde_json::from_str(&again[3].1).unwrap();
+    repeated["delivery"] = json!(2);
+    again[3].1 = repeated.to_string();
+    // Under another input the name is taken, too.
+    for (_, body) in &mut again[..3] {
+        let mut message: Value = serde_json::from_str(body).unwrap();
+        message["input"]["region"] = json!("elsewhere");
+        *body = message.to_string();
+    }
+    function.invoke(&event(&again));
+    world.refuse("StartExecution", "InvalidExecutionInput", "no");
+    function.invoke(&event(&messages[5..]));
+    let told = function.end();
+    assert_eq!(told.metric("request-3", "EventsParked"), Some(1.0));
+    assert_least("Invoke", Some("dispatch"), &world.calls());
+}
+
+#[test]
+fn complete_may_do_what_it_does_and_no_more() {
+    let world = World::start();
+    world.record(&uploads(2));
+    let rows: Vec<_> = world.claim(LEASE).into_iter().map(|(row, _)| row).collect();
+    let event = batch([
+        ("done", status_event(&world, &rows[0], "SUCCEEDED")),
+        ("failed", status_event(&world, &rows[1], "FAILED")),
+    ]);
+    let mut function = Environment::start(COMPLETE, &world.variables(&[]));
+    assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
+    // Late, for rows that went on or are gone.
+    assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
+    assert_least("Complete", Some("completion"), &world.calls());
+}

@@ -30,4 +30,4 @@ pub use line::Line;
 pub use reports::{Reports, ReportsError};
 pub use rounds::{RoundSettings, Rounds};
 pub use state::{Next, State, next};
-pub use told::{Gauge, Round, Standing, Told};
+pub use told::{Gauge, HowFar, Round, Standing, Told};

@@ -13,7 +13,7 @@ use super::keys::Keys;
 use super::papers;
 use super::reports::{Etag, Reports, ReportsError};
 use super::state::{Next, Read, State, folder, next};
-use super::told::{Of, Round, Standing, Told};
+use super::told::{HowFar, Round, Standing, Told};
 use crate::audit::{Audit, AuditSettings, Repairer, Scope};
 
 /// What is kept for writing down how far an audit is, at most. A fourth of the time where that is less.
@@ -253,7 +253,7 @@ impl Visit<'_> {
     fn tell(&mut self, state: &State) {
         let folder = format!("{}/{}/", self.folder, papers::folder(state.began_at));
         let report = self.rounds.reports.uri(&folder);
-        self.told.of = Some(Of::of(state, report));
+        self.told.of = Some(HowFar::of(state, report));
     }
 
     fn fail(&mut self, error: &dyn Error) {

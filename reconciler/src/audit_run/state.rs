@@ -78,8 +78,8 @@ pub(super) enum Read {
     Damaged(String),
 }
 
-/// Decides what is to be done, at the time that the schedule wants. An audit that is under way always goes on: however often a person asks to
-/// begin, and an invocation is repeated, what was done is not thrown away.
+/// Decides what is to be done, at the time that the schedule wants. An audit that is under way always goes on: however often a
+/// person asks to begin, or an invocation is repeated, what was done is not thrown away.
 pub fn next(state: Option<&State>, asked_at: Timestamp, every: Duration, begins: bool) -> Next {
     let Some(state) = state else {
         return Next::Begin;

@@ -43,7 +43,7 @@ pub struct Told {
     pub failures: Vec<String>,
     /// The audit under way, or the last one.
     #[serde(flatten)]
-    pub of: Option<Of>,
+    pub of: Option<HowFar>,
     /// Objects that were listed in this round.
     pub listed_now: u64,
     /// Objects that were recorded in this round.
@@ -56,7 +56,7 @@ pub struct Told {
 
 /// How far an audit is, over all its rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Of {
+pub struct HowFar {
     /// When it began.
     pub began_at: Timestamp,
     /// When it was finished.
@@ -87,7 +87,7 @@ pub struct Gauge {
     pub unknown: u64,
 }
 
-impl Of {
+impl HowFar {
     pub(super) fn of(state: &State, report: String) -> Self {
         Self {
             began_at: state.began_at,

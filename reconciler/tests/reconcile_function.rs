@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use daybook_schema::{Outcome, Receipt, Row};
-use daybook_tests::lambda::{Environment, World};
+use daybook_tests::lambda::{Environment, Trouble, Variables, World};
 use daybook_tests::notifications::uploads;
 use daybook_tests::privileges::assert_least;
 use serde_json::{Value, json};
@@ -133,8 +133,7 @@ fn what_is_not_known_is_not_told_as_zero() {
 
 #[test]
 fn without_ledger_queue_or_state_machine_nothing_is_redelivered() {
-    type Trouble = fn(&World);
-    let cases: [(Trouble, &[(&str, &str)], &str); 5] = [
+    let cases: [(Trouble, Variables, &str); 5] = [
         (|world| world.deny("GetQueueAttributes"), &[], "not authorized"),
         (|_| {}, &[("AWS_ENDPOINT_URL_SQS", NOWHERE)], "no connection"),
         (|world| world.throttle("GetItem"), &[], "ThrottlingException"),

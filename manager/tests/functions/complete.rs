@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use daybook_schema::{Row, Status};
-use daybook_tests::lambda::{Environment, World, batch, failures};
+use daybook_tests::lambda::{Environment, Trouble, Variables, World, batch, failures};
 use daybook_tests::notifications::uploads;
 use serde_json::{Value, json};
 
@@ -127,8 +127,7 @@ fn an_express_execution_tells_how_it_ended_in_its_own_words() {
 
 #[test]
 fn while_the_ledger_is_down_throttled_missing_forbidden_or_silent_the_events_come_again() {
-    type Trouble = fn(&World);
-    let cases: [(Trouble, &[(&str, &str)], &str); 5] = [
+    let cases: [(Trouble, Variables, &str); 5] = [
         (|_| {}, &[("AWS_ENDPOINT_URL_DYNAMODB", NOWHERE)], "no connection"),
         (|world| world.throttle("GetItem"), &[], "ThrottlingException"),
         (|_| {}, &[("DAYBOOK_LEDGER_TABLE", "missing")], "ResourceNotFound"),

@@ -1,9 +1,10 @@
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use daybook_schema::Status;
-use daybook_tests::lambda::{Environment, World, batch, failures};
+use daybook_tests::lambda::{Environment, Trouble, Variables, World, batch, failures};
 use daybook_tests::notifications::uploads;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{INVOKE, NOWHERE};
 
@@ -57,8 +58,7 @@ fn the_pace_of_starts_is_kept_across_invocations() {
 
 #[test]
 fn while_nothing_can_be_started_messages_come_again_and_rows_stay_as_they_are() {
-    type Trouble = fn(&World);
-    let cases: [(Trouble, &[(&str, &str)], &str, Option<f64>); 5] = [
+    let cases: [(Trouble, Variables, &str, Option<f64>); 5] = [
         (
             |_| {},
             &[("AWS_ENDPOINT_URL_SFN", NOWHERE)],

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use daybook_ledger::Clock;
 use daybook_schema::Status;
-use daybook_tests::lambda::{Environment, World};
+use daybook_tests::lambda::{Environment, Trouble, Variables, World};
 use daybook_tests::notifications::uploads;
 use serde_json::{Value, json};
 
@@ -114,8 +114,7 @@ fn a_pause_is_told_and_what_waits_is_still_seen() {
 
 #[test]
 fn without_a_queue_rows_are_given_back_or_kept_for_their_lease() {
-    type Trouble = fn(&World);
-    let cases: [(Trouble, &[(&str, &str)], &str, &str, usize); 4] = [
+    let cases: [(Trouble, Variables, &str, &str, usize); 4] = [
         (
             |world| world.deny("SendMessageBatch"),
             &[],
@@ -178,8 +177,7 @@ fn without_a_queue_rows_are_given_back_or_kept_for_their_lease() {
 
 #[test]
 fn without_the_ledger_the_run_fails_and_claims_nothing() {
-    type Trouble = fn(&World);
-    let cases: [(Trouble, &[(&str, &str)], &str); 4] = [
+    let cases: [(Trouble, Variables, &str); 4] = [
         (|_| {}, &[("AWS_ENDPOINT_URL_DYNAMODB", NOWHERE)], "no connection"),
         (|world| world.throttle("GetItem"), &[], "ThrottlingException"),
         (|_| {}, &[("DAYBOOK_LEDGER_TABLE", "missing")], "ResourceNotFound"),

@@ -14,6 +14,12 @@ pub use told::Told;
 
 use serde_json::{Value, json};
 
+/// What is wrong with a world.
+pub type Trouble = fn(&World);
+
+/// Variables beyond the usual ones.
+pub type Variables = &'static [(&'static str, &'static str)];
+
 /// A queue's batch as Lambda gives it to a function.
 pub fn batch<'a>(messages: impl IntoIterator<Item = (&'a str, String)>) -> Value {
     let record = |(id, body): (&str, String)| {

@@ -7,6 +7,8 @@ mod errors;
 mod files;
 #[path = "audit/going_on.rs"]
 mod going_on;
+#[path = "audit/inventories.rs"]
+mod inventories;
 #[path = "audit/mending.rs"]
 mod mending;
 mod stand_in;

@@ -145,3 +145,87 @@ fn unpackable(error: &std::io::Error) -> String {
         _ => format!("it cannot be unpacked as gzip: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn file(text: &str) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        // S3 may write a file in several pieces, each compressed by itself.
+        for piece in text.as_bytes().chunks(50) {
+            let mut packed = GzEncoder::new(&mut file, Compression::fast());
+            packed.write_all(piece).unwrap();
+            packed.finish().unwrap();
+        }
+        file.rewind().unwrap();
+        file
+    }
+
+    async fn open(text: &str, skip: u64) -> CsvRows {
+        let columns = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, LastModifiedDate, ETag";
+        CsvRows::open(file(text), Columns::of_csv(columns), skip)
+            .await
+            .unwrap()
+    }
+
+    const AT: &str = "2026-11-20T01:02:03.000Z";
+
+    #[tokio::test]
+    async fn what_is_empty_is_not_there() {
+        let text = format!("\"b\",\"a+b%0A\",\"\",\"true\",\"FALSE\",\"\",\"{AT}\",\"\"\n");
+        let row = open(&text, 0).await.read(5).unwrap().remove(0);
+        let expected = Row {
+            bucket: Some(b"b".to_vec()),
+            key: b"a+b%0A".to_vec(),
+            is_latest: Some(true),
+            is_delete_marker: Some(false),
+            last_modified: AT.parse().ok(),
+            ..Row::default()
+        };
+        assert_eq!(row, expected);
+    }
+
+    #[tokio::test]
+    async fn rows_are_read_in_parts_and_from_the_middle() {
+        let line = |n: u32| format!("\"b\",\"{n}\",\"v\",\"true\",\"false\",\"7\",\"{AT}\",\"e\"\n");
+        let text: String = (0..30).map(line).collect();
+        let keys = |rows: Vec<Row>| rows.into_iter().map(|row| row.key).collect::<Vec<_>>();
+        let all = keys(open(&text, 0).await.read(100).unwrap());
+        assert_eq!(all.len(), 30);
+        for skip in 0..=30 {
+            let mut rows = open(&text, skip).await;
+            let mut read = Vec::new();
+            loop {
+                let more = keys(rows.read(7).unwrap());
+                if more.is_empty() {
+                    break;
+                }
+                read.extend(more);
+            }
+            assert_eq!(read, all[usize::try_from(skip).unwrap()..], "{skip}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_value_of_another_kind_is_named_with_its_row() {
+        let good = format!("\"b\",\"k\",\"v\",\"true\",\"false\",\"7\",\"{AT}\",\"e\"\n");
+        for (from, to, said) in [
+            (
+                "\"true\"",
+                "\"yes\"",
+                "row 2: IsLatest is yes, and neither true nor false",
+            ),
+            ("\"7\"", "\"-1\"", "row 2: Size is -1, and no number"),
+            (",\"e\"\n", "\n", "row 2: it has 7 fields, and by the manifest 8"),
+        ] {
+            let text = format!("{good}{}", good.replace(from, to));
+            assert_eq!(open(&text, 0).await.read(5).unwrap_err(), said);
+        }
+    }
+}

@@ -109,7 +109,7 @@ impl Column {
 }
 
 impl Columns {
-    fn of_csv(schema: &str) -> Self {
+    pub(super) fn of_csv(schema: &str) -> Self {
         let column = |name: &str| {
             Column::ALL
                 .into_iter()

@@ -323,3 +323,93 @@ fn text(bytes: Option<ByteArray>, column: Column) -> Result<Option<String>, Stri
     let text = text.map_err(|_| format!("a value of its column {} is no UTF-8", column.parquet_name()))?;
     Ok(text.filter(|text| !text.is_empty()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
+
+    use super::super::manifest::Columns;
+    use super::*;
+
+    /// A file of one key and one time.
+    fn file(key: &str, time: &str, value: i64) -> File {
+        let schema = format!("message m {{ {key}; {time}; }}");
+        let schema = Arc::new(parse_message_type(&schema).unwrap());
+        let file = tempfile::tempfile().unwrap();
+        let copy = file.try_clone().unwrap();
+        let properties = Arc::new(WriterProperties::builder().build());
+        let mut writer = SerializedFileWriter::new(copy, schema, properties).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        let keys = [ByteArray::from(&b"\xffkey"[..])];
+        column
+            .typed::<ByteArrayType>()
+            .write_batch(&keys, None, None)
+            .unwrap();
+        column.close().unwrap();
+        let mut column = group.next_column().unwrap().unwrap();
+        column
+            .typed::<Int64Type>()
+            .write_batch(&[value], Some(&[1]), None)
+            .unwrap();
+        column.close().unwrap();
+        group.close().unwrap();
+        writer.close().unwrap();
+        file
+    }
+
+    fn read(file: File) -> Result<Row, String> {
+        let mut rows = ParquetRows::open(file, &Columns::of_csv("Key, LastModifiedDate"), 0)?;
+        let read = rows.read(10)?;
+        assert_eq!((read.len(), rows.read(10)?.len()), (1, 0));
+        Ok(read[0].clone())
+    }
+
+    const KEY: &str = "required binary key";
+
+    #[test]
+    fn a_time_is_read_in_each_unit_that_writers_use() {
+        let millis = 1_790_000_000_123;
+        let units = [
+            ("(TIMESTAMP(MILLIS,true))", 1),
+            ("(TIMESTAMP_MILLIS)", 1),
+            ("(TIMESTAMP(MICROS,true))", 1000),
+            ("(TIMESTAMP_MICROS)", 1000),
+            ("(TIMESTAMP(NANOS,true))", 1_000_000),
+        ];
+        for (unit, factor) in units {
+            let time = format!("optional int64 last_modified_date {unit}");
+            let row = read(file(KEY, &time, millis * factor)).unwrap();
+            assert_eq!(row.last_modified, Timestamp::from_unix_millis(millis), "{unit}");
+            assert_eq!(row.key, b"\xffkey");
+        }
+    }
+
+    #[test]
+    fn columns_of_another_kind_are_named() {
+        let plain = read(file(KEY, "optional int64 last_modified_date", 1)).unwrap_err();
+        assert!(
+            plain.starts_with("its column last_modified_date is no timestamp"),
+            "{plain}"
+        );
+        let time = "optional int64 last_modified_date (TIMESTAMP_MILLIS)";
+        let many = read(file(KEY, &time.replace("last_modified_date", "at"), 1)).unwrap_err();
+        assert_eq!(
+            many,
+            "it has no column last_modified_date, and by the manifest it has"
+        );
+        let columns = Columns::of_csv("Key, LastModifiedDate, ETag");
+        let none = ParquetRows::open(file(KEY, time, 1), &columns, 0).unwrap_err();
+        assert_eq!(none, "it has no column e_tag, and by the manifest it has");
+        let swapped = file(
+            "required binary last_modified_date",
+            "optional int64 key (TIMESTAMP_MILLIS)",
+            1,
+        );
+        assert!(read(swapped).is_err());
+    }
+}

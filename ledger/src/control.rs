@@ -21,6 +21,9 @@ const GRANT_TRIES: usize = 16;
 /// For how many windows the scheduler leaves room for the sweep that found none.
 const OWED_WINDOWS: u32 = 10;
 
+/// So much may the clocks of two functions differ.
+const CLOCK_SKEW: Duration = Duration::from_secs(600);
+
 /// The ledger's one item that is no row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
@@ -84,6 +87,37 @@ impl Control {
             0
         }
     }
+
+    /// As it counts for that window. A grant of a clock that was far ahead would make every window a passed one until its
+    /// time has come: such a grant is forgotten. What it has overwritten is not known any more, so the current window and
+    /// the one before count as spent: one window's budget is lost, and none is spent twice.
+    fn in_time(&self, window: Window, n: u32, now: Timestamp) -> Self {
+        let length = Duration::from_millis(self.window_millis).max(window.length);
+        // A skew more than is granted: what one clock allowed, no other one forgets.
+        let latest = latest_start(length, now).plus(CLOCK_SKEW);
+        if self.window.is_none_or(|newest| newest <= latest) {
+            return self.clone();
+        }
+        let current = Window::at(now, window.length).start;
+        Self {
+            window: Some(current.max(window.start)),
+            window_millis: millis(window.length),
+            granted: n,
+            granted_before: n,
+            owed: 0,
+            owed_at: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// The latest start of a window that anything is granted in: one window ahead, or what clocks may differ.
+fn latest_start(length: Duration, now: Timestamp) -> Timestamp {
+    now.plus(length.max(CLOCK_SKEW))
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Why nothing is dispatched.
@@ -149,6 +183,9 @@ pub enum Refusal {
     WindowFull,
     /// The window is over, and its successor too: this run came too late.
     WindowPassed,
+    /// The window begins more than its length, and more than ten minutes, after the ledger's clock: one of the two is wrong.
+    /// Granted, it would make every window until then a passed one.
+    WindowAhead,
     /// Nothing was asked for.
     #[serde(rename = "nothing_due")]
     NothingWanted,
@@ -160,7 +197,13 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
         return Err(Refusal::Paused(pause));
     }
     let window = request.window;
-    let length = u64::try_from(window.length.as_millis()).unwrap_or(u64::MAX);
+    if window.start > latest_start(window.length, now) {
+        return Err(Refusal::WindowAhead);
+    }
+    let n = control.per_window.unwrap_or(request.per_window);
+    let stored = control;
+    let control = &stored.in_time(window, n, now);
+    let length = millis(window.length);
     let mut next = Control {
         window_millis: length,
         ..control.clone()
@@ -182,7 +225,6 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
             &mut next.granted
         }
     };
-    let n = control.per_window.unwrap_or(request.per_window);
     let reserved = match request.redelivery {
         true => 0,
         false => control.owed_in(window).min(n.div_ceil(2)),
@@ -196,13 +238,11 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
         next.owed_at = Some(window.start).filter(|_| next.owed > 0);
     }
     next.installed_at = control.installed_at.or(Some(now));
-    match (
-        granted,
-        (next.owed, next.owed_at) == (control.owed, control.owed_at),
-    ) {
-        (0, true) if request.wanted == 0 => Err(Refusal::NothingWanted),
-        (0, true) => Err(Refusal::WindowFull),
-        // A sweep that got nothing still leaves word of what it is owed.
+    let owes_as_stored = (next.owed, next.owed_at) == (stored.owed, stored.owed_at);
+    match granted {
+        0 if owes_as_stored && request.wanted == 0 => Err(Refusal::NothingWanted),
+        0 if owes_as_stored && control == stored => Err(Refusal::WindowFull),
+        // A sweep that got nothing still leaves word of what it is owed, and whoever forgets a grant of the future does.
         _ => Ok((next, granted)),
     }
 }

@@ -37,9 +37,13 @@ fn redelivers(minute: i64, wanted: u32) -> GrantRequest {
     }
 }
 
-/// Decides, applies, and says what was granted.
+/// Decides as the window begins, applies, and says what was granted.
 fn grant(control: &mut Control, request: &GrantRequest) -> Result<u32, Refusal> {
-    let (next, granted) = decide(control, request, at(0))?;
+    grant_at(request.window.start, control, request)
+}
+
+fn grant_at(now: Timestamp, control: &mut Control, request: &GrantRequest) -> Result<u32, Refusal> {
+    let (next, granted) = decide(control, request, now)?;
     *control = next;
     Ok(granted)
 }
@@ -77,6 +81,94 @@ fn a_run_two_windows_late_is_told_that_its_window_passed() {
     assert_eq!(grant(&mut control, &asks(0, 1)), Ok(1));
     assert_eq!(grant(&mut control, &asks(2, 1)), Ok(1));
     assert_eq!(grant(&mut control, &asks(0, 1)), Err(Refusal::WindowPassed));
+}
+
+#[test]
+fn a_window_far_ahead_of_the_clock_is_refused_and_the_next_one_is_not() {
+    let century = 100 * 365 * 24 * 60;
+    let mut control = Control::default();
+    for minute in [11, 60, century] {
+        for request in [asks(minute, 5), redelivers(minute, 5), redelivers(minute, 0)] {
+            assert_eq!(
+                grant_at(at(0), &mut control, &request),
+                Err(Refusal::WindowAhead),
+                "{minute}"
+            );
+        }
+    }
+    assert_eq!(control, Control::default());
+    assert_eq!(grant_at(at(0), &mut control, &asks(10, 5)), Ok(5));
+    let hour = Duration::from_secs(3600);
+    let hourly = |hours: i64| GrantRequest {
+        window: Window::at(at(hours * 3600), hour),
+        ..asks(0, 5)
+    };
+    let now = hourly(0).window.start;
+    assert_eq!(
+        grant_at(now, &mut Control::default(), &hourly(2)),
+        Err(Refusal::WindowAhead)
+    );
+    assert_eq!(grant_at(now, &mut Control::default(), &hourly(1)), Ok(5));
+}
+
+#[test]
+fn a_grant_of_a_clock_that_was_years_ahead_costs_one_window() {
+    let mut control = Control::default();
+    let years = 3 * 365 * 24 * 60;
+    assert_eq!(grant(&mut control, &asks(0, 50)), Ok(50));
+    // Its own clock says so.
+    assert_eq!(grant(&mut control, &asks(years, 7)), Ok(7));
+    assert_eq!(grant(&mut control, &redelivers(years, 90)), Ok(43));
+    assert_eq!(control.owed, 47);
+    // Nobody knows any more what was granted in this window and in the one before.
+    assert_eq!(grant(&mut control, &asks(1, 5)), Ok(0), "written all the same");
+    assert_eq!(control.window, Some(window(1).start));
+    assert_eq!((control.owed, control.owed_at), (0, None));
+    for minute in [0, 1] {
+        assert_eq!(grant(&mut control, &asks(minute, 5)), Err(Refusal::WindowFull));
+    }
+    assert_eq!(grant(&mut control, &asks(2, 80)), Ok(50));
+    assert_eq!(grant(&mut control, &asks(3, 80)), Ok(50));
+}
+
+#[test]
+fn a_late_run_after_a_clock_that_was_ahead_leaves_the_current_window_spent() {
+    for wanted in [
+        asks(4, 5),
+        redelivers(4, 5),
+        asks(5, 5),
+        redelivers(5, 5),
+        asks(6, 5),
+    ] {
+        let mut control = Control {
+            window: Some(at(1_000_000)),
+            window_millis: 60_000,
+            granted: 3,
+            ..Control::default()
+        };
+        let now = at(5 * 60 + 59);
+        assert_eq!(grant_at(now, &mut control, &wanted), Ok(0));
+        for minute in [4, 5] {
+            let more = grant_at(now, &mut control, &asks(minute, 5));
+            assert!(more.is_err(), "{wanted:?}, then {minute}: {more:?}");
+        }
+        let next = grant_at(at(7 * 60), &mut control, &asks(7, 50)).unwrap();
+        assert_eq!(next, if wanted.redelivery { 45 } else { 50 });
+    }
+}
+
+#[test]
+fn what_one_clock_granted_no_clock_forgets_that_is_ten_minutes_behind() {
+    let mut control = Control::default();
+    assert_eq!(grant_at(at(0), &mut control, &asks(10, 50)), Ok(50));
+    assert_eq!(
+        grant_at(at(-600), &mut control, &asks(-10, 50)),
+        Err(Refusal::WindowPassed)
+    );
+    assert_eq!(
+        grant_at(at(0), &mut control, &asks(10, 1)),
+        Err(Refusal::WindowFull)
+    );
 }
 
 #[test]

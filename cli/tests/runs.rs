@@ -50,6 +50,26 @@ fn runs_of_one_window_share_its_budget() {
 }
 
 #[test]
+fn a_run_for_a_time_far_ahead_sends_nothing_and_stops_no_later_run() {
+    let aws = StandIn::start();
+    aws.record(3);
+    let at = ["--at", "2126-11-21T01:02:03Z"];
+    let ahead = report(&aws, "schedule", &at);
+    assert_eq!(
+        (ahead["sent"].clone(), ahead["refusal"].clone()),
+        (json!(0), json!({"reason": "window_ahead"}))
+    );
+    let (code, stdout, stderr) = run(&mut aws.daybook("schedule", &at));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    let refused = stdout.lines().last().unwrap();
+    assert_eq!(
+        refused,
+        "refused   the window begins too far in the future: the clock or the time that was given is wrong"
+    );
+    assert_eq!(report(&aws, "schedule", &[])["sent"], 3);
+}
+
+#[test]
 fn settings_may_come_from_the_environment() {
     let aws = StandIn::start();
     aws.record(4);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use daybook_ledger::Refusal;
+use daybook_ledger::{Clock, Deadline, Ledger, Random, Refusal, Window};
+use daybook_manager::Scheduler;
 use daybook_schema::Status;
 use daybook_tests::Stage;
 use daybook_tests::notifications::uploads;
@@ -108,6 +109,44 @@ async fn a_pause_between_reading_and_granting_wins() {
         matches!(grant, daybook_ledger::Grant::Refused(Refusal::Paused(_))),
         "{grant:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scheduler_whose_clock_was_years_ahead_stops_the_others_for_one_window() {
+    let stage = Stage::usual().await;
+    stage.wire.with_latency(3);
+    stage.record(&uploads(120)).await;
+    let years = Duration::from_secs(3 * 365 * 24 * 3600);
+    let clock = stage.clock.clone();
+    let ahead = Clock::new(move || clock.now().plus(years));
+    let dispatch = stage.options.dispatch.clone();
+    let window = Window::at(ahead.now(), dispatch.window);
+    let ledger = Ledger::new(
+        stage.dynamodb.clone(),
+        "ledger".parse().unwrap(),
+        None,
+        ahead.clone(),
+        Random::from_seed(9),
+    );
+    let wrong = Scheduler::new(ledger, stage.queue(), dispatch);
+    let deadline = Deadline::after(&ahead, Duration::from_secs(60));
+    assert_eq!(wrong.run(window, deadline).await.unwrap().sent, 50);
+
+    let overlapping = async || {
+        let runs: Vec<_> = (0..6).map(|_| stage.schedule()).collect();
+        let reports = futures::future::join_all(runs).await;
+        reports.iter().map(|report| report.sent).sum::<u32>()
+    };
+    assert_eq!(
+        overlapping().await,
+        0,
+        "nobody knows what this window was granted"
+    );
+    assert_eq!(stage.schedule().await.refusal, Some(Refusal::WindowFull));
+    stage.pass(Duration::from_secs(60)).await;
+    assert_eq!(overlapping().await, 50);
+    stage.pass(Duration::from_secs(60)).await;
+    assert_eq!(overlapping().await, 20);
 }
 
 #[tokio::test(start_paused = true)]

@@ -131,7 +131,7 @@ impl Ledger {
     }
 
     /// Reports that an attempt failed: PENDING again after a delay, or PARKED when no attempt is left. Applies only while the
-    /// row is CLAIMED at that very attempt. `started_at` is when the failed execution started, where that is known: one that
+    /// row is CLAIMED at that very attempt, and was not removed and recorded again since it was read. `started_at` is when the failed execution started, where that is known: one that
     /// started before the row was recorded is an old run under the same name, and costs the event no attempt.
     ///
     /// # Errors
@@ -285,7 +285,9 @@ pub(crate) fn settled(
         .set("last_error", text(clipped(why)))
         // The next attempt begins with none.
         .set_if("deaths", (row.deaths > 0).then(|| number(0)))
-        .when("attempt", number(row.attempt));
+        .when("attempt", number(row.attempt))
+        // An event that is recorded again begins at attempt 1, with a limit of its own.
+        .when("recorded_at", text(row.recorded_at));
     Expected::new(row, step, update, due_at, note)
 }
 

@@ -114,6 +114,43 @@ async fn the_same_failure_reported_twice_uses_one_attempt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_failure_does_not_reach_the_row_that_its_event_was_recorded_as_again() {
+    let stage = Stage::usual().await;
+    let row = claimed(&stage, 1, 1);
+    let again = Row {
+        recorded_at: row.recorded_at.plus(Duration::from_secs(1)),
+        max_attempts: 5,
+        ..row.clone()
+    };
+    let policy = RetryPolicy::default();
+    for parks in [true, false] {
+        stage.put_rows([&row]);
+        // Between its read and its write the row is removed, recorded by a late duplicate, and claimed.
+        let (meanwhile, next) = (stage.clone(), again.clone());
+        stage.wire.inject(move |request| {
+            if request.operation == "BatchExecuteStatement" {
+                meanwhile.put_rows([&next]);
+            }
+            Fault::None
+        });
+        let (name, deadline) = (name_of(&row), stage.deadline());
+        let failed = match parks {
+            true => stage.ledger.park(name, "the input is invalid", deadline).await,
+            false => {
+                stage
+                    .ledger
+                    .fail(name, None, "FAILED: no", &policy, deadline)
+                    .await
+            }
+        };
+        assert_eq!(failed.unwrap(), Failed::Stale);
+        assert_eq!(stage.row(row.id).await.as_ref(), Some(&again));
+        stage.wire.heal();
+    }
+    assert!(matches!(fail(&stage, &again, None).await, Failed::Retry(_)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_without_an_answer_is_an_error_and_can_be_reported_again() {
     let stage = Stage::usual().await;
     let row = claimed(&stage, 1, 5);

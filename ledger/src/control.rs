@@ -45,6 +45,9 @@ pub struct Control {
     pub owed: u32,
     /// The window of the sweep that was owed.
     pub owed_at: Option<Timestamp>,
+    /// The window in which the last sweep was granted anything; none if it found no budget. With an N of 1 it says whose turn
+    /// it is.
+    pub redelivered_at: Option<Timestamp>,
     /// N as set while running; takes the place of the configured one.
     pub per_window: Option<u32>,
     /// When, by whom and why it was set.
@@ -88,6 +91,18 @@ impl Control {
         }
     }
 
+    /// What that run leaves of N to the other kind of run. An N of 1 has no half: there the scheduler leaves it to a sweep that
+    /// got nothing the last time, and the sweep does not take it twice in a row.
+    fn reserved(&self, request: &GrantRequest, n: u32) -> u32 {
+        let window = request.window;
+        match (request.redelivery, self.redelivered_at) {
+            (true, Some(last)) if n == 1 && last.plus(window.length) == window.start => 1,
+            (true, _) => 0,
+            (false, Some(_)) if n == 1 => 0,
+            (false, _) => self.owed_in(window).min(n.div_ceil(2)),
+        }
+    }
+
     /// As it counts for that window. A grant of a clock that was far ahead would make every window a passed one until its
     /// time has come: such a grant is forgotten. What it has overwritten is not known any more, so the current window and
     /// the one before count as spent: one window's budget is lost, and none is spent twice.
@@ -106,6 +121,7 @@ impl Control {
             granted_before: n,
             owed: 0,
             owed_at: None,
+            redelivered_at: None,
             ..self.clone()
         }
     }
@@ -160,7 +176,7 @@ pub struct GrantRequest {
     /// How many messages it would send.
     pub wanted: u32,
     /// Whether these are redeliveries. They are older than anything pending, so the scheduler leaves up to half of N to
-    /// those that found no budget before.
+    /// those that found no budget before; with an N of 1 the two take turns.
     pub redelivery: bool,
 }
 
@@ -225,15 +241,21 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
             &mut next.granted
         }
     };
-    let reserved = match request.redelivery {
-        true => 0,
-        false => control.owed_in(window).min(n.div_ceil(2)),
-    };
-    let granted = request
-        .wanted
-        .min(n.saturating_sub(reserved).saturating_sub(*spent));
+    let left = n
+        .saturating_sub(control.reserved(request, n))
+        .saturating_sub(*spent);
+    let granted = request.wanted.min(left);
+    let untouched = *spent == 0;
     *spent += granted;
     if request.redelivery {
+        next.redelivered_at = match (granted, request.wanted) {
+            (1.., _) => Some(window.start),
+            (0, 0) => control.redelivered_at,
+            // Nothing was left. If that was because it is the scheduler's turn, or because of a sweep just before, nothing changes.
+            (0, _) => control
+                .redelivered_at
+                .filter(|last| untouched || *last == window.start),
+        };
         next.owed = request.wanted - granted;
         next.owed_at = Some(window.start).filter(|_| next.owed > 0);
     }
@@ -312,7 +334,8 @@ impl Ledger {
             .key(ID, text(CONTROL_ID))
             .update_expression(
                 "SET #window = :window, window_millis = :millis, granted = :granted, granted_before = :before, \
-                 grant_token = :token, owed = :owed, owed_at = :owed_at, installed_at = if_not_exists(installed_at, :now)",
+                 grant_token = :token, owed = :owed, owed_at = :owed_at, redelivered_at = :redelivered_at, \
+                 installed_at = if_not_exists(installed_at, :now)",
             )
             .expression_attribute_names("#window", "window")
             .expression_attribute_values(":window", next.window.map_or(AttributeValue::Null(true), text))
@@ -324,6 +347,10 @@ impl Ledger {
             .expression_attribute_values(
                 ":owed_at",
                 next.owed_at.map_or(AttributeValue::Null(true), text),
+            )
+            .expression_attribute_values(
+                ":redelivered_at",
+                next.redelivered_at.map_or(AttributeValue::Null(true), text),
             )
             .expression_attribute_values(":now", text(next.installed_at.unwrap_or_else(|| self.clock.now())));
         let same_grant = match &before.grant_token {

@@ -264,6 +264,66 @@ fn a_sweep_without_budget_is_owed_up_to_half_of_the_next_window() {
     assert_eq!(grant(&mut control, &redelivers(2, 175)), Ok(50));
 }
 
+/// What the scheduler and the sweep have after so many windows of N 1, both always wanting more.
+fn with_n_of_one(windows: i64, sweep_every: i64, sweep_first: bool, copies: u32) -> (u32, u32) {
+    let mut control = Control::default();
+    let (mut sent, mut redelivered) = (0, 0);
+    for minute in 0..windows {
+        let sweeps = if minute % sweep_every == 0 { copies } else { 0 };
+        let mut run = |redelivery: bool| {
+            let request = GrantRequest {
+                per_window: 1,
+                redelivery,
+                ..asks(minute, 5)
+            };
+            let granted = grant(&mut control, &request).unwrap_or(0);
+            let so_far = if redelivery { &mut redelivered } else { &mut sent };
+            *so_far += granted;
+        };
+        (0..sweeps).filter(|_| sweep_first).for_each(|_| run(true));
+        run(false);
+        (0..sweeps).filter(|_| !sweep_first).for_each(|_| run(true));
+    }
+    (sent, redelivered)
+}
+
+#[test]
+fn with_an_n_of_one_scheduler_and_sweep_take_turns_whoever_comes_first() {
+    for (sweep_first, copies) in [(true, 1), (false, 1), (true, 2), (false, 2)] {
+        assert_eq!(
+            with_n_of_one(20, 1, sweep_first, copies),
+            (10, 10),
+            "{sweep_first} {copies}"
+        );
+        for every in [2, 3, 5, 10] {
+            let (sent, redelivered) = with_n_of_one(120, every, sweep_first, copies);
+            let sweeps = 120 / u32::try_from(every).unwrap();
+            assert!(
+                sent >= 55,
+                "{sent} of 120 with a sweep every {every}, {sweep_first}"
+            );
+            assert!(
+                redelivered + 1 >= sweeps / 2,
+                "{redelivered} of {sweeps}, {sweep_first}"
+            );
+        }
+    }
+}
+
+#[test]
+fn with_an_n_of_one_a_sweep_alone_is_never_stopped() {
+    let mut control = Control::default();
+    let mut redelivered = 0;
+    for minute in 0..20 {
+        let request = GrantRequest {
+            per_window: 1,
+            ..redelivers(minute, 30)
+        };
+        redelivered += grant(&mut control, &request).unwrap_or(0);
+    }
+    assert_eq!(redelivered, 10);
+}
+
 #[test]
 fn a_sweep_that_needs_nothing_any_more_is_owed_nothing() {
     let mut control = Control {

@@ -142,7 +142,8 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::WindowFull => "N is reached in this window".to_owned(),
         Refusal::WindowPassed => "the window is over, and the one after it has begun".to_owned(),
         Refusal::WindowAhead => {
-            "the window begins too far in the future: the clock or the time that was given is wrong".to_owned()
+            "the window begins too far in the future: the clock or the time that was given is wrong"
+                .to_owned()
         }
         Refusal::NothingWanted => "nothing is due".to_owned(),
     }

@@ -193,9 +193,9 @@ impl Pipeline {
             None if self.has_room() => Next::Now,
             None => Next::Room,
             // The window's end is waited for by looking again: another command may raise N, or end a pause.
-            Some(
-                Refusal::WindowFull | Refusal::Paused(_) | Refusal::WindowPassed | Refusal::WindowAhead,
-            ) => Next::Rest,
+            Some(Refusal::WindowFull | Refusal::Paused(_) | Refusal::WindowPassed | Refusal::WindowAhead) => {
+                Next::Rest
+            }
             Some(Refusal::NothingWanted) if self.has_room() => Next::News,
             Some(Refusal::NothingWanted) => Next::Room,
         }

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use daybook_ledger::Deadline;
 use daybook_reconciler::audit::{
-    Audit, AuditError, Batch, Class, Finding, InventoryError, ListedObject, Repair, RepairCounts, Repairer,
-    Run, Scope,
+    Audit, AuditError, Batch, Class, Finding, InventoryError, Line, ListedObject, Repair, RepairCounts,
+    Repairer, Run, Scope,
 };
 
 use super::AuditArguments;
 use super::checkpoint::{Stored, Terms};
-use super::findings::{Findings, Line};
+use super::findings::Findings;
 use super::progress::Progress;
 use super::result::{Done, Failures};
 use crate::deployment::{Deployment, Place};

@@ -5,12 +5,10 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 
 use clap::ValueEnum;
-use daybook_reconciler::audit::{Class, Finding, ListedObject, Repaired, Watermark};
-use daybook_schema::{EventId, Timestamp};
+use daybook_reconciler::audit::Line;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Advised;
-use crate::view;
 
 /// The form of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -20,131 +18,6 @@ pub enum Form {
     Jsonl,
     /// Comma-separated values with a header, keys untouched: mind that a spreadsheet takes some for formulas
     Csv,
-}
-
-/// One line. Every field is always there, null or empty where it means nothing.
-#[derive(Debug, Default, Serialize)]
-pub struct Line<'a> {
-    /// The class of an object, or `gone`, `unreadable`, `repaired`.
-    pub class: &'static str,
-    key: &'a str,
-    version_id: Option<&'a str>,
-    etag: Option<&'a str>,
-    size: Option<u64>,
-    last_modified: Option<Timestamp>,
-    is_latest: Option<bool>,
-    event_id: Option<EventId>,
-    status: Option<String>,
-    recorded_at: Option<Timestamp>,
-    attempt: Option<u32>,
-    deliveries: Option<u32>,
-    last_error: Option<&'a str>,
-    /// Why it is of that class, or what came of its repair.
-    pub cause: Option<String>,
-}
-
-impl<'a> Line<'a> {
-    fn object(object: &'a ListedObject) -> Self {
-        Self {
-            key: object.key.as_str(),
-            version_id: object.version_id.as_deref(),
-            etag: object.etag.as_deref(),
-            size: object.size,
-            last_modified: Some(object.last_modified),
-            is_latest: Some(object.is_latest),
-            ..Self::default()
-        }
-    }
-
-    /// Of a finding.
-    pub fn finding(finding: &'a Finding) -> Self {
-        match finding {
-            Finding::Object { object, class } => {
-                let mut line = Self {
-                    class: class_word(class),
-                    ..Self::object(object)
-                };
-                match class {
-                    Class::Open(open) => {
-                        line.event_id = Some(open.event_id);
-                        line.status = Some(view::status_word(open.status));
-                        line.recorded_at = Some(open.since);
-                        line.attempt = Some(open.attempt.0);
-                        line.deliveries = Some(open.deliveries);
-                        line.last_error = open.last_error.as_deref();
-                    }
-                    Class::BeforeWatermark { reason } => {
-                        line.cause = Some(watermark_word(*reason).to_owned())
-                    }
-                    Class::Unknown { cause } => line.cause = Some(cause.to_string()),
-                    _ => {}
-                }
-                line
-            }
-            Finding::Unreadable(entry) => Self {
-                class: "unreadable",
-                key: &entry.key,
-                cause: Some(entry.cause.clone()),
-                ..Self::default()
-            },
-            Finding::Gone { row, unconfirmed } => Self {
-                class: "gone",
-                key: &row.key,
-                version_id: row.version_id.as_deref(),
-                etag: row.etag.as_deref(),
-                event_id: Some(row.id),
-                status: Some(view::status_word(row.status)),
-                recorded_at: Some(row.recorded_at),
-                attempt: Some(row.attempt.0),
-                deliveries: Some(row.deliveries),
-                last_error: row.last_error.as_deref(),
-                cause: unconfirmed.clone(),
-                ..Self::default()
-            },
-        }
-    }
-
-    /// Of a repair.
-    pub fn repaired(object: &'a ListedObject, outcome: &Repaired) -> Self {
-        Self {
-            class: "repaired",
-            cause: Some(repaired_words(outcome)),
-            ..Self::object(object)
-        }
-    }
-}
-
-/// A class as one word.
-pub fn class_word(class: &Class) -> &'static str {
-    match class {
-        Class::Done => "done",
-        Class::Removed => "removed",
-        Class::Open(_) => "open",
-        Class::TooNew => "too_new",
-        Class::Missing => "missing",
-        Class::BeforeWatermark { .. } => "before_watermark",
-        Class::Changed => "changed",
-        Class::Unknown { .. } => "unknown",
-    }
-}
-
-fn watermark_word(reason: Watermark) -> &'static str {
-    match reason {
-        Watermark::BeforeInstallation => "before_installation",
-        Watermark::BeforeReceipts => "before_receipts",
-    }
-}
-
-fn repaired_words(outcome: &Repaired) -> String {
-    match outcome {
-        Repaired::Recorded => "recorded".to_owned(),
-        Repaired::AlreadyThere => "already_there".to_owned(),
-        Repaired::Covered => "covered".to_owned(),
-        Repaired::Changed => "changed".to_owned(),
-        Repaired::Gone => "gone".to_owned(),
-        Repaired::Otherwise(class) => format!("otherwise: {}", class_word(class)),
-        Repaired::NotSafe { cause } => format!("not_safe: {cause}"),
-    }
 }
 
 /// The file, if one is wanted.

@@ -12,8 +12,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use daybook_reconciler::audit::{Audit, AuditSettings, ManifestPlace, Repair, Repairer, Scope, Versions};
-use daybook_schema::{BucketName, SourceName, Timestamp};
+use daybook_reconciler::audit::{
+    Audit, AuditSettings, Keys, ManifestPlace, Repair, Repairer, Scope, Versions,
+};
+use daybook_schema::{SourceName, Timestamp};
 
 use crate::arguments::Output;
 use crate::confirm::ConfirmArguments;
@@ -45,7 +47,7 @@ use result::{Done, Surroundings};
 #[derive(Args, Debug)]
 pub struct AuditArguments {
     /// What to audit: s3://bucket, or s3://bucket/prefix for the keys that begin so
-    #[arg(value_name = "S3-URI", value_parser = bucket_uri)]
+    #[arg(value_name = "S3-URI")]
     what: Keys,
 
     #[command(flatten)]
@@ -164,13 +166,6 @@ enum WhichVersions {
     All,
     /// Only what each key holds, by ListObjectsV2: for a bucket that never had versions
     Never,
-}
-
-/// A bucket and what its keys begin with.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Keys {
-    bucket: BucketName,
-    prefix: String,
 }
 
 /// Runs it.
@@ -318,17 +313,6 @@ impl Files {
     }
 }
 
-fn bucket_uri(text: &str) -> Result<Keys, String> {
-    let rest = text
-        .strip_prefix("s3://")
-        .ok_or("s3://bucket or s3://bucket/prefix is needed")?;
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    Ok(Keys {
-        bucket: bucket.parse().map_err(|error| format!("{error}"))?,
-        prefix: prefix.to_owned(),
-    })
-}
-
 /// Where a manifest.json is.
 fn manifest(text: &str) -> Result<ManifestPlace, String> {
     let Some(rest) = text.strip_prefix("s3://") else {
@@ -345,27 +329,5 @@ fn manifest(text: &str) -> Result<ManifestPlace, String> {
             })
         }
         _ => Err("s3://bucket/key of a manifest.json is needed".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_uri_is_a_bucket_and_a_prefix_as_it_stands() {
-        let keys = |text| {
-            let keys = bucket_uri(text).unwrap();
-            (keys.bucket.to_string(), keys.prefix)
-        };
-        assert_eq!(keys("s3://data"), ("data".to_owned(), String::new()));
-        assert_eq!(keys("s3://data/"), ("data".to_owned(), String::new()));
-        assert_eq!(
-            keys("s3://data/a b/%20?x"),
-            ("data".to_owned(), "a b/%20?x".to_owned())
-        );
-        for no in ["data", "s3://", "s3:///a", "http://data"] {
-            bucket_uri(no).unwrap_err();
-        }
     }
 }

@@ -35,6 +35,8 @@ mod entry;
 mod head;
 mod inventory;
 mod judge;
+mod keys;
+mod line;
 mod listing;
 mod open;
 mod page;
@@ -50,6 +52,8 @@ pub use classify::{Class, Cuts, Evidence, Judgement, OpenState, Unknown, Waterma
 pub use completeness::{Statement, StatementLine, Tally};
 pub use entry::{Entry, KeyMarker, ListedObject, Marker, Page, RowMarker, UnreadableEntry};
 pub use inventory::{InventoryError, InventoryProgress, InventorySummary, ManifestPlace};
+pub use keys::{InvalidKeys, Keys};
+pub use line::Line;
 pub use listing::{Listing, ListingError};
 pub use open::{OpenRow, OpenRows, OpenSummary};
 pub use repair::{Repair, RepairCounts, Repaired, Repairer};

@@ -3,7 +3,7 @@
 use daybook_schema::Timestamp;
 use serde::Deserialize;
 
-use super::keys::Keys;
+use crate::audit::Keys;
 
 /// The input of a round. The schedule gives the time alone; the rest is for people. An unknown name is refused, so that a wrongly
 /// written one is not taken for silence.

@@ -7,11 +7,12 @@ use daybook_ledger::{Clock, Deadline};
 use daybook_schema::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use super::line::Line;
 use super::papers;
 use super::reports::{Etag, Put, Reports, ReportsError};
 use super::state::{State, settled};
-use crate::audit::{Audit, AuditError, Batch, Class, Finding, Repair, Repaired, Repairer, Run, Statement};
+use crate::audit::{
+    Audit, AuditError, Batch, Class, Finding, Line, Repair, Repaired, Repairer, Run, Statement,
+};
 
 /// Objects that are looked at again together: each time all open rows are read.
 const CHUNK: usize = 10_000;

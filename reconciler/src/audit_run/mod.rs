@@ -16,8 +16,6 @@
 
 mod ask;
 mod course;
-mod keys;
-mod line;
 mod papers;
 mod reports;
 mod rounds;
@@ -25,8 +23,6 @@ mod state;
 mod told;
 
 pub use ask::Ask;
-pub use keys::{InvalidKeys, Keys};
-pub use line::Line;
 pub use reports::{Reports, ReportsError};
 pub use rounds::{RoundSettings, Rounds};
 pub use state::{Next, State, next};

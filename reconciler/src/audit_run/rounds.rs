@@ -9,12 +9,11 @@ use daybook_schema::{SourceName, Timestamp};
 
 use super::ask::Ask;
 use super::course::{CHECKPOINT, Course, Stop};
-use super::keys::Keys;
 use super::papers;
 use super::reports::{Etag, Reports, ReportsError};
 use super::state::{Next, Read, State, folder, next};
 use super::told::{HowFar, Round, Standing, Told};
-use crate::audit::{Audit, AuditSettings, Repairer, Scope};
+use crate::audit::{Audit, AuditSettings, Keys, Repairer, Scope};
 
 /// What is kept for writing down how far an audit is, at most. A fourth of the time where that is less.
 const RESERVE: Duration = Duration::from_secs(30);

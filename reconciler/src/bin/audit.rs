@@ -9,7 +9,8 @@ use daybook_manager::arguments::{self, AttemptsArguments};
 use daybook_manager::lambda::{
     Aws, Event, Failure, Function, LedgerArguments, Service, SourceArguments, metric, run,
 };
-use daybook_reconciler::audit_run::{Ask, Gauge, InvalidKeys, Keys, Reports, Round, RoundSettings, Rounds};
+use daybook_reconciler::audit::{InvalidKeys, Keys};
+use daybook_reconciler::audit_run::{Ask, Gauge, Reports, Round, RoundSettings, Rounds};
 use daybook_schema::BucketName;
 use serde_json::{Value, json};
 

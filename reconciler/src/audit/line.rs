@@ -3,9 +3,9 @@
 use daybook_schema::{EventId, Status, Timestamp};
 use serde::Serialize;
 
-use crate::audit::{Class, Finding, ListedObject, Repaired, Watermark};
+use super::{Class, Finding, ListedObject, Repaired, Watermark};
 
-/// One line. Every field is always there, null where it means nothing.
+/// One line. Every field is always there, null (in CSV: empty) where it means nothing.
 #[derive(Debug, Default, Serialize)]
 pub struct Line<'a> {
     /// The class of an object, or `gone`, `unreadable`, `repaired`.
@@ -101,7 +101,7 @@ impl<'a> Line<'a> {
     }
 
     /// Appends it as JSON, and the end of the line.
-    pub(super) fn append_to(&self, text: &mut String) {
+    pub(crate) fn append_to(&self, text: &mut String) {
         // Writing strings and numbers into memory cannot fail.
         if let Ok(line) = serde_json::to_string(self) {
             text.push_str(&line);

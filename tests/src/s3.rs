@@ -10,7 +10,7 @@ mod inventory;
 mod serve;
 mod synthetic;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ use daybook_ledger::{Clock, client_timeouts};
 use daybook_schema::Timestamp;
 use md5::{Digest, Md5};
 
+use crate::privileges::Call;
 use crate::wire::Fault;
 
 pub use inventory::{Form, Inventory, InventoryRow};
@@ -58,6 +59,7 @@ type Policy = Box<dyn FnMut(&str, &str) -> Fault + Send>;
 struct State {
     buckets: BTreeMap<String, Bucket>,
     requests: BTreeMap<&'static str, u64>,
+    calls: BTreeSet<Call>,
     faults: BTreeMap<&'static str, VecDeque<u16>>,
     observer: Option<Observer>,
     policy: Option<Policy>,
@@ -240,6 +242,11 @@ impl S3 {
         self.state.lock().unwrap().requests.clone()
     }
 
+    /// What was asked for, as IAM sees it.
+    pub fn calls(&self) -> BTreeSet<Call> {
+        self.state.lock().unwrap().calls.clone()
+    }
+
     /// The SDK's client for it.
     pub fn client(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::Config::builder()
@@ -292,6 +299,10 @@ impl S3 {
         let fault = {
             let mut state = self.state.lock().unwrap();
             *state.requests.entry(operation).or_default() += 1;
+            let of_version = asked.get("versionId").is_some();
+            state
+                .calls
+                .insert(Call::of_s3(operation, &asked.bucket, of_version));
             state.faults.get_mut(operation).and_then(VecDeque::pop_front)
         };
         match fault {

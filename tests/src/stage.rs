@@ -12,8 +12,8 @@ use aws_smithy_types::retry::RetryConfig;
 use daybook_ledger::{Clock, Deadline, Ledger, Random, ReceiptSettings, TableName, Window, client_timeouts};
 use daybook_local::{LocalAws, QueueAttributes, RedrivePolicy};
 use daybook_manager::{
-    Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions, Ingest, Ingested, Invoked, Invoker,
-    Pace, Payload, Poll, Scheduler,
+    Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions, Ingest, Ingested, Invoked,
+    Invoker, Pace, Payload, Poll, Scheduler,
 };
 use daybook_reconciler::{SweepSettings, Sweeper};
 use daybook_schema::{SourceName, Timestamp, tables};

@@ -35,6 +35,7 @@ pub(crate) struct Cast {
     pub(crate) shadows: Shadows,
     pub(crate) s3: S3,
     processes: Arc<AtomicU64>,
+    drawn: Arc<AtomicU64>,
 }
 
 impl Cast {
@@ -55,6 +56,7 @@ impl Cast {
             shadows: shadows.clone(),
             s3,
             processes: Arc::default(),
+            drawn: Arc::default(),
         }
     }
 
@@ -117,7 +119,9 @@ impl Cast {
             table: "receipts".parse().unwrap(),
             keep,
         });
-        let random = Random::from_seed(rng.u64(..));
+        // Whoever is asked for twice must not draw the same tokens twice.
+        let nth = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let random = Random::from_seed(rng.u64(..) ^ nth.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let ledger = Ledger::new(
             self.stage.dynamodb.clone(),
             "ledger".parse().unwrap(),

@@ -59,6 +59,11 @@ fn plan(cast: &Cast) -> Vec<Planned> {
         });
     }
     planned.sort_by_key(|one| one.at);
+    let next: Vec<u64> = planned.iter().skip(1).map(|one| one.at).collect();
+    for (one, next) in planned.iter_mut().zip(next.into_iter().map(Some).chain([None])) {
+        // Not hours late: that is a fault of its own.
+        one.held &= next.is_some_and(|next| next <= one.at + 60);
+    }
     planned
 }
 

@@ -19,6 +19,7 @@ use crate::wire::Request;
 pub(crate) struct ShadowRow {
     pub(crate) status: String,
     pub(crate) attempt: u32,
+    due_at: i64,
 }
 
 /// What a row was about, from its first insert on, and when it was first there.
@@ -41,6 +42,10 @@ pub(crate) struct Shadow {
     pub(crate) inserts: BTreeMap<String, Insert>,
     receipts: BTreeMap<Object, Attributes>,
     scans: BTreeMap<u64, i64>,
+    /// Which processes claimed a row, or took it for another delivery.
+    claimers: BTreeSet<(u64, String)>,
+    /// Which processes were told last that a row is not claimed.
+    refused: BTreeSet<(u64, String)>,
     /// N, since when: always one at least.
     per_window: Vec<(i64, u32)>,
     paused: Option<Option<i64>>,
@@ -106,6 +111,7 @@ impl Shadows {
             let row = ShadowRow {
                 status: item["status"].clone(),
                 attempt: item.get("attempt").and_then(|n| n.parse().ok()).unwrap_or(0),
+                due_at: item.get("due_at").map_or(0, |at| millis(at)),
             };
             (item["id"].clone(), row)
         };
@@ -194,9 +200,11 @@ impl Shadow {
         let statements = request.body["Statements"].as_array().cloned().unwrap_or_default();
         let responses = answer["Responses"].as_array().cloned().unwrap_or_default();
         let mut most = 0.0;
+        let process = request.process.as_ref().map(|process| process.number);
         for (statement, response) in statements.iter().zip(&responses) {
-            if response.get("Error").is_some() {
+            if let Some(error) = response.get("Error") {
                 most += 1.0;
+                self.refusal(process, statement, error);
                 continue;
             }
             match Statement::read(statement) {
@@ -206,7 +214,7 @@ impl Shadow {
                 }
                 Some(Statement::Update { id, set, when }) => {
                     most += 3.0;
-                    self.update(&id, &set, &when, now);
+                    self.update(&id, (&set, &when), process, now);
                 }
                 Some(Statement::Delete(id)) => {
                     most += 2.0;
@@ -227,6 +235,7 @@ impl Shadow {
         let row = ShadowRow {
             status: item["status"].clone(),
             attempt: 0,
+            due_at: item.get("due_at").map_or(0, |at| millis(at)),
         };
         *self.steps.entry("record".into()).or_default() += 1;
         self.states.insert(format!("→{}", row.status));
@@ -250,13 +259,21 @@ impl Shadow {
         });
     }
 
-    fn update(&mut self, id: &str, set: &Attributes, when: &Attributes, now: i64) {
+    /// A condition that was false tells the process that the row is not as it thought.
+    fn refusal(&mut self, process: Option<u64>, statement: &Value, error: &Value) {
+        let Some((process, Statement::Update { id, .. })) = process.zip(Statement::read(statement)) else {
+            return;
+        };
+        let is_claimed = self.rows.get(&id).is_some_and(|row| row.status == "CLAIMED");
+        if error["Code"] == *"ConditionalCheckFailed" && !is_claimed {
+            self.refused.insert((process, id));
+        }
+    }
+
+    fn update(&mut self, id: &str, (set, when): (&Attributes, &Attributes), process: Option<u64>, now: i64) {
         let Some(row) = self.rows.get_mut(id) else {
-            self.violation(
-                now,
-                Property::Attempts,
-                format!("{id} was changed, and there was no such row"),
-            );
+            let text = format!("{id} was changed, and there was no such row");
+            self.violation(now, Property::Attempts, text);
             return;
         };
         let from = row.status.clone();
@@ -266,6 +283,10 @@ impl Shadow {
             Some("attempt + 1") => row.attempt += 1,
             Some("attempt - 1") => row.attempt = row.attempt.saturating_sub(1),
             _ => {}
+        }
+        let was_due_at = row.due_at;
+        if let Some(due_at) = set.get("due_at") {
+            row.due_at = millis(due_at);
         }
         let attempt = row.attempt;
         let step = format!("{from}→{to}");
@@ -290,6 +311,9 @@ impl Shadow {
                 format!("{id} took a step that there is not: {step}"),
             );
         }
+        if to == "CLAIMED" {
+            self.claimed(id, &from, set, was_due_at, process, now);
+        }
         let claimed = self.rows.values().filter(|row| row.status == "CLAIMED").count();
         self.most_claimed = self.most_claimed.max(claimed);
         if let Some(cap) = self.cap
@@ -304,6 +328,37 @@ impl Shadow {
                     format!("{claimed} rows are claimed; the cap is {cap}, N is {n}"),
                 );
             }
+        }
+    }
+
+    /// Nothing is claimed before it is due, nor sent again before its lease is over; and a lease that is written is a new one.
+    fn claimed(
+        &mut self,
+        id: &str,
+        from: &str,
+        set: &Attributes,
+        was_due_at: i64,
+        process: Option<u64>,
+        now: i64,
+    ) {
+        let earliest = was_due_at - 2 * SKEW.as_millis() as i64;
+        if !set.contains_key("due_at") {
+            let text = format!("a write left the lease of {id} as it was");
+            self.violation(now, Property::Counts, text);
+        }
+        if !set.contains_key("claim_token") {
+            return;
+        }
+        if now < earliest {
+            let text = format!(
+                "{id}, {from}, was claimed {} s before it was due",
+                (was_due_at - now) / 1000
+            );
+            self.violation(now, Property::Attempts, text);
+        }
+        if let Some(process) = process {
+            self.claimers.insert((process, id.to_owned()));
+            self.refused.remove(&(process, id.to_owned()));
         }
     }
 
@@ -395,6 +450,16 @@ impl Shadow {
                 let message: Value = serde_json::from_str(body).unwrap_or_default();
                 let id = message["input"]["id"].as_str().unwrap_or_default().to_owned();
                 let attempt = message["input"]["attempt"].as_u64().unwrap_or(0);
+                if let Some(process) = &request.process {
+                    let sent_by = (process.number, id.clone());
+                    if !self.claimers.contains(&sent_by) || self.refused.contains(&sent_by) {
+                        let text = format!(
+                            "{id} was sent by {}#{}, which had not claimed it",
+                            process.name, process.number
+                        );
+                        self.violation(now, Property::Budget, text);
+                    }
+                }
                 *self.deliveries.entry((id, attempt)).or_default() += 1;
             }
         }

@@ -90,11 +90,13 @@ pub(crate) struct History {
     pub(crate) restores: Vec<Restore>,
     /// Rows that a person took out, or may have: the command perhaps died.
     pub(crate) closed: BTreeSet<String>,
+    /// Rows that a person gave back, or may have: their attempts are sent once more.
+    pub(crate) freed: BTreeSet<String>,
     /// Rows whose attempts a person called failed, or may have.
     pub(crate) failed_by_person: BTreeSet<String>,
     /// Keys whose receipts were removed early.
     pub(crate) receipts_removed: BTreeSet<String>,
-    /// N as a person wanted it.
+    /// Lines of the trace, if it is kept.
     pub(crate) lines: Option<Vec<String>>,
     /// Ends of executions that were told, to be told again.
     pub(crate) told_ends: Vec<Value>,

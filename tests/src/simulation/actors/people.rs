@@ -1,11 +1,13 @@
 //! An operator: pauses, resumes, sets N, redrives, releases, fails, completes and removes; each command may die on the way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_ledger::Person;
 use daybook_schema::{Outcome, Row, Status};
 
 use super::Cast;
+use crate::simulation::world::History;
 use crate::stage::Stage;
 
 /// A person at work every few hours.
@@ -52,11 +54,12 @@ async fn act(cast: &Cast, stage: &Stage, command: u8, mut rng: fastrand::Rng) {
         4 => {
             // Under Step Functions the same attempt has the same execution: a release is always safe.
             let rows = rows_in(stage, Status::Claimed, 2).await;
+            note(cast, &rows, |world| &mut world.freed);
             ledger.free_rows(&rows, person, stage.deadline()).await;
         }
         5 => {
             let rows = rows_in(stage, Status::Claimed, 1).await;
-            note(cast, &rows, false);
+            note(cast, &rows, |world| &mut world.failed_by_person);
             let policy = stage.options.dispatch.retry;
             ledger.fail_rows(&rows, person, &policy, stage.deadline()).await;
         }
@@ -70,7 +73,7 @@ async fn close(cast: &Cast, stage: &Stage, outcome: Outcome, person: Person<'_>,
     let mut rows = rows_in(stage, status, 1).await;
     // The payload that nobody can read stays: the checker looks for it.
     rows.retain(|row| row.event().is_some());
-    note(cast, &rows, true);
+    note(cast, &rows, |world| &mut world.closed);
     stage
         .ledger
         .close_rows(&rows, outcome, person, stage.deadline())
@@ -78,15 +81,9 @@ async fn close(cast: &Cast, stage: &Stage, outcome: Outcome, person: Person<'_>,
 }
 
 /// Before it is done: nobody knows how far a command comes.
-fn note(cast: &Cast, rows: &[Row], is_closed: bool) {
+fn note(cast: &Cast, rows: &[Row], whose: fn(&mut History) -> &mut BTreeSet<String>) {
     let mut world = cast.world.lock();
-    for row in rows {
-        let id = row.id.to_string();
-        match is_closed {
-            true => world.closed.insert(id),
-            false => world.failed_by_person.insert(id),
-        };
-    }
+    whose(&mut world).extend(rows.iter().map(|row| row.id.to_string()));
 }
 
 /// Some rows of that status, read consistently.

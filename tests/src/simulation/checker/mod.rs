@@ -209,6 +209,15 @@ impl Checker {
         // Without faults the cost is known to the unit: 8 for an event, 6 for every attempt that fails, 1 for a grant. A parked
         // payload has cost 2, and what a person does 3 at most.
         if self.scenario.faults.is_empty() {
+            let freed = &self.world.lock().freed.clone();
+            let twice = shadow
+                .deliveries
+                .iter()
+                .filter(|((id, _), sent)| **sent > 1 && !freed.contains(id));
+            for ((id, attempt), sent) in twice {
+                let text = format!("without faults attempt {attempt} of {id} was sent {sent} times");
+                findings.violate(Property::Budget, text);
+            }
             let (closed, by_person) = {
                 let world = self.world.lock();
                 (world.closed.len() as f64, world.failed_by_person.len() as f64)

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use super::Scenario;
 use crate::stage::Stage;
 use crate::wire::{Fault, Request};
@@ -29,7 +31,7 @@ const fn class(name: &'static str, per_mille: u32, what: &'static str) -> Class 
 
 /// All classes of faults, those at the wire first. Rates: a bad day, not the end of the world; each seed takes a quarter of it, all
 /// of it, or twice as much, for each class by itself.
-pub const CLASSES: [Class; 38] = [
+pub const CLASSES: [Class; 39] = [
     class("not_sent", 10, "the connection breaks before a request leaves"),
     class("answer_lost", 15, "a request is done, and its answer never comes"),
     class("throttled", 15, "a request is refused for now"),
@@ -101,6 +103,7 @@ pub const CLASSES: [Class; 38] = [
         20,
         "an execution hangs until somebody aborts it, hours later",
     ),
+    class("worker_dies", 300, "a worker dies in the middle of what it does"),
     class("receipt_early", 15, "a receipt is gone before its time"),
     class("old_row", 100, "a row is one that the previous version wrote"),
     class(
@@ -113,7 +116,7 @@ pub const CLASSES: [Class; 38] = [
 /// The source of everything that goes wrong. Clones are one. Each class has a stream of chance of its own, so that a class
 /// that is switched off changes as little as possible of the others.
 #[derive(Clone)]
-pub(crate) struct Chaos(Arc<Mutex<State>>);
+pub(crate) struct Chaos(Arc<Mutex<State>>, Arc<Notify>);
 
 struct State {
     seed: u64,
@@ -135,14 +138,22 @@ impl Chaos {
             };
             (class.name, (rng, rate))
         };
-        Self(Arc::new(Mutex::new(State {
-            seed: scenario.seed,
-            on: true,
-            faults: scenario.faults.clone(),
-            streams: CLASSES.iter().map(rate).collect(),
-            brownout: None,
-            counts: BTreeMap::new(),
-        })))
+        Self(
+            Arc::new(Mutex::new(State {
+                seed: scenario.seed,
+                on: true,
+                faults: scenario.faults.clone(),
+                streams: CLASSES.iter().map(rate).collect(),
+                brownout: None,
+                counts: BTreeMap::new(),
+            })),
+            Arc::default(),
+        )
+    }
+
+    /// Ready when the answer to statements is on hold, so that somebody else may change the rows before they are repeated.
+    pub(crate) async fn statements_hang(&self) {
+        self.1.notified().await;
     }
 
     /// Chance that is no fault, for an actor of that name.
@@ -173,9 +184,13 @@ impl Chaos {
     /// Lets the wire fail from now on.
     pub(crate) fn strike_the_wire(&self, stage: &Stage) {
         let chaos = self.clone();
-        stage
-            .wire
-            .inject(move |request| chaos.0.lock().unwrap().fault(request));
+        stage.wire.inject(move |request| {
+            let fault = chaos.0.lock().unwrap().fault(request);
+            if fault == Fault::HangAfter && request.operation == "BatchExecuteStatement" {
+                chaos.1.notify_waiters();
+            }
+            fault
+        });
     }
 
     /// The world is well from now on.

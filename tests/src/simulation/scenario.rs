@@ -101,9 +101,14 @@ impl Scenario {
         command
     }
 
+    /// Every eighth day has workers instead of Step Functions.
+    pub fn has_workers(&self) -> bool {
+        self.seed % 8 == 3
+    }
+
     /// Every third day has a cap below what is uploaded in a burst.
     pub(super) fn cap(&self) -> Option<u32> {
-        (self.seed % 3 == 2).then_some(12)
+        (self.seed % 3 == 2).then_some(4)
     }
 
     pub(super) fn versioning(&self) -> Versioning {

@@ -349,7 +349,9 @@ impl Shadow {
         if !set.contains_key("claim_token") {
             return;
         }
-        if now < earliest {
+        // A worker takes the row of a message as it comes: `deliveries` of 0 is its mark.
+        let is_taken = set.get("deliveries").is_some_and(|n| n == "0");
+        if now < earliest && !is_taken {
             let text = format!(
                 "{id}, {from}, was claimed {} s before it was due",
                 (was_due_at - now) / 1000

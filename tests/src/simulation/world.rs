@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Value, json};
 
+use super::checker::WorkerRun;
 use crate::notifications::Upload;
 
 /// The bucket.
@@ -100,6 +101,8 @@ pub(crate) struct History {
     pub(crate) lines: Option<Vec<String>>,
     /// Ends of executions that were told, to be told again.
     pub(crate) told_ends: Vec<Value>,
+    /// Runs of workers.
+    pub(crate) worker_runs: Vec<WorkerRun>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
 }
 

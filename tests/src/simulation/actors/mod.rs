@@ -6,6 +6,7 @@ mod misfortune;
 mod movers;
 mod people;
 mod s3;
+mod workers;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,7 +66,9 @@ impl Cast {
         self.install().await;
         let mut actors = JoinSet::new();
         self.chaos.strike_the_wire(&self.stage);
-        machine::set(self);
+        if !self.scenario.has_workers() {
+            machine::set(self);
+        }
         actors.spawn(s3::uploads(self.clone()));
         actors.spawn(s3::garbage(self.clone()));
         movers::start(self, &mut actors);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::Window;
+use daybook_reconciler::{SweepSettings, Sweeper};
 use tokio::task::JoinSet;
 
 use super::Cast;
@@ -42,9 +43,16 @@ impl Queue {
 
 pub(super) fn start(cast: &Cast, actors: &mut JoinSet<()>) {
     for lane in 0..2 {
-        for queue in [Queue::Intake, Queue::Dispatch, Queue::Completion] {
+        let queues = match cast.scenario.has_workers() {
+            true => vec![Queue::Intake],
+            false => vec![Queue::Intake, Queue::Dispatch, Queue::Completion],
+        };
+        for queue in queues {
             actors.spawn(pump(cast.clone(), queue, lane));
         }
+    }
+    if cast.scenario.has_workers() {
+        super::workers::start(cast, actors);
     }
     actors.spawn(ticks(cast.clone()));
     actors.spawn(sweeps(cast.clone()));
@@ -88,6 +96,8 @@ async fn ticks(cast: Cast) {
         let window = Window::at(cast.stage.now(), WINDOW);
         let wait = rng.u64(0..60_000);
         let runs = 1 + rng.u64(0..2) + rng.u64(0..2);
+        // A schedule fires at least once: now and then once more, minutes later.
+        let again = (rng.u8(0..3) == 0).then(|| Duration::from_secs(rng.u64(30..540)));
         if cast.shadows.rows_in("PENDING") > 0 {
             let mut overlapping = JoinSet::new();
             for lane in 0..runs {
@@ -98,6 +108,14 @@ async fn ticks(cast: Cast) {
                 } else {
                     overlapping.spawn(schedule(cast.clone(), window, lane, wait));
                 }
+            }
+            if let Some(later) = again {
+                late_ones.spawn(schedule(
+                    cast.clone(),
+                    window,
+                    runs,
+                    Duration::from_millis(wait) + later,
+                ));
             }
             while overlapping.join_next().await.is_some() {}
         }
@@ -122,7 +140,12 @@ async fn schedule(cast: Cast, window: Window, lane: u64, wait: Duration) {
 async fn sweeps(cast: Cast) {
     let mut rng = cast.chaos.stream("sweeps");
     loop {
-        tokio::time::sleep(WINDOW * 2 / 3 + Duration::from_millis(rng.u64(0..60_000))).await;
+        // Now and then once more, minutes later.
+        let wait = match rng.u8(0..4) {
+            0 => Duration::from_secs(rng.u64(30..540)),
+            _ => WINDOW * 2 / 3,
+        };
+        tokio::time::sleep(wait + Duration::from_millis(rng.u64(0..60_000))).await;
         if cast.shadows.rows_in("CLAIMED") == 0 {
             continue;
         }
@@ -131,7 +154,14 @@ async fn sweeps(cast: Cast) {
             .map(|lane| cast.as_seen_by("sweep", lane))
             .collect();
         let runs = stages.iter().map(|stage| async {
-            let sweeper = stage.sweeper();
+            let executions = (!cast.scenario.has_workers()).then(|| stage.executions());
+            let sweeper = Sweeper::new(
+                stage.ledger.clone(),
+                stage.queue(),
+                executions,
+                stage.options.dispatch.clone(),
+                SweepSettings::default(),
+            );
             let run = sweeper.run(window, stage.deadline());
             cast.process("sweep", Some(window), run).await
         });

@@ -15,8 +15,16 @@ pub(super) async fn operator(cast: Cast) {
     let mut rng = cast.chaos.stream("operator");
     let stage = cast.as_seen_by("operator", 0);
     while cast.chaos.is_on() {
-        tokio::time::sleep(Duration::from_secs(rng.u64(1800..4 * 3600))).await;
-        let command = rng.u8(0..8);
+        let wait = Duration::from_secs(rng.u64(1800..4 * 3600));
+        // The worst moment to give a row back is while a run waits for the answer to its claim.
+        let command = tokio::select! {
+            biased;
+            () = cast.chaos.statements_hang() => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                4
+            }
+            () = tokio::time::sleep(wait) => rng.u8(0..8),
+        };
         let chance = rng.fork();
         cast.process("operator", None, act(&cast, &stage, command, chance))
             .await;

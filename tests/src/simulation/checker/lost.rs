@@ -172,7 +172,8 @@ pub(super) fn nothing_is_lost(checker: &Checker, rows: &[Value], runs: &Runs, fi
             false => findings.violate(Property::Lost, format!("never found by an audit: {event:?}")),
         }
         if successes > 1 {
-            duplicate(event, &fate, successes, &history, &shadow, findings);
+            let by_worker = checker.scenario.has_workers() && !checker.scenario.faults.is_empty();
+            duplicate(event, &fate, (successes, by_worker), &history, &shadow, findings);
         }
     }
 }
@@ -181,7 +182,7 @@ pub(super) fn nothing_is_lost(checker: &Checker, rows: &[Value], runs: &Runs, fi
 fn duplicate(
     event: &S3Event,
     fate: &Fate<'_>,
-    successes: usize,
+    (successes, by_worker): (usize, bool),
     history: &History,
     shadow: &Shadow,
     findings: &mut Findings,
@@ -208,6 +209,8 @@ fn duplicate(
         Some("a person called a running attempt failed")
     } else if own_at.zip(looked_at).is_some_and(|(own, looked)| own >= looked) {
         Some("a repair raced with a notification later than the grace")
+    } else if by_worker && fate.repairs.is_empty() {
+        Some("a worker died after its work, or could not report it")
     } else {
         None
     };

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::runs::Runs;
+pub(crate) use self::runs::WorkerRun;
 use super::actors::GARBAGE;
 use super::scenario::Scenario;
 use super::shadow::Shadows;
@@ -141,7 +142,7 @@ impl Checker {
             if open + waiting > 0 {
                 continue;
             }
-            let runs = Runs::of(stage);
+            let runs = Runs::of(self, stage);
             let running = runs.running();
             let missing = lost::unaccounted(self, &runs);
             if running == 0 && missing.is_empty() {
@@ -154,14 +155,17 @@ impl Checker {
 
     pub(crate) async fn findings(&self, stage: &Stage) -> Findings {
         let rows = scan(stage, "ledger").await;
-        let runs = Runs::of(stage);
+        let runs = Runs::of(self, stage);
         let mut findings = Findings::default();
         match &self.drained {
             Ok(time) => findings.drained_in = *time,
             Err(left) => findings.violate(Property::Drain, format!("not drained: {left}")),
         }
         lost::nothing_is_lost(self, &rows, &runs, &mut findings);
-        runs::attempts_are_honest(self, &rows, &runs, &mut findings);
+        match self.scenario.has_workers() {
+            true => runs::workers_are_honest(self, &rows, &runs, &mut findings),
+            false => runs::attempts_are_honest(self, &rows, &runs, &mut findings),
+        }
         self.shadow_says(&rows, &mut findings);
         counts_are_true(stage, &rows, &mut findings).await;
         dead_letters(stage, &mut findings);
@@ -224,7 +228,13 @@ impl Checker {
             };
             let step = |name: &str| shadow.steps.get(name).copied().unwrap_or(0) as f64;
             let rows = step("record");
+            // A worker takes each row, and may put it off.
+            let by_workers = match self.scenario.has_workers() {
+                true => 6.0 * findings.executions as f64,
+                false => 0.0,
+            };
             let most = rows * 8.0
+                + by_workers
                 + 6.0 * findings.failed_attempts as f64
                 + shadow.grants as f64
                 + 3.0 * (closed + by_person + step("PARKED→PENDING"))

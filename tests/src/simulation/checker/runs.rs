@@ -20,12 +20,31 @@ pub(super) struct Run {
     pub(super) runs: u32,
 }
 
+/// One run of a worker. One that was dropped has ended and has no status but RUNNING.
+#[derive(Clone, Debug)]
+pub(crate) struct WorkerRun {
+    pub(crate) id: String,
+    pub(crate) attempt: u64,
+    pub(crate) status: ExecutionStatus,
+    pub(crate) started: DateTime<Utc>,
+    pub(crate) ended: Option<DateTime<Utc>>,
+}
+
 /// All executions, by the row that they were for, as their inputs say it.
 pub(super) struct Runs(pub(super) BTreeMap<String, Vec<Run>>);
 
 impl Runs {
-    pub(super) fn of(stage: &Stage) -> Self {
+    pub(super) fn of(checker: &Checker, stage: &Stage) -> Self {
         let mut runs: BTreeMap<String, Vec<Run>> = BTreeMap::new();
+        for run in &checker.world.lock().worker_runs {
+            runs.entry(run.id.clone()).or_default().push(Run {
+                attempt: run.attempt,
+                status: run.status,
+                started: run.started,
+                ended: run.ended,
+                runs: 1,
+            });
+        }
         for one in stage.aws.executions().all() {
             let input: Value = serde_json::from_str(&one.input).unwrap();
             let id = input["id"].as_str().unwrap_or_default().to_owned();
@@ -45,7 +64,8 @@ impl Runs {
 
     pub(super) fn running(&self) -> usize {
         let all = self.0.values().flatten();
-        all.filter(|run| run.status == ExecutionStatus::Running).count()
+        all.filter(|run| run.status == ExecutionStatus::Running && run.ended.is_none())
+            .count()
     }
 
     /// How many successes there are of that row.
@@ -130,5 +150,58 @@ fn one_by_one(id: &str, runs: &[Run], by_person: bool, checker: &Checker, findin
     }
     if runs.first().is_some_and(|run| run.attempt != 1) && !by_person {
         violation("the first attempt was not attempt 1".into());
+    }
+}
+
+/// Of workers less is promised: an attempt may be run again when its worker died. No two runs of one event overlap, an attempt
+/// begins only when the one before it was tried, and a row has used no more attempts than there were runs without success.
+pub(super) fn workers_are_honest(checker: &Checker, rows: &[Value], runs: &Runs, findings: &mut Findings) {
+    let world = checker.world.lock();
+    // A lease ends by two clocks.
+    let skew = match checker.scenario.has("clock_skew") {
+        true => Duration::from_std(SKEW * 2).unwrap_or_default(),
+        false => Duration::zero(),
+    };
+    for (id, of_row) in &runs.0 {
+        findings.executions += of_row.len();
+        let failed = of_row
+            .iter()
+            .filter(|run| run.status == ExecutionStatus::Failed)
+            .count();
+        findings.failed_attempts += failed;
+        // A person may give back or fail what a worker still works on.
+        let is_meddled_with =
+            world.failed_by_person.contains(id) || world.freed.contains(id) || !world.restores.is_empty();
+        if is_meddled_with {
+            continue;
+        }
+        let mut by_time = of_row.clone();
+        by_time.sort_by_key(|run| run.started);
+        for pair in by_time.windows(2) {
+            let [before, run] = pair else { continue };
+            if before.ended.is_none_or(|ended| run.started + skew < ended) {
+                let text = format!("{id}: a worker began attempt {} while another ran", run.attempt);
+                findings.violate(Property::Attempts, text);
+            }
+            if run.attempt > before.attempt + 1 {
+                let text = format!("{id}: attempt {} began without the one before it", run.attempt);
+                findings.violate(Property::Attempts, text);
+            }
+        }
+        let unsuccessful = of_row
+            .iter()
+            .filter(|run| run.status != ExecutionStatus::Succeeded)
+            .count();
+        for row in rows.iter().filter(|row| row["id"]["S"] == json!(id)) {
+            let counted: usize = row["attempt"]["N"]
+                .as_str()
+                .and_then(|n| n.parse().ok())
+                .unwrap_or(0);
+            if counted > unsuccessful {
+                let text =
+                    format!("{id} counts {counted} attempts, {unsuccessful} runs were without success");
+                findings.violate(Property::Attempts, text);
+            }
+        }
     }
 }

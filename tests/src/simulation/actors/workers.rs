@@ -66,8 +66,12 @@ async fn worker(cast: Cast, lane: u64) {
             match (dies, is_told_to_stop) {
                 // Dropped in the middle of whatever it does.
                 (true, _) => drop(tokio::time::timeout(life, worker.run(std::future::pending())).await),
-                (false, true) => drop(worker.run(tokio::time::sleep(life)).await),
-                (false, false) => drop(worker.run(nothing_to_do(&cast)).await),
+                (false, true) => {
+                    worker.run(tokio::time::sleep(life)).await;
+                }
+                (false, false) => {
+                    worker.run(nothing_to_do(&cast)).await;
+                }
             }
         };
         cast.process("worker", None, run).await;

@@ -17,6 +17,16 @@ use daybook_local::LocalAws;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+mod fault;
+mod partly;
+mod process;
+
+pub use fault::Fault;
+pub use process::Process;
+
+/// An index is behind its table by at most so much. (AWS's is behind by less than a second, usually.)
+const STALE_FOR: Duration = Duration::from_secs(600);
+
 /// One request on the wire.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -28,28 +38,26 @@ pub struct Request {
     pub body: Value,
     /// The how-manieth request of the stage it is, from 0.
     pub number: u64,
+    /// Who makes it, where that is known.
+    pub process: Option<Process>,
 }
 
-/// What happens to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It is answered.
-    None,
-    /// The connection breaks before AWS has it.
-    NotSent,
-    /// AWS does it, and the answer never comes.
-    AnswerLost,
-    /// AWS refuses it for now.
-    Throttled,
-    /// Neither done nor answered, and the connection stays open.
-    Hang,
-    /// Done, and the connection stays open without an answer.
-    HangAfter,
-    /// A query of an index answers as it would have a while ago. Nothing else is ever stale.
-    Stale,
-    /// AWS refuses the entries at these positions of a SendMessageBatch, or throttles these statements of a
-    /// BatchExecuteStatement, and does the others.
-    Partial(Vec<usize>),
+impl Request {
+    /// How many statements or entries a batch has; 0 for what is no batch.
+    pub fn batch_size(&self) -> usize {
+        match self.operation.as_str() {
+            "SendMessageBatch" | "BatchExecuteStatement" => partly::size(&self.operation, &self.body),
+            _ => 0,
+        }
+    }
+
+    /// How many keys a BatchGetItem asks for.
+    pub fn keys(&self) -> usize {
+        let tables = self.body["RequestItems"].as_object().into_iter().flatten();
+        tables
+            .map(|(_, wanted)| wanted["Keys"].as_array().map_or(0, Vec::len))
+            .sum()
+    }
 }
 
 type Policy = Box<dyn FnMut(&Request) -> Fault + Send>;
@@ -72,7 +80,7 @@ struct State {
     lines: Option<Vec<String>>,
     faults: BTreeMap<&'static str, u64>,
     operations: BTreeMap<String, u64>,
-    index_answers: BTreeMap<String, Vec<u8>>,
+    index_answers: BTreeMap<String, (Instant, Vec<u8>)>,
     log: Option<Vec<(Request, u16, Value)>>,
 }
 
@@ -170,6 +178,10 @@ impl Wire {
     }
 
     async fn exchange(&self, target: String, body: Vec<u8>) -> Result<HttpResponse, ConnectorError> {
+        let process = Process::current();
+        if process.as_ref().is_some_and(Process::is_dead) {
+            std::future::pending::<()>().await;
+        }
         let (service, operation) = target.split_once('.').unwrap_or(("", ""));
         let parsed: Value = serde_json::from_slice(&body).unwrap_or_default();
         let (request, fault, there, back) = {
@@ -179,6 +191,7 @@ impl Wire {
                 operation: operation.to_owned(),
                 body: parsed,
                 number: state.requests,
+                process,
             };
             state.requests += 1;
             *state.operations.entry(operation.to_owned()).or_default() += 1;
@@ -195,6 +208,13 @@ impl Wire {
         let (status, answer) = self.answer(&target, &body, &request, &fault).await;
         self.trace(&request, status, &fault, &answer);
         match fault {
+            Fault::DiesBefore | Fault::DiesAfter => {
+                if let Some(process) = &request.process {
+                    process.kill();
+                }
+                // Without a process to kill, this is a hang: it is dropped with its caller.
+                std::future::pending::<()>().await;
+            }
             Fault::Hang | Fault::HangAfter => {
                 tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
                 return Err(ConnectorError::io("the connection was closed".into()));
@@ -203,7 +223,16 @@ impl Wire {
                 sleep(back).await;
                 return Err(ConnectorError::io("connection reset by peer".into()));
             }
-            Fault::None | Fault::Throttled | Fault::Stale | Fault::Partial(_) => {}
+            Fault::Slow(for_so_long) => tokio::time::sleep(for_so_long).await,
+            Fault::None
+            | Fault::Throttled
+            | Fault::ServerError
+            | Fault::ServerErrorAfter
+            | Fault::Stale
+            | Fault::Partial(_)
+            | Fault::PartialAfter(_)
+            | Fault::PartialError(_)
+            | Fault::Unprocessed(_) => {}
         }
         sleep(back).await;
         let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(answer));
@@ -215,17 +244,47 @@ impl Wire {
 
     async fn answer(&self, target: &str, body: &[u8], request: &Request, fault: &Fault) -> (u16, Vec<u8>) {
         match fault {
-            Fault::NotSent | Fault::Hang => (0, Vec::new()),
+            fault if fault.is_before() => (0, Vec::new()),
             Fault::Throttled => {
                 let throttled = json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
                 (400, throttled.to_string().into_bytes())
+            }
+            Fault::ServerError => server_error(),
+            Fault::ServerErrorAfter => {
+                self.handle(target, body, request).await;
+                server_error()
             }
             Fault::Stale => match self.stale_answer(request) {
                 Some(answer) => (200, answer),
                 None => self.handle(target, body, request).await,
             },
-            Fault::Partial(positions) => self.partial(target, request, positions).await,
-            Fault::None | Fault::AnswerLost | Fault::HangAfter => self.handle(target, body, request).await,
+            Fault::Partial(positions) => {
+                let code = match request.operation.as_str() {
+                    "SendMessageBatch" => "ServiceUnavailable",
+                    _ => "ThrottlingError",
+                };
+                self.partial(target, request, positions, code).await
+            }
+            Fault::PartialError(positions) => {
+                self.partial(target, request, positions, "InternalServerError")
+                    .await
+            }
+            Fault::PartialAfter(positions) => {
+                let (status, answer) = self.handle(target, body, request).await;
+                if status != 200 {
+                    return (status, answer);
+                }
+                let code = match request.operation.as_str() {
+                    "SendMessageBatch" => "InternalError",
+                    _ => "InternalServerError",
+                };
+                let answer = serde_json::from_slice(&answer).unwrap();
+                let answer =
+                    partly::failing(&request.operation, &request.body, answer, positions, code, true);
+                (200, answer.to_string().into_bytes())
+            }
+            Fault::Unprocessed(positions) => self.unprocessed(target, body, request, positions).await,
+            _ => self.handle(target, body, request).await,
         }
     }
 
@@ -234,11 +293,8 @@ impl Wire {
         if let Some(key) = index_query(request)
             && answer.status == 200
         {
-            self.state
-                .lock()
-                .unwrap()
-                .index_answers
-                .insert(key, answer.body.clone());
+            let taken = (Instant::now(), answer.body.clone());
+            self.state.lock().unwrap().index_answers.insert(key, taken);
         }
         if answer.status == 200
             && let Some(observer) = &mut self.state.lock().unwrap().observer
@@ -250,58 +306,64 @@ impl Wire {
 
     fn stale_answer(&self, request: &Request) -> Option<Vec<u8>> {
         let key = index_query(request)?;
-        self.state.lock().unwrap().index_answers.get(&key).cloned()
+        let state = self.state.lock().unwrap();
+        let (at, answer) = state.index_answers.get(&key)?;
+        (at.elapsed() <= STALE_FOR).then(|| answer.clone())
     }
 
-    /// Does the batch without the entries at `positions`, and says of those that they failed.
-    async fn partial(&self, target: &str, request: &Request, positions: &[usize]) -> (u16, Vec<u8>) {
-        let list = if request.operation == "SendMessageBatch" {
-            "Entries"
-        } else {
-            "Statements"
-        };
-        let all = request.body[list].as_array().cloned().unwrap_or_default();
-        let failing = |position: &usize| positions.contains(position);
-        let kept: Vec<Value> = (0..all.len())
-            .filter(|position| !failing(position))
-            .map(|p| all[p].clone())
-            .collect();
+    /// Does the batch without what is at `positions`, and says of those that they failed with that code.
+    async fn partial(
+        &self,
+        target: &str,
+        request: &Request,
+        positions: &[usize],
+        code: &str,
+    ) -> (u16, Vec<u8>) {
+        let operation = &request.operation;
         let mut answer = json!({});
-        if !kept.is_empty() {
-            let mut body = request.body.clone();
-            body[list] = Value::Array(kept);
-            let (status, bytes) = self.handle(target, body.to_string().as_bytes(), request).await;
+        if let Some(body) = partly::without(operation, &request.body, positions) {
+            let part = Request {
+                body,
+                ..request.clone()
+            };
+            let (status, bytes) = self.handle(target, part.body.to_string().as_bytes(), &part).await;
             if status != 200 {
                 return (status, bytes);
             }
             answer = serde_json::from_slice(&bytes).unwrap();
         }
-        if list == "Entries" {
-            let failed: Vec<Value> = (0..all.len()).filter(failing).map(|position| {
-                json!({"Id": all[position]["Id"], "SenderFault": false, "Code": "ServiceUnavailable", "Message": "try again"})
-            }).collect();
-            answer["Failed"] = Value::Array(failed);
-            if answer.get("Successful").is_none() {
-                answer["Successful"] = json!([]);
+        let answer = partly::failing(operation, &request.body, answer, positions, code, false);
+        (200, answer.to_string().into_bytes())
+    }
+
+    async fn unprocessed(
+        &self,
+        target: &str,
+        body: &[u8],
+        request: &Request,
+        positions: &[usize],
+    ) -> (u16, Vec<u8>) {
+        let Some((rest, left)) = partly::unprocessed(&request.body, positions) else {
+            return self.handle(target, body, request).await;
+        };
+        let mut answer = json!({"Responses": {}});
+        if let Some(body) = rest {
+            let part = Request {
+                body,
+                ..request.clone()
+            };
+            let (status, bytes) = self.handle(target, part.body.to_string().as_bytes(), &part).await;
+            if status != 200 {
+                return (status, bytes);
             }
-        } else {
-            let mut kept = answer["Responses"]
-                .as_array()
-                .cloned()
-                .unwrap_or_default()
-                .into_iter();
-            let error = json!({"Error": {"Code": "ThrottlingError", "Message": "Rate exceeded"}});
-            let responses = (0..all.len()).map(|position| match failing(&position) {
-                true => error.clone(),
-                false => kept.next().unwrap_or_default(),
-            });
-            answer["Responses"] = Value::Array(responses.collect());
+            answer = serde_json::from_slice(&bytes).unwrap();
         }
+        answer["UnprocessedKeys"] = left;
         (200, answer.to_string().into_bytes())
     }
 
     fn trace(&self, request: &Request, status: u16, fault: &Fault, answer: &[u8]) {
-        let name = fault_name(fault);
+        let name = fault.name();
         let at = (Instant::now() - self.started).as_millis();
         let head = format!(
             "{at:>10} {:>5} {} {status} {name}",
@@ -316,8 +378,12 @@ impl Wire {
             *state.faults.entry(name).or_default() += 1;
         }
         if let Some(lines) = &mut state.lines {
+            let who = request
+                .process
+                .as_ref()
+                .map_or(String::new(), |one| format!("{}#{} ", one.name, one.number));
             let start: String = canonical.chars().take(160).collect();
-            lines.push(format!("{head} {start}"));
+            lines.push(format!("{head} {who}{start}"));
         }
         if let Some(log) = &mut state.log {
             log.push((
@@ -352,17 +418,9 @@ fn index_query(request: &Request) -> Option<String> {
     ))
 }
 
-fn fault_name(fault: &Fault) -> &'static str {
-    match fault {
-        Fault::None => "",
-        Fault::NotSent => "not_sent",
-        Fault::AnswerLost => "answer_lost",
-        Fault::Throttled => "throttled",
-        Fault::Hang => "hang",
-        Fault::HangAfter => "hang_after",
-        Fault::Stale => "stale",
-        Fault::Partial(_) => "partial",
-    }
+fn server_error() -> (u16, Vec<u8>) {
+    let error = json!({"__type": "InternalServerError", "message": "try again"});
+    (500, error.to_string().into_bytes())
 }
 
 impl HttpClient for Wire {

@@ -1,46 +1,179 @@
 //! What goes wrong, and how often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::sync::Notify;
+
+use super::Scenario;
 use crate::stage::Stage;
 use crate::wire::{Fault, Request};
 
-/// The source of everything that goes wrong. Clones share one stream of chance.
+/// A class of faults.
+#[derive(Clone, Copy, Debug)]
+pub struct Class {
+    /// What it is called.
+    pub name: &'static str,
+    /// How often it happens, per thousand occasions.
+    pub per_mille: u32,
+    /// What happens.
+    pub what: &'static str,
+}
+
+const fn class(name: &'static str, per_mille: u32, what: &'static str) -> Class {
+    Class {
+        name,
+        per_mille,
+        what,
+    }
+}
+
+/// All classes of faults, those at the wire first. Rates: a bad day, not the end of the world; each seed takes a quarter of it, all
+/// of it, or twice as much, for each class by itself.
+pub const CLASSES: [Class; 39] = [
+    class("not_sent", 10, "the connection breaks before a request leaves"),
+    class("answer_lost", 15, "a request is done, and its answer never comes"),
+    class("throttled", 15, "a request is refused for now"),
+    class("server_error", 8, "500, and not done"),
+    class("server_error_after", 8, "500, and done"),
+    class("slow", 10, "an answer takes up to 4.5 seconds"),
+    class("hang", 3, "a request is neither done nor answered"),
+    class("hang_after", 3, "a request is done, and hangs"),
+    class("dies_before", 4, "the process dies before a request leaves"),
+    class("dies_after", 4, "the process dies after a request is done"),
+    class(
+        "stale",
+        100,
+        "a query of the index shows rows as they were, up to 10 minutes ago",
+    ),
+    class(
+        "partial",
+        60,
+        "entries of a batch are refused, statements throttled",
+    ),
+    class("partial_error", 20, "statements of a batch fail inside, not done"),
+    class(
+        "partial_after",
+        20,
+        "statements or entries of a batch fail inside, done",
+    ),
+    class("unprocessed", 250, "a BatchGetItem leaves keys unprocessed"),
+    class("brownout", 500, "a service hardly answers, for up to 20 minutes"),
+    class("s3_error", 100, "S3 answers the audit 500 or 503, or not at all"),
+    class("killed", 40, "a function is killed at some instant"),
+    class("outage", 20, "a function does not run, for up to 3 hours"),
+    class(
+        "clock_skew",
+        1000,
+        "every function's clock is off, by up to 90 seconds",
+    ),
+    class(
+        "late_tick",
+        60,
+        "a tick comes up to 90 minutes late, for its own window",
+    ),
+    class("notification_twice", 200, "S3 tells twice"),
+    class("notification_late", 100, "S3 tells up to 3 hours late"),
+    class("notification_lost", 60, "S3 never tells"),
+    class("message_lost", 40, "a dispatch message vanishes"),
+    class("message_twice", 40, "a dispatch message arrives twice"),
+    class(
+        "message_late",
+        30,
+        "a dispatch message arrives up to 5 hours late, past its lease",
+    ),
+    class("queue_purged", 10, "the dispatch queue is purged"),
+    class("status_event_lost", 150, "an execution's end is never told"),
+    class("status_event_twice", 100, "an execution's end is told twice"),
+    class(
+        "status_event_late",
+        200,
+        "an execution's end is told up to 6 hours late",
+    ),
+    class("status_event_old", 30, "the end of an old attempt is told again"),
+    class(
+        "instant_execution",
+        40,
+        "an execution ends before its start is answered",
+    ),
+    class("long_execution", 60, "an execution runs longer than the lease"),
+    class(
+        "hung_execution",
+        20,
+        "an execution hangs until somebody aborts it, hours later",
+    ),
+    class("worker_dies", 300, "a worker dies in the middle of what it does"),
+    class("receipt_early", 15, "a receipt is gone before its time"),
+    class("old_row", 100, "a row is one that the previous version wrote"),
+    class(
+        "restore",
+        80,
+        "the ledger is restored to what it was up to 4 hours earlier",
+    ),
+];
+
+/// The source of everything that goes wrong. Clones are one. Each class has a stream of chance of its own, so that a class
+/// that is switched off changes as little as possible of the others.
 #[derive(Clone)]
-pub(crate) struct Chaos(Arc<Mutex<State>>);
+pub(crate) struct Chaos(Arc<Mutex<State>>, Arc<Notify>);
 
 struct State {
-    rng: fastrand::Rng,
+    seed: u64,
     on: bool,
+    faults: BTreeSet<&'static str>,
+    streams: BTreeMap<&'static str, (fastrand::Rng, u32)>,
     brownout: Option<&'static str>,
     counts: BTreeMap<&'static str, u64>,
 }
 
 impl Chaos {
-    pub(crate) fn new(seed: u64, on: bool) -> Self {
-        let rng = fastrand::Rng::with_seed(seed ^ 0xc4a0_5000);
-        Self(Arc::new(Mutex::new(State {
-            rng,
-            on,
-            brownout: None,
-            counts: BTreeMap::new(),
-        })))
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let rate = |class: &Class| {
+            let mut rng = stream(scenario.seed, class.name);
+            let rate = match rng.u8(0..4) {
+                0 => class.per_mille.div_ceil(4),
+                1 | 2 => class.per_mille,
+                _ => class.per_mille * 2,
+            };
+            (class.name, (rng, rate))
+        };
+        Self(
+            Arc::new(Mutex::new(State {
+                seed: scenario.seed,
+                on: true,
+                faults: scenario.faults.clone(),
+                streams: CLASSES.iter().map(rate).collect(),
+                brownout: None,
+                counts: BTreeMap::new(),
+            })),
+            Arc::default(),
+        )
     }
 
-    /// Whether `what`, which happens to so many in a thousand, happens now; counts it.
-    pub(crate) fn strikes(&self, what: &'static str, per_mille: u32) -> bool {
-        let mut state = self.0.lock().unwrap();
-        let strikes = state.rng.u32(0..1000) < per_mille && state.on;
-        if strikes {
-            *state.counts.entry(what).or_default() += 1;
-        }
-        strikes
+    /// Ready when the answer to statements is on hold, so that somebody else may change the rows before they are repeated.
+    pub(crate) async fn statements_hang(&self) {
+        self.1.notified().await;
     }
 
-    /// A number below `bound`.
-    pub(crate) fn below(&self, bound: u64) -> u64 {
-        self.0.lock().unwrap().rng.u64(0..bound)
+    /// Chance that is no fault, for an actor of that name.
+    pub(crate) fn stream(&self, actor: &str) -> fastrand::Rng {
+        stream(self.0.lock().unwrap().seed, actor)
+    }
+
+    /// Whether a fault of that class happens now; counts it.
+    pub(crate) fn strikes(&self, class: &'static str) -> bool {
+        self.0.lock().unwrap().strikes(class)
+    }
+
+    /// A number below `bound`, out of the stream of that class.
+    pub(crate) fn below(&self, class: &'static str, bound: u64) -> u64 {
+        self.0.lock().unwrap().below(class, bound)
+    }
+
+    /// Whether faults may happen still.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.lock().unwrap().on
     }
 
     /// From now on most requests to that service fail; with `None` no service is worse than the others.
@@ -51,7 +184,13 @@ impl Chaos {
     /// Lets the wire fail from now on.
     pub(crate) fn strike_the_wire(&self, stage: &Stage) {
         let chaos = self.clone();
-        stage.wire.inject(move |request| chaos.fault(request));
+        stage.wire.inject(move |request| {
+            let fault = chaos.0.lock().unwrap().fault(request);
+            if fault == Fault::HangAfter && request.operation == "BatchExecuteStatement" {
+                chaos.1.notify_waiters();
+            }
+            fault
+        });
     }
 
     /// The world is well from now on.
@@ -63,36 +202,86 @@ impl Chaos {
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.0.lock().unwrap().counts.clone()
     }
+}
 
-    /// A request's fate. Rates per thousand: a bad day, not the end of the world.
-    fn fault(&self, request: &Request) -> Fault {
-        let mut state = self.0.lock().unwrap();
-        if !state.on {
-            return Fault::None;
+impl State {
+    fn strikes(&mut self, class: &'static str) -> bool {
+        if !self.on || !self.faults.contains(class) {
+            return false;
         }
-        if state.brownout == Some(request.service.as_str()) {
-            return match state.rng.u32(0..10) {
+        let (rng, rate) = self.streams.get_mut(class).expect("a class of the table");
+        let strikes = rng.u32(0..1000) < *rate;
+        if strikes {
+            *self.counts.entry(class).or_default() += 1;
+        }
+        strikes
+    }
+
+    fn below(&mut self, class: &'static str, bound: u64) -> u64 {
+        let (rng, _) = self.streams.get_mut(class).expect("a class of the table");
+        rng.u64(0..bound)
+    }
+
+    /// A request's fate. The wire itself counts these.
+    fn fault(&mut self, request: &Request) -> Fault {
+        if self.brownout == Some(request.service.as_str()) {
+            return match self.below("brownout", 10) {
                 0..4 => Fault::Throttled,
                 4..7 => Fault::NotSent,
                 7..9 => Fault::AnswerLost,
                 _ => Fault::None,
             };
         }
-        let is_index_read = request.operation == "Query";
-        let batch = match request.operation.as_str() {
-            "SendMessageBatch" => request.body["Entries"].as_array().map_or(0, Vec::len),
-            "BatchExecuteStatement" => request.body["Statements"].as_array().map_or(0, Vec::len),
+        let batch = request.batch_size();
+        let keys = match request.operation.as_str() {
+            "BatchGetItem" => request.keys(),
             _ => 0,
         };
-        match state.rng.u32(0..1000) {
-            0..12 => Fault::NotSent,
-            12..30 => Fault::AnswerLost,
-            30..48 => Fault::Throttled,
-            48..51 => Fault::Hang,
-            51..54 => Fault::HangAfter,
-            54..154 if is_index_read => Fault::Stale,
-            54..124 if batch > 0 => Fault::Partial((0..batch).filter(|_| state.rng.bool()).collect()),
-            _ => Fault::None,
+        let is_statements = request.operation == "BatchExecuteStatement";
+        for class in &CLASSES[..15] {
+            let name = class.name;
+            let is_possible = match name {
+                "stale" => request.operation == "Query",
+                "partial" | "partial_after" => batch > 0,
+                "partial_error" => is_statements,
+                "unprocessed" => keys > 0,
+                "dies_before" | "dies_after" => request.process.is_some(),
+                _ => true,
+            };
+            if !is_possible || !self.strikes(name) {
+                continue;
+            }
+            *self.counts.entry(name).or_default() -= 1;
+            let some = |state: &mut Self, of: usize| -> Vec<usize> {
+                (0..of).filter(|_| state.below(name, 2) == 0).collect()
+            };
+            return match name {
+                "not_sent" => Fault::NotSent,
+                "answer_lost" => Fault::AnswerLost,
+                "throttled" => Fault::Throttled,
+                "server_error" => Fault::ServerError,
+                "server_error_after" => Fault::ServerErrorAfter,
+                "slow" => Fault::Slow(Duration::from_millis(500 + self.below(name, 4000))),
+                "hang" => Fault::Hang,
+                "hang_after" => Fault::HangAfter,
+                "dies_before" => Fault::DiesBefore,
+                "dies_after" => Fault::DiesAfter,
+                "stale" => Fault::Stale,
+                "partial" => Fault::Partial(some(self, batch)),
+                "partial_error" => Fault::PartialError(some(self, batch)),
+                "partial_after" => Fault::PartialAfter(some(self, batch)),
+                _ => Fault::Unprocessed(some(self, keys)),
+            };
         }
+        Fault::None
     }
+}
+
+/// A stream of chance by seed and name.
+fn stream(seed: u64, name: &str) -> fastrand::Rng {
+    let start = seed ^ 0xc4a0_5000_0000_0000;
+    let mixed = name.bytes().fold(start, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    fastrand::Rng::with_seed(mixed)
 }

@@ -1,0 +1,79 @@
+//! The audit's cron: it compares the bucket with ledger and receipts, and records what is missing.
+
+use std::time::Duration;
+
+use daybook_reconciler::audit::{
+    Audit, AuditSettings, Class, Finding, ListedObject, Repair, Repaired, Repairer, Scope,
+};
+use daybook_schema::SourceName;
+
+use super::Cast;
+use crate::simulation::scenario::GRACE;
+use crate::simulation::world::BUCKET;
+use crate::stage::Stage;
+
+pub(super) async fn audits(cast: Cast) {
+    let mut rng = cast.chaos.stream("audits");
+    loop {
+        tokio::time::sleep(Duration::from_secs(rng.u64(2 * 3600..8 * 3600))).await;
+        if cast.chaos.strikes("s3_error") {
+            let statuses = [500, 503, 0].map(|status| [status; 2]).concat();
+            let operations = ["ListObjectsV2", "ListObjectVersions", "HeadObject"];
+            let count = 1 + cast.chaos.below("s3_error", 5) as usize;
+            cast.s3
+                .fail_next(operations[rng.usize(0..3)], statuses.into_iter().take(count));
+        }
+        let stage = cast.as_seen_by("audit", 0);
+        let found = cast.process("audit", None, audit(&cast, &stage)).await.flatten();
+        let missing = found.unwrap_or_default();
+        cast.line(|| format!("audit: {} missing", missing.len()));
+        if missing.is_empty() {
+            continue;
+        }
+        // A repair may be the same run's, or follow when somebody has read the report.
+        let later = if rng.bool() { 0 } else { rng.u64(0..3600) };
+        tokio::time::sleep(Duration::from_secs(later)).await;
+        let repair = async {
+            let repairer = Repairer::new(cast.s3.client(), stage.ledger.clone(), settings(), 4);
+            repairer.repair(missing, Repair::Missing, stage.deadline()).await
+        };
+        let repaired = cast.process("repair", None, repair).await;
+        for (object, outcome) in repaired.and_then(Result::ok).unwrap_or_default() {
+            if outcome == Repaired::Recorded {
+                cast.world.lock().count("objects repaired");
+            }
+            cast.line(|| format!("repair: {} {outcome:?}", object.key));
+        }
+    }
+}
+
+fn settings() -> AuditSettings {
+    let scope = Scope {
+        source: SourceName::default(),
+        bucket: BUCKET.parse().unwrap(),
+        prefix: String::new(),
+    };
+    AuditSettings {
+        grace: GRACE,
+        ..AuditSettings::new(scope)
+    }
+}
+
+/// The missing objects; `None` when it could not be finished.
+async fn audit(cast: &Cast, stage: &Stage) -> Option<Vec<ListedObject>> {
+    let audit = Audit::new(cast.s3.client(), stage.ledger.clone(), settings());
+    let mut run = audit.begin().await.ok()?;
+    let mut missing = Vec::new();
+    while let Some(batch) = run.next().await.ok()? {
+        for finding in batch.findings {
+            if let Finding::Object {
+                object,
+                class: Class::Missing,
+            } = finding
+            {
+                missing.push(object);
+            }
+        }
+    }
+    Some(missing)
+}

@@ -1,0 +1,166 @@
+//! What happens to queues, tables and services by themselves.
+
+use std::time::Duration;
+
+use daybook_local::dynoxide::{ImportOptions, Item};
+use serde_json::{Value, json};
+
+use super::Cast;
+use crate::simulation::checker::scan;
+use crate::simulation::world::Restore;
+
+/// Messages vanish from the dispatch queue, arrive twice, or hours late; once in a while the whole queue is gone. The end of an old
+/// attempt is told again.
+pub(super) async fn messages(cast: Cast) {
+    let mut rng = cast.chaos.stream("misfortune");
+    let chaos = &cast.chaos;
+    let (sqs, url) = (cast.stage.aws.sqs(), &cast.stage.dispatch_queue);
+    while chaos.is_on() {
+        tokio::time::sleep(Duration::from_secs(20 + rng.u64(0..60))).await;
+        if sqs.depth(url).unwrap().visible > 0 {
+            if chaos.strikes("queue_purged") {
+                let purged = sqs.purge(url).unwrap();
+                cast.line(|| format!("the dispatch queue is purged: {purged:?}"));
+            }
+            sqs.lose(url, |_| chaos.strikes("message_lost"));
+            sqs.duplicate(url, |_| chaos.strikes("message_twice"));
+            if !cast.scenario.options().fifo {
+                delay_messages(&cast);
+            }
+        }
+        let old_end = {
+            let world = cast.world.lock();
+            let ends = &world.told_ends;
+            (!ends.is_empty()).then(|| ends[rng.usize(0..ends.len())].clone())
+        };
+        // An occasion every quarter of an hour or so.
+        if let Some(end) = old_end.filter(|_| rng.u8(0..20) == 0)
+            && chaos.strikes("status_event_old")
+        {
+            sqs.send(&cast.stage.completion, &end.to_string()).unwrap();
+        }
+    }
+}
+
+fn delay_messages(cast: &Cast) {
+    let (sqs, url) = (cast.stage.aws.sqs().clone(), cast.stage.dispatch_queue.clone());
+    let mut delayed = Vec::new();
+    sqs.lose(&url, |message| {
+        let strikes = cast.chaos.strikes("message_late");
+        if strikes {
+            delayed.push(message.body.clone());
+        }
+        strikes
+    });
+    for body in delayed {
+        let late = Duration::from_secs(cast.chaos.below("message_late", 5 * 3600));
+        let (sqs, url) = (sqs.clone(), url.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(late).await;
+            sqs.send(&url, &body).unwrap();
+        });
+    }
+}
+
+/// Now and then a whole service hardly answers, for minutes: what retries cannot bridge.
+pub(super) async fn brownouts(cast: Cast) {
+    let mut rng = cast.chaos.stream("brownouts");
+    loop {
+        tokio::time::sleep(Duration::from_secs(rng.u64(0..6 * 3600))).await;
+        let service = match rng.u8(0..4) {
+            0 => "AmazonSQS",
+            1 => "AWSStepFunctions",
+            _ => "DynamoDB_20120810",
+        };
+        if cast.chaos.strikes("brownout") {
+            cast.line(|| format!("{service} hardly answers"));
+            cast.chaos.brown_out(Some(service));
+            tokio::time::sleep(Duration::from_secs(60 + rng.u64(0..20 * 60))).await;
+            cast.chaos.brown_out(None);
+        }
+    }
+}
+
+/// Receipts that are gone before their time, and rows that the previous version wrote.
+pub(super) async fn items(cast: Cast) {
+    let mut rng = cast.chaos.stream("items");
+    let wants_receipts = cast.scenario.has("receipt_early");
+    let wants_rows = cast.scenario.has("old_row");
+    while (wants_receipts || wants_rows) && cast.chaos.is_on() {
+        tokio::time::sleep(Duration::from_secs(1800 + rng.u64(0..3600))).await;
+        for receipt in scan(&cast.stage, "receipts").await {
+            if cast.chaos.strikes("receipt_early") {
+                let (id, key) = (receipt["id"]["S"].clone(), receipt["key"]["S"].clone());
+                let request = json!({"TableName": "receipts", "Key": {"id": {"S": id}}});
+                past_the_wire(&cast, "DeleteItem", &request).await;
+                let mut world = cast.world.lock();
+                world
+                    .receipts_removed
+                    .insert(key.as_str().unwrap_or_default().to_owned());
+                drop(world);
+                cast.shadows.receipt_removed(id.as_str().unwrap_or_default());
+                cast.line(|| format!("the receipt of {key} is gone"));
+            }
+        }
+        for row in scan(&cast.stage, "ledger").await {
+            let is_new = row["status"]["S"] == json!("PENDING") && row["attempt"]["N"] == json!("0");
+            if is_new && cast.chaos.strikes("old_row") {
+                // Version 1 had no version, and did not say how many attempts there are.
+                let request = json!({"TableName": "ledger", "Key": {"id": row["id"]},
+                    "UpdateExpression": "REMOVE v, max_attempts, deliveries"});
+                past_the_wire(&cast, "UpdateItem", &request).await;
+                cast.line(|| format!("row {} is of version 1", row["id"]["S"]));
+            }
+        }
+    }
+}
+
+/// In one seed of some the ledger becomes what it was hours before, the control item included; receipts, queues and executions
+/// stay.
+pub(super) async fn restore(cast: Cast) {
+    let mut rng = cast.chaos.stream("restore");
+    if !cast.chaos.strikes("restore") {
+        return;
+    }
+    let seconds = cast.scenario.span.as_secs();
+    tokio::time::sleep(Duration::from_secs(rng.u64(seconds / 10..seconds * 8 / 10))).await;
+    let (then, to) = (scan(&cast.stage, "ledger").await, cast.now());
+    let later = Duration::from_secs(rng.u64(600..4 * 3600));
+    tokio::time::sleep(later).await;
+    let ids = |items: &[Value]| -> std::collections::BTreeSet<String> {
+        let id = |item: &Value| item["id"]["S"].as_str().unwrap_or_default().to_owned();
+        items.iter().map(id).collect()
+    };
+    let now = scan(&cast.stage, "ledger").await;
+    for item in &now {
+        let request = json!({"TableName": "ledger", "Key": {"id": item["id"]}});
+        past_the_wire(&cast, "DeleteItem", &request).await;
+    }
+    let items: Vec<Item> = then
+        .iter()
+        .map(|item| serde_json::from_value(item.clone()).unwrap())
+        .collect();
+    let database = cast.stage.aws.dynamodb();
+    database
+        .import_items("ledger", items, ImportOptions::default())
+        .unwrap();
+    let restore = Restore {
+        to,
+        at: cast.now(),
+        taken: ids(&now).difference(&ids(&then)).cloned().collect(),
+    };
+    cast.shadows.restored(&then, &restore);
+    cast.line(|| format!("the ledger is restored: {restore:?}"));
+    cast.world.lock().restores.push(restore);
+}
+
+/// A request that nothing can happen to. In memory it is done at once.
+async fn past_the_wire(cast: &Cast, operation: &str, request: &Value) {
+    let target = format!("DynamoDB_20120810.{operation}");
+    let answer = cast
+        .stage
+        .aws
+        .handle(&target, request.to_string().as_bytes())
+        .await;
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+}

@@ -26,7 +26,8 @@ pub enum Taken {
     Taken {
         /// The row as it stands now, with our token.
         row: Box<Row>,
-        /// Whether another worker took this attempt before, and let its lease run out: it died, or was cut off.
+        /// Whether another worker took this attempt before, and let its lease run out: it died, or was cut off. The row's
+        /// `deaths` count it.
         after_another: bool,
     },
     /// The message has nothing to say any more: the row is gone, not CLAIMED, at another attempt, or held by another worker.
@@ -69,11 +70,14 @@ impl Ledger {
     /// it was last put on the queue, or the lease of the one that did is over. `deliveries` of 0 is the mark of a taken row, so
     /// that a second copy of the message finds it even when a lease happens to end at the very instant that the message
     /// carries. The sweep's move of a lease (`lease_moves`) tells that it was over.
+    ///
+    /// Whoever takes a row after another worker counts one death more, in the same write. A take whose answer never came counts as
+    /// one, too, because nobody knows of it.
     pub async fn take(&self, message: &DispatchMessage, lease: Duration, deadline: Deadline) -> Taken {
         let token = self.random.token();
         // As the message carries it: no look is needed in the usual case.
         let first = self
-            .take_as_seen(message, message.due_at, message.delivery, token, lease, deadline)
+            .take_as_seen(message, Seen::by_message(message), token, lease, deadline)
             .await;
         let seen = match first {
             Written::ConditionFailed(Some(item)) => match row_of(item) {
@@ -97,7 +101,7 @@ impl Ledger {
         }
         // The row as it was just seen is the condition, so of two workers that saw it only one has it.
         let second = self
-            .take_as_seen(message, seen.due_at, seen.deliveries, token, lease, deadline)
+            .take_as_seen(message, Seen::in_table(&seen), token, lease, deadline)
             .await;
         taken(second, token, was_taken)
     }
@@ -105,22 +109,22 @@ impl Ledger {
     async fn take_as_seen(
         &self,
         message: &DispatchMessage,
-        due_at: Timestamp,
-        deliveries: u32,
+        seen: Seen,
         token: Uuid,
         lease: Duration,
         deadline: Deadline,
     ) -> Written {
         let name = message.input.name();
-        let lease_end = other_than(due_at, self.clock.now().plus(lease));
+        let lease_end = other_than(seen.due_at, self.clock.now().plus(lease));
         let update = Update::of(name.id, Step::Take)
             .set(DUE_AT, text(lease_end))
             .set("claim_token", text(token))
             .set("deliveries", number(0))
             .set("lease_moves", number(0))
+            .set_if("deaths", seen.deaths.map(number))
             .when("attempt", number(name.attempt))
-            .when(DUE_AT, text(due_at))
-            .when("deliveries", number(deliveries))
+            .when(DUE_AT, text(seen.due_at))
+            .when("deliveries", number(seen.deliveries))
             .returning_row();
         self.update_single(update, deadline).await
     }
@@ -231,6 +235,33 @@ impl Ledger {
     async fn update_single(&self, update: Update, deadline: Deadline) -> Written {
         let written = self.update([update], deadline).await.pop();
         written.unwrap_or_else(|| Written::Unknown("no outcome".into()))
+    }
+}
+
+/// The row that a take is to find, and the deaths that it writes.
+struct Seen {
+    due_at: Timestamp,
+    deliveries: u32,
+    deaths: Option<u32>,
+}
+
+impl Seen {
+    /// As it was sent.
+    fn by_message(message: &DispatchMessage) -> Self {
+        Self {
+            due_at: message.due_at,
+            deliveries: message.delivery,
+            deaths: None,
+        }
+    }
+
+    /// As it stands.
+    fn in_table(row: &Row) -> Self {
+        Self {
+            due_at: row.due_at,
+            deliveries: row.deliveries,
+            deaths: row.is_held().then(|| row.deaths.saturating_add(1)),
+        }
     }
 }
 

@@ -40,8 +40,7 @@ pub struct Row {
     pub deliveries: u32,
     /// How often the sweep moved the lease on because the queue was slow, since the row was claimed.
     pub lease_moves: u32,
-    /// How often a process ended while one of its workers had this attempt, as far as anybody noticed. On SQS the message's own
-    /// count says it; this one is for one machine, whose queue ends with its process.
+    /// How often a worker that had this attempt ended or lost its lease without a report, as far as anybody noticed.
     pub deaths: u32,
     /// Random per claim call: whose claim this is.
     pub claim_token: Option<Uuid>,

@@ -11,8 +11,8 @@ use super::inbox::{Held, Inbox};
 use super::settings::WorkerSettings;
 use super::target::{Run, Stop, Target, TargetAnswer};
 
-/// Received more often than this, and taken before, a message has killed its workers.
-const MOST_RECEIVES: u32 = 3;
+/// So many workers may die with an attempt, or lose their leases; then it has failed.
+const MOST_DEATHS: u32 = 3;
 
 /// How long a message stays hidden whose row was certainly not taken.
 const RETURN_AFTER: Duration = Duration::from_secs(30);
@@ -101,7 +101,7 @@ impl Job {
         // again just after.
         match self.ledger.take(&message, self.settings.lease, deadline).await {
             Taken::Taken { row, after_another } => {
-                if after_another && let Some(worked) = self.after_another(&row, held).await {
+                if after_another && let Some(worked) = self.after_another(&row).await {
                     return worked;
                 }
                 self.run_and_report(*row, &message, held, stop).await
@@ -116,11 +116,11 @@ impl Job {
         }
     }
 
-    /// Another worker took this attempt and did not report. Either its report was half done, or this message kills workers;
+    /// Another worker took this attempt and did not report. Either its report was half done, or this event kills workers;
     /// `None` when it deserves another run.
     ///
-    /// The count alone is no proof: a message that was returned while the ledger was down has been received often, too.
-    async fn after_another(&self, row: &Row, held: &Held) -> Option<Worked> {
+    /// How often the message was received says nothing: it may have been returned while the ledger was down.
+    async fn after_another(&self, row: &Row) -> Option<Worked> {
         let event = row.event()?;
         let receipts = self.ledger.receipts([event.object_id()]).await;
         let is_done = receipts
@@ -133,11 +133,10 @@ impl Job {
                 Err(error) => Worked::Returned(error.to_string()),
             });
         }
-        let receives = held.delivered.receive_count;
-        if receives <= MOST_RECEIVES {
+        if row.deaths < MOST_DEATHS {
             return None;
         }
-        let why = format!("received {receives} times: the workers that had it died or lost their leases");
+        let why = format!("{} workers that had it died or lost their leases", row.deaths);
         Some(self.report(row, Report::Failure(why)).await)
     }
 

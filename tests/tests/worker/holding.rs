@@ -115,7 +115,7 @@ async fn a_message_whose_workers_died_three_times_is_a_failed_attempt_at_the_fou
     let row = stage.rows().await.into_values().next().unwrap();
     assert_eq!((row.status, row.attempt), (Status::Pending, Attempt(1)));
     let why = row.last_error.unwrap();
-    assert!(why.starts_with("received 4 times"), "{why}");
+    assert!(why.starts_with("3 workers that had it died"), "{why}");
     assert_eq!(target.only().len(), 3, "it is not run a fourth time");
     cron(&stage, minutes(5)).await;
     assert!(stage.rows().await.is_empty(), "the next attempt may succeed");
@@ -255,4 +255,33 @@ async fn a_take_that_is_perhaps_applied_keeps_its_message_hidden_until_that_leas
     let report = worker.stop().await;
     assert_eq!((report.returned, report.dropped, report.completed), (1, 0, 1));
     assert!(stage.rows().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn deaths_are_counted_on_the_row_when_it_is_taken_again_and_not_by_the_workers_that_live() {
+    let stage = stage().await;
+    stage.record(&uploads(1)).await;
+    stage.schedule().await;
+    let target = Actor::new(&stage, |_, before| match before {
+        0..2 => (minutes(600), TargetAnswer::Success),
+        _ => (Duration::from_secs(1), TargetAnswer::Failed { why: "no".into() }),
+    });
+    let mut deaths = Vec::new();
+    let mut worker = start(&stage, &target);
+    for _ in 0..2 {
+        stage.pass(minutes(7)).await;
+        deaths.push(stage.rows().await.into_values().next().unwrap().deaths);
+        worker.kill().await;
+        worker = start(&stage, &target);
+    }
+    stage.pass(minutes(7)).await;
+    let row = stage.rows().await.into_values().next().unwrap();
+    assert_eq!(deaths, [0, 1]);
+    assert_eq!(
+        (row.status, row.deaths, row.last_error.as_deref()),
+        (Status::Pending, 0, Some("no")),
+        "a failed attempt begins the count again"
+    );
+    assert_eq!(target.only().len(), 3);
+    worker.stop().await;
 }

@@ -10,6 +10,12 @@ use super::Cast;
 use crate::simulation::world::History;
 use crate::stage::Stage;
 
+/// Who it is.
+const OPERATOR: Person<'static> = Person {
+    by: "maria",
+    why: Some("the simulation asks for it"),
+};
+
 /// A person at work every few hours.
 pub(super) async fn operator(cast: Cast) {
     let mut rng = cast.chaos.stream("operator");
@@ -31,15 +37,12 @@ pub(super) async fn operator(cast: Cast) {
     }
     // Before going home: what was paused goes on, and N is as configured.
     while stage.ledger.resume().await.is_err() {}
-    while stage.ledger.set_per_window(None).await.is_err() {}
+    while stage.ledger.set_per_window(None, OPERATOR).await.is_err() {}
 }
 
 async fn act(cast: &Cast, stage: &Stage, command: u8, mut rng: fastrand::Rng) {
     let ledger = &stage.ledger;
-    let person = Person {
-        by: "maria",
-        why: Some("the simulation asks for it"),
-    };
+    let person = OPERATOR;
     match command {
         0 => {
             let hours = Duration::from_secs(rng.u64(600..3 * 3600));
@@ -51,7 +54,7 @@ async fn act(cast: &Cast, stage: &Stage, command: u8, mut rng: fastrand::Rng) {
             }
         }
         1 => drop(ledger.resume().await),
-        2 => drop(ledger.set_per_window(rng.bool().then(|| rng.u32(4..12))).await),
+        2 => drop(ledger.set_per_window(rng.bool().then(|| rng.u32(4..12)), OPERATOR).await),
         3 => {
             let rows = rows_in(stage, Status::Parked, 5).await;
             cast.line(|| format!("operator redrives {} rows", rows.len()));

@@ -16,6 +16,8 @@ pub struct Control {
     pub owed: u8,
     /// The window of that sweep.
     pub owed_at: Option<u8>,
+    /// The window in which the last sweep was granted anything; none if it found no budget.
+    pub redelivered_at: Option<u8>,
     /// A person paused dispatch.
     pub paused: bool,
 }
@@ -59,14 +61,26 @@ pub fn decide(control: &Control, request: &Request) -> Option<(Control, u8)> {
         Some(since) if request.window <= since + OWED_WINDOWS => control.owed,
         _ => 0,
     };
-    let reserved = match request.redelivery {
-        true => 0,
-        false => owed.min(request.per_window.div_ceil(2)),
+    // An N of 1 has no half: the two take turns.
+    let one = request.per_window == 1;
+    let reserved = match (request.redelivery, control.redelivered_at) {
+        (true, Some(last)) if one && last + 1 == request.window => 1,
+        (true, _) => 0,
+        (false, Some(_)) if one => 0,
+        (false, _) => owed.min(request.per_window.div_ceil(2)),
     };
     let left = request.per_window.saturating_sub(reserved).saturating_sub(*spent);
     let granted = request.wanted.min(left);
+    let untouched = *spent == 0;
     *spent += granted;
     if request.redelivery {
+        next.redelivered_at = match (granted, request.wanted) {
+            (1.., _) => Some(request.window),
+            (0, 0) => control.redelivered_at,
+            (0, _) => control
+                .redelivered_at
+                .filter(|last| untouched || *last == request.window),
+        };
         next.owed = request.wanted - granted;
         next.owed_at = Some(request.window).filter(|_| next.owed > 0);
     }

@@ -82,10 +82,6 @@ pub fn properties() -> Vec<Property<Protocol>> {
             },
         ),
         Property::sometimes(
-            "a failure decided for one row is written to the next one of its event",
-            |_, world: &World| world.memory.iter().any(|memory| memory.failed_across),
-        ),
-        Property::sometimes(
             "an event runs beside an attempt that a person called failed",
             |_, world: &World| world.memory.iter().any(|memory| memory.ran_beside),
         ),
@@ -140,10 +136,8 @@ fn is_honest(model: &Protocol, world: &World, event: Event) -> bool {
     };
     let all_failed = (1..=behind).all(|attempt| failed(attempt, row).0 || by_person(attempt));
     let used = (1..=row.attempt).filter(|attempt| failed(*attempt, row).1 || by_person(*attempt));
-    // Written across two rows of the event, a failure of the first one counts for the second: see docs/model.md.
-    let across = world.memory[usize::from(event)].failed_across;
     let limit = usize::from(model.rules.bounds.max_attempts) * (1 + usize::from(row.rounds));
-    all_failed && (row.status != Status::Parked || across || used.count() >= limit)
+    all_failed && (row.status != Status::Parked || used.count() >= limit)
 }
 
 fn has_receipt(model: &Protocol, world: &World, event: Event) -> bool {

@@ -309,7 +309,7 @@ impl Protocol {
                 let row = world.row(event)?;
                 world.memory(event).failed_by_person |= 1 << row.attempt;
                 let ended = (row.attempt >= row.max_attempts, row.max_attempts);
-                rows::fail(row, row.attempt, ended, &self.rules)?
+                rows::fail(row, row.attempt, row.life, ended, &self.rules)?
             }
         };
         world.write(event, Some(changed), false);

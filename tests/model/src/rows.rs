@@ -51,7 +51,7 @@ pub fn is_ours(row: Row, view: View, rules: &Rules) -> bool {
 
 /// CLAIMED, our token, due_at as claimed → PENDING, due now, the attempt unused.
 pub fn release(row: Row, view: View) -> Option<Row> {
-    (row.status == Claimed && view.fresh && view.mine).then_some(Row {
+    (row.status == Claimed && view.fresh && view.mine).then(|| Row {
         status: Pending,
         due: true,
         attempt: row.attempt - 1,
@@ -101,10 +101,10 @@ pub fn read_for_fail(row: Row, attempt: u8, started_in: u8, rules: &Rules) -> Op
     Some((row.attempt >= max_attempts, max_attempts))
 }
 
-/// CLAIMED and the same attempt → PENDING with backoff, or PARKED.
-pub fn fail(row: Row, attempt: u8, (park, max_attempts): (bool, u8), rules: &Rules) -> Option<Row> {
+/// CLAIMED, the same attempt, recorded as read → PENDING with backoff, or PARKED.
+pub fn fail(row: Row, attempt: u8, life: u8, (park, max_attempts): (bool, u8), rules: &Rules) -> Option<Row> {
     let same = row.attempt == attempt || rules.has(Defect::FailWithoutAttempt);
-    (row.status == Claimed && same).then_some(Row {
+    (row.status == Claimed && same && row.life == life).then_some(Row {
         status: if park { Parked } else { Pending },
         due: false,
         max_attempts,
@@ -126,7 +126,7 @@ pub fn redrive(row: Row, round: u8) -> Option<Row> {
 
 /// CLAIMED as just seen, at a person's word → PENDING, due now, the attempt unused.
 pub fn free(row: Row) -> Option<Row> {
-    (row.status == Claimed).then_some(Row {
+    (row.status == Claimed).then(|| Row {
         status: Pending,
         due: true,
         attempt: row.attempt - 1,

@@ -392,7 +392,8 @@ fn invoke(rules: &Rules, world: &mut World, message: Message, at: InvokeAt, how:
 /// StartExecution under a name that is not taken.
 fn begin(world: &mut World, event: Event, attempt: u8) {
     let memory = world.memory[usize::from(event)];
-    let by_person = |attempt: u8| memory.failed_by_person & (1 << attempt) != 0;
+    let by_person =
+        |attempt: u8| memory.failed_by_person & (1u8.checked_shl(u32::from(attempt)).unwrap_or(0)) != 0;
     let beside = |other: &&Execution| other.event == event && other.progress != Progress::Failed;
     for other in world.executions.clone().iter().filter(beside) {
         match by_person(attempt) || by_person(other.attempt) {
@@ -465,8 +466,8 @@ fn settle(rules: &Rules, world: &mut World, of: (Event, u8), at: SettleAt, how: 
             life,
         } => {
             let row = world.row(event);
-            if let Some(failed) = row.and_then(|row| rows::fail(row, attempt, (park, max_attempts), rules)) {
-                world.memory(event).failed_across |= failed.life != life;
+            let failed = row.and_then(|row| rows::fail(row, attempt, life, (park, max_attempts), rules));
+            if let Some(failed) = failed {
                 world.write(event, Some(failed), false);
             }
             SettleAt::Acknowledge

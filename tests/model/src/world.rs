@@ -222,7 +222,7 @@ pub enum SettleAt {
         park: bool,
         /// The new limit.
         max_attempts: u8,
-        /// Kept for the checks only: the row that was read.
+        /// The row that was read: `recorded_at` in the ledger.
         life: u8,
     },
     /// Acknowledge the message.
@@ -240,8 +240,6 @@ pub struct Memory {
     pub failed_by_person: u8,
     /// How many rows were recorded for it.
     pub lives: u8,
-    /// A failure that was decided for one row of it was written to the next one.
-    pub failed_across: bool,
     /// It ran beside, or after, an attempt that a person had called failed.
     pub ran_beside: bool,
 }

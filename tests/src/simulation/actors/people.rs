@@ -54,7 +54,11 @@ async fn act(cast: &Cast, stage: &Stage, command: u8, mut rng: fastrand::Rng) {
             }
         }
         1 => drop(ledger.resume().await),
-        2 => drop(ledger.set_per_window(rng.bool().then(|| rng.u32(4..12)), OPERATOR).await),
+        2 => drop(
+            ledger
+                .set_per_window(rng.bool().then(|| rng.u32(4..12)), OPERATOR)
+                .await,
+        ),
         3 => {
             let rows = rows_in(stage, Status::Parked, 5).await;
             cast.line(|| format!("operator redrives {} rows", rows.len()));

@@ -1,0 +1,491 @@
+//! Small days in which every function makes every kind of request that it ever makes.
+
+use std::time::Duration;
+
+use daybook_ledger::Person;
+use daybook_manager::Dispatch;
+use daybook_reconciler::audit::{
+    Audit, AuditSettings, Class, Finding, ListedObject, Repair, Repairer, Scope,
+};
+use daybook_schema::{Attempt, Outcome, Row, SourceName, Status, Subject};
+use daybook_tests::notifications::Upload;
+use daybook_tests::rows::row_in;
+use futures::future::LocalBoxFuture;
+use serde_json::json;
+
+use crate::checker::{End, check};
+use crate::points::{Counted, Function, Plan, gated};
+use crate::world::{BUCKET, MINUTE, World};
+
+const ANN: Person<'_> = Person {
+    by: "ann",
+    why: Some("she says so"),
+};
+
+/// What came of a story.
+pub struct Told {
+    pub counted: Counted,
+    pub violations: Vec<String>,
+}
+
+pub struct Story {
+    pub name: &'static str,
+    tell: fn(Plan) -> LocalBoxFuture<'static, World>,
+}
+
+pub const STORIES: [Story; 12] = [
+    Story {
+        name: "notifications",
+        tell: |plan| Box::pin(notifications(plan)),
+    },
+    Story {
+        name: "a tick",
+        tell: |plan| Box::pin(tick(plan)),
+    },
+    Story {
+        name: "a tick below a cap",
+        tell: |plan| Box::pin(tick_below_a_cap(plan)),
+    },
+    Story {
+        name: "messages",
+        tell: |plan| Box::pin(messages(plan)),
+    },
+    Story {
+        name: "status events",
+        tell: |plan| Box::pin(status_events(plan)),
+    },
+    Story {
+        name: "stale rows",
+        tell: |plan| Box::pin(stale_rows(plan)),
+    },
+    Story {
+        name: "people",
+        tell: |plan| Box::pin(people(plan)),
+    },
+    Story {
+        name: "an audit that repairs",
+        tell: |plan| Box::pin(audit(plan)),
+    },
+    Story {
+        name: "a worker",
+        tell: |plan| Box::pin(worker(plan)),
+    },
+    Story {
+        name: "a worker, later",
+        tell: |plan| Box::pin(worker_later(plan)),
+    },
+    Story {
+        name: "one machine at work",
+        tell: |plan| Box::pin(machine_at_work(plan)),
+    },
+    Story {
+        name: "one machine that starts again",
+        tell: |plan| Box::pin(one_machine(plan)),
+    },
+];
+
+impl Story {
+    /// Tells it with these deaths, in virtual time. Same plan, same story.
+    pub fn tell(&self, plan: Plan) -> Told {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let world = (self.tell)(plan).await;
+            Told {
+                counted: world.counted(),
+                violations: world.violations.into_inner().unwrap(),
+            }
+        })
+    }
+}
+
+/// Several forms, several records, twice, unreadable, and done before.
+async fn notifications(plan: Plan) -> World {
+    let world = World::new(plan, World::dispatch(), &[Function::Ingest]).await;
+    let [one, two, done] = ["one", "two", "done"].map(|key| world.upload(key));
+    complete(&world, &done).await;
+    world.notify(&json!({"Records": [two.record(), done.record()]}).to_string());
+    world.notify(&one.event_bridge());
+    world.notify(&one.notification());
+    world.notify("{\"Records\": \"not a list\"");
+    world.settle().await;
+    let ends = [
+        (&one, End::Done(&[1])),
+        (&two, End::Done(&[1])),
+        (&done, End::Done(&[])),
+    ];
+    check(&world, &ends, 1).await;
+    world
+}
+
+/// Rows that are due, and a queue that refuses one of their messages. And before, a tick that finds nothing.
+async fn tick(plan: Plan) -> World {
+    let world = World::new(plan, World::dispatch(), &[Function::Schedule]).await;
+    world.tick(true).await;
+    let uploads = ["one", "two", "refused"].map(|key| world.pending(key));
+    // One tick in which it happens; what comes after is not new.
+    world.stage.pass(MINUTE).await;
+    world.tick(false).await;
+    world.points.watch(&[]);
+    world.settle().await;
+    let ends = uploads.each_ref().map(|upload| (upload, End::Done(&[1])));
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// More rows than may be in flight.
+async fn tick_below_a_cap(plan: Plan) -> World {
+    let dispatch = Dispatch {
+        max_in_flight: Some(1),
+        ..World::dispatch()
+    };
+    let world = World::new(plan, dispatch, &[Function::Schedule]).await;
+    let uploads = ["one", "two"].map(|key| world.pending(key));
+    world.tick(false).await;
+    world.points.watch(&[]);
+    world.settle().await;
+    let ends = uploads.each_ref().map(|upload| (upload, End::Done(&[1])));
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// First messages, and second ones whose executions do not run yet, run, succeeded, failed, and whose rows are gone.
+async fn messages(plan: Plan) -> World {
+    let world = World::new(plan, World::dispatch(), &[Function::Invoke]).await;
+    let [first, second, running, succeeded, failed] =
+        ["first", "second", "running long", "succeeded", "failed twice"].map(|key| world.upload(key));
+    let mut rows = Vec::new();
+    for (upload, deliveries) in [
+        (&first, 1),
+        (&second, 2),
+        (&running, 2),
+        (&succeeded, 2),
+        (&failed, 2),
+    ] {
+        rows.push(Row {
+            deliveries,
+            ..world.claimed(upload, 4 * MINUTE)
+        });
+    }
+    world.stage.put_rows(&rows);
+    let gone = Row {
+        deliveries: 2,
+        ..world.claimed(&world.upload("gone"), MINUTE)
+    };
+    for row in &rows[2..] {
+        world.start(row).await;
+    }
+    world.stage.pass(MINUTE).await;
+    world.stage.lose_status_events();
+    for row in rows.iter().chain([&gone]) {
+        world.send(row);
+    }
+    world.tick(false).await;
+    world.points.watch(&[]);
+    world.settle().await;
+    let ends = [
+        (&first, End::Done(&[1])),
+        (&second, End::Done(&[1])),
+        (&running, End::Done(&[1])),
+        (&succeeded, End::Done(&[1])),
+        (&failed, End::Done(&[1, 2])),
+    ];
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// Executions that succeed, fail once, and fail for good.
+async fn status_events(plan: Plan) -> World {
+    let world = World::new(plan, World::dispatch(), &[Function::Complete]).await;
+    let [one, twice, poison] = ["one", "twice", "poison"].map(|key| world.pending(key));
+    world.settle().await;
+    let ends = [
+        (&one, End::Done(&[1])),
+        (&twice, End::Done(&[1, 2])),
+        (&poison, End::Parked(&[1, 2])),
+    ];
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// Leases that ran out: of a running execution, of a row that is done, of lost messages, of one that waits; and a queue that
+/// refuses one message.
+async fn stale_rows(plan: Plan) -> World {
+    let world = World::new(plan, World::dispatch(), &[Function::Sweep]).await;
+    let [long, done, lost, refused, waiting] =
+        ["long", "done", "gone", "refused", "waiting"].map(|key| world.upload(key));
+    let stale = |upload: &Upload, minutes: u32| world.claimed(upload, minutes * MINUTE);
+    let rows = [
+        stale(&long, 1),
+        stale(&done, 1),
+        stale(&lost, 2),
+        stale(&refused, 2),
+        stale(&waiting, 3),
+    ];
+    world.start(&rows[0]).await;
+    complete(&world, &done).await;
+    world.stage.put_rows(&rows);
+    world.send(&rows[4]);
+    world.stage.pass(4 * MINUTE).await;
+    *world.invokes_from.lock().unwrap() = world.stage.now().plus(2 * MINUTE);
+    world.tick(false).await;
+    world.points.watch(&[]);
+    world.settle().await;
+    let ends = [
+        (&long, End::Done(&[1])),
+        (&done, End::Done(&[])),
+        (&lost, End::Done(&[1])),
+        (&refused, End::Done(&[1])),
+        (&waiting, End::Done(&[1])),
+    ];
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// What people do: pause, set N, release, fail, remove, complete, redrive, resume.
+async fn people(plan: Plan) -> World {
+    let world = World::new(plan, World::dispatch(), &[Function::Person]).await;
+    let (stage, ledger) = (&world.stage, &world.stage.ledger);
+    let [redriven, removed, worded, freed, failed] =
+        ["poison 1", "poison 2", "poison 3", "gone 1", "gone 2"].map(|key| world.upload(key));
+    let parked = [&redriven, &removed, &worded].map(|upload| Row {
+        attempt: Attempt(2),
+        max_attempts: 2,
+        ..row_in(Status::Parked, upload, stage.now())
+    });
+    let claimed = [&freed, &failed].map(|upload| world.claimed(upload, 5 * MINUTE));
+    let payload = world.upload("payload");
+    let raw = Row::unreadable(
+        &SourceName::default(),
+        payload.notification(),
+        "a form that was unknown".into(),
+        None,
+        stage.now(),
+    );
+    stage.put_rows(parked.iter().chain(&claimed).chain([&raw]));
+    world
+        .command(|| async {
+            ledger.pause(None, "ann", "a release").await.unwrap();
+            ledger.set_per_window(Some(2)).await.unwrap();
+            let rows = rows_of(&world, "gone 1", Status::Claimed).await;
+            drop(ledger.free_rows(&rows, ANN, stage.deadline()).await);
+            let rows = rows_of(&world, "gone 2", Status::Claimed).await;
+            let retry = stage.options.dispatch.retry;
+            drop(ledger.fail_rows(&rows, ANN, &retry, stage.deadline()).await);
+            ledger.remove(parked[1].id, "ann", "she says so").await.unwrap();
+        })
+        .await;
+    world
+        .command(|| async {
+            let rows = rows_of(&world, "poison 3", Status::Parked).await;
+            let outcome = Outcome::Succeeded;
+            drop(ledger.close_rows(&rows, outcome, ANN, stage.deadline()).await);
+            ledger.redrive(parked[0].id, 1, stage.deadline()).await.unwrap();
+            let rows: Vec<Row> = open_rows(&world).await.into_iter().filter(is_raw).collect();
+            drop(ledger.redrive_rows(&rows, 1, Some(ANN), stage.deadline()).await);
+            ledger.set_per_window(None).await.unwrap();
+            ledger.resume().await.unwrap();
+        })
+        .await;
+    world.settle().await;
+    let control = stage.control_item().await.unwrap();
+    if control.get("paused_at").is_some() || control.get("per_window").is_some() {
+        world.violation(format!("still paused, or still another N: {control}"));
+    }
+    let ends = [
+        (&redriven, End::Done(&[3])),
+        (&removed, End::Removed),
+        (&worded, End::DoneByWord),
+        (&freed, End::Done(&[1])),
+        (&failed, End::Done(&[2])),
+        (&payload, End::Done(&[1])),
+    ];
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// Two notifications that S3 never sent, and one that it did.
+async fn audit(plan: Plan) -> World {
+    let world = World::new(plan, World::dispatch(), &[Function::Audit, Function::Repair]).await;
+    let put = |key: &str| {
+        let version = world.s3.put(BUCKET, key, key);
+        let upload = world.upload(key);
+        Upload {
+            etag: version.etag.unwrap_or_default(),
+            at_millis: world.stage.now().unix_millis(),
+            ..upload
+        }
+    };
+    let told = put("told");
+    world.notify(&told.notification());
+    world.settle().await;
+    let uploads = [told, put("unheard 1"), put("unheard 2")];
+    world.stage.pass(30 * MINUTE).await;
+    for _ in 0..4 {
+        let mut missing = None;
+        let audit = async { missing = find_missing(&world).await };
+        if !world.run(Function::Audit, audit).await {
+            continue;
+        }
+        let missing = missing.unwrap_or_default();
+        if missing.is_empty() {
+            break;
+        }
+        // A repair that died is begun again with what its audit found.
+        for _ in 0..3 {
+            if world.run(Function::Repair, repair(&world, missing.clone())).await {
+                break;
+            }
+        }
+        world.settle().await;
+        world.points.watch(&[]);
+    }
+    let ends = uploads.each_ref().map(|upload| (upload, End::Done(&[1])));
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// A worker in the place of Step Functions: an attempt that fails and one that succeeds, and a message whose row is done.
+async fn worker(plan: Plan) -> World {
+    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
+    world.has_worker = true;
+    let [twice, done] = ["twice", "done"].map(|key| world.upload(key));
+    let row = world.claimed(&twice, 5 * MINUTE);
+    // As a worker leaves it that died between receipt and deletion.
+    let half_done = Row {
+        deliveries: 0,
+        ..world.claimed(&done, Duration::ZERO)
+    };
+    complete(&world, &done).await;
+    world.stage.put_rows([&row, &half_done]);
+    world.send(&row);
+    world.send(&world.claimed(&done, 5 * MINUTE));
+    world.settle().await;
+    let ends = [(&twice, End::Done(&[1, 2])), (&done, End::Done(&[]))];
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// A target that says "later", and a message that comes twice.
+async fn worker_later(plan: Plan) -> World {
+    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
+    world.has_worker = true;
+    let later = world.upload("later");
+    let row = world.claimed(&later, 5 * MINUTE);
+    world.stage.put_rows([&row]);
+    world.send(&row);
+    world.send(&row);
+    world.settle().await;
+    check(&world, &[(&later, End::Done(&[1]))], 0).await;
+    world
+}
+
+/// On one machine the queue dies with the worker, and the restart puts back what it had.
+async fn machine_at_work(plan: Plan) -> World {
+    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
+    (world.has_worker, world.is_one_machine) = (true, true);
+    let one = world.upload("one");
+    let row = world.claimed(&one, 5 * MINUTE);
+    world.stage.put_rows([&row]);
+    world.send(&row);
+    world.settle().await;
+    check(&world, &[(&one, End::Done(&[1]))], 0).await;
+    world
+}
+
+/// Whatever dies, all of the machine dies, and its queue with it; the restart puts back what was claimed.
+async fn one_machine(plan: Plan) -> World {
+    let mut world = World::new(plan, World::dispatch(), &[Function::Recover]).await;
+    (world.has_worker, world.is_one_machine) = (true, true);
+    let [queued, held, deadly, done] = ["queued", "held", "deadly", "done"].map(|key| world.upload(key));
+    let claimed = |upload: &Upload| world.claimed(upload, 5 * MINUTE);
+    let taken = |upload: &Upload, deaths: u32| Row {
+        deliveries: 0,
+        deaths,
+        ..claimed(upload)
+    };
+    let rows = [
+        claimed(&queued),
+        taken(&held, 0),
+        taken(&deadly, 3),
+        taken(&done, 0),
+    ];
+    complete(&world, &done).await;
+    world.stage.put_rows(&rows);
+    world.restart();
+    world.settle().await;
+    let ends = [
+        (&queued, End::Done(&[1])),
+        (&held, End::Done(&[1])),
+        (&deadly, End::Done(&[2])),
+        (&done, End::Done(&[])),
+    ];
+    check(&world, &ends, 0).await;
+    world
+}
+
+/// It was done before.
+async fn complete(world: &World, upload: &Upload) {
+    let event = upload.event();
+    let completed = world.stage.ledger.complete(&event, Attempt(1), "somebody");
+    completed.await.unwrap();
+}
+
+async fn open_rows(world: &World) -> Vec<Row> {
+    let mut pages = world.stage.ledger.open_rows();
+    let mut rows = Vec::new();
+    while let Some(page) = pages.next().await.unwrap() {
+        rows.extend(page.into_iter().map(Result::unwrap));
+    }
+    rows
+}
+
+async fn rows_of(world: &World, key: &str, status: Status) -> Vec<Row> {
+    let is_of = |row: &Row| {
+        let is_key = |event: &daybook_schema::ObjectEvent| event.key.as_str() == key;
+        row.status == status && row.event().is_some_and(is_key)
+    };
+    let rows = open_rows(world).await;
+    rows.into_iter().filter(is_of).collect()
+}
+
+fn is_raw(row: &Row) -> bool {
+    matches!(row.subject, Subject::Raw { .. })
+}
+
+fn audit_settings() -> AuditSettings {
+    AuditSettings::new(Scope {
+        source: SourceName::default(),
+        bucket: BUCKET.parse().unwrap(),
+        prefix: String::new(),
+    })
+}
+
+/// What an audit calls missing; `None` when it could not tell.
+async fn find_missing(world: &World) -> Option<Vec<ListedObject>> {
+    let s3 = gated(&world.s3, &world.points);
+    let audit = Audit::new(s3, world.stage.ledger.clone(), audit_settings());
+    let mut run = audit.begin().await.ok()?;
+    let mut missing = Vec::new();
+    while let Some(batch) = run.next().await.ok()? {
+        let found = batch.findings.into_iter().filter_map(|finding| match finding {
+            Finding::Object {
+                object,
+                class: Class::Missing,
+            } => Some(object),
+            _ => None,
+        });
+        missing.extend(found);
+    }
+    Some(missing)
+}
+
+async fn repair(world: &World, missing: Vec<ListedObject>) {
+    let s3 = gated(&world.s3, &world.points);
+    let repairer = Repairer::new(s3, world.stage.ledger.clone(), audit_settings(), 2);
+    let deadline = world.stage.deadline();
+    drop(repairer.repair(missing, Repair::Missing, deadline).await);
+}

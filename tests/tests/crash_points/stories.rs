@@ -269,7 +269,7 @@ async fn people(plan: Plan) -> World {
     world
         .command(|| async {
             ledger.pause(None, "ann", "a release").await.unwrap();
-            ledger.set_per_window(Some(2)).await.unwrap();
+            ledger.set_per_window(Some(2), ANN).await.unwrap();
             let rows = rows_of(&world, "gone 1", Status::Claimed).await;
             drop(ledger.free_rows(&rows, ANN, stage.deadline()).await);
             let rows = rows_of(&world, "gone 2", Status::Claimed).await;
@@ -286,7 +286,7 @@ async fn people(plan: Plan) -> World {
             ledger.redrive(parked[0].id, 1, stage.deadline()).await.unwrap();
             let rows: Vec<Row> = open_rows(&world).await.into_iter().filter(is_raw).collect();
             drop(ledger.redrive_rows(&rows, 1, Some(ANN), stage.deadline()).await);
-            ledger.set_per_window(None).await.unwrap();
+            ledger.set_per_window(None, ANN).await.unwrap();
             ledger.resume().await.unwrap();
         })
         .await;

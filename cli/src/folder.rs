@@ -10,13 +10,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings};
-use daybook_local::{LEDGER_FILE, LocalAws};
+use daybook_local::{Found, LEDGER_FILE, LocalAws, LocalError};
 use daybook_manager::Dispatch;
 use daybook_schema::{SourceName, tables};
 use serde::{Deserialize, Serialize};
 
 use crate::embedded::{Clients, create_table};
 use crate::failure::Advised;
+use crate::shutdown;
 
 /// The ledger's table in a folder, as AWS clients name it.
 pub const LEDGER_TABLE: &str = "daybook-ledger";
@@ -47,6 +48,9 @@ pub struct Settings {
     pub per_window: Option<u32>,
     /// The window's length, in milliseconds.
     pub window_millis: Option<u64>,
+    /// Whether the ledger was made: from then on a folder without it has lost it.
+    #[serde(default)]
+    pub ledger_made: bool,
 }
 
 /// The process that runs a folder's pipeline, as it says of itself.
@@ -157,6 +161,36 @@ pub fn running(dir: &Path) -> Option<Running> {
     }
 }
 
+/// What to look at when a ledger does not open.
+const IS_IT_USABLE: &str = "is it on a local disk that is not full, and may this user read and write it?";
+
+/// What to do with a ledger that is not what it was.
+const RESTORE: &str = "nothing was changed. Keep a copy of the folder; then restore ledger.sqlite and ledger.sqlite-wal together \
+                       from a backup, or begin with another folder and let `daybook audit --repair` find what is not processed";
+
+fn cannot_open(dir: &Path) -> Advised {
+    Advised::new(format!("the ledger in {} cannot be opened", dir.display()))
+}
+
+/// A ledger that was looked at and is not to be touched.
+fn refused(dir: &Path, error: LocalError) -> Advised {
+    let hint = match error {
+        LocalError::NotALedger { .. } | LocalError::Damaged { .. } => RESTORE,
+        _ => IS_IT_USABLE,
+    };
+    cannot_open(dir).because(error).hint(hint)
+}
+
+/// An empty file, or none, is a new ledger only where there was none before: a truncated one must not pass for new.
+fn not_lost(dir: &Path, settings: &Settings, found: Found) -> Result<(), Advised> {
+    if found == Found::Nothing && settings.ledger_made {
+        let file = dir.join(LEDGER_FILE);
+        let lost = anyhow::anyhow!("{} was made before, and is empty or gone", file.display());
+        return Err(cannot_open(dir).because(lost).hint(RESTORE));
+    }
+    Ok(())
+}
+
 impl Folder {
     /// Opens the ledger of a folder in which `daybook up` has run before.
     ///
@@ -177,25 +211,40 @@ impl Folder {
                 .because(error)
                 .hint("`daybook up` writes it at every start")
         })?;
+        let found = daybook_local::look(dir).map_err(|error| refused(dir, error))?;
+        not_lost(dir, &settings, found)?;
         Self::open_or_make(dir, settings).await
     }
 
-    /// Opens the ledger of a folder that is locked, makes what is missing, and writes down the settings.
+    /// Opens the ledger of a folder that is locked, makes what is missing, and writes down the settings. Reads the whole
+    /// database once before anything is written.
     ///
     /// # Errors
-    /// When it cannot be opened or made.
+    /// When it cannot be opened or made, is damaged, or was there before and is gone.
     pub async fn create(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
-        settings
-            .write(dir)
-            .with_context(|| format!("{} cannot be written", dir.join(SETTINGS_FILE).display()))?;
-        Self::open_or_make(dir, settings).await
+        let found = daybook_local::check(dir).map_err(|error| refused(dir, error))?;
+        // What a start writes that dies before it has made the ledger says nothing of one.
+        let ledger_made = Settings::read(dir).is_ok_and(|before| before.ledger_made);
+        let mut settings = Settings {
+            ledger_made,
+            ..settings
+        };
+        not_lost(dir, &settings, found)?;
+        let write = |settings: &Settings| {
+            settings
+                .write(dir)
+                .with_context(|| format!("{} cannot be written", dir.join(SETTINGS_FILE).display()))
+        };
+        write(&settings)?;
+        let folder = Self::open_or_make(dir, settings.clone()).await?;
+        settings.ledger_made = true;
+        write(&settings)?;
+        Ok(Self { settings, ..folder })
     }
 
     async fn open_or_make(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
-        let cannot = || {
-            Advised::new(format!("the ledger in {} cannot be opened", dir.display()))
-                .hint("is it on a local disk that is not full, and may this user read and write it?")
-        };
+        let cannot = || cannot_open(dir).hint(IS_IT_USABLE);
+        shutdown::survive_file_size_limits();
         let aws = LocalAws::builder()
             .data_dir(PathBuf::from(dir))
             .build()
@@ -256,6 +305,7 @@ impl Settings {
                 receipts_keep_seconds: 14 * 24 * 3600,
                 per_window: None,
                 window_millis: None,
+                ledger_made: false,
             }),
             Err(error) => Err(error.into()),
         }

@@ -24,3 +24,11 @@ pub async fn impatience() {
     requested().await;
     requested().await;
 }
+
+/// From now on a write beyond a file-size limit (`ulimit -f`) fails as on a full disk. By default its signal ends the process
+/// without a word.
+pub fn survive_file_size_limits() {
+    if let Err(error) = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())) {
+        tracing::debug!(%error, "a file-size limit would end this process");
+    }
+}

@@ -13,6 +13,10 @@ mod beside;
 mod bodies;
 #[path = "up/crowds.rs"]
 mod crowds;
+#[path = "up/damage.rs"]
+mod damage;
+#[path = "up/disk.rs"]
+mod disk;
 #[path = "up/door.rs"]
 mod door;
 #[path = "up/ends.rs"]

@@ -27,7 +27,7 @@ use std::{
 
 use dynoxide::Database;
 
-use crate::{LEDGER_FILE, LocalError, answer::Answer, dynamodb, group_commit::GroupCommit};
+use crate::{LEDGER_FILE, LocalError, answer::Answer, dynamodb, group_commit::GroupCommit, whole};
 
 /// DynamoDB in a directory. Blocks its threads.
 pub(crate) struct DurableDatabase {
@@ -47,6 +47,8 @@ impl DurableDatabase {
             let path = directory.to_owned();
             return Err(LocalError::DataDirName { path });
         };
+        // Before anything is written: SQLite would make its tables in whatever is there.
+        whole::look(directory)?;
         let failed = |source| LocalError::Database {
             path: file.clone(),
             source: Box::new(source),

@@ -18,6 +18,7 @@ mod http_client;
 mod ids;
 mod server;
 pub mod sqs;
+mod whole;
 
 use std::{future::Future, path::PathBuf, sync::Arc};
 
@@ -30,6 +31,7 @@ pub use executions::{
     ExecutionError, ExecutionStatus, ExecutionView, Executions, Outcome, StartedExecution, Target,
 };
 pub use sqs::{Depth, MessageView, Purged, QueueAttributes, RedrivePolicy, Sqs, SqsError};
+pub use whole::{Found, check, look};
 
 use clock::DynoxideClock;
 use durable::DurableDatabase;
@@ -55,6 +57,38 @@ pub enum LocalError {
     DataDirName {
         /// The directory.
         path: PathBuf,
+    },
+    /// The file in the ledger's place is something else.
+    #[error("{} is not Daybook's ledger: {what}", path.display())]
+    NotALedger {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// The database is not whole.
+    #[error("{} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        what: String,
+    },
+    /// The database could not be looked at.
+    #[error("cannot read {}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: Box<rusqlite::Error>,
+    },
+    /// The database can be read, and not written.
+    #[error("cannot write {}", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        source: Box<rusqlite::Error>,
     },
     /// SQLite could not open the database.
     #[error("cannot open the ledger database {path}")]

@@ -160,6 +160,7 @@ impl UpArguments {
             receipts_keep_seconds: self.receipts_keep.as_secs(),
             per_window: Some(dispatch.per_window),
             window_millis: u64::try_from(dispatch.window.as_millis()).ok(),
+            ledger_made: false,
         }
     }
 

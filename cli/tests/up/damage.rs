@@ -1,0 +1,203 @@
+//! Ledgers that are not what they were: an error that says so, and not a byte changed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::machine::{Up, command, counts, ledger};
+use crate::notices::{notification, record};
+use crate::stand_in::{daybook, run};
+
+const PAGE: usize = 4096;
+
+/// A folder in which 300 events wait, ended well; the bytes of its files.
+async fn whole(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut up = Up::start(dir, &[]).await;
+    for n in 0..10 {
+        let records = (0..30).map(|k| record(&format!("devices/{n}/{k}"), n * 30 + k));
+        assert_eq!(up.record(notification(records.collect()).to_string()).await, 30);
+    }
+    up.drained().await;
+    files(dir)
+}
+
+/// The files of a folder, by name.
+fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let file = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        (name, std::fs::read(entry.path()).unwrap())
+    };
+    std::fs::read_dir(dir).unwrap().map(file).collect()
+}
+
+/// A folder with these files, and with that in the ledger's place; `None` is nothing.
+fn folder(dir: &Path, files: &BTreeMap<String, Vec<u8>>, ledger: Option<&[u8]>) {
+    std::fs::create_dir(dir).unwrap();
+    for (name, bytes) in files {
+        std::fs::write(dir.join(name), bytes).unwrap();
+    }
+    match ledger {
+        Some(bytes) => std::fs::write(dir.join("ledger.sqlite"), bytes).unwrap(),
+        None => std::fs::remove_file(dir.join("ledger.sqlite")).unwrap(),
+    }
+}
+
+/// What is in the place of the ledger, and in its log. Looking at a database makes an empty log.
+fn data(dir: &Path) -> (Option<Vec<u8>>, Vec<u8>) {
+    let read = |name| std::fs::read(dir.join(name)).ok();
+    (
+        read("ledger.sqlite"),
+        read("ledger.sqlite-wal").unwrap_or_default(),
+    )
+}
+
+/// `daybook up` refuses the folder, says which file it is about and what to do, and leaves ledger and log as they are.
+async fn is_refused(what: &str, dir: &Path) {
+    let before = data(dir);
+    // For whoever reads of one that is not refused, and does not end.
+    println!("{what}");
+    let ended = Up::spawn(command(dir, &[])).ended().await;
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (Some(1), ""),
+        "{what}: {ended:?}"
+    );
+    let said = format!("error: the ledger in {} cannot be opened", dir.display());
+    assert!(ended.stderr.starts_with(&said), "{what}: {}", ended.stderr);
+    let file = dir.join("ledger.sqlite").display().to_string();
+    assert!(ended.stderr.contains(&file), "{what}: {}", ended.stderr);
+    assert!(ended.stderr.contains("hint: "), "{what}: {}", ended.stderr);
+    assert!(data(dir) == before, "{what}: something was written");
+}
+
+/// So does a command beside it.
+fn is_refused_to_others(what: &str, dir: &Path) {
+    let before = data(dir);
+    let mut status = daybook(&["status", "--local"]);
+    let (code, _, stderr) = run(status.arg(dir));
+    assert_ne!(code, 0, "{what}");
+    assert!(stderr.contains("error: "), "{what}: {stderr}");
+    assert!(data(dir) == before, "{what}: something was written");
+}
+
+#[tokio::test]
+async fn what_is_no_ledger_any_more_is_refused_and_left_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let files = whole(&home.path().join("whole")).await;
+    let good = &files["ledger.sqlite"];
+    let pages = good.len() / PAGE;
+    assert!(pages >= 20, "{pages} pages");
+    let mut damaged: Vec<(String, Option<Vec<u8>>)> = vec![
+        ("a missing file".into(), None),
+        ("an empty file".into(), Some(Vec::new())),
+        ("a few bytes".into(), Some(b"not a ledger".to_vec())),
+        (
+            "garbage".into(),
+            Some((0..50_000u32).map(|n| ((n * 7919) >> 3) as u8).collect()),
+        ),
+    ];
+    let lengths = [
+        100,
+        512,
+        PAGE - 1,
+        PAGE,
+        pages / 2 * PAGE,
+        pages / 2 * PAGE + 17,
+        good.len() - PAGE,
+    ];
+    for length in lengths.into_iter().chain([good.len() - 1]) {
+        let cut = good[..length].to_vec();
+        damaged.push((format!("cut off at {length}"), Some(cut)));
+    }
+    for at in [0, 5, 16] {
+        let mut bytes = good.clone();
+        bytes[at] ^= 0xFF;
+        damaged.push((format!("byte {at} of the header"), Some(bytes)));
+    }
+    for (n, (what, bytes)) in damaged.iter().enumerate() {
+        let dir = home.path().join(n.to_string());
+        folder(&dir, &files, bytes.as_deref());
+        is_refused(what, &dir).await;
+        is_refused_to_others(what, &dir);
+    }
+}
+
+/// The header says which SQLite may write; to an older one the database is to be read only.
+#[tokio::test]
+async fn a_ledger_that_can_only_be_read_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let files = whole(&home.path().join("whole")).await;
+    let mut bytes = files["ledger.sqlite"].clone();
+    bytes[18] = 9;
+    let dir = home.path().join("read only");
+    folder(&dir, &files, Some(&bytes));
+    is_refused("a header that forbids to write", &dir).await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_torn_or_overwritten_is_found_before_anything_is_answered() {
+    let home = tempfile::tempdir().unwrap();
+    let files = whole(&home.path().join("whole")).await;
+    let good = &files["ledger.sqlite"];
+    let pages = good.len() / PAGE;
+    // The head of a page says what it is; a page of zeros is what a lost write leaves.
+    for page in [1, 2, pages / 3, pages / 2, pages - 1] {
+        let start = page * PAGE;
+        let mut flipped = good.clone();
+        flipped[start..start + 8]
+            .iter_mut()
+            .for_each(|byte| *byte ^= 0xFF);
+        let mut zeros = good.clone();
+        zeros[start..start + PAGE].fill(0);
+        for (what, bytes) in [("flipped", flipped), ("zeros", zeros)] {
+            let dir = home.path().join(format!("{what} {page}"));
+            folder(&dir, &files, Some(&bytes));
+            is_refused(&format!("page {page} {what}"), &dir).await;
+        }
+    }
+}
+
+/// The log holds what is not in the database yet. That it is missing shows only where nothing else is there.
+#[tokio::test]
+async fn without_its_log_a_young_ledger_is_refused_and_an_older_one_is_what_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("young");
+    let mut up = Up::start(&dir, &[]).await;
+    assert_eq!(up.record(notification(vec![record("a", 1)]).to_string()).await, 1);
+    up.kill();
+    let mut left = files(&dir);
+    assert!(!left.remove("ledger.sqlite-wal").unwrap().is_empty());
+    left.remove("ledger.sqlite-shm");
+    let without = home.path().join("young without");
+    folder(&without, &left, Some(&left["ledger.sqlite"]));
+    is_refused("a young ledger without its log", &without).await;
+    is_refused_to_others("a young ledger without its log", &without);
+
+    // With the log it goes on; and what a good end moved into the database is there without one.
+    let up = Up::start(&dir, &[]).await;
+    up.drained().await;
+    let mut up = Up::start(&dir, &[]).await;
+    assert_eq!(up.record(notification(vec![record("b", 2)]).to_string()).await, 1);
+    assert_eq!(counts(&ledger(&dir)).await, [2, 0, 0]);
+    up.kill();
+    let mut left = files(&dir);
+    assert!(!left.remove("ledger.sqlite-wal").unwrap().is_empty());
+    left.remove("ledger.sqlite-shm");
+    let without = home.path().join("older without");
+    folder(&without, &left, Some(&left["ledger.sqlite"]));
+    let up = Up::start(&without, &[]).await;
+    assert_eq!(counts(&ledger(&without)).await, [1, 0, 0]);
+    up.drained().await;
+}
+
+/// Settings that nobody can read do not take the ledger with them.
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_written_anew() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    whole(&dir).await;
+    std::fs::write(dir.join("settings.json"), "{").unwrap();
+    let up = Up::start(&dir, &[]).await;
+    assert_eq!(counts(&ledger(&dir)).await, [300, 0, 0]);
+    up.drained().await;
+}

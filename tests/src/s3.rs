@@ -164,21 +164,22 @@ impl S3 {
         version
     }
 
-    /// Deletes a key: for good, or by a delete marker.
-    pub fn delete(&self, bucket: &str, key: &str) {
+    /// Deletes a key: for good, or by a delete marker, whose version it returns.
+    pub fn delete(&self, bucket: &str, key: &str) -> Option<String> {
         let mut state = self.state.lock().unwrap();
         if state.buckets[bucket].versioning == Versioning::Never {
             state.buckets.get_mut(bucket).unwrap().keys.remove(key);
-            return;
+            return None;
         }
         let id = state.new_version_id(bucket);
         let marker = Version {
-            id,
+            id: id.clone(),
             etag: None,
             size: 0,
             last_modified: self.clock.now().truncated_to_seconds(),
         };
         state.add(bucket, key, marker);
+        id
     }
 
     /// Deletes one version for good.

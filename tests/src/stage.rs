@@ -232,6 +232,14 @@ impl Stage {
         }
     }
 
+    /// URL of the queue that has the dead letters of this one.
+    pub fn dead_letters_of(&self, queue: &str) -> String {
+        match queue.strip_suffix(".fifo") {
+            Some(name) => format!("{name}-dead.fifo"),
+            None => format!("{queue}-dead"),
+        }
+    }
+
     /// The dispatch queue, as the scheduler and the sweep see it.
     pub fn queue(&self) -> DispatchQueue {
         DispatchQueue::new(self.sqs.clone(), &self.dispatch_queue)

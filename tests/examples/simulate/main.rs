@@ -12,6 +12,10 @@ mod figures;
 use std::process::ExitCode;
 use std::time::Instant;
 
+/// A fifth of a run is allocation.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use arguments::Arguments;
 use daybook_tests::simulation::{Report, Scenario, Totals, run, run_all, shrink};
 

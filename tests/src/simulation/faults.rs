@@ -31,7 +31,7 @@ const fn class(name: &'static str, per_mille: u32, what: &'static str) -> Class 
 
 /// All classes of faults, those at the wire first. Rates: a bad day, not the end of the world; each seed takes a quarter of it, all
 /// of it, or twice as much, for each class by itself.
-pub const CLASSES: [Class; 39] = [
+pub const CLASSES: [Class; 40] = [
     class("not_sent", 10, "the connection breaks before a request leaves"),
     class("answer_lost", 15, "a request is done, and its answer never comes"),
     class("throttled", 15, "a request is refused for now"),
@@ -70,7 +70,7 @@ pub const CLASSES: [Class; 39] = [
     ),
     class(
         "late_tick",
-        60,
+        120,
         "a tick comes up to 90 minutes late, for its own window",
     ),
     class("notification_twice", 200, "S3 tells twice"),
@@ -105,6 +105,11 @@ pub const CLASSES: [Class; 39] = [
     ),
     class("worker_dies", 300, "a worker dies in the middle of what it does"),
     class("receipt_early", 15, "a receipt is gone before its time"),
+    class(
+        "receipt_late",
+        300,
+        "a receipt outlives its time by up to two days",
+    ),
     class("old_row", 100, "a row is one that the previous version wrote"),
     class(
         "restore",

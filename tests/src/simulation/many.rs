@@ -76,6 +76,7 @@ impl Totals {
             ("covered", findings.covered),
             ("found by audits", findings.repaired),
             ("restored away", findings.restored_away),
+            ("out of the receipts' reach", findings.out_of_reach),
             ("executions", findings.executions),
             ("attempts failed", findings.failed_attempts),
             ("messages sent", findings.sent as usize),

@@ -123,6 +123,23 @@ impl Scenario {
         self.seed % 16 != 5
     }
 
+    /// How long receipts are kept: every seventh day half a day, of a week two days, so that some expire; else two weeks.
+    pub(super) fn receipts_keep(&self) -> Duration {
+        match (self.seed % 40, self.seed % 7) {
+            (39, _) => DAY * 2,
+            (_, 4) => DAY / 2,
+            _ => DAY * 14,
+        }
+    }
+
+    /// Every third day messages become dead letters where they may: after so many receives.
+    fn max_receive_count(&self) -> u32 {
+        match self.seed % 3 {
+            1 => 4,
+            _ => 1000,
+        }
+    }
+
     pub(super) fn options(&self) -> StageOptions {
         StageOptions {
             seed: self.seed,
@@ -138,8 +155,8 @@ impl Scenario {
                 },
             },
             fifo: self.seed % 4 == 1,
-            receipts: self.has_receipts().then_some(DAY * 14),
-            ..StageOptions::default()
+            receipts: self.has_receipts().then(|| self.receipts_keep()),
+            max_receive_count: self.max_receive_count(),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Insert {
     pub(crate) sequencer: Option<String>,
     pub(crate) event_millis: Option<i64>,
     pub(crate) at_millis: i64,
+    /// When it was written last; later than `at_millis` if it was recorded again after it was deleted.
+    pub(crate) last_millis: i64,
     /// For a repair: when it last looked at the open rows.
     pub(crate) looked_at: Option<i64>,
 }
@@ -54,6 +56,8 @@ pub(crate) struct Shadow {
     pub(crate) write_units: f64,
     pub(crate) steps: BTreeMap<String, u64>,
     pub(crate) grants: u64,
+    /// What people wrote to the control item: pauses, their ends, and N.
+    pub(crate) commands: u64,
     pub(crate) most_claimed: usize,
     pub(crate) states: BTreeSet<String>,
     pub(crate) violations: Vec<Violation>,
@@ -247,7 +251,7 @@ impl Shadow {
                 .and_then(|process| self.scans.get(&process.number).copied()),
             false => None,
         };
-        self.inserts.entry(id).or_insert_with(|| Insert {
+        let insert = self.inserts.entry(id).or_insert_with(|| Insert {
             key: item.get("key").cloned().unwrap_or_default(),
             version: item.get("version_id").cloned(),
             removed: item.get("kind").is_some_and(|kind| kind == "removed"),
@@ -255,8 +259,10 @@ impl Shadow {
             sequencer: item.get("sequencer").cloned(),
             event_millis: item.get("event_time").map(|at| millis(at)),
             at_millis: now,
+            last_millis: now,
             looked_at,
         });
+        insert.last_millis = now;
     }
 
     /// A condition that was false tells the process that the row is not as it thought.
@@ -414,6 +420,7 @@ impl Shadow {
         self.spend(answer, 1.0, "the control item", now);
         let values = &request.body["ExpressionAttributeValues"];
         let expression = request.body["UpdateExpression"].as_str().unwrap_or_default();
+        self.commands += u64::from(values.get(":granted").is_none());
         if expression.contains("paused_at = :at") {
             let until = values.get(":until").map(|at| millis(&plain(at)));
             self.paused = Some(until);

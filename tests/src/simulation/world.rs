@@ -16,6 +16,8 @@ pub(crate) const BUCKET: &str = "data";
 pub(crate) struct S3Event {
     pub(crate) key: String,
     pub(crate) removed: bool,
+    /// Whether what it made is a delete marker.
+    pub(crate) marker: bool,
     /// Of what was uploaded; none of a removal.
     pub(crate) etag: Option<String>,
     pub(crate) version: Option<String>,
@@ -46,7 +48,10 @@ impl S3Event {
         if self.removed {
             object.remove("eTag");
             object.remove("size");
-            record["eventName"] = json!("ObjectRemoved:Delete");
+            record["eventName"] = match self.marker {
+                true => json!("ObjectRemoved:DeleteMarkerCreated"),
+                false => json!("ObjectRemoved:Delete"),
+            };
         }
         record
     }
@@ -63,6 +68,10 @@ impl S3Event {
             object.remove("size");
             event["detail-type"] = json!("Object Deleted");
             event["detail"]["reason"] = json!("DeleteObject");
+            event["detail"]["deletion-type"] = match self.marker {
+                true => json!("Delete Marker Created"),
+                false => json!("Permanently Deleted"),
+            };
         }
         event.to_string()
     }
@@ -97,6 +106,10 @@ pub(crate) struct History {
     pub(crate) failed_by_person: BTreeSet<String>,
     /// Keys whose receipts were removed early.
     pub(crate) receipts_removed: BTreeSet<String>,
+    /// Keys whose receipts had expired, and when the first of them was removed.
+    pub(crate) receipts_expired: BTreeMap<String, i64>,
+    /// When those audits began that came to their ends and repaired all that they found.
+    pub(crate) audited: Vec<i64>,
     /// Lines of the trace, if it is kept.
     pub(crate) lines: Option<Vec<String>>,
     /// Ends of executions that were told, to be told again.

@@ -24,10 +24,12 @@ pub(super) async fn audits(cast: Cast) {
                 .fail_next(operations[rng.usize(0..3)], statuses.into_iter().take(count));
         }
         let stage = cast.as_seen_by("audit", 0);
+        let begun = cast.now();
         let found = cast.process("audit", None, audit(&cast, &stage)).await.flatten();
-        let missing = found.unwrap_or_default();
+        let Some(missing) = found else { continue };
         cast.line(|| format!("audit: {} missing", missing.len()));
         if missing.is_empty() {
+            cast.world.lock().audited.push(begun);
             continue;
         }
         // A repair may be the same run's, or follow when somebody has read the report.
@@ -38,7 +40,12 @@ pub(super) async fn audits(cast: Cast) {
             repairer.repair(missing, Repair::Missing, stage.deadline()).await
         };
         let repaired = cast.process("repair", None, repair).await;
-        for (object, outcome) in repaired.and_then(Result::ok).unwrap_or_default() {
+        let Some(Ok(repaired)) = repaired else { continue };
+        let is_safe = |(_, outcome): &(_, Repaired)| !matches!(outcome, Repaired::NotSafe { .. });
+        if repaired.iter().all(is_safe) {
+            cast.world.lock().audited.push(begun);
+        }
+        for (object, outcome) in repaired {
             if outcome == Repaired::Recorded {
                 cast.world.lock().count("objects repaired");
             }

@@ -1,5 +1,6 @@
 //! What happens to queues, tables and services by themselves.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use daybook_local::dynoxide::{ImportOptions, Item};
@@ -15,6 +16,8 @@ pub(super) async fn messages(cast: Cast) {
     let mut rng = cast.chaos.stream("misfortune");
     let chaos = &cast.chaos;
     let (sqs, url) = (cast.stage.aws.sqs(), &cast.stage.dispatch_queue);
+    // A copy is not copied again, or a queue that nobody reads for hours would fill without bounds.
+    let mut doubled = BTreeSet::new();
     while chaos.is_on() {
         tokio::time::sleep(Duration::from_secs(20 + rng.u64(0..60))).await;
         if sqs.depth(url).unwrap().visible > 0 {
@@ -23,7 +26,11 @@ pub(super) async fn messages(cast: Cast) {
                 cast.line(|| format!("the dispatch queue is purged: {purged:?}"));
             }
             sqs.lose(url, |_| chaos.strikes("message_lost"));
-            sqs.duplicate(url, |_| chaos.strikes("message_twice"));
+            sqs.duplicate(url, |message| {
+                !doubled.contains(&message.id)
+                    && chaos.strikes("message_twice")
+                    && doubled.insert(message.id.clone())
+            });
             if !cast.scenario.options().fifo {
                 delay_messages(&cast);
             }
@@ -90,16 +97,8 @@ pub(super) async fn items(cast: Cast) {
         tokio::time::sleep(Duration::from_secs(1800 + rng.u64(0..3600))).await;
         for receipt in scan(&cast.stage, "receipts").await {
             if cast.chaos.strikes("receipt_early") {
-                let (id, key) = (receipt["id"]["S"].clone(), receipt["key"]["S"].clone());
-                let request = json!({"TableName": "receipts", "Key": {"id": {"S": id}}});
-                past_the_wire(&cast, "DeleteItem", &request).await;
-                let mut world = cast.world.lock();
-                world
-                    .receipts_removed
-                    .insert(key.as_str().unwrap_or_default().to_owned());
-                drop(world);
-                cast.shadows.receipt_removed(id.as_str().unwrap_or_default());
-                cast.line(|| format!("the receipt of {key} is gone"));
+                let key = remove_receipt(&cast, &receipt).await;
+                cast.world.lock().receipts_removed.insert(key);
             }
         }
         for row in scan(&cast.stage, "ledger").await {
@@ -113,6 +112,54 @@ pub(super) async fn items(cast: Cast) {
             }
         }
     }
+}
+
+/// DynamoDB's TTL: it removes what has expired, some time later, and sometimes days later.
+pub(super) async fn expiry(cast: Cast) {
+    let mut rng = cast.chaos.stream("expiry");
+    let mut stays: BTreeMap<String, i64> = BTreeMap::new();
+    if cast.scenario.receipts_keep() > cast.scenario.span * 2 {
+        return;
+    }
+    loop {
+        tokio::time::sleep(Duration::from_secs(rng.u64(300..3600))).await;
+        let now = cast.now();
+        for receipt in scan(&cast.stage, "receipts").await {
+            let expires_at = receipt["expires_at"]["N"].as_str().and_then(|n| n.parse().ok());
+            let expires_at: i64 = expires_at.expect("a receipt says when it expires");
+            let id = receipt["id"]["S"].as_str().unwrap_or_default().to_owned();
+            if expires_at * 1000 > now {
+                continue;
+            }
+            let until = *stays.entry(id.clone()).or_insert_with(|| {
+                let late = cast.chaos.strikes("receipt_late");
+                let seconds = if late {
+                    cast.chaos.below("receipt_late", 48 * 3600)
+                } else {
+                    0
+                };
+                now + seconds as i64 * 1000
+            });
+            if until <= now {
+                stays.remove(&id);
+                let key = remove_receipt(&cast, &receipt).await;
+                let mut world = cast.world.lock();
+                world.count("receipts expired");
+                world.receipts_expired.entry(key).or_insert(now);
+            }
+        }
+    }
+}
+
+/// Takes a receipt away; the key that it was about.
+async fn remove_receipt(cast: &Cast, receipt: &Value) -> String {
+    let id = receipt["id"]["S"].as_str().unwrap_or_default();
+    let key = receipt["key"]["S"].as_str().unwrap_or_default().to_owned();
+    let request = json!({"TableName": "receipts", "Key": {"id": {"S": id}}});
+    past_the_wire(cast, "DeleteItem", &request).await;
+    cast.shadows.receipt_removed(id);
+    cast.line(|| format!("the receipt of {key:?} is gone"));
+    key
 }
 
 /// In one seed of some the ledger becomes what it was hours before, the control item included; receipts, queues and executions

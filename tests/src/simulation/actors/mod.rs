@@ -76,8 +76,10 @@ impl Cast {
         actors.spawn(misfortune::brownouts(self.clone()));
         actors.spawn(misfortune::items(self.clone()));
         actors.spawn(misfortune::restore(self.clone()));
+        actors.spawn(people::dead_letters(self.clone()));
         actors.spawn(people::operator(self.clone()));
         if self.scenario.has_receipts() {
+            actors.spawn(misfortune::expiry(self.clone()));
             actors.spawn(audits::audits(self.clone()));
         }
         actors
@@ -109,7 +111,7 @@ impl Cast {
 
     /// The stage as that function sees it: by a clock of its own.
     pub(crate) fn as_seen_by(&self, function: &str, lane: u64) -> Stage {
-        if !self.scenario.has("clock_skew") {
+        if !self.chaos.strikes("clock_skew") {
             return self.stage.clone();
         }
         let mut rng = self.chaos.stream(&format!("clock of {function} {lane}"));

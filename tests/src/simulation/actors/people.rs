@@ -40,6 +40,34 @@ pub(super) async fn operator(cast: Cast) {
     while stage.ledger.set_per_window(None, OPERATOR).await.is_err() {}
 }
 
+/// A person who sees to it that dead letters go back to where they came from, hours later.
+pub(super) async fn dead_letters(cast: Cast) {
+    let mut rng = cast.chaos.stream("dead letters");
+    loop {
+        tokio::time::sleep(Duration::from_secs(rng.u64(3600..8 * 3600))).await;
+        let stage = &cast.stage;
+        for queue in [&stage.intake, &stage.dispatch_queue, &stage.completion] {
+            let dead = stage.dead_letters_of(queue);
+            let waiting = stage.aws.sqs().depth(&dead).unwrap().visible;
+            if waiting == 0 {
+                continue;
+            }
+            cast.line(|| format!("{waiting} dead letters go back to {queue}"));
+            let name = dead.rsplit('/').next().unwrap_or_default();
+            let start = stage.sqs.start_message_move_task();
+            let start = start.source_arn(stage.aws.sqs().arn(name)).send();
+            if let Some(Ok(_)) = cast.process("operator", None, start).await {
+                *cast
+                    .world
+                    .lock()
+                    .counts
+                    .entry("dead letters sent back")
+                    .or_default() += waiting as u64;
+            }
+        }
+    }
+}
+
 async fn act(cast: &Cast, stage: &Stage, command: u8, mut rng: fastrand::Rng) {
     let ledger = &stage.ledger;
     let person = OPERATOR;

@@ -21,7 +21,7 @@ struct Planned {
     key: String,
     /// None is a deletion.
     content: Option<String>,
-    /// Which of the key's versions is deleted, where there are versions.
+    /// Which of the key's versions is deleted, where there are versions; of every third deletion none: it makes a delete marker.
     pick: usize,
     /// Whether its record waits for the next one, to be told together.
     held: bool,
@@ -32,7 +32,9 @@ fn plan(cast: &Cast) -> Vec<Planned> {
     let scenario = &cast.scenario;
     let mut rng = cast.chaos.stream("s3");
     let span = scenario.span.as_secs() * 9 / 10;
-    let bursts: Vec<u64> = (0..scenario.uploads.div_ceil(8))
+    // In one seed of four a burst is three windows' worth.
+    let per_burst = [4, 8, 12, 24][rng.usize(0..4)];
+    let bursts: Vec<u64> = (0..scenario.uploads.div_ceil(per_burst))
         .map(|_| rng.u64(10..span))
         .collect();
     let mut times: Vec<u64> = (0..scenario.uploads)
@@ -119,6 +121,11 @@ fn happen(
             of_key.extend(version.id.clone());
             (version.id, version.etag)
         }
+        None if is_versioned && planned.pick % 3 == 0 => {
+            let marker = cast.s3.delete(BUCKET, key);
+            of_key.extend(marker.clone());
+            (marker, None)
+        }
         None if is_versioned => {
             if of_key.is_empty() {
                 return None;
@@ -136,6 +143,7 @@ fn happen(
     Some(S3Event {
         key: key.clone(),
         removed: planned.content.is_none(),
+        marker: planned.content.is_none() && is_versioned && planned.pick % 3 == 0,
         etag,
         version,
         sequencer: format!("{sequencer:016X}"),

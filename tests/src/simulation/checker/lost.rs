@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::runs::Runs;
 use super::{Checker, Findings, Property, status};
+use crate::simulation::scenario::{GRACE, SKEW};
 use crate::simulation::shadow::{Insert, Shadow};
 use crate::simulation::world::{History, S3Event};
 
@@ -117,8 +118,21 @@ fn is_covered(event: &S3Event, fates: &Fates<'_>, runs: &Runs, history: &History
     newer || by_repair || (by_older_repair && !event.removed)
 }
 
+/// Whether no audit came to its end while receipts of the object's time were still kept: what is older than receipts reach an audit
+/// does not judge.
+fn is_out_of_reach(event: &S3Event, checker: &Checker, history: &History, now: i64) -> bool {
+    let millis = |duration: std::time::Duration| duration.as_millis() as i64;
+    let grace = millis(GRACE + SKEW);
+    let until = event.at_millis + millis(checker.scenario.receipts_keep()) - grace;
+    // A restore makes the ledger forget what it knew.
+    let restored = history.restores.iter().map(|restore| restore.at).max();
+    let since = event.at_millis.max(restored.unwrap_or(0)) + grace;
+    let audited = history.audited.iter().any(|at| *at > since && *at < until);
+    !audited && now > until
+}
+
 /// Objects that are in the bucket and of which nothing is known: the audit has not found them yet.
-pub(super) fn unaccounted(checker: &Checker, runs: &Runs) -> Vec<String> {
+pub(super) fn unaccounted(checker: &Checker, runs: &Runs, now: i64) -> Vec<String> {
     if !checker.scenario.has_receipts() {
         return Vec::new();
     }
@@ -135,13 +149,19 @@ pub(super) fn unaccounted(checker: &Checker, runs: &Runs) -> Vec<String> {
             && is_current(event, &history.events)
             && !is_known
             && !is_covered(event, &fates, runs, &history, &shadow)
+            && !is_out_of_reach(event, checker, &history, now)
     });
     missing.map(|event| event.key.clone()).collect()
 }
 
 /// Every event that S3 told of: a success was reported for it, its row is parked, a person took it out, or a newer event of its
 /// object stands for it. Every object that S3 did not tell of and still has: the same, by a repair.
-pub(super) fn nothing_is_lost(checker: &Checker, rows: &[Value], runs: &Runs, findings: &mut Findings) {
+pub(super) fn nothing_is_lost(
+    checker: &Checker,
+    (rows, now): (&[Value], i64),
+    runs: &Runs,
+    findings: &mut Findings,
+) {
     let (history, shadow) = (checker.world.lock(), checker.shadows.lock());
     let fates = Fates::of(&shadow);
     let is_parked = |id: &str| {
@@ -165,10 +185,12 @@ pub(super) fn nothing_is_lost(checker: &Checker, rows: &[Value], runs: &Runs, fi
             // What a restore took away only an audit can find, as far as it is in the bucket.
             true if was_taken && !current => findings.restored_away += 1,
             true if was_taken && !checker.scenario.has_receipts() => findings.restored_away += 1,
+            true if was_taken && is_out_of_reach(event, checker, &history, now) => findings.out_of_reach += 1,
             true => findings.violate(Property::Lost, format!("lost: {event:?}")),
             false if successes > 0 || all().any(is_parked) => findings.repaired += 1,
             false if !current || covered || all().any(|id| history.closed.contains(id)) => {}
             false if !checker.scenario.has_receipts() => {}
+            false if is_out_of_reach(event, checker, &history, now) => findings.out_of_reach += 1,
             false => findings.violate(Property::Lost, format!("never found by an audit: {event:?}")),
         }
         if successes > 1 {
@@ -192,6 +214,11 @@ fn duplicate(
         .and_then(|id| shadow.inserts.get(id))
         .map(|own| own.at_millis);
     let rows = fate.own.into_iter().chain(fate.repairs.iter().copied());
+    let expired_at = history.receipts_expired.get(&event.key);
+    let was_recorded_again = rows
+        .clone()
+        .filter_map(|id| shadow.inserts.get(id))
+        .any(|insert| expired_at.is_some_and(|at| insert.last_millis >= *at));
     let by_person = rows.clone().any(|id| history.failed_by_person.contains(id));
     let was_restored = rows
         .clone()
@@ -209,6 +236,8 @@ fn duplicate(
         Some("a person called a running attempt failed")
     } else if own_at.zip(looked_at).is_some_and(|(own, looked)| own >= looked) {
         Some("a repair raced with a notification later than the grace")
+    } else if by_worker && was_recorded_again {
+        Some("an event was told of again after its receipt had expired")
     } else if by_worker && fate.repairs.is_empty() {
         Some("a worker died after its work, or could not report it")
     } else {

@@ -71,7 +71,7 @@ pub const CLASSES: [Class; 40] = [
     class(
         "late_tick",
         120,
-        "a tick comes up to 90 minutes late, for its own window",
+        "a tick comes up to 3 hours late, for its own window",
     ),
     class("notification_twice", 200, "S3 tells twice"),
     class("notification_late", 100, "S3 tells up to 3 hours late"),

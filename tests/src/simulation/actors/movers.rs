@@ -103,7 +103,7 @@ async fn ticks(cast: Cast) {
             for lane in 0..runs {
                 let wait = Duration::from_millis(wait + rng.u64(0..20));
                 if cast.chaos.strikes("late_tick") {
-                    let late = Duration::from_millis(cast.chaos.below("late_tick", 5_400_000));
+                    let late = Duration::from_millis(cast.chaos.below("late_tick", 3 * 3_600_000));
                     late_ones.spawn(schedule(cast.clone(), window, lane, wait + late));
                 } else {
                     overlapping.spawn(schedule(cast.clone(), window, lane, wait));

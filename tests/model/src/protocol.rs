@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use stateright::{Model, Property};
 
-use crate::bounds::{Rules, Verb};
+use crate::bounds::{FAR_AHEAD, Rules, Verb};
 use crate::budget::{Control, Request, decide};
 use crate::checks;
 use crate::defects::Defect;
@@ -26,6 +26,8 @@ pub enum Action {
     NotifyAgain(Event),
     /// A process reads what it needs, and stands before its first request.
     Begin(Process),
+    /// The same, for one whose clocks are far ahead.
+    BeginFarAhead(Process),
     /// A process takes a step.
     Step(Process, How),
     /// A process is not heard of any more.
@@ -105,10 +107,10 @@ impl Protocol {
         Process::Ingest { event, at }
     }
 
-    /// A scheduler's run for a row that the index shows; `fresh` when it is as shown.
-    pub fn schedule(&self, world: &World, event: Event, fresh: bool) -> Process {
+    /// A scheduler's run of that window for a row that the index shows; `fresh` when it is as shown.
+    pub fn schedule(&self, world: &World, window: u8, event: Event, fresh: bool) -> Process {
         Process::Schedule {
-            window: world.clock,
+            window,
             event,
             view: View { fresh, mine: false },
             at: DispatchAt::Grant(self.rules.seen(world.control)),
@@ -157,8 +159,10 @@ impl Protocol {
             per_window: self.rules.bounds.per_window,
             wanted: 0,
             redelivery: true,
+            now: world.clock,
         };
-        let (next, _) = decide(&world.control, &request)?;
+        let kept = self.rules.has(Defect::FutureGrantKept);
+        let (next, _) = decide(&world.control, &request, kept)?;
         (world.control.owed > 0).then_some(next)
     }
 
@@ -188,10 +192,14 @@ impl Protocol {
             let pending = row.status == Status::Pending;
             if room(1) && !world.control.paused {
                 if pending && row.due {
-                    actions.push(Action::Begin(self.schedule(world, event, true)));
+                    actions.push(Action::Begin(self.schedule(world, world.clock, event, true)));
+                    if bounds.far_ahead && world.faults > 0 {
+                        let far = self.schedule(world, FAR_AHEAD, event, true);
+                        actions.push(Action::BeginFarAhead(far));
+                    }
                 } else if bounds.stale_index {
                     // The index still shows it as it was.
-                    actions.push(Action::Begin(self.schedule(world, event, false)));
+                    actions.push(Action::Begin(self.schedule(world, world.clock, event, false)));
                 }
             }
             if room(2) {
@@ -330,6 +338,10 @@ impl Protocol {
                 next.intake[usize::from(event)] += 1;
             }
             Action::Begin(process) => next.processes.push(process),
+            Action::BeginFarAhead(process) => {
+                next.faults -= 1;
+                next.processes.push(process);
+            }
             Action::Die(process) => drop(take_one(&mut next.processes, &process)),
             Action::Due(event) => {
                 next.rows[usize::from(event)].as_mut()?.due = true;
@@ -442,7 +454,7 @@ impl fmt::Display for Action {
         match self {
             Self::Upload(event) => write!(f, "S3 puts object {event} and tells the intake queue"),
             Self::NotifyAgain(event) => write!(f, "the notification of {event} comes once more"),
-            Self::Begin(process) => write!(f, "{process} begins"),
+            Self::Begin(process) | Self::BeginFarAhead(process) => write!(f, "{process} begins"),
             Self::Step(process, how) => {
                 let ends = match how {
                     How::Answered => "",

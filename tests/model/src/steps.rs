@@ -117,9 +117,12 @@ fn grant(rules: &Rules, world: &mut World, run: (u8, bool), seen: Option<Control
         per_window: rules.bounds.per_window,
         wanted: 1,
         redelivery,
+        // A clock that is far ahead tells schedule and ledger the same.
+        now: window.max(world.clock),
     };
+    let kept = rules.has(Defect::FutureGrantKept);
     // What was read first matters only to a write without a condition.
-    let Some((next, granted)) = decide(&seen.unwrap_or(world.control), &request) else {
+    let Some((next, granted)) = decide(&seen.unwrap_or(world.control), &request, kept) else {
         return (how == How::Answered).then_some(false);
     };
     world.control = next;

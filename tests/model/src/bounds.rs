@@ -129,7 +129,6 @@ const BASE: Bounds = Bounds {
 /// The window of a clock that is far ahead: beyond all windows in which a search, or the draining after it, ends.
 pub const FAR_AHEAD: u8 = 60;
 
-
 const PEOPLE: &[Verb] = &[Verb::Redrive, Verb::Remove, Verb::Free, Verb::Fail];
 const PAUSE: &[Verb] = &[Verb::Pause, Verb::Resume, Verb::Remove];
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use stateright::{Model, Property};
 
-use super::{Act, At, Row, Shop, Worker, Workshop};
+use super::{Act, At, MOST_DEATHS, Row, Shop, Worker, Workshop};
 use crate::world::Status;
 
 /// So many rounds of scheduler, sweep and one worker are enough for the row to end.
@@ -122,6 +122,10 @@ impl Model for Workshop {
             Property::sometimes("an event is completed", |_, shop: &Shop| shop.row.is_none()),
             Property::sometimes("a row is parked", |_, shop: &Shop| {
                 shop.row.is_some_and(|row| row.status == Status::Parked)
+            }),
+            Property::sometimes("an attempt fails since workers died", |_, shop: &Shop| {
+                let deadly = shop.row.is_some_and(|row| row.deaths >= MOST_DEATHS);
+                deadly && shop.workers.iter().any(|worker| worker.at == At::Fail)
             }),
             Property::sometimes(
                 "an event runs again after a success that was not reported",

@@ -52,7 +52,7 @@ impl Workshop {
                 next.workers.extend(then.map(still));
             }
         }
-        settle(&mut next);
+        forget(&mut next);
         Some(next)
     }
 
@@ -248,7 +248,7 @@ fn new_token(shop: &mut Shop) {
 }
 
 /// Worlds that differ only in what nobody will ask for any more are one.
-fn settle(shop: &mut Shop) {
+fn forget(shop: &mut Shop) {
     if shop.row.is_none_or(|row| row.status != Status::Claimed) {
         new_token(shop);
     }

@@ -112,13 +112,6 @@ async fn keys_are_what_they_are_in_the_bucket() {
     }
 }
 
-/// A bucket in which rows are open, gone and missing.
-#[tokio::test(start_paused = true)]
-/// Every boundary of two small files, and every row between.
-#[tokio::test(start_paused = true)]
-/// Runs to the end though each call is dropped after a while, unless it is through by then.
-#[tokio::test(start_paused = true)]
-#[tokio::test(start_paused = true)]
 #[tokio::test(start_paused = true)]
 async fn what_happened_since_the_inventory_is_not_judged_by_it() {
     for form in FORMS {
@@ -319,8 +312,6 @@ async fn rows_that_are_no_objects_are_told_and_not_judged() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-#[tokio::test(start_paused = true)]
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_never_had_versions_may_be_audited_by_an_inventory_of_all() {
     let world = mixed(Versioning::Never).await;

@@ -8,6 +8,7 @@ use daybook_tests::s3::{Form, Inventory, Versioning};
 use crate::inventories::{FORMS, assert_same};
 use crate::world::{Audited, BUCKET, HOUR, MINUTE, World};
 
+/// A bucket in which rows are open, gone and missing.
 pub async fn mixed(versioning: Versioning) -> World {
     let world = World::new(versioning).await;
     let mut uploads = Vec::new();
@@ -36,6 +37,7 @@ fn stored(checkpoint: &Checkpoint) -> Checkpoint {
     serde_json::from_str(&text).unwrap()
 }
 
+#[tokio::test(start_paused = true)]
 async fn an_audit_in_parts_finds_the_same_wherever_it_was_stopped() {
     for versioning in [Versioning::Never, Versioning::Enabled] {
         let world = mixed(versioning).await;
@@ -66,6 +68,8 @@ async fn an_audit_in_parts_finds_the_same_wherever_it_was_stopped() {
     }
 }
 
+/// Every boundary of two small files, and every row between.
+#[tokio::test(start_paused = true)]
 async fn an_audit_goes_on_behind_each_single_row() {
     let world = World::new(Versioning::Never).await;
     let uploads: Vec<_> = (0..9).map(|n| world.put(&format!("{n}"), "x")).collect();
@@ -102,6 +106,7 @@ async fn an_audit_goes_on_behind_each_single_row() {
     }
 }
 
+/// Runs to the end though each call is dropped after a while, unless it is through by then.
 async fn dropped_again_and_again(mut run: Run) -> Audited {
     let mut findings = Vec::new();
     let mut patience = Duration::from_millis(1);
@@ -124,6 +129,7 @@ async fn dropped_again_and_again(mut run: Run) -> Audited {
     }
 }
 
+#[tokio::test(start_paused = true)]
 async fn dropped_calls_lose_no_row() {
     let world = mixed(Versioning::Never).await;
     let listed = world.audit().await;
@@ -135,6 +141,7 @@ async fn dropped_calls_lose_no_row() {
     }
 }
 
+#[tokio::test(start_paused = true)]
 async fn a_file_that_cannot_be_had_at_once_is_asked_for_again() {
     let world = mixed(Versioning::Never).await;
     let listed = world.audit().await;
@@ -163,6 +170,7 @@ async fn a_file_that_cannot_be_had_at_once_is_asked_for_again() {
     assert_same(&audited, &listed, "after two refusals");
 }
 
+#[tokio::test(start_paused = true)]
 async fn progress_knows_the_end() {
     let world = mixed(Versioning::Never).await;
     for form in FORMS {
@@ -184,6 +192,7 @@ async fn progress_knows_the_end() {
     }
 }
 
+#[tokio::test(start_paused = true)]
 async fn only_the_same_inventory_goes_on() {
     let world = mixed(Versioning::Never).await;
     let mut inventory = world.inventory(Form::Csv, Versioning::Never);

@@ -9,6 +9,7 @@ use daybook_schema::{
 };
 
 use crate::answers::{AnswerWatch, Verdict, describe};
+use crate::claim::token_of;
 use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
@@ -152,21 +153,36 @@ impl Ledger {
         }
         let replayed = started_at.is_some_and(|started| started < row.recorded_at);
         let max_attempts = row.max_attempts.saturating_add(u32::from(replayed));
+        let end = self.end_of(&row, max_attempts, policy);
+        self.settle(end.0, settled(&row, end, max_attempts, why, None), deadline)
+            .await
+    }
+
+    /// Reports that the attempt of a taken row failed: as [`Ledger::fail`], and only while the row bears our token. Another worker
+    /// that has it since may be running its target: put back by us, the row would be claimed again beside that run. Three write
+    /// units, and no read.
+    ///
+    /// # Errors
+    /// When the write was not certainly applied. Report it again.
+    pub async fn fail_taken(
+        &self,
+        row: &Row,
+        why: &str,
+        policy: &RetryPolicy,
+        deadline: Deadline,
+    ) -> Result<Failed, LedgerError> {
+        let end = self.end_of(row, row.max_attempts, policy);
+        let failed = settled(row, end, row.max_attempts, why, None);
+        self.settle(end.0, failed.when_ours(row), deadline).await
+    }
+
+    /// What becomes of a row whose attempt failed, and when it is due.
+    fn end_of(&self, row: &Row, max_attempts: u32, policy: &RetryPolicy) -> (Step, Timestamp) {
         if row.attempt.0 >= max_attempts {
-            return self
-                .settle(&row, Step::Park, self.clock.now(), max_attempts, why, deadline)
-                .await;
+            return (Step::Park, self.clock.now());
         }
         let delay = self.random.jittered(policy.delay(row.attempt));
-        self.settle(
-            &row,
-            Step::Retry,
-            self.clock.now().plus(delay),
-            max_attempts,
-            why,
-            deadline,
-        )
-        .await
+        (Step::Retry, self.clock.now().plus(delay))
     }
 
     /// Parks an attempt that could never succeed: its input is invalid to Step Functions.
@@ -185,27 +201,12 @@ impl Ledger {
         if row.status != Step::Park.from() || row.attempt != name.attempt {
             return Ok(Failed::Stale);
         }
-        self.settle(
-            &row,
-            Step::Park,
-            self.clock.now(),
-            row.max_attempts,
-            why,
-            deadline,
-        )
-        .await
+        let parked = settled(&row, (Step::Park, self.clock.now()), row.max_attempts, why, None);
+        self.settle(Step::Park, parked, deadline).await
     }
 
-    async fn settle(
-        &self,
-        row: &Row,
-        step: Step,
-        due_at: Timestamp,
-        max_attempts: u32,
-        why: &str,
-        deadline: Deadline,
-    ) -> Result<Failed, LedgerError> {
-        let ended = settled(row, (step, due_at), max_attempts, why, None);
+    async fn settle(&self, step: Step, ended: Expected, deadline: Deadline) -> Result<Failed, LedgerError> {
+        let due_at = ended.becomes.1;
         let changed = self.update_one(ended, deadline).await?;
         Ok(settled_as(step, due_at, changed))
     }
@@ -268,6 +269,14 @@ impl Expected {
             update: update.set(DUE_AT, text(due_at)).set_if("note", note.map(text)),
             becomes: (row.status_shard().to(step.to()), due_at),
             note: note.map(str::to_owned),
+        }
+    }
+
+    /// And only while the row bears the token that it has here.
+    fn when_ours(self, row: &Row) -> Self {
+        Self {
+            update: self.update.when("claim_token", token_of(row)),
+            ..self
         }
     }
 }

@@ -9,6 +9,8 @@ mod classes;
 mod gone;
 #[path = "audit/inventories.rs"]
 mod inventories;
+#[path = "audit/inventories_in_parts.rs"]
+mod inventories_in_parts;
 #[path = "audit/listings.rs"]
 mod listings;
 #[path = "audit/repairs.rs"]

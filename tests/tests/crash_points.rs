@@ -179,7 +179,7 @@ const KINDS: [(Function, &str); 10] = [
     ),
     (
         Function::Worker,
-        "BatchExecuteStatement BatchGetItem ChangeMessageVisibility DeleteItem DeleteMessage GetItem PutItem ReceiveMessage",
+        "BatchExecuteStatement BatchGetItem ChangeMessageVisibility DeleteItem DeleteMessage PutItem ReceiveMessage",
     ),
     (
         Function::Recover,

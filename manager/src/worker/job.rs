@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Taken};
-use daybook_schema::{DispatchMessage, ExecutionName, Row, Timestamp};
+use daybook_schema::{DispatchMessage, Row, Timestamp};
 
 use super::inbox::{Held, Inbox};
 use super::settings::WorkerSettings;
@@ -266,10 +266,6 @@ impl Job {
     }
 
     async fn report_once(&self, row: &Row, report: &Report, deadline: Deadline) -> Result<Worked, String> {
-        let name = ExecutionName {
-            id: row.id,
-            attempt: row.attempt,
-        };
         match report {
             Report::Success => {
                 // A row that keeps an unreadable payload is never claimed.
@@ -283,7 +279,7 @@ impl Job {
             Report::Failure(why) => {
                 let why = both_ends(why, LONGEST_WHY);
                 let retry = &self.settings.retry;
-                let failed = self.ledger.fail(name, None, &why, retry, deadline).await;
+                let failed = self.ledger.fail_taken(row, &why, retry, deadline).await;
                 failed.map(Worked::Failed).map_err(|error| error.to_string())
             }
             Report::Later(after, why) => {

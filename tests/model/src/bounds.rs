@@ -57,10 +57,14 @@ pub struct Bounds {
     /// Processes die anywhere, answers get lost anywhere, as often as it pleases; queues lose messages, status events do not
     /// come, sends are refused, index and lists are stale.
     pub troubles: bool,
-    /// Faults that make something more: duplicated notifications, messages and status events, expired receipts. So many in all.
+    /// Faults that make something more: duplicated notifications, messages and status events, expired receipts, grants of clocks that
+    /// are far ahead. So many in all.
     pub faults: u8,
     /// Whether executions may fail.
     pub failures: bool,
+    /// Whether a scheduler's clocks may be far ahead, both the one that tells its window and the one that it reads itself. What such
+    /// a run does to the budget is modelled, and not that it would find every row due.
+    pub far_ahead: bool,
     /// What the operator may do, and how often in all.
     pub operator: (&'static [Verb], u8),
 }
@@ -118,8 +122,12 @@ const BASE: Bounds = Bounds {
     troubles: true,
     faults: 0,
     failures: true,
+    far_ahead: false,
     operator: (&[], 0),
 };
+
+/// The window of a clock that is far ahead: beyond all windows in which a search, or the draining after it, ends.
+pub const FAR_AHEAD: u8 = 60;
 
 const PEOPLE: &[Verb] = &[Verb::Redrive, Verb::Remove, Verb::Free, Verb::Fail];
 const PAUSE: &[Verb] = &[Verb::Pause, Verb::Resume, Verb::Remove];
@@ -216,6 +224,18 @@ pub const SMALL: &[Bounds] = &[
         troubles: false,
         ..BASE
     },
+    // A scheduler's clocks are far ahead.
+    Bounds {
+        name: "clocks",
+        uploads: TWO_OBJECTS,
+        max_attempts: 1,
+        at_once: 1,
+        troubles: false,
+        faults: 1,
+        failures: false,
+        far_ahead: true,
+        ..BASE
+    },
     // A person does anything at any moment.
     Bounds {
         name: "people-twice",
@@ -230,6 +250,16 @@ pub const SMALL: &[Bounds] = &[
 
 /// What takes minutes.
 pub const LARGE: &[Bounds] = &[
+    // Clocks that are far ahead, and two runs of everything.
+    Bounds {
+        name: "clocks-large",
+        uploads: TWO_OBJECTS,
+        max_attempts: 1,
+        troubles: false,
+        faults: 1,
+        far_ahead: true,
+        ..BASE
+    },
     // Two rows and a budget for one: who is owed what.
     Bounds {
         name: "budget",

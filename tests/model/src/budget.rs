@@ -3,6 +3,12 @@
 /// For how many windows the scheduler leaves room for the sweep. 10 in the ledger: shorter here, so that it ends within the bounds.
 const OWED_WINDOWS: u8 = 1;
 
+/// How many windows ahead of the clock one may be granted: one, or what clocks may differ (10 minutes in the ledger).
+const AHEAD: u8 = 1;
+
+/// And a grant so much further ahead is forgotten.
+const SKEW: u8 = 1;
+
 /// The control item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Control {
@@ -33,13 +39,40 @@ pub struct Request {
     pub wanted: u8,
     /// From the sweep.
     pub redelivery: bool,
+    /// The window that the ledger's clock is in, where this runs.
+    pub now: u8,
 }
 
-/// What the control item becomes and how many are granted; `None` when nothing is written.
-pub fn decide(control: &Control, request: &Request) -> Option<(Control, u8)> {
-    if control.paused {
+impl Control {
+    /// As it counts for that window: a grant of a clock that was far ahead is forgotten, and what it has overwritten counts as spent.
+    fn in_time(&self, request: &Request) -> Self {
+        let latest = request.now.saturating_add(AHEAD).saturating_add(SKEW);
+        match self.window {
+            Some(newest) if newest > latest => Self {
+                window: Some(request.now.max(request.window)),
+                granted: request.per_window,
+                granted_before: request.per_window,
+                owed: 0,
+                owed_at: None,
+                redelivered_at: None,
+                paused: self.paused,
+            },
+            _ => *self,
+        }
+    }
+}
+
+/// What the control item becomes and how many are granted; `None` when nothing is written. With `kept`, a grant of a clock that was
+/// far ahead is kept (planted).
+pub fn decide(stored: &Control, request: &Request, kept: bool) -> Option<(Control, u8)> {
+    // Paused, or a window that is ahead.
+    if stored.paused || request.window > request.now.saturating_add(AHEAD) {
         return None;
     }
+    let control = &match kept {
+        true => *stored,
+        false => stored.in_time(request),
+    };
     let mut next = *control;
     let spent = match control.window {
         Some(newest) if newest == request.window => &mut next.granted,
@@ -84,9 +117,9 @@ pub fn decide(control: &Control, request: &Request) -> Option<(Control, u8)> {
         next.owed = request.wanted - granted;
         next.owed_at = Some(request.window).filter(|_| next.owed > 0);
     }
-    let owes_as_before = (next.owed, next.owed_at) == (control.owed, control.owed_at);
-    match granted == 0 && owes_as_before {
-        true => None,
-        false => Some((next, granted)),
+    let owes_as_stored = (next.owed, next.owed_at) == (stored.owed, stored.owed_at);
+    match granted {
+        0 if owes_as_stored && (request.wanted == 0 || control == stored) => None,
+        _ => Some((next, granted)),
     }
 }

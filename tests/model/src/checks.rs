@@ -209,7 +209,7 @@ impl Protocol {
         }
         for event in events(world) {
             if world.row(event).is_some_and(|row| row.status == Status::Pending) {
-                let process = self.schedule(world, event, true);
+                let process = self.schedule(world, world.clock, event, true);
                 self.run(world, process);
             }
         }

@@ -31,6 +31,8 @@ pub enum Defect {
     ReplayCosts,
     /// The budget is written without a condition.
     GrantWithoutCondition,
+    /// A grant of a clock that was far ahead is kept.
+    FutureGrantKept,
     /// The sweep redelivers without asking the budget.
     SweepWithoutBudget,
     /// The sweep looks at rows whose leases are not over.
@@ -70,6 +72,7 @@ impl Defect {
             Self::ReceiptsOverwritten | Self::ReceiptCoversNewer => "uploads",
             Self::ReplayCosts | Self::RemovalCoversOlder => "removal",
             Self::RedriveWithoutRound => "redrive",
+            Self::FutureGrantKept => "clocks",
         }
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use daybook_model::bounds::{Bounds, LARGE, SMALL};
 use daybook_model::defects::Defect;
-use daybook_model::search::{Found, search, search_all};
+use daybook_model::search::{Found, planted, search, search_all, shortest};
 use daybook_model::worker::{WorkerDefect, Workshop};
 
 #[derive(Parser)]
@@ -76,50 +76,50 @@ fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
         holds &= found.failed.is_empty();
         print(bounds.name, &found);
     }
-    if defect.is_none() && wanted("workers") {
-        let found = search_all(Workshop::SOUND, 2);
-        holds &= found.failed.is_empty();
-        print("workers", &found);
-    }
-    if defect.is_none() && wanted("workers-large") && matches!(bounds, Size::Large) {
-        let workshop = Workshop {
-            sends: 3,
-            faults: 0,
-            ..Workshop::SOUND
-        };
+    let larger: &[(&str, Workshop)] = match bounds {
+        Size::Small => &[],
+        Size::Large => &Workshop::LARGE,
+    };
+    let workshops = [("workers", Workshop::SMALL)]
+        .into_iter()
+        .chain(larger.iter().copied());
+    for (name, workshop) in workshops.filter(|(name, _)| defect.is_none() && wanted(name)) {
         let found = search_all(workshop, 2);
         holds &= found.failed.is_empty();
-        print("workers-large", &found);
+        print(name, &found);
     }
     holds
 }
 
 fn defects(table: bool) -> bool {
     let mut all_found = true;
-    let mut print = |defect: String, found: Option<(&str, Found)>| match found {
+    let mut print = |defect: String, name: &str, way: Option<(&str, Vec<String>)>| match way {
         None => {
             println!("{defect:<26}NOT FOUND");
             all_found = false;
         }
-        Some((name, found)) => {
-            let (property, trace) = &found.failed[0];
-            println!("{defect:<26}{name:<13}{:>3} steps  {property}", trace.len());
-            for (number, line) in trace.iter().enumerate().filter(|_| !table) {
+        Some((property, way)) => {
+            println!("{defect:<26}{name:<13}{:>3} steps  {property}", way.len());
+            for (number, line) in way.iter().enumerate().filter(|_| !table) {
                 println!("  {:>3}. {line}", number + 1);
             }
         }
     };
     for defect in Defect::value_variants() {
-        print(format!("{defect:?}"), daybook_model::search::find(*defect));
+        let planted = planted(*defect);
+        let name = planted.as_ref().map_or("", |(name, _)| name);
+        print(
+            format!("{defect:?}"),
+            name,
+            planted.and_then(|(_, model)| shortest(model)),
+        );
     }
     for defect in WorkerDefect::value_variants() {
         let workshop = Workshop {
             defect: Some(*defect),
-            ..Workshop::SOUND
+            ..Workshop::SMALL
         };
-        let found = search_all(workshop, 1);
-        let found = (!found.failed.is_empty()).then_some(("workers", found));
-        print(format!("{defect:?}"), found);
+        print(format!("{defect:?}"), "workers", shortest(workshop));
     }
     all_found
 }

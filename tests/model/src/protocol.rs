@@ -1,17 +1,17 @@
 //! What can happen next, as stateright wants to know it.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use stateright::{Model, Property};
 
-use crate::bounds::{Rules, Verb};
+use crate::bounds::{FAR_AHEAD, Rules, Verb};
 use crate::budget::{Control, Request, decide};
 use crate::checks;
 use crate::defects::Defect;
+use crate::receipts::is_covered;
 use crate::rows;
-use crate::steps::{How, end, is_covered, step, success};
+use crate::steps::{How, end, step, success};
 use crate::world::{
     DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress, SettleAt, Status,
     StatusEvent, View, World, take_one,
@@ -26,6 +26,8 @@ pub enum Action {
     NotifyAgain(Event),
     /// A process reads what it needs, and stands before its first request.
     Begin(Process),
+    /// The same, for one whose clocks are far ahead.
+    BeginFarAhead(Process),
     /// A process takes a step.
     Step(Process, How),
     /// A process is not heard of any more.
@@ -105,10 +107,10 @@ impl Protocol {
         Process::Ingest { event, at }
     }
 
-    /// A scheduler's run for a row that the index shows; `fresh` when it is as shown.
-    pub fn schedule(&self, world: &World, event: Event, fresh: bool) -> Process {
+    /// A scheduler's run of that window for a row that the index shows; `fresh` when it is as shown.
+    pub fn schedule(&self, world: &World, window: u8, event: Event, fresh: bool) -> Process {
         Process::Schedule {
-            window: world.clock,
+            window,
             event,
             view: View { fresh, mine: false },
             at: DispatchAt::Grant(self.rules.seen(world.control)),
@@ -157,8 +159,10 @@ impl Protocol {
             per_window: self.rules.bounds.per_window,
             wanted: 0,
             redelivery: true,
+            now: world.clock,
         };
-        let (next, _) = decide(&world.control, &request)?;
+        let kept = self.rules.has(Defect::FutureGrantKept);
+        let (next, _) = decide(&world.control, &request, kept)?;
         (world.control.owed > 0).then_some(next)
     }
 
@@ -188,10 +192,14 @@ impl Protocol {
             let pending = row.status == Status::Pending;
             if room(1) && !world.control.paused {
                 if pending && row.due {
-                    actions.push(Action::Begin(self.schedule(world, event, true)));
+                    actions.push(Action::Begin(self.schedule(world, world.clock, event, true)));
+                    if bounds.far_ahead && world.faults > 0 {
+                        let far = self.schedule(world, FAR_AHEAD, event, true);
+                        actions.push(Action::BeginFarAhead(far));
+                    }
                 } else if bounds.stale_index {
                     // The index still shows it as it was.
-                    actions.push(Action::Begin(self.schedule(world, event, false)));
+                    actions.push(Action::Begin(self.schedule(world, world.clock, event, false)));
                 }
             }
             if room(2) {
@@ -330,6 +338,10 @@ impl Protocol {
                 next.intake[usize::from(event)] += 1;
             }
             Action::Begin(process) => next.processes.push(process),
+            Action::BeginFarAhead(process) => {
+                next.faults -= 1;
+                next.processes.push(process);
+            }
             Action::Die(process) => drop(take_one(&mut next.processes, &process)),
             Action::Due(event) => {
                 next.rows[usize::from(event)].as_mut()?.due = true;
@@ -434,121 +446,5 @@ impl Model for Protocol {
 
     fn properties(&self) -> Vec<Property<Self>> {
         checks::properties()
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Upload(event) => write!(f, "S3 puts object {event} and tells the intake queue"),
-            Self::NotifyAgain(event) => write!(f, "the notification of {event} comes once more"),
-            Self::Begin(process) => write!(f, "{process} begins"),
-            Self::Step(process, how) => {
-                let ends = match how {
-                    How::Answered => "",
-                    How::AnswerLost => " (the answer is lost)",
-                    How::Refused => " (refused, or not shown)",
-                    How::Waits => " (the queue is deep)",
-                };
-                write!(f, "{process}{ends}")
-            }
-            Self::Die(process) => write!(f, "{process}: dies before it"),
-            Self::Due(event) => write!(f, "due_at of {event} passes"),
-            Self::NextWindow => write!(f, "the next window begins"),
-            Self::NothingOwed => write!(f, "a sweep finds nothing stale"),
-            Self::End(one, ok, events) => {
-                let how = if *ok { "succeeds" } else { "fails" };
-                write!(
-                    f,
-                    "execution {}-{} {how}; {events} status events",
-                    one.event, one.attempt
-                )
-            }
-            Self::Lose(message) => write!(f, "the queue loses {message}"),
-            Self::Double(message) => write!(f, "the queue delivers {message} twice"),
-            Self::Expire(object) => write!(f, "the receipt of object {object} expires"),
-            Self::Person(verb, event) => write!(f, "a person: {verb:?} {event}"),
-        }
-    }
-}
-
-impl fmt::Display for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let delivery = if self.first { "" } else { ", a repeated delivery" };
-        write!(f, "message {}-{}{delivery}", self.event, self.attempt)
-    }
-}
-
-impl fmt::Display for Process {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dispatch = |at: &DispatchAt, verb: &str, back: &str| match at {
-            DispatchAt::Plan => "looks at executions, receipts and queue".to_owned(),
-            DispatchAt::Renew => "renews".to_owned(),
-            DispatchAt::DeleteDone => "deletes what a receipt covers".to_owned(),
-            DispatchAt::MoveLease => "moves the lease".to_owned(),
-            DispatchAt::Grant(_) => "takes from the budget".to_owned(),
-            DispatchAt::Claim => verb.to_owned(),
-            DispatchAt::Send(attempt) => format!("sends attempt {attempt}"),
-            DispatchAt::GiveBack => back.to_owned(),
-        };
-        let settle = |at: &SettleAt| match at {
-            SettleAt::Receipt | SettleAt::ReceiptLast => "writes the receipt".to_owned(),
-            SettleAt::Delete => "deletes the row".to_owned(),
-            SettleAt::Read => "reads the row".to_owned(),
-            SettleAt::Fail {
-                park, max_attempts, ..
-            } => {
-                let how = if *park { "parks it" } else { "fails the attempt" };
-                format!("{how}, max_attempts {max_attempts}")
-            }
-            SettleAt::Acknowledge => "acknowledges".to_owned(),
-        };
-        match self {
-            Self::Ingest { event, at } => write!(f, "ingest of {event}: {at:?}"),
-            Self::Schedule {
-                window,
-                event,
-                view,
-                at,
-            } => {
-                let what = dispatch(at, "claims", "releases");
-                let stale = if *at == DispatchAt::Claim && !view.fresh {
-                    ", due_at not as it is"
-                } else {
-                    ""
-                };
-                write!(f, "schedule of {event}, window {window}: {what}{stale}")
-            }
-            Self::Sweep {
-                window, event, at, ..
-            } => {
-                write!(
-                    f,
-                    "sweep of {event}, window {window}: {}",
-                    dispatch(at, "redelivers", "unsends")
-                )
-            }
-            Self::Invoke { message, at } => match at {
-                InvokeAt::Settle(at) => write!(f, "invoke, {message}: {}", settle(at)),
-                at => write!(f, "invoke, {message}: {at:?}"),
-            },
-            Self::Complete { status, at } => {
-                write!(
-                    f,
-                    "complete of {}-{}: {}",
-                    status.event,
-                    status.attempt,
-                    settle(at)
-                )
-            }
-            Self::Remove { event, receipt } => {
-                let what = if *receipt {
-                    "deletes the row"
-                } else {
-                    "writes the receipt"
-                };
-                write!(f, "removal of {event}: {what}")
-            }
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! Receipts: what covers what, and which one stays, as `schema/src/receipt.rs` and `ledger/src/receipts.rs` say.
 
-use crate::bounds::Upload;
+use crate::bounds::{Rules, Upload};
 use crate::defects::Defect;
-use crate::world::Event;
+use crate::world::{Event, World};
 
 /// What an object's receipt says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +29,13 @@ pub fn covers(uploads: &[Upload], receipt: Receipt, event: Event, defect: Option
         (Some(done), Some(asked)) => done >= asked,
         _ => done.etag == asked.etag && asked.time < done.time,
     }
+}
+
+/// Whether the stored receipt of its object covers the event.
+pub fn is_covered(rules: &Rules, world: &World, event: Event) -> bool {
+    let object = rules.bounds.uploads[usize::from(event)].object;
+    world.receipts[usize::from(object)]
+        .is_some_and(|receipt| covers(rules.bounds.uploads, receipt, event, rules.defect))
 }
 
 /// Whether the second one is newer than the first, so that it takes its place.

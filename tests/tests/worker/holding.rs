@@ -144,6 +144,39 @@ async fn messages_that_are_returned_while_the_ledger_is_down_use_no_attempt_howe
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_receives_and_a_take_whose_answer_is_lost_use_no_attempt_of_a_target_that_never_ran() {
+    let stage = stage().await;
+    stage.record(&uploads(1)).await;
+    stage.schedule().await;
+    let target = Actor::succeeding(&stage, Duration::from_secs(1));
+    // The ledger takes nothing until the message was returned six times; then it takes all, and no answer arrives.
+    let mut returned = 0;
+    stage
+        .wire
+        .inject(move |request| match request.operation.as_str() {
+            "ChangeMessageVisibility" => {
+                returned += 1;
+                Fault::None
+            }
+            "BatchExecuteStatement" if returned < 6 => Fault::Throttled,
+            "BatchExecuteStatement" => Fault::AnswerLost,
+            _ => Fault::None,
+        });
+    let worker = start(&stage, &target);
+    stage.pass(minutes(60)).await;
+    let row = stage.rows().await.into_values().next().unwrap();
+    assert_eq!((row.is_held(), row.deaths), (true, 0), "{row:?}");
+    assert!(target.only().is_empty(), "nobody knows that the row is taken");
+    stage.wire.heal();
+    stage.pass(LEASE * 2).await;
+    let report = worker.stop().await;
+    assert!(report.returned > 6, "{report:?}");
+    assert_eq!((report.failed, report.completed), (0, 1), "{report:?}");
+    assert_eq!(target.only().len(), 1);
+    assert!(stage.rows().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_worker_that_loses_its_lease_stops_its_work_and_reports_nothing() {
     let stage = stage().await;
     stage.record(&[Upload::new("a.json", 1, "e")]).await;

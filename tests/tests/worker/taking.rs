@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Extended, Moved, Postponed, Taken};
+use daybook_ledger::{Claim, Extended, Failed, Moved, Postponed, RetryPolicy, Taken};
 use daybook_schema::{Attempt, DispatchMessage, Row, Status};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
@@ -319,4 +319,46 @@ async fn a_postponement_finds_its_own_earlier_write_keeps_the_last_error_and_los
     assert_eq!(again.attempt, Attempt(1), "the same attempt once more");
     assert_eq!(postpone().await, Postponed::Stale);
     assert_eq!(stage.row(row.id).await, Some(again));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_finds_its_own_earlier_write_and_loses_to_another_worker_that_has_the_row() {
+    let stage = stage().await;
+    let (_, message) = claimed(&stage).await;
+    let (row, _) = took(&stage, &message).await;
+    let policy = RetryPolicy::default();
+    stage.pass(LEASE * 2).await;
+    let (held, after_another) = took(&stage, &message).await;
+    assert!(after_another);
+    // Sent in time, and in the ledger when another worker already runs the target: put back, the row would be claimed beside it.
+    let late = stage
+        .ledger
+        .fail_taken(&row, "no", &policy, stage.deadline())
+        .await;
+    assert_eq!(late.unwrap(), Failed::Stale);
+    assert_eq!(stage.row(row.id).await.as_ref(), Some(&held));
+
+    let before = stage.ledger.consumed();
+    stage.wire.inject_next(WRITE, [Fault::AnswerLost]);
+    let failed = stage
+        .ledger
+        .fail_taken(&held, "no", &policy, stage.deadline())
+        .await;
+    let pending = stage.row(row.id).await.unwrap();
+    assert_eq!(failed.unwrap(), Failed::Retry(pending.due_at));
+    assert_eq!((pending.status, pending.attempt), (Status::Pending, Attempt(1)));
+    assert_eq!((pending.deaths, pending.last_error.as_deref()), (0, Some("no")));
+    assert_eq!((stage.ledger.consumed() - before).read_units, 0.0);
+
+    // The last attempt parks it.
+    stage.put_rows([&Row {
+        max_attempts: 1,
+        ..held.clone()
+    }]);
+    let last = stage.row(row.id).await.unwrap();
+    let failed = stage
+        .ledger
+        .fail_taken(&last, "no", &policy, stage.deadline())
+        .await;
+    assert_eq!(failed.unwrap(), Failed::Parked);
 }

@@ -92,8 +92,8 @@ impl WorkerReport {
 type Receive<'a> = BoxFuture<'a, Result<Vec<Held>, String>>;
 
 impl Worker {
-    /// A worker on that queue. The queue's redrive policy must allow at least 10 receives: from the fourth on, a worker's death
-    /// fails the attempt, and a dead-letter queue must not be faster.
+    /// A worker on that queue. The queue's redrive policy must allow at least 10 receives: an attempt has failed when four workers
+    /// died with it, each on a receive of its own, and a dead-letter queue must not be faster.
     pub fn new(
         ledger: Ledger,
         client: aws_sdk_sqs::Client,

@@ -47,8 +47,8 @@ pub fn print(totals: &Totals, took: Duration) {
 pub fn each_class(arguments: &Arguments) -> ExitCode {
     let alone = CLASSES.iter().map(|class| vec![class.name]);
     let mut bad = 0;
-    println!("| faults | runs | bad | events | redelivered | duplicates | per 10,000 events |");
-    println!("|---|---|---|---|---|---|---|");
+    println!("| faults | runs | bad | events | redelivered | duplicates | per 10,000 events | case |");
+    println!("|---|---|---|---|---|---|---|---|");
     for faults in std::iter::once(Vec::new()).chain(alone) {
         let scenarios: Vec<Scenario> = (arguments.first..arguments.first + arguments.seeds)
             .map(|seed| Scenario {
@@ -66,13 +66,15 @@ pub fn each_class(arguments: &Arguments) -> ExitCode {
             totals.count("events told"),
             totals.duplicates.values().sum::<u64>(),
         );
+        let cases: Vec<&str> = totals.duplicates.keys().copied().collect();
         println!(
-            "| {} | {} | {} | {events} | {} | {duplicates} | {:.1} |",
+            "| {} | {} | {} | {events} | {} | {duplicates} | {:.1} | {} |",
             faults.first().unwrap_or(&"none"),
             totals.runs,
             totals.bad,
             totals.count("attempts redelivered"),
-            duplicates as f64 * 10_000.0 / events.max(1) as f64
+            duplicates as f64 * 10_000.0 / events.max(1) as f64,
+            cases.join("; ")
         );
     }
     if bad > 0 {

@@ -114,6 +114,7 @@ fn happen(
 ) -> Option<S3Event> {
     let key = &planned.key;
     let is_versioned = cast.scenario.versioning() == Versioning::Enabled;
+    let marks = planned.content.is_none() && is_versioned && planned.pick.is_multiple_of(3);
     let of_key = versions.entry(key.clone()).or_default();
     let (version, etag) = match &planned.content {
         Some(content) => {
@@ -121,7 +122,7 @@ fn happen(
             of_key.extend(version.id.clone());
             (version.id, version.etag)
         }
-        None if is_versioned && planned.pick % 3 == 0 => {
+        None if marks => {
             let marker = cast.s3.delete(BUCKET, key);
             of_key.extend(marker.clone());
             (marker, None)
@@ -143,7 +144,7 @@ fn happen(
     Some(S3Event {
         key: key.clone(),
         removed: planned.content.is_none(),
-        marker: planned.content.is_none() && is_versioned && planned.pick % 3 == 0,
+        marker: marks,
         etag,
         version,
         sequencer: format!("{sequencer:016X}"),

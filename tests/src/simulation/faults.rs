@@ -59,7 +59,11 @@ pub const CLASSES: [Class; 40] = [
         "statements or entries of a batch fail inside, done",
     ),
     class("unprocessed", 250, "a BatchGetItem leaves keys unprocessed"),
-    class("brownout", 500, "a service hardly answers, for up to 20 minutes"),
+    class(
+        "brownout",
+        500,
+        "a service, or one of its operations, hardly answers, for up to 20 minutes",
+    ),
     class("s3_error", 100, "S3 answers the audit 500 or 503, or not at all"),
     class("killed", 40, "a function is killed at some instant"),
     class("outage", 20, "a function does not run, for up to 3 hours"),
@@ -128,8 +132,15 @@ struct State {
     on: bool,
     faults: BTreeSet<&'static str>,
     streams: BTreeMap<&'static str, (fastrand::Rng, u32)>,
-    brownout: Option<&'static str>,
+    brownout: Option<Brownout>,
     counts: BTreeMap<&'static str, u64>,
+}
+
+/// What hardly answers: a service, or one operation of it, which has a limit of its own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Brownout {
+    pub(crate) service: &'static str,
+    pub(crate) operation: Option<&'static str>,
 }
 
 impl Chaos {
@@ -181,9 +192,9 @@ impl Chaos {
         self.0.lock().unwrap().on
     }
 
-    /// From now on most requests to that service fail; with `None` no service is worse than the others.
-    pub(crate) fn brown_out(&self, service: Option<&'static str>) {
-        self.0.lock().unwrap().brownout = service;
+    /// From now on most of those requests fail; with `None` no service is worse than the others.
+    pub(crate) fn brown_out(&self, brownout: Option<Brownout>) {
+        self.0.lock().unwrap().brownout = brownout;
     }
 
     /// Lets the wire fail from now on.
@@ -229,7 +240,13 @@ impl State {
 
     /// A request's fate. The wire itself counts these.
     fn fault(&mut self, request: &Request) -> Fault {
-        if self.brownout == Some(request.service.as_str()) {
+        let is_browned_out = self.brownout.is_some_and(|brownout| {
+            brownout.service == request.service
+                && brownout
+                    .operation
+                    .is_none_or(|operation| operation == request.operation)
+        });
+        if is_browned_out {
             return match self.below("brownout", 10) {
                 0..4 => Fault::Throttled,
                 4..7 => Fault::NotSent,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Cast;
 use crate::simulation::checker::scan;
+use crate::simulation::faults::Brownout;
 use crate::simulation::world::Restore;
 
 /// Messages vanish from the dispatch queue, arrive twice, or hours late; once in a while the whole queue is gone. The end of an old
@@ -74,14 +75,16 @@ pub(super) async fn brownouts(cast: Cast) {
     let mut rng = cast.chaos.stream("brownouts");
     loop {
         tokio::time::sleep(Duration::from_secs(rng.u64(0..6 * 3600))).await;
-        let service = match rng.u8(0..4) {
-            0 => "AmazonSQS",
-            1 => "AWSStepFunctions",
-            _ => "DynamoDB_20120810",
+        let (service, operation) = match rng.u8(0..5) {
+            0 => ("AmazonSQS", None),
+            1 => ("AWSStepFunctions", None),
+            2 => ("AWSStepFunctions", Some("DescribeExecution")),
+            _ => ("DynamoDB_20120810", None),
         };
+        let brownout = Brownout { service, operation };
         if cast.chaos.strikes("brownout") {
-            cast.line(|| format!("{service} hardly answers"));
-            cast.chaos.brown_out(Some(service));
+            cast.line(|| format!("hardly answers: {brownout:?}"));
+            cast.chaos.brown_out(Some(brownout));
             tokio::time::sleep(Duration::from_secs(60 + rng.u64(0..20 * 60))).await;
             cast.chaos.brown_out(None);
         }

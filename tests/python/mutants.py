@@ -342,8 +342,12 @@ def measured(tests, pool):
 
 def judge(mutant, tests, good, seconds):
     """Runs the tests that reach a mutant, in growing groups, until one of them notices: at most as many as take so long without
-    a mutant. `good` counts what each has noticed in the same function before."""
-    reaching = sorted(tests, key=lambda test: (-good[test.name], test.seconds))
+    a mutant. `good` counts what each has noticed in the same file before; after these, the fastest of each binary take turns."""
+    turns, ranks = collections.Counter(), {}
+    for test in sorted(tests, key=lambda test: test.seconds):
+        ranks[test] = turns[test.binary]
+        turns[test.binary] += 1
+    reaching = sorted(tests, key=lambda test: (-good[test.name], ranks[test], test.seconds))
     tests, total = [], 0.0
     for test in reaching:
         total += test.seconds
@@ -384,10 +388,13 @@ def main():
 
     kept = WORK / "results.jsonl"
     results = {}
+    good, writing = collections.defaultdict(collections.Counter), threading.Lock()
     if kept.exists():
         for line in kept.read_text().splitlines():
             result = json.loads(line)
             results[result["key"]] = result["ended"]
+            if result["ended"] != "survived":
+                good[result["name"].split(":")[0]].update(result["by"].split()[1:])
     first = {}
     for file in sources:
         for _, copies in by_function([each for each in mutants if each.file == file]):
@@ -397,7 +404,6 @@ def main():
         for number in test.seen:
             reach[number].append(test)
     key = {each.number: each.key(sources[each.file]) for each in mutants if not each.alone}
-    good, writing = collections.defaultdict(collections.Counter), threading.Lock()
     done_before = ("caught", "timed out") if arguments.again else ("caught", "timed out", "survived")
     waiting = [
         each
@@ -410,7 +416,7 @@ def main():
     print(f"{len(mutants)} mutants, {len(unviable)} do not compile, {len(waiting)} to run", flush=True)
 
     def ask(mutant):
-        ended, by = judge(mutant, reach[first[mutant.number]], good[first[mutant.number]], arguments.seconds)
+        ended, by = judge(mutant, reach[first[mutant.number]], good[mutant.file], arguments.seconds)
         line = {"key": key[mutant.number], "name": mutant.name, "ended": ended, "by": by}
         with writing, kept.open("a") as out:
             out.write(json.dumps(line) + "\n")

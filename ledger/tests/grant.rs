@@ -281,6 +281,14 @@ fn with_an_n_of_more_than_one_a_sweep_may_take_all_of_it_window_after_window() {
     }
 }
 
+#[test]
+fn a_sweep_that_got_a_part_is_owed_the_rest_of_the_next_window() {
+    let mut control = Control::default();
+    assert_eq!(grant(&mut control, &redelivers(0, 90)), Ok(50));
+    assert_eq!(grant(&mut control, &asks(1, 80)), Ok(25), "half of it is owed");
+    assert_eq!(grant(&mut control, &redelivers(1, 40)), Ok(25));
+}
+
 /// What the scheduler and the sweep have after so many windows of N 1, both always wanting more.
 fn with_n_of_one(windows: i64, sweep_every: i64, sweep_first: bool, copies: u32) -> (u32, u32) {
     let mut control = Control::default();

@@ -342,12 +342,8 @@ def measured(tests, pool):
 
 def judge(mutant, tests, good, seconds):
     """Runs the tests that reach a mutant, in growing groups, until one of them notices: at most as many as take so long without
-    a mutant. `good` counts what each has noticed in the same file before; after these, the fastest of each binary take turns."""
-    turns, ranks = collections.Counter(), {}
-    for test in sorted(tests, key=lambda test: test.seconds):
-        ranks[test] = turns[test.binary]
-        turns[test.binary] += 1
-    reaching = sorted(tests, key=lambda test: (-good[test.name], ranks[test], test.seconds))
+    a mutant. `good` counts what each has noticed in the same file before."""
+    reaching = sorted(tests, key=lambda test: (-good[test.name], test.seconds))
     tests, total = [], 0.0
     for test in reaching:
         total += test.seconds

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Consumed, Control, Deadline, Failed, Grant, GrantRequest, LedgerError, Recorded, Redriven,
-    Released,
+    Claim, Consumed, Control, Deadline, Failed, Grant, GrantRequest, LedgerError, ReceiptLookup, Recorded,
+    Redriven, Released,
 };
 use daybook_schema::{Attempt, ExecutionName, Status};
 use daybook_tests::notifications::{Upload, uploads};
@@ -294,4 +294,56 @@ async fn receipts_that_cannot_be_read_do_not_keep_an_event_out() {
     let stage = Stage::usual().await;
     stage.wire.inject_always("BatchGetItem", Fault::Throttled);
     assert_eq!(stage.record(&[upload()]).await, [Recorded::Recorded]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn receipts_that_are_left_unprocessed_are_asked_for_again_and_never_taken_for_absent() {
+    let stage = Stage::usual().await;
+    let done = upload().event();
+    stage.ledger.complete(&done, Attempt(1), "arn").await.unwrap();
+    let (done, open) = (
+        done.object_id(),
+        Upload::new("b.json", 2, "e").event().object_id(),
+    );
+    let requests = || {
+        stage
+            .wire
+            .operations()
+            .get("BatchGetItem")
+            .copied()
+            .unwrap_or_default()
+    };
+    let before = requests();
+    stage.wire.inject_next(
+        "BatchGetItem",
+        [Fault::Unprocessed(vec![0, 1]), Fault::Unprocessed(vec![1])],
+    );
+    let found = stage.ledger.look_up_receipts([done, open]).await;
+    assert!(
+        matches!(found[&done], ReceiptLookup::Found(_)),
+        "{:?}",
+        found[&done]
+    );
+    assert_eq!(found[&open], ReceiptLookup::Absent);
+    assert_eq!(requests() - before, 3);
+
+    let (before, began) = (requests(), stage.now());
+    stage.ledger.look_up_receipts([done, open]).await;
+    assert_eq!(
+        (requests() - before, stage.now()),
+        (1, began),
+        "nothing to wait for"
+    );
+
+    stage
+        .wire
+        .inject_always("BatchGetItem", Fault::Unprocessed(vec![0]));
+    let before = requests();
+    let found = stage.ledger.look_up_receipts([done]).await;
+    assert!(
+        matches!(found[&done], ReceiptLookup::Unknown(_)),
+        "{:?}",
+        found[&done]
+    );
+    assert_eq!(requests() - before, 6);
 }

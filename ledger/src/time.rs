@@ -107,3 +107,29 @@ impl Random {
         Duration::from_millis(half + self.next_u64() % (millis - half + 1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_is_half_to_all_of_what_was_asked_for_and_both_ends_happen() {
+        let random = Random::from_seed(7);
+        let waits = |millis| -> BTreeSet<u128> {
+            let wait = || random.jittered(Duration::from_millis(millis)).as_millis();
+            std::iter::repeat_with(wait).take(200).collect()
+        };
+        assert_eq!(waits(0), BTreeSet::from([0]));
+        assert_eq!(waits(1), BTreeSet::from([0, 1]));
+        assert_eq!(waits(6), BTreeSet::from([3, 4, 5, 6]));
+    }
+
+    #[test]
+    fn two_tokens_differ_in_both_halves() {
+        let random = Random::from_seed(7);
+        let (a, b) = (random.token().as_u64_pair(), random.token().as_u64_pair());
+        assert!(a.0 != b.0 && a.1 != b.1, "{a:?} {b:?}");
+    }
+}

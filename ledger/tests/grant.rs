@@ -123,7 +123,10 @@ fn a_grant_of_a_clock_that_was_years_ahead_costs_one_window() {
     // Nobody knows any more what was granted in this window and in the one before.
     assert_eq!(grant(&mut control, &asks(1, 5)), Ok(0), "written all the same");
     assert_eq!(control.window, Some(window(1).start));
-    assert_eq!((control.owed, control.owed_at), (0, None));
+    assert_eq!(
+        (control.owed, control.owed_at, control.redelivered_at),
+        (0, None, None)
+    );
     for minute in [0, 1] {
         assert_eq!(grant(&mut control, &asks(minute, 5)), Err(Refusal::WindowFull));
     }
@@ -133,21 +136,25 @@ fn a_grant_of_a_clock_that_was_years_ahead_costs_one_window() {
 
 #[test]
 fn a_late_run_after_a_clock_that_was_ahead_leaves_the_current_window_spent() {
-    for wanted in [
+    let wanted = [
         asks(4, 5),
         redelivers(4, 5),
         asks(5, 5),
         redelivers(5, 5),
         asks(6, 5),
-    ] {
+    ];
+    for (wanted, window_millis) in wanted
+        .iter()
+        .flat_map(|wanted| [(wanted, 60_000), (wanted, 3_600_000)])
+    {
         let mut control = Control {
             window: Some(at(1_000_000)),
-            window_millis: 60_000,
+            window_millis,
             granted: 3,
             ..Control::default()
         };
         let now = at(5 * 60 + 59);
-        assert_eq!(grant_at(now, &mut control, &wanted), Ok(0));
+        assert_eq!(grant_at(now, &mut control, wanted), Ok(0));
         for minute in [4, 5] {
             let more = grant_at(now, &mut control, &asks(minute, 5));
             assert!(more.is_err(), "{wanted:?}, then {minute}: {more:?}");
@@ -173,14 +180,16 @@ fn what_one_clock_granted_no_clock_forgets_that_is_ten_minutes_behind() {
 
 #[test]
 fn windows_of_another_length_do_not_share_a_late_budget() {
-    let mut control = Control::default();
     let half = Duration::from_secs(30);
-    let shorter = GrantRequest {
-        window: Window::at(at(90), half),
-        ..asks(0, 10)
-    };
-    assert_eq!(grant(&mut control, &shorter), Ok(10));
-    assert_eq!(grant(&mut control, &asks(0, 10)), Err(Refusal::WindowPassed));
+    for begins in [60, 90] {
+        let mut control = Control::default();
+        let shorter = GrantRequest {
+            window: Window::at(at(begins), half),
+            ..asks(0, 10)
+        };
+        assert_eq!(grant(&mut control, &shorter), Ok(10));
+        assert_eq!(grant(&mut control, &asks(0, 10)), Err(Refusal::WindowPassed));
+    }
 }
 
 #[test]
@@ -262,6 +271,22 @@ fn a_sweep_without_budget_is_owed_up_to_half_of_the_next_window() {
     assert_eq!(control.owed, 175);
     // Nothing pending: redeliveries may use a whole window.
     assert_eq!(grant(&mut control, &redelivers(2, 175)), Ok(50));
+}
+
+#[test]
+fn with_an_n_of_more_than_one_a_sweep_may_take_all_of_it_window_after_window() {
+    let mut control = Control::default();
+    for minute in 0..3 {
+        assert_eq!(grant(&mut control, &redelivers(minute, 50)), Ok(50), "{minute}");
+    }
+}
+
+#[test]
+fn a_sweep_that_got_a_part_is_owed_the_rest_of_the_next_window() {
+    let mut control = Control::default();
+    assert_eq!(grant(&mut control, &redelivers(0, 90)), Ok(50));
+    assert_eq!(grant(&mut control, &asks(1, 80)), Ok(25), "half of it is owed");
+    assert_eq!(grant(&mut control, &redelivers(1, 40)), Ok(25));
 }
 
 /// What the scheduler and the sweep have after so many windows of N 1, both always wanting more.

@@ -405,3 +405,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn why_an_object_is_unknown_is_said_in_words() {
+    let id = event(None, Some(A), None, 1).id;
+    let said = [
+        Unknown::Receipt("throttled".into()),
+        Unknown::Undated(id),
+        Unknown::UnreadableRows(2),
+        Unknown::ParkedPayload,
+        Unknown::Head("denied".into()),
+    ]
+    .map(|unknown| unknown.to_string());
+    assert_eq!(said[0], "its receipt cannot be read: throttled");
+    assert!(said[1].contains(&id.to_string()), "{}", said[1]);
+    assert!(
+        said[2].starts_with("2 rows of the ledger cannot be read"),
+        "{}",
+        said[2]
+    );
+    assert!(said[3].contains("parked payload"), "{}", said[3]);
+    assert_eq!(said[4], "S3 does not say what it is now: denied");
+}

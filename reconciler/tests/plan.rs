@@ -96,6 +96,17 @@ fn a_row_whose_execution_runs_is_renewed_and_nothing_else() {
     );
 }
 
+/// Attempts begin at 1: no message and no execution can be of attempt 0.
+#[test]
+fn a_claimed_row_without_an_attempt_is_left_alone() {
+    let row = Row {
+        attempt: Attempt(0),
+        ..stale(1, 5)
+    };
+    assert_eq!(with_depth(vec![row], 0), Plan::default());
+    assert_eq!(with_depth(vec![stale(1, 5)], 0).redeliver.len(), 1);
+}
+
 #[test]
 fn an_execution_of_another_attempt_renews_nothing() {
     let row = stale(1, 5);

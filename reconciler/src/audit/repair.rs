@@ -1,7 +1,5 @@
 //! Recording what an audit found missing.
 
-use std::ops::AddAssign;
-
 use aws_sdk_s3::Client;
 use daybook_ledger::{Deadline, Ledger, NewRow, Recorded};
 use daybook_schema::identity::EventBasis;
@@ -95,18 +93,6 @@ impl RepairCounts {
             Repaired::Otherwise(_) => self.otherwise += 1,
             Repaired::NotSafe { .. } => self.not_safe += 1,
         }
-    }
-}
-
-impl AddAssign for RepairCounts {
-    fn add_assign(&mut self, more: Self) {
-        self.recorded += more.recorded;
-        self.already_there += more.already_there;
-        self.covered += more.covered;
-        self.changed += more.changed;
-        self.gone += more.gone;
-        self.otherwise += more.otherwise;
-        self.not_safe += more.not_safe;
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Consumed, Failed, Grant, GrantRequest, Recorded, Redriven, Released};
+use daybook_ledger::{
+    Claim, Consumed, Control, Deadline, Failed, Grant, GrantRequest, LedgerError, ReceiptLookup, Recorded,
+    Redriven, Released,
+};
 use daybook_schema::{Attempt, ExecutionName, Status};
 use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
@@ -130,6 +133,8 @@ async fn without_any_answer_a_step_is_unknown_whether_it_was_applied_or_not() {
         (Fault::NotSent, false),
         (Fault::Hang, false),
         (Fault::HangAfter, true),
+        (Fault::ServerError, false),
+        (Fault::ServerErrorAfter, true),
     ] {
         let stage = Stage::usual().await;
         stage.record(&[upload()]).await;
@@ -179,6 +184,50 @@ async fn a_write_of_the_control_item_without_an_answer_is_an_error_that_says_unk
         panic!("{error:?}")
     };
     assert_eq!((*unknown, *operation), (true, "UpdateItem"));
+}
+
+/// Whether the failure says that it is not known what was written, and of which operation it speaks.
+fn says_unknown<T: std::fmt::Debug>(failed: Result<T, LedgerError>) -> (bool, &'static str) {
+    match failed {
+        Err(LedgerError::Request {
+            unknown, operation, ..
+        }) => (unknown, operation),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_of_one_item_says_unknown_without_an_answer_and_not_after_a_throttle() {
+    for (fault, unknown) in [(Fault::AnswerLost, true), (Fault::Throttled, false)] {
+        let stage = Stage::usual().await;
+        let request = GrantRequest {
+            window: stage.window(),
+            per_window: 50,
+            wanted: 20,
+            redelivery: false,
+        };
+        stage.wire.inject_always("UpdateItem", fault.clone());
+        let granted = stage.ledger.grant(&request, Control::default()).await;
+        assert_eq!(says_unknown(granted), (unknown, "UpdateItem"), "{fault:?}");
+        let event = upload().event();
+        for operation in ["PutItem", "DeleteItem"] {
+            stage.wire.inject_always(operation, fault.clone());
+            let completed = stage.ledger.complete(&event, Attempt(1), "arn").await;
+            assert_eq!(says_unknown(completed), (unknown, operation), "{fault:?}");
+            stage.wire.heal();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_less_than_half_a_second_after_the_deadline_is_heard() {
+    let stage = Stage::usual().await;
+    let clock = stage.ledger.clock();
+    for (millis, heard) in [(400, true), (600, false)] {
+        let deadline = Deadline::after(clock, Duration::from_secs(5));
+        let ends = tokio::time::sleep(Duration::from_millis(5000 + millis));
+        assert_eq!(deadline.bound(clock, ends).await.is_some(), heard, "{millis}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,10 +284,9 @@ async fn throttled_statements_of_a_batch_are_retried_and_the_others_are_not() {
     );
     assert_eq!(stage.wire.operations()[BATCH], 3, "25, then 3, then 1");
     assert_eq!(stage.rows().await.len(), 25);
-    assert!(
-        (stage.ledger.consumed() - before).write_units <= 50.0,
-        "no row is written twice"
-    );
+    let used = stage.ledger.consumed() - before;
+    assert!(used.write_units <= 50.0, "no row is written twice");
+    assert_eq!(used.requests, 4, "the receipts, and three writes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,4 +294,56 @@ async fn receipts_that_cannot_be_read_do_not_keep_an_event_out() {
     let stage = Stage::usual().await;
     stage.wire.inject_always("BatchGetItem", Fault::Throttled);
     assert_eq!(stage.record(&[upload()]).await, [Recorded::Recorded]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn receipts_that_are_left_unprocessed_are_asked_for_again_and_never_taken_for_absent() {
+    let stage = Stage::usual().await;
+    let done = upload().event();
+    stage.ledger.complete(&done, Attempt(1), "arn").await.unwrap();
+    let (done, open) = (
+        done.object_id(),
+        Upload::new("b.json", 2, "e").event().object_id(),
+    );
+    let requests = || {
+        stage
+            .wire
+            .operations()
+            .get("BatchGetItem")
+            .copied()
+            .unwrap_or_default()
+    };
+    let before = requests();
+    stage.wire.inject_next(
+        "BatchGetItem",
+        [Fault::Unprocessed(vec![0, 1]), Fault::Unprocessed(vec![1])],
+    );
+    let found = stage.ledger.look_up_receipts([done, open]).await;
+    assert!(
+        matches!(found[&done], ReceiptLookup::Found(_)),
+        "{:?}",
+        found[&done]
+    );
+    assert_eq!(found[&open], ReceiptLookup::Absent);
+    assert_eq!(requests() - before, 3);
+
+    let (before, began) = (requests(), stage.now());
+    stage.ledger.look_up_receipts([done, open]).await;
+    assert_eq!(
+        (requests() - before, stage.now()),
+        (1, began),
+        "nothing to wait for"
+    );
+
+    stage
+        .wire
+        .inject_always("BatchGetItem", Fault::Unprocessed(vec![0]));
+    let before = requests();
+    let found = stage.ledger.look_up_receipts([done]).await;
+    assert!(
+        matches!(found[&done], ReceiptLookup::Unknown(_)),
+        "{:?}",
+        found[&done]
+    );
+    assert_eq!(requests() - before, 6);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Clock, Deadline, Ledger, Random, Refusal, Window};
+use daybook_ledger::{Clock, Deadline, Grant, GrantRequest, Ledger, Random, Refusal, Window};
 use daybook_manager::Scheduler;
 use daybook_schema::Status;
 use daybook_tests::Stage;
@@ -168,4 +168,25 @@ async fn n_can_be_set_while_it_runs_and_given_back() {
     stage.pass(minute).await;
     stage.ledger.set_per_window(None, KIM).await.unwrap();
     assert_eq!(stage.schedule().await.claimed, 50);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_is_granted_nothing_is_told_whether_it_wanted_something() {
+    let stage = Stage::usual().await;
+    let grant = async |redelivery, wanted| {
+        let request = GrantRequest {
+            window: stage.window(),
+            per_window: 5,
+            wanted,
+            redelivery,
+        };
+        let seen = stage.ledger.control().await.unwrap();
+        stage.ledger.grant(&request, seen).await.unwrap()
+    };
+    assert_eq!(grant(false, 5).await, Grant::Granted(5));
+    // Both are written: what the sweep is owed, and that it is owed nothing any more.
+    assert_eq!(grant(true, 3).await, Grant::Refused(Refusal::WindowFull));
+    assert_eq!(stage.ledger.control().await.unwrap().owed, 3);
+    assert_eq!(grant(true, 0).await, Grant::Refused(Refusal::NothingWanted));
+    assert_eq!(stage.ledger.control().await.unwrap().owed, 0);
 }

@@ -1,0 +1,57 @@
+//! What an operator may choose about dispatch, at the edges of what is allowed.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::time::Duration;
+
+use daybook_ledger::RetryPolicy;
+use daybook_manager::Dispatch;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLI: Duration = Duration::from_millis(1);
+const WEEK: Duration = Duration::from_secs(604_800);
+
+/// What is said of the settings; nothing when they are allowed.
+fn refusal(change: impl FnOnce(&mut Dispatch)) -> Option<String> {
+    let mut dispatch = Dispatch::default();
+    change(&mut dispatch);
+    dispatch.checked().err().map(|error| error.to_string())
+}
+
+#[test]
+fn the_usual_settings_and_those_at_the_edges_are_allowed() {
+    assert_eq!(refusal(|_| {}), None);
+    assert_eq!(refusal(|dispatch| dispatch.per_window = 1), None);
+    assert_eq!(refusal(|dispatch| dispatch.window = 100 * MILLI), None);
+    assert_eq!(refusal(|dispatch| dispatch.lease = SECOND), None);
+    assert_eq!(refusal(|dispatch| dispatch.lease = WEEK), None);
+    assert_eq!(refusal(|dispatch| dispatch.max_attempts = 1), None);
+    assert_eq!(refusal(|dispatch| dispatch.max_in_flight = Some(1)), None);
+    let same = RetryPolicy {
+        first_delay: SECOND,
+        longest_delay: SECOND,
+    };
+    assert_eq!(refusal(|dispatch| dispatch.retry = same), None);
+}
+
+#[test]
+fn what_is_beyond_an_edge_is_refused_by_name_with_its_value_and_what_is_allowed() {
+    let too_short = refusal(|dispatch| dispatch.window = 99 * MILLI);
+    assert_eq!(too_short.unwrap(), "every is 0.099 s, but must be at least 0.1 s");
+    for lease in [SECOND - MILLI, WEEK + MILLI] {
+        let said = refusal(|dispatch| dispatch.lease = lease).unwrap();
+        assert_eq!(
+            said,
+            format!("lease is {} s, but must be 1 s to 7 days", lease.as_secs_f64())
+        );
+    }
+    let downwards = RetryPolicy {
+        first_delay: SECOND,
+        longest_delay: SECOND - MILLI,
+    };
+    let said = refusal(|dispatch| dispatch.retry = downwards).unwrap();
+    assert!(said.starts_with("backoff-limit is 0.999 s"), "{said}");
+    assert!(refusal(|dispatch| dispatch.per_window = 0).is_some());
+    assert!(refusal(|dispatch| dispatch.max_attempts = 0).is_some());
+    assert!(refusal(|dispatch| dispatch.max_in_flight = Some(0)).is_some());
+}

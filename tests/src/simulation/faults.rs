@@ -70,7 +70,7 @@ pub const CLASSES: [Class; 40] = [
     class(
         "clock_skew",
         1000,
-        "every function's clock is off, by up to 90 seconds",
+        "a function's clock is off, by up to 90 seconds",
     ),
     class(
         "late_tick",

@@ -226,6 +226,7 @@ impl Wire {
             Fault::Slow(for_so_long) => tokio::time::sleep(for_so_long).await,
             Fault::None
             | Fault::Throttled
+            | Fault::Invalid
             | Fault::ServerError
             | Fault::ServerErrorAfter
             | Fault::Stale
@@ -248,6 +249,10 @@ impl Wire {
             Fault::Throttled => {
                 let throttled = json!({"__type": "ThrottlingException", "message": "Rate exceeded"});
                 (400, throttled.to_string().into_bytes())
+            }
+            Fault::Invalid => {
+                let invalid = json!({"__type": "ValidationException", "message": "not valid"});
+                (400, invalid.to_string().into_bytes())
             }
             Fault::ServerError => server_error(),
             Fault::ServerErrorAfter => {

@@ -13,6 +13,8 @@ pub enum Fault {
     AnswerLost,
     /// AWS refuses it for now.
     Throttled,
+    /// AWS refuses it as a whole, as not valid.
+    Invalid,
     /// AWS answers 500 and has not done it.
     ServerError,
     /// AWS answers 500 and has done it.
@@ -48,6 +50,7 @@ impl Fault {
             Self::NotSent => "not_sent",
             Self::AnswerLost => "answer_lost",
             Self::Throttled => "throttled",
+            Self::Invalid => "invalid",
             Self::ServerError => "server_error",
             Self::ServerErrorAfter => "server_error_after",
             Self::Slow(_) => "slow",

@@ -1,8 +1,10 @@
 //! Many rows at once: each has an outcome of its own.
 
+use std::collections::BTreeSet;
+
 use daybook_ledger::{NewRow, Recorded};
 use daybook_manager::{Delivered, Ingested, Payload};
-use daybook_schema::{SourceName, Status, Subject};
+use daybook_schema::{EventId, SourceName, Status, Subject};
 use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::{all_delivered, returned};
 use daybook_tests::{Fault, Stage};
@@ -49,6 +51,47 @@ async fn one_row_that_is_too_large_does_not_take_its_neighbours_along() {
         }
     }
     assert_eq!(stage.rows().await.len(), 24);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_of_a_request_that_is_refused_whole_are_written_one_by_one() {
+    let stage = Stage::usual().await;
+    stage
+        .wire
+        .inject(|request| match request.operation == "BatchExecuteStatement" {
+            true if request.body.to_string().contains("bad.json") => Fault::Invalid,
+            _ => Fault::None,
+        });
+    let bad = Upload::new("bad.json", 100, "e");
+    let mut rows = uploads(24);
+    rows.insert(11, bad.clone());
+    let recorded = stage.record(&rows).await;
+    for (position, outcome) in recorded.iter().enumerate() {
+        match position {
+            11 => assert!(matches!(outcome, Recorded::Rejected(_)), "{outcome:?}"),
+            _ => assert_eq!(*outcome, Recorded::Recorded),
+        }
+    }
+    let requests = || stage.wire.operations()["BatchExecuteStatement"];
+    assert_eq!(requests(), 1 + 25);
+    assert_eq!(stage.rows().await.len(), 24);
+
+    let alone = stage.record(&[bad]).await;
+    assert!(matches!(alone[..], [Recorded::Rejected(_)]), "{alone:?}");
+    assert_eq!(requests(), 1 + 25 + 1, "there was nothing to part");
+}
+
+#[tokio::test(start_paused = true)]
+async fn due_rows_of_many_pages_come_each_once_and_oldest_first() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(300)).await;
+    // So few are asked for that a page has six rows of the twenty or so in a shard.
+    let mut due = stage.ledger.due(Status::Pending, None, 1);
+    let keys = due.next(400).await;
+    assert_eq!(due.failures(), Vec::<String>::new());
+    let ids: BTreeSet<EventId> = keys.iter().map(|key| key.id).collect();
+    assert_eq!((keys.len(), ids.len()), (300, 300));
+    assert!(keys.is_sorted_by_key(|key| key.due_at));
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,11 +178,15 @@ fn at_the_deadline_what_is_recorded_is_acknowledged_and_nothing_else() {
         .iter()
         .map(|row| row.event().unwrap().key.as_str().to_owned())
         .collect();
-    assert_eq!((recorded.len(), returned.len()), (25, 5));
+    // Two batches are on their way at once, of 25 and 5; either may be the one that is answered.
+    assert!(matches!((recorded.len(), returned.len()), (25, 5) | (5, 25)));
     assert!(returned.iter().all(|id| !recorded.iter().any(|key| key == id)));
     let told = function.end();
-    assert_eq!(told.metric("request-1", "EventsRecorded"), Some(25.0));
-    assert_eq!(told.metric("request-1", "MessagesReturned"), Some(5.0));
+    let told = ["EventsRecorded", "MessagesReturned"].map(|name| told.metric("request-1", name));
+    assert_eq!(
+        told,
+        [recorded.len(), returned.len()].map(|count| Some(count as f64))
+    );
 }
 
 #[test]

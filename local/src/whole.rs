@@ -1,8 +1,8 @@
 //! Whether a data directory holds a whole ledger: asked before anything writes to it.
 //!
 //! SQLite takes an empty file for a new database, makes its tables in anybody's database, and finds a torn page only when it
-//! comes to it. Looking first keeps what is there as it is. Looking makes no more than an empty log
-//! and `ledger.sqlite-shm`, which holds no data.
+//! comes to it. Looking first keeps what is there as it is. Looking makes no more than an empty log and
+//! `ledger.sqlite-shm`, which holds no data, and takes back the unfinished making of a database that holds nothing yet.
 
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +14,11 @@ use crate::{LEDGER_FILE, LocalError};
 
 /// How long another process may keep the database locked.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// As SQLite makes it. A database of one page has no tables.
+const PAGE_BYTES: u64 = 4096;
+
+const COUNT_TABLES: &str = "SELECT count(*) FROM sqlite_master";
 
 /// What a data directory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +82,8 @@ fn open(directory: &Path) -> Result<Option<(Found, Connection)>, LocalError> {
             source: Box::new(error),
         },
     };
-    let connection = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(refused)?;
-    connection.busy_timeout(PATIENCE).map_err(refused)?;
-    // The last connection to close would move the log into the database.
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
-        .map_err(refused)?;
+    half_made(&file)?;
+    let connection = connect(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(refused)?;
     cut_off(&file, &connection)?;
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u64>(0));
     let named = |name: &str| {
@@ -90,7 +91,7 @@ fn open(directory: &Path) -> Result<Option<(Found, Connection)>, LocalError> {
             "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '{name}'"
         ))
     };
-    let tables = count("SELECT count(*) FROM sqlite_master").map_err(refused)?;
+    let tables = count(COUNT_TABLES).map_err(refused)?;
     if tables == 0 {
         return Ok(Some((Found::Nothing, connection)));
     }
@@ -107,6 +108,35 @@ fn open(directory: &Path) -> Result<Option<(Found, Connection)>, LocalError> {
     Ok(Some((found, connection)))
 }
 
+/// Takes back the unfinished making of a database: a process that died in it left a rollback journal, and SQLite reads no file
+/// before that is rolled back. A ledger has a log from its first page on and no journal ever after: one that lies beside
+/// more is of something else, and rolling back to it would destroy the ledger.
+fn half_made(file: &Path) -> Result<(), LocalError> {
+    let reader = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let read = reader.and_then(|reader| reader.query_row(COUNT_TABLES, [], |_| Ok(())));
+    let unfinished = |error: &rusqlite::Error| {
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        code == Some(rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
+    };
+    if !read.is_err_and(|error| unfinished(&error)) {
+        return Ok(());
+    }
+    if length(file) > PAGE_BYTES {
+        return Err(LocalError::Damaged {
+            path: file.to_owned(),
+            what: format!("{LEDGER_FILE}-journal lies beside it, which a ledger never has"),
+        });
+    }
+    // What fails here fails again where the file is read, and is told there.
+    let _ = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .and_then(|writer| writer.query_row(COUNT_TABLES, [], |_| Ok(())));
+    Ok(())
+}
+
+fn length(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |data| data.len())
+}
+
 /// A database is whole pages. With a log, one may be on its way into it.
 fn cut_off(file: &Path, connection: &Connection) -> Result<(), LocalError> {
     let damaged = |what: String| LocalError::Damaged {
@@ -116,7 +146,6 @@ fn cut_off(file: &Path, connection: &Connection) -> Result<(), LocalError> {
     let page: u64 = connection
         .query_row("PRAGMA page_size", [], |row| row.get(0))
         .map_err(|error| damaged(error.to_string()))?;
-    let length = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
     let log = file.with_file_name(format!("{LEDGER_FILE}-wal"));
     match length(&log) == 0 && !length(file).is_multiple_of(page) {
         true => Err(damaged("it ends within a page: its end is missing".into())),

@@ -83,3 +83,64 @@ fn a_schema_of_a_newer_release_is_refused_and_left_as_it_is() {
     assert!(said.contains("ledger.sqlite") && said.contains("999"), "{said}");
     assert!(bytes(directory.path()) == before);
 }
+
+/// What a process that is killed in a transaction with a rollback journal leaves: the file and its journal.
+fn killed_while_it_writes(first: &str, unfinished: &str) -> tempfile::TempDir {
+    let (alive, left) = (
+        tempfile::tempdir().expect("a directory"),
+        tempfile::tempdir().expect("a directory"),
+    );
+    let writer = Connection::open(alive.path().join(LEDGER_FILE)).expect("made");
+    // With no page kept in memory, each is in the file, and its journal flushed, before the transaction ends.
+    writer.execute_batch("PRAGMA cache_size = 1").expect("set");
+    writer.execute_batch(first).expect("written");
+    writer.execute_batch("BEGIN").expect("begun");
+    writer.execute_batch(unfinished).expect("written");
+    for name in [LEDGER_FILE, "ledger.sqlite-journal"] {
+        let (from, to) = (alive.path().join(name), left.path().join(name));
+        assert!(std::fs::copy(from, to).expect("copied") > 0, "{name}");
+    }
+    left
+}
+
+#[test]
+fn a_database_whose_making_was_cut_short_is_made_anew() {
+    let half = || {
+        let left = killed_while_it_writes(
+            "",
+            "PRAGMA user_version = 1; CREATE TABLE filler (a); CREATE TABLE more (a);",
+        );
+        let file = std::fs::File::options()
+            .write(true)
+            .open(left.path().join(LEDGER_FILE))
+            .expect("opened");
+        // Only the first page had been written.
+        file.set_len(4096).expect("cut");
+        left
+    };
+    assert_eq!(look(half().path()).expect("it looks"), Found::Nothing);
+    assert_eq!(check(half().path()).expect("it looks"), Found::Nothing);
+    let left = half();
+    drop(open(left.path()).expect("it opens"));
+    assert!(!left.path().join("ledger.sqlite-journal").exists());
+}
+
+#[test]
+fn a_journal_beside_more_than_the_first_page_is_not_rolled_back() {
+    let left = killed_while_it_writes(
+        "CREATE TABLE accounts (a); INSERT INTO accounts VALUES (randomblob(3000)), (randomblob(3000)), (randomblob(3000)), (randomblob(3000))",
+        "UPDATE accounts SET a = randomblob(3000)",
+    );
+    let before = bytes(left.path());
+    for refused in [
+        look(left.path()).map(drop),
+        check(left.path()).map(drop),
+        open(left.path()).map(drop),
+    ] {
+        let error = refused.expect_err("refused");
+        assert!(matches!(error, LocalError::Damaged { .. }), "{error:?}");
+        let said = error.to_string();
+        assert!(said.contains("ledger.sqlite-journal"), "{said}");
+    }
+    assert!(bytes(left.path()) == before);
+}

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use daybook_ledger::RetryPolicy;
-use daybook_manager::Dispatch;
+use daybook_manager::worker::WorkerSettings;
+use daybook_manager::{Dispatch, arguments};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLI: Duration = Duration::from_millis(1);
@@ -54,4 +55,40 @@ fn what_is_beyond_an_edge_is_refused_by_name_with_its_value_and_what_is_allowed(
     assert!(refusal(|dispatch| dispatch.per_window = 0).is_some());
     assert!(refusal(|dispatch| dispatch.max_attempts = 0).is_some());
     assert!(refusal(|dispatch| dispatch.max_in_flight = Some(0)).is_some());
+}
+
+#[test]
+fn a_workers_lease_is_within_what_sqs_can_hide_a_message_for() {
+    let allowed = |lease: Duration| {
+        let settings = WorkerSettings {
+            lease,
+            ..WorkerSettings::new("worker-1")
+        };
+        settings.checked().is_ok()
+    };
+    let hours = Duration::from_secs(11 * 3600);
+    assert!(allowed(3 * SECOND) && allowed(2 * Duration::from_secs(3600)) && allowed(hours));
+    assert!(!allowed(3 * SECOND - MILLI) && !allowed(hours + MILLI));
+}
+
+#[test]
+fn a_state_machine_is_known_by_every_part_of_its_arn() {
+    let allowed = |arn: &str| arguments::state_machine_arn(arn).is_ok();
+    assert!(allowed(
+        "arn:aws:states:eu-central-1:123456789012:stateMachine:work"
+    ));
+    assert!(allowed(
+        "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:work"
+    ));
+    for arn in [
+        "arn:aws:states:eu-central-1:123456789012:stateMachine",
+        "arn:aws:states:eu-central-1:123456789012:stateMachine:work:1",
+        "urn:aws:states:eu-central-1:123456789012:stateMachine:work",
+        "arn:aws:lambda:eu-central-1:123456789012:stateMachine:work",
+        "arn:aws:states:eu-central-1:123456789012:execution:work",
+        "arn:aws:states::123456789012:stateMachine:work",
+        "arn:aws:states:eu-central-1:123456789012:stateMachine:",
+    ] {
+        assert!(!allowed(arn), "{arn}");
+    }
 }

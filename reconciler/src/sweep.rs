@@ -227,10 +227,7 @@ impl Sweeper {
                 Some(executions) if !rows.is_empty() => {
                     executions.running(self.settings.execution_pages).await
                 }
-                _ => Running {
-                    complete: true,
-                    ..Running::default()
-                },
+                _ => Running::default(),
             }
         };
         let depth = async {

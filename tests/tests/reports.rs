@@ -5,6 +5,8 @@
 mod schedule;
 #[path = "reports/send.rs"]
 mod send;
+#[path = "reports/start.rs"]
+mod start;
 #[path = "reports/sweep.rs"]
 mod sweep;
 

@@ -4,6 +4,8 @@
 
 #[path = "worker/acting.rs"]
 mod acting;
+#[path = "worker/asking.rs"]
+mod asking;
 #[path = "worker/faults.rs"]
 mod faults;
 #[path = "worker/holding.rs"]

@@ -30,7 +30,6 @@ impl Function for CompleteFunction {
     const NAME: &'static str = "complete";
     type Settings = Settings;
     type Event = Batch;
-    type Answer = SqsBatchResponse;
 
     fn ledger(settings: &Settings) -> &LedgerArguments {
         &settings.ledger
@@ -49,10 +48,6 @@ impl Function for CompleteFunction {
         let completed = self.0.handle(batch.messages(), deadline).await;
         lambda::told::completed(batch.messages(), &completed);
         Ok(batch.answer(completed.iter().map(Completed::disposition)))
-    }
-
-    fn cut(&self, batch: &Batch) -> SqsBatchResponse {
-        batch.returned()
     }
 }
 

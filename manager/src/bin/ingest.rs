@@ -28,7 +28,6 @@ impl Function for IngestFunction {
     const NAME: &'static str = "ingest";
     type Settings = Settings;
     type Event = Batch;
-    type Answer = SqsBatchResponse;
 
     fn ledger(settings: &Settings) -> &LedgerArguments {
         &settings.ledger
@@ -43,10 +42,6 @@ impl Function for IngestFunction {
         let ingested = self.0.handle(batch.messages(), deadline).await;
         lambda::told::ingested(batch.messages(), &ingested);
         Ok(batch.answer(ingested.iter().map(Ingested::disposition)))
-    }
-
-    fn cut(&self, batch: &Batch) -> SqsBatchResponse {
-        batch.returned()
     }
 }
 

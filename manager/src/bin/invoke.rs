@@ -38,7 +38,6 @@ impl Function for InvokeFunction {
     const NAME: &'static str = "invoke";
     type Settings = Settings;
     type Event = Batch;
-    type Answer = SqsBatchResponse;
 
     fn ledger(settings: &Settings) -> &LedgerArguments {
         &settings.ledger
@@ -60,10 +59,6 @@ impl Function for InvokeFunction {
         let invoked = self.0.handle(batch.messages(), deadline).await;
         lambda::told::invoked(batch.messages(), &invoked);
         Ok(batch.answer(invoked.iter().map(Invoked::disposition)))
-    }
-
-    fn cut(&self, batch: &Batch) -> SqsBatchResponse {
-        batch.returned()
     }
 }
 

@@ -38,7 +38,6 @@ impl Function for ScheduleFunction {
     const NAME: &'static str = "schedule";
     type Settings = Settings;
     type Event = Tick;
-    type Answer = Value;
 
     fn ledger(settings: &Settings) -> &LedgerArguments {
         &settings.ledger
@@ -65,10 +64,6 @@ impl Function for ScheduleFunction {
         let window = Window::at(tick.time(self.ledger.clock()), self.window);
         let report = self.scheduler.run(window, deadline).await?;
         Ok(lambda::told::scheduled(&report))
-    }
-
-    fn cut(&self, _: &Tick) -> Value {
-        lambda::told::cut()
     }
 }
 

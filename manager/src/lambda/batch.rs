@@ -24,14 +24,11 @@ impl Batch {
         let dispositions: Vec<Disposition> = dispositions.into_iter().collect();
         batch_response(&self.messages, &dispositions)
     }
-
-    /// The answer that returns every message.
-    pub fn returned(&self) -> SqsBatchResponse {
-        self.answer(self.messages.iter().map(|_| Disposition::Return))
-    }
 }
 
 impl Event for Batch {
+    type Answer = SqsBatchResponse;
+
     fn read(payload: Value) -> Result<Self, String> {
         let Some(records) = payload.get("Records").filter(|records| records.is_array()) else {
             return Err("the event is no batch of an SQS queue: it has no list of Records".into());
@@ -48,6 +45,11 @@ impl Event for Batch {
         Ok(Self {
             messages: messages.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Every message comes again.
+    fn cut(&self) -> SqsBatchResponse {
+        self.answer(self.messages.iter().map(|_| Disposition::Return))
     }
 }
 

@@ -48,3 +48,14 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_by_kind_and_message() {
+        let failure = Failure::new("InvalidEvent", "the batch has no Records");
+        assert_eq!(failure.to_string(), "InvalidEvent: the batch has no Records");
+    }
+}

@@ -61,7 +61,7 @@ pub(super) async fn handle<F: Function>(
                 "the function was cut off at its deadline: what it was at is not known, and comes again"
             );
             metric::count(FAILURES, 1u64);
-            function.cut(&event)
+            event.cut()
         }
     };
     serde_json::to_value(answer).or_else(|error| failed(Failure::new("InvalidAnswer", error)))
@@ -99,7 +99,6 @@ mod tests {
         const NAME: &'static str = "hanging";
         type Settings = Settings;
         type Event = Batch;
-        type Answer = SqsBatchResponse;
 
         fn ledger(settings: &Settings) -> &LedgerArguments {
             &settings.ledger
@@ -111,10 +110,6 @@ mod tests {
 
         async fn handle(&self, _: &Batch, _: Deadline) -> Result<SqsBatchResponse, Failure> {
             pending().await
-        }
-
-        fn cut(&self, batch: &Batch) -> SqsBatchResponse {
-            batch.returned()
         }
     }
 
@@ -135,6 +130,20 @@ mod tests {
             clock,
             Random::from_seed(1),
         )
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_ends_before_the_cut_and_the_cut_before_lambda_ends_the_process() {
+        let ledger = ledger();
+        let clock = ledger.clock();
+        for (timeout, work, cut) in [(30.0, 28.0, 29.5), (4.0, 3.0, 3.75), (0.0, 0.0, 0.0)] {
+            let ends = Ends::of(clock.now().plus(Duration::from_secs_f64(timeout)), clock);
+            let left = (ends.work.left(clock), ends.cut.left(clock));
+            assert_eq!(
+                left,
+                (Duration::from_secs_f64(work), Duration::from_secs_f64(cut))
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]

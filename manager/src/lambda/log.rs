@@ -167,3 +167,63 @@ impl Visit for Line {
         self.put(field.name(), format!("{value:?}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use daybook_schema::Timestamp;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("a lock").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_field_is_in_its_line_with_its_type_and_the_request_as_long_as_there_is_one() {
+        let (written, current) = (Written::default(), Current::default());
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt::layer()
+            .event_format(Lines {
+                current: current.clone(),
+                clock: Clock::new(|| Timestamp::from_unix_millis(1_795_251_268_758).expect("a time")),
+                function: "ingest",
+            })
+            .with_writer(move || writer.clone());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
+            let mut context = Context::default();
+            context.request_id = "request-1".into();
+            current.set(&context);
+            tracing::warn!(rate = 0.5, left = -3i64, rows = 7u64, more = true, key = "a\nb", shown = ?Some(1), "hm");
+            current.clear();
+            tracing::info!("after");
+        });
+        let text = String::from_utf8(written.0.lock().expect("a lock").clone()).expect("UTF-8");
+        let lines: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let target = module_path!();
+        let first = serde_json::json!({
+            "timestamp": "2026-11-21T08:54:28.758Z", "level": "WARN", "requestId": "request-1", "function": "ingest",
+            "target": target, "message": "hm", "rate": 0.5, "left": -3, "rows": 7, "more": true, "key": "a\nb",
+            "shown": "Some(1)",
+        });
+        let second = serde_json::json!({
+            "timestamp": "2026-11-21T08:54:28.758Z", "level": "INFO", "function": "ingest", "target": target,
+            "message": "after",
+        });
+        assert_eq!(lines, [first, second]);
+    }
+}

@@ -37,11 +37,17 @@ use metric::Metrics;
 
 /// What a function is invoked with.
 pub trait Event: Sized + Send + Sync {
+    /// What is answered to it.
+    type Answer: Serialize;
+
     /// Reads it from an invocation's payload.
     ///
     /// # Errors
     /// Says what the payload is not. The invocation fails with it: nothing that is not understood is acknowledged.
     fn read(payload: Value) -> Result<Self, String>;
+
+    /// The answer when handling had to be cut off after its deadline: nothing is known.
+    fn cut(&self) -> Self::Answer;
 }
 
 /// One Lambda function.
@@ -52,8 +58,6 @@ pub trait Function: Sized + Send + Sync {
     type Settings: clap::Parser;
     /// What it is invoked with.
     type Event: Event;
-    /// What it answers.
-    type Answer: Serialize;
 
     /// The part of the settings that every function has.
     fn ledger(settings: &Self::Settings) -> &LedgerArguments;
@@ -69,10 +73,7 @@ pub trait Function: Sized + Send + Sync {
         &self,
         event: &Self::Event,
         deadline: Deadline,
-    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
-
-    /// The answer when handling had to be cut off after its deadline: nothing is known.
-    fn cut(&self, event: &Self::Event) -> Self::Answer;
+    ) -> impl Future<Output = Result<<Self::Event as Event>::Answer, Failure>> + Send;
 }
 
 /// The `main` of a function: settings, clients, then invocations until Lambda ends the process.

@@ -2,7 +2,7 @@
 
 use daybook_ledger::Clock;
 use daybook_schema::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Event;
 
@@ -21,6 +21,8 @@ impl Tick {
 }
 
 impl Event for Tick {
+    type Answer = Value;
+
     fn read(payload: Value) -> Result<Self, String> {
         let fields = match payload {
             Value::Null => return Ok(Self { time: None }),
@@ -46,5 +48,41 @@ impl Event for Tick {
             Some(other) => return Err(format!("the event's time is {other}: a string is needed")),
         };
         Ok(Self { time })
+    }
+
+    fn cut(&self) -> Value {
+        json!({"cut": true, "failures": ["cut off at the deadline: what was claimed and not sent waits for its lease"]})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_may_leave_its_time_out_in_several_ways() {
+        for payload in [json!(null), json!({}), json!({"time": null}), json!({"time": ""})] {
+            assert_eq!(Tick::read(payload.clone()), Ok(Tick { time: None }), "{payload}");
+        }
+        let given = Tick::read(json!({"time": "2026-11-21T01:02:00Z", "source": "aws.scheduler"}));
+        assert_eq!(
+            given.map(|tick| tick.time),
+            Ok("2026-11-21T01:02:00Z".parse().ok())
+        );
+        for payload in [
+            json!([]),
+            json!({"Records": []}),
+            json!({"time": 7}),
+            json!({"time": "noon"}),
+        ] {
+            assert!(Tick::read(payload.clone()).is_err(), "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_tick_that_was_cut_off_is_answered_with_a_failure() {
+        let answer = Tick { time: None }.cut();
+        assert_eq!(answer["cut"], true);
+        assert_eq!(answer["failures"].as_array().map(Vec::len), Some(1), "{answer}");
     }
 }

@@ -141,11 +141,6 @@ pub fn scheduled(report: &ScheduleReport) -> Value {
     answer
 }
 
-/// The answer of a run that was cut off.
-pub fn cut() -> Value {
-    json!({"cut": true, "failures": ["cut off at the deadline: what was claimed and not sent waits for its lease"]})
-}
-
 /// Failures that a report names: each in the log, and one for the invocation in the metrics.
 pub fn failures(who: &str, failures: &[String]) {
     metric::count(metric::FAILURES, u64::from(!failures.is_empty()));

@@ -173,3 +173,37 @@ fn not_started(program: &OsStr, error: &io::Error) -> TargetAnswer {
         false => TargetAnswer::Failed { why },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_out_of_something_is_no_failure_of_the_event() {
+        let later = |error: io::Error| {
+            matches!(
+                not_started(OsStr::new("work"), &error),
+                TargetAnswer::Later { .. }
+            )
+        };
+        assert!(later(io::ErrorKind::WouldBlock.into()));
+        assert!(later(io::ErrorKind::OutOfMemory.into()));
+        assert!(later(io::Error::from_raw_os_error(
+            rustix::io::Errno::MFILE.raw_os_error()
+        )));
+        assert!(later(io::Error::from_raw_os_error(
+            rustix::io::Errno::NFILE.raw_os_error()
+        )));
+        assert!(!later(io::ErrorKind::NotFound.into()));
+        assert!(!later(io::ErrorKind::PermissionDenied.into()));
+    }
+
+    #[test]
+    fn the_time_between_the_two_signals_is_as_it_was_asked_for() {
+        let target = CommandTarget::new("work", ["--all"]).with_kill_grace(Duration::from_secs(60));
+        assert_eq!(
+            (target.kill_grace, target.arguments.len()),
+            (Duration::from_secs(60), 1)
+        );
+    }
+}

@@ -62,6 +62,9 @@ mod tests {
         tail.push(b"x");
         assert_eq!(tail.text(), format!("{}x", "é".repeat(KEPT / 2 - 1)));
         let mut tail = Tail::default();
+        tail.push(&[&[0x80], &[b'a'; KEPT - 1][..]].concat());
+        assert!(tail.text().starts_with("\u{fffd}a"), "nothing was cut");
+        let mut tail = Tail::default();
         tail.push(&[0x80, b'a', 0xff]);
         assert_eq!(tail.text(), "\u{fffd}a\u{fffd}");
     }

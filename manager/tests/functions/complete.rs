@@ -60,10 +60,11 @@ fn has_receipt(world: &World, row: &Row) -> bool {
 
 #[test]
 fn rows_follow_their_executions_and_exactly_the_poison_comes_again() {
-    let (world, rows) = claimed(4);
+    let (world, rows) = claimed(5);
     let foreign = status_event(&world, &rows[2], "SUCCEEDED").replace(":work", ":another");
     let event = batch([
         ("done", status_event(&world, &rows[0], "SUCCEEDED")),
+        ("done too", status_event(&world, &rows[4], "SUCCEEDED")),
         ("failed", status_event(&world, &rows[1], "FAILED")),
         ("foreign", foreign),
         ("running", status_event(&world, &rows[3], "RUNNING")),
@@ -95,13 +96,13 @@ fn rows_follow_their_executions_and_exactly_the_poison_comes_again() {
 
     let told = function.end();
     let metric = |name| told.metric("request-1", name);
-    assert_eq!(metric("EventsCompleted"), Some(1.0));
+    assert_eq!(metric("EventsCompleted"), Some(2.0));
     assert_eq!(metric("AttemptsFailed"), Some(1.0));
     assert_eq!(metric("StatusEventsIgnored"), Some(2.0));
     assert_eq!(metric("MessagesReturned"), Some(1.0));
     assert_eq!(metric("EventsParked"), None);
-    // A receipt, a deletion with its index, and a row that moves in the index.
-    assert_eq!(metric("WriteUnits"), Some(1.0 + 2.0 + 3.0));
+    // Two receipts, two deletions with their index, and a row that moves in the index.
+    assert_eq!(metric("WriteUnits"), Some(2.0 * (1.0 + 2.0) + 3.0));
     assert!(metric("ReadUnits").unwrap() > 0.0);
 }
 

@@ -59,6 +59,7 @@ fn a_tick_sends_n_events_and_a_second_tick_of_the_same_window_sends_no_more() {
     assert_eq!(told.metric("request-1", "Failures"), None);
     // A claim moves a row in the index; the grant is the control item's.
     assert_eq!(told.metric("request-1", "WriteUnits"), Some(3.0 * 3.0 + 1.0));
+    assert_eq!(told.metric("request-2", "WriteUnits"), None);
     assert_eq!(told.log_of("request-1").len(), 1);
 }
 

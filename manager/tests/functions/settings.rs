@@ -90,3 +90,15 @@ fn settings_that_do_not_go_together_are_named_together() {
         "DAYBOOK_RECEIPTS_TABLE is not set: it is needed unless DAYBOOK_RECEIPTS_KEEP is 0"
     );
 }
+
+#[test]
+fn asked_for_help_a_function_tells_its_variables() {
+    for binary in [INGEST, SCHEDULE, INVOKE, COMPLETE] {
+        let help = std::process::Command::new(binary).arg("--help").output().unwrap();
+        let text = String::from_utf8(help.stdout).unwrap();
+        assert!(
+            help.status.success() && text.contains("DAYBOOK_LEDGER_TABLE"),
+            "{text}"
+        );
+    }
+}

@@ -72,6 +72,8 @@ struct AuditFunction(Rounds);
 struct Asked(Ask);
 
 impl Event for Asked {
+    type Answer = Value;
+
     fn read(payload: Value) -> Result<Self, String> {
         match payload {
             Value::Null => Ok(Self(Ask::default())),
@@ -84,13 +86,18 @@ impl Event for Asked {
             }),
         }
     }
+
+    fn cut(&self) -> Value {
+        json!({"audits": null, "failures": [
+            "cut off at the deadline: the next round goes on behind the last checkpoint"
+        ]})
+    }
 }
 
 impl Function for AuditFunction {
     const NAME: &'static str = "audit";
     type Settings = Settings;
     type Event = Asked;
-    type Answer = Value;
 
     fn ledger(settings: &Settings) -> &LedgerArguments {
         &settings.ledger
@@ -122,12 +129,6 @@ impl Function for AuditFunction {
             true => Err(Failure::new("NothingAudited", failures(&round).join("; "))),
             false => Ok(answer),
         }
-    }
-
-    fn cut(&self, _: &Asked) -> Value {
-        json!({"audits": null, "failures": [
-            "cut off at the deadline: the next round goes on behind the last checkpoint"
-        ]})
     }
 }
 

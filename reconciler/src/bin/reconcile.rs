@@ -45,7 +45,6 @@ impl Function for ReconcileFunction {
     const NAME: &'static str = "reconcile";
     type Settings = Settings;
     type Event = Tick;
-    type Answer = Value;
 
     fn ledger(settings: &Settings) -> &LedgerArguments {
         &settings.ledger
@@ -82,10 +81,6 @@ impl Function for ReconcileFunction {
         let answer = swept(window, &report);
         gauges(&self.ledger, deadline).await;
         Ok(answer)
-    }
-
-    fn cut(&self, _: &Tick) -> Value {
-        told::cut()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_ledger::{Deadline, Refusal};
-use daybook_manager::{Dispatch, Running};
+use daybook_manager::Dispatch;
 use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
 use daybook_schema::{Attempt, Row, Status};
 use daybook_tests::{Fault, Request, Stage, StageOptions};
@@ -267,18 +267,4 @@ async fn what_a_sweep_is_owed_is_taken_back_without_asking_anybody_else_when_not
     for operation in ["ListExecutions", "GetQueueAttributes"] {
         assert_eq!(asked.get(operation), before.get(operation), "{operation}");
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_list_of_executions_is_complete_when_its_last_page_was_read() {
-    let (stage, rows) = with_lost(3).await;
-    start(&stage, &rows).await;
-    let names = rows.iter().map(crate::name_of).collect();
-    let expected = Running {
-        names,
-        complete: true,
-        failure: None,
-    };
-    assert_eq!(stage.executions().running(1).await, expected);
-    assert_eq!(stage.executions().running(0).await, Running::default());
 }

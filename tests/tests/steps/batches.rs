@@ -6,7 +6,7 @@ use daybook_ledger::{NewRow, Recorded};
 use daybook_manager::{Delivered, Ingested, Payload};
 use daybook_schema::{EventId, SourceName, Status, Subject};
 use daybook_tests::notifications::{Upload, uploads};
-use daybook_tests::rows::{all_delivered, returned};
+use daybook_tests::rows::{all_delivered, returned, row_in};
 use daybook_tests::{Fault, Stage};
 use serde_json::json;
 
@@ -209,4 +209,66 @@ async fn a_payload_that_cannot_be_read_is_one_parked_row_however_often_it_comes(
     assert_eq!((rows.len(), row.status), (1, Status::Parked));
     assert!(row.last_error.is_some());
     assert!(matches!(&row.subject, Subject::Raw { payload, .. } if payload.contains("aws:s3")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_that_step_functions_would_refuse_is_not_kept_and_the_event_is() {
+    for (trace, is_kept) in [
+        ("Root=1".to_owned(), true),
+        ("x".repeat(256), true),
+        ("x".repeat(257), false),
+        ("Root=é".to_owned(), false),
+    ] {
+        let stage = Stage::usual().await;
+        let payload = Payload {
+            body: Upload::new("a.json", 1, "e").notification(),
+            trace: Some(trace.clone()),
+        };
+        let ingested = stage
+            .ingest()
+            .ingest(&[payload], stage.deadline())
+            .await
+            .remove(0);
+        assert_eq!(ingested.rows, [Recorded::Recorded]);
+        let row = stage.rows().await.into_values().next().unwrap();
+        assert_eq!(row.trace, is_kept.then_some(trace));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_outcomes_of_a_payload_are_counted() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(3)).await;
+    let records: Vec<_> = uploads(5).iter().map(Upload::record).collect();
+    let payload = Payload {
+        body: json!({"Records": records}).to_string(),
+        trace: None,
+    };
+    let ingested = stage
+        .ingest()
+        .ingest(&[payload], stage.deadline())
+        .await
+        .remove(0);
+    assert_eq!(ingested.count(|row| *row == Recorded::Recorded), 2);
+    assert_eq!(ingested.count(|row| *row == Recorded::AlreadyThere), 3);
+    assert_eq!(ingested.count(|row| matches!(row, Recorded::Rejected(_))), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_three_hundred_claimed_rows_nobody_says_that_there_are_no_more() {
+    for (count, exact) in [(299, true), (300, false)] {
+        let stage = Stage::usual().await;
+        let rows: Vec<_> = uploads(count)
+            .iter()
+            .map(|upload| row_in(Status::Claimed, upload, stage.now()))
+            .collect();
+        stage.put_rows(&rows);
+        let first = stage.ledger.claimed_first().await.unwrap();
+        assert_eq!((first.held.rows, first.held.exact), (0, exact), "{count} rows");
+        assert_eq!(
+            (first.undelivered.rows, first.undelivered.exact),
+            (0, exact),
+            "{count} rows"
+        );
+    }
 }

@@ -233,6 +233,29 @@ async fn many_rows_are_redriven_in_few_requests_and_keep_who_why_and_their_last_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_kept_payload_is_redriven_from_parked_only() {
+    let stage = Stage::usual().await;
+    let id = park_payload(&stage, &upload().notification());
+    let parked = stage.row(id).await.unwrap();
+    let seen = Row {
+        status: Status::Pending,
+        ..parked.clone()
+    };
+    let redrive = async |row: Row| {
+        let ledger = &stage.ledger;
+        ledger
+            .redrive_rows(&[row], 5, Some(KIM), stage.deadline())
+            .await
+            .remove(0)
+            .unwrap()
+    };
+    assert_eq!(redrive(seen).await, Redriven::NotParked);
+    assert_eq!(stage.rows().await.len(), 1, "the payload's event is not recorded");
+    assert_ne!(redrive(parked).await, Redriven::NotParked);
+    assert!(stage.rows().await.contains_key(&upload().event().id));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_redrive_of_many_whose_answer_is_lost_is_done_once() {
     let stage = Stage::usual().await;
     let parked = rows(&stage, 25, Status::Parked);

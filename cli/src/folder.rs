@@ -185,7 +185,10 @@ fn refused(dir: &Path, error: LocalError) -> Advised {
 fn not_lost(dir: &Path, settings: &Settings, found: Found) -> Result<(), Advised> {
     if found == Found::Nothing && settings.ledger_made {
         let file = dir.join(LEDGER_FILE);
-        let lost = anyhow::anyhow!("{} was made before, and is empty or gone", file.display());
+        let lost = anyhow::anyhow!(
+            "{} is empty or gone, and there was one before, as far as {SETTINGS_FILE} can be read",
+            file.display()
+        );
         return Err(cannot_open(dir).because(lost).hint(RESTORE));
     }
     Ok(())
@@ -223,8 +226,8 @@ impl Folder {
     /// When it cannot be opened or made, is damaged, or was there before and is gone.
     pub async fn create(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
         let found = daybook_local::check(dir).map_err(|error| refused(dir, error))?;
-        // What a start writes that dies before it has made the ledger says nothing of one.
-        let ledger_made = Settings::read(dir).is_ok_and(|before| before.ledger_made);
+        // What a start writes that dies before it has made the ledger says nothing of one. What cannot be read may have.
+        let ledger_made = Settings::read(dir).map_or(true, |before| before.ledger_made);
         let mut settings = Settings {
             ledger_made,
             ..settings
@@ -291,6 +294,8 @@ impl Settings {
         // Renamed into its place, so that nobody reads half of it.
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         serde_json::to_writer(&mut file, self)?;
+        // After a power cut it must not say less than what was made since.
+        file.as_file().sync_all()?;
         file.persist(dir.join(SETTINGS_FILE))?;
         Ok(())
     }

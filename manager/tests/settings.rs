@@ -72,6 +72,17 @@ fn a_workers_lease_is_within_what_sqs_can_hide_a_message_for() {
 }
 
 #[test]
+fn times_are_read_with_the_edges_that_the_help_names() {
+    let day = Duration::from_secs(86_400);
+    assert_eq!(arguments::every("1d"), Ok(day));
+    assert_eq!(arguments::every("100ms"), Ok(100 * MILLI));
+    assert_eq!(arguments::every("24h 1ms"), Err("100ms to 1d is allowed".into()));
+    assert_eq!(arguments::lease("7d"), Ok(7 * day));
+    assert_eq!(arguments::lease("1s"), Ok(SECOND));
+    assert!(arguments::lease("7d 1ms").is_err() && arguments::backoff("999ms").is_err());
+}
+
+#[test]
 fn a_state_machine_is_known_by_every_part_of_its_arn() {
     let allowed = |arn: &str| arguments::state_machine_arn(arn).is_ok();
     assert!(allowed(

@@ -306,8 +306,9 @@ def measure(test):
     return ended
 
 
-def build_tests():
-    messages, done = cargo("test", "--workspace", "--no-run", "--exclude", "daybook-model")
+def build_tests(targets):
+    chosen = ["--lib", *(f"--test={target}" for target in targets)] if targets else []
+    messages, done = cargo("test", "--workspace", "--no-run", "--exclude", "daybook-model", *chosen)
     if done.returncode:
         sys.exit("".join(each["message"]["rendered"] for each in messages if each.get("message", {}).get("level") == "error"))
     tests = []
@@ -328,7 +329,7 @@ def measured(tests, pool):
     print(f"{len(tests)} tests, {len(new)} of them to measure", flush=True)
     for test, ended in zip(new, pool.map(measure, new)):
         before[stamp(test)] = [ended, test.seconds, sorted(test.seen)]
-    kept.write_text(json.dumps({stamp(test): before[stamp(test)] for test in tests}))
+    kept.write_text(json.dumps(before))
     used = []
     for test in tests:
         ended, test.seconds, seen = before[stamp(test)]
@@ -375,12 +376,13 @@ def main():
     parser.add_argument("--again", action="store_true", help="ask again for what survived")
     parser.add_argument("--seconds", type=float, default=20, help="of tests per mutant, the fastest first, as long as none notices")
     parser.add_argument("--only", default="", help="only mutants whose name contains this")
+    parser.add_argument("--tests", nargs="*", default=[], help="ask only these test targets, and unit tests")
     arguments = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     pool = concurrent.futures.ThreadPoolExecutor(JOBS)
     mutants, sources = listed()
     unviable = plant_what_compiles(mutants, sources)
-    tests = measured(build_tests(), pool)
+    tests = measured(build_tests(arguments.tests), pool)
 
     kept = WORK / "results.jsonl"
     results = {}

@@ -8,6 +8,8 @@
 
 #[path = "crash_points/checker.rs"]
 mod checker;
+#[path = "crash_points/outside.rs"]
+mod outside;
 #[path = "crash_points/points.rs"]
 mod points;
 #[path = "crash_points/stories.rs"]

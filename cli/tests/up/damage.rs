@@ -122,6 +122,23 @@ async fn what_is_no_ledger_any_more_is_refused_and_left_as_it_is() {
     }
 }
 
+#[tokio::test]
+async fn settings_that_cannot_be_read_do_not_make_a_lost_ledger_a_new_one() {
+    let home = tempfile::tempdir().unwrap();
+    let mut files = whole(&home.path().join("whole")).await;
+    files.insert("settings.json".into(), b"{".to_vec());
+    for (n, ledger) in [None, Some(&[][..])].into_iter().enumerate() {
+        let dir = home.path().join(n.to_string());
+        folder(&dir, &files, ledger);
+        is_refused("no ledger, and no settings", &dir).await;
+    }
+    // Beside a whole ledger they are written anew.
+    let dir = home.path().join("good");
+    folder(&dir, &files, Some(&files["ledger.sqlite"]));
+    Up::start(&dir, &[]).await.drained().await;
+    assert_eq!(counts(&ledger(&dir)).await.iter().sum::<u64>(), 300);
+}
+
 /// The header says which SQLite may write; to an older one the database is to be read only.
 #[tokio::test]
 async fn a_ledger_that_can_only_be_read_is_refused() {

@@ -82,3 +82,20 @@ impl WorkerSettings {
         (self.lease + VISIBILITY_MARGIN).min(LONGEST_VISIBILITY)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_hidden_ten_seconds_longer_than_its_row_is_leased_and_twelve_hours_at_most() {
+        let hidden = |lease: u64| {
+            let settings = WorkerSettings {
+                lease: Duration::from_secs(lease),
+                ..WorkerSettings::new("worker-1")
+            };
+            settings.visibility().as_secs()
+        };
+        assert_eq!([60, 11 * 3600, 12 * 3600].map(hidden), [70, 39_610, 43_200]);
+    }
+}

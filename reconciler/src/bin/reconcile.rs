@@ -6,7 +6,7 @@ use clap::Parser;
 use daybook_ledger::{Deadline, Ledger, Window};
 use daybook_manager::arguments::{BackoffArguments, BudgetArguments, LeaseArguments};
 use daybook_manager::lambda::{
-    Aws, Failure, Function, LedgerArguments, QueueArguments, Service, StateMachineArguments, Tick, run, told,
+    Aws, Failure, Function, LedgerArguments, QueueArguments, Service, StateMachineArguments, Tick, run,
 };
 use daybook_manager::{Dispatch, DispatchQueue, Executions};
 use daybook_reconciler::lambda::{gauges, swept};

@@ -1,24 +1,22 @@
 //! The pipeline of a story: its triggers, and what keys do by their names.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daybook_ledger::RetryPolicy;
-use daybook_local::{ExecutionStatus, Outcome, StartedExecution};
-use daybook_manager::worker::{Run, Target, TargetAnswer, Worker, WorkerSettings};
+use daybook_local::ExecutionStatus;
+use daybook_manager::worker::{Worker, WorkerSettings};
 use daybook_manager::{Dispatch, Executions, Started};
 use daybook_schema::{DispatchMessage, Row, Status, Timestamp};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
 use daybook_tests::s3::Versioning;
-use daybook_tests::wire::{Fault, Request};
 use daybook_tests::{S3, Stage, StageOptions};
-use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::points::{Counted, Fate, Function, Plan, Points, Side};
+use crate::outside::{self, Hands, Machine, Sent, WorkerRun};
+use crate::points::{Counted, Function, Plan, Points};
 
 pub const MINUTE: Duration = Duration::from_secs(60);
 pub const PER_WINDOW: u32 = 3;
@@ -27,22 +25,6 @@ pub const BUCKET: &str = "data";
 
 /// Crashes included, everything is at rest after so long.
 const LIMIT: Duration = Duration::from_secs(12 * 3600);
-
-/// Messages that were sent, by the second of the story and by key and attempt.
-#[derive(Default)]
-pub struct Sent {
-    pub by_second: BTreeMap<u64, u64>,
-    /// Keys whose message was refused once.
-    pub refused: BTreeSet<String>,
-}
-
-/// One run of a worker's target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WorkerRun {
-    pub key: String,
-    pub attempt: u32,
-    pub has_ended: bool,
-}
 
 pub struct World {
     pub stage: Stage,
@@ -74,13 +56,13 @@ impl World {
         points.watch(watched);
         let sent = Arc::new(Mutex::new(Sent::default()));
         let begun = Instant::now();
-        die_on_the_wire(&stage, &points, sent.clone());
-        watch_sends(&stage, sent.clone(), begun);
+        outside::die_on_the_wire(&stage, &points, sent.clone());
+        outside::watch_sends(&stage, sent.clone(), begun);
         stage
             .aws
             .executions()
             .set_target(&stage.state_machine, Arc::new(Machine));
-        status_events(&stage);
+        outside::status_events(&stage);
         let s3 = S3::new(stage.clock.clone());
         s3.create_bucket(BUCKET, Versioning::Never);
         Self {
@@ -364,143 +346,5 @@ impl World {
 
     pub fn counted(&self) -> Counted {
         self.points.counted()
-    }
-}
-
-/// The key that a dispatch message is about.
-fn key_of(body: &str) -> String {
-    let message: Value = serde_json::from_str(body).unwrap();
-    message["input"]["key"].as_str().unwrap().to_owned()
-}
-
-/// Requests die as planned. The queue refuses the first message that it is given for a key with `refused` in it.
-fn die_on_the_wire(stage: &Stage, points: &Points, sent: Arc<Mutex<Sent>>) {
-    let points = points.clone();
-    stage
-        .wire
-        .inject(move |request| match points.meet(&request.operation) {
-            Fate::Dies(Side::Before) => Fault::Hang,
-            Fate::Dies(Side::After) => Fault::HangAfter,
-            Fate::Lives => refusal(request, &mut sent.lock().unwrap()),
-        });
-}
-
-fn refusal(request: &Request, sent: &mut Sent) -> Fault {
-    if request.operation != "SendMessageBatch" {
-        return Fault::None;
-    }
-    let mut positions = Vec::new();
-    for (position, entry) in request.body["Entries"].as_array().unwrap().iter().enumerate() {
-        let key = key_of(entry["MessageBody"].as_str().unwrap());
-        if key.contains("refused") && sent.refused.insert(key) {
-            positions.push(position);
-        }
-    }
-    match positions.is_empty() {
-        true => Fault::None,
-        false => Fault::Partial(positions),
-    }
-}
-
-fn watch_sends(stage: &Stage, sent: Arc<Mutex<Sent>>, begun: Instant) {
-    stage.wire.observe(move |request, answer| {
-        if request.operation == "SendMessageBatch" {
-            let messages = answer["Successful"].as_array().map_or(0, Vec::len);
-            let second = begun.elapsed().as_secs();
-            *sent.lock().unwrap().by_second.entry(second).or_default() += messages as u64;
-        }
-    });
-}
-
-/// The events of executions for keys with `silent` in them never come.
-fn status_events(stage: &Stage) {
-    let (sqs, url) = (stage.aws.sqs().clone(), stage.completion.clone());
-    stage
-        .aws
-        .executions()
-        .set_status_sink(Arc::new(move |event: Value| {
-            let detail = &event["detail"];
-            let is_silent = detail["input"]
-                .as_str()
-                .is_some_and(|input| input.contains("silent"));
-            if detail["status"] != json!("RUNNING") && !is_silent {
-                sqs.send(&url, &event.to_string()).unwrap();
-            }
-        }));
-}
-
-/// How an attempt for that key ends.
-fn succeeds(key: &str, attempt: u64) -> bool {
-    let failures = match key {
-        _ if key.contains("poison") => u64::from(MAX_ATTEMPTS),
-        _ if key.contains("twice") => 1,
-        _ => 0,
-    };
-    attempt > failures
-}
-
-/// The state machine: 30 seconds of work, or more than a lease. Keys with `twice` fail once, with `poison` until they are parked.
-struct Machine;
-
-impl daybook_local::Target for Machine {
-    fn run(&self, execution: StartedExecution) -> BoxFuture<'static, Outcome> {
-        let input: Value = serde_json::from_str(&execution.input).unwrap();
-        Box::pin(async move {
-            let key = input["key"].as_str().unwrap().to_owned();
-            let seconds = if key.contains("long") { 480 } else { 30 };
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-            match succeeds(&key, input["attempt"].as_u64().unwrap()) {
-                true => Outcome::Succeeded { output: "{}".into() },
-                false => Outcome::Failed {
-                    error: "Work.Failed".into(),
-                    cause: "the story says so".into(),
-                },
-            }
-        })
-    }
-}
-
-/// A worker's target: 90 seconds of work, so that a lease is extended once.
-#[derive(Clone)]
-struct Hands {
-    runs: Arc<Mutex<Vec<WorkerRun>>>,
-    at_once: Arc<Mutex<usize>>,
-}
-
-impl std::fmt::Debug for Hands {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Hands")
-    }
-}
-
-impl Target for Hands {
-    fn run(&self, run: Run) -> BoxFuture<'_, TargetAnswer> {
-        Box::pin(async move {
-            let (key, attempt) = (run.input.key.to_string(), run.input.attempt.0);
-            *self.at_once.lock().unwrap() += 1;
-            let (position, is_first) = {
-                let mut runs = self.runs.lock().unwrap();
-                let is_first = !runs.iter().any(|one| one.key == key && one.has_ended);
-                runs.push(WorkerRun {
-                    key: key.clone(),
-                    attempt,
-                    has_ended: false,
-                });
-                (runs.len() - 1, is_first)
-            };
-            tokio::time::sleep(Duration::from_secs(90)).await;
-            self.runs.lock().unwrap()[position].has_ended = true;
-            *self.at_once.lock().unwrap() -= 1;
-            if key.contains("later") && is_first {
-                let why = "not now".to_owned();
-                return TargetAnswer::Later { after: None, why };
-            }
-            match succeeds(&key, attempt.into()) {
-                true => TargetAnswer::Success,
-                false => TargetAnswer::Failed {
-                    why: "the story says so".into(),
-                },
-            }
-        })
     }
 }

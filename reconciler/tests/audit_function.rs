@@ -232,6 +232,24 @@ fn an_audit_that_is_cut_at_its_deadline_is_finished_by_the_next_invocation() {
 }
 
 #[test]
+fn a_round_that_hangs_is_cut_off_and_the_next_one_does_what_it_could_not() {
+    let house = House::new();
+    // Nothing is listed before it is written down that the audit begins.
+    house.s3.inject(|operation, _| match operation {
+        "PutObject" => Fault::Hang,
+        _ => Fault::None,
+    });
+    let mut function = house.start(&[]);
+    let answer = function.invoke_within(&tick(), Duration::from_secs(4));
+    let cut = "cut off at the deadline: the next round goes on behind the last checkpoint";
+    assert_eq!(answer.response(), &json!({"audits": null, "failures": [cut]}));
+    house.s3.heal();
+    let answer = function.invoke(&tick());
+    assert_eq!(answer.response()["audits"][0]["standing"], "finished");
+    assert_eq!(function.end().metric("request-1", "Failures"), Some(1.0));
+}
+
+#[test]
 fn what_cannot_be_audited_is_a_failure_and_of_all_an_error() {
     let house = House::new();
     let mut function = house.start(&[("DAYBOOK_AUDIT", "s3://nowhere, s3://data/in/")]);

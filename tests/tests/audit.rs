@@ -11,6 +11,8 @@ mod gone;
 mod inventories;
 #[path = "audit/inventories_in_parts.rs"]
 mod inventories_in_parts;
+#[path = "audit/limits.rs"]
+mod limits;
 #[path = "audit/listings.rs"]
 mod listings;
 #[path = "audit/repairs.rs"]

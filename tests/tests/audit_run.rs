@@ -9,6 +9,8 @@ mod house;
 mod interrupted;
 #[path = "audit_run/intervals.rs"]
 mod intervals;
+#[path = "audit_run/rounds.rs"]
+mod rounds;
 #[allow(dead_code, reason = "it is the audit's world")]
 #[path = "audit/world.rs"]
 mod world;

@@ -105,3 +105,116 @@ impl Seen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::canned::Canned;
+    use super::*;
+
+    const MODIFIED: (&str, &str) = ("last-modified", "Fri, 20 Nov 2026 01:02:03 GMT");
+    const DATE: (&str, &str) = ("date", "Fri, 20 Nov 2026 04:05:06 GMT");
+    const ETAG: (&str, &str) = ("etag", "\"e\"");
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn object() -> ListedObject {
+        ListedObject {
+            key: "key".parse().unwrap(),
+            version_id: None,
+            etag: Some("e".into()),
+            size: Some(1),
+            last_modified: at("2026-11-20T01:02:03.456Z"),
+            is_latest: true,
+        }
+    }
+
+    fn bucket() -> BucketName {
+        "data".parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_object_is_there_or_gone_or_s3_does_not_say() {
+        let seen = Seen {
+            etag: Some("e".into()),
+            last_modified: Some(at("2026-11-20T01:02:03Z")),
+            answered_at: Some(at("2026-11-20T04:05:06Z")),
+        };
+        let marker = ("x-amz-delete-marker", "true");
+        let no_marker = ("x-amz-delete-marker", "false");
+        let unknown = Head::Unknown("HeadObject was answered with status 403".into());
+        for (status, headers, expected) in [
+            (200, vec![ETAG, MODIFIED, DATE], Head::There(seen.clone())),
+            (200, vec![ETAG, MODIFIED, DATE, no_marker], Head::There(seen)),
+            (200, vec![MODIFIED, DATE, marker], Head::Gone),
+            (404, vec![marker], Head::Gone),
+            (404, vec![], Head::Gone),
+            (405, vec![marker], Head::Gone),
+            (403, vec![], unknown),
+        ] {
+            let s3 = Canned::new(status, &headers, Vec::new());
+            let is = head(&s3.client(), &bucket(), "key", None).await;
+            assert_eq!(is, expected, "{status} {headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_looked_at_is_the_version_that_was_listed() {
+        let version = |id: &str| Some(id.to_owned());
+        for (version_id, is_latest, asked) in [
+            (version("v1"), true, Some("v1")),
+            (version("v1"), false, Some("v1")),
+            (None, false, Some("null")),
+            (None, true, None),
+        ] {
+            let object = ListedObject {
+                version_id,
+                is_latest,
+                ..object()
+            };
+            let s3 = Canned::new(200, &[ETAG, MODIFIED, DATE], Vec::new());
+            let still = look_again(&s3.client(), &bucket(), &object).await;
+            assert!(matches!(still, Still::Same(_)), "{still:?}");
+            let [address] = &s3.asked()[..] else {
+                panic!("{:?}", s3.asked());
+            };
+            let is = address.split_once("versionId=").map(|(_, id)| id);
+            assert_eq!(is, asked, "{address}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_object_is_the_same_by_etag_and_second_or_by_its_version() {
+        let other_etag = ("etag", "\"f\"");
+        let later = ("last-modified", "Fri, 20 Nov 2026 01:02:04 GMT");
+        let same = [ETAG, MODIFIED];
+        let versioned = ListedObject {
+            version_id: Some("v1".into()),
+            ..object()
+        };
+        let without_etag = ListedObject {
+            etag: None,
+            ..object()
+        };
+        for (object, headers, expected) in [
+            (object(), &same[..], "Same"),
+            (object(), &[other_etag, MODIFIED], "Changed"),
+            (object(), &[ETAG, later], "Changed"),
+            (object(), &[ETAG], "Unknown"),
+            (object(), &[MODIFIED], "Unknown"),
+            (without_etag, &same, "Unknown"),
+            (versioned, &[other_etag, later], "Same"),
+        ] {
+            let s3 = Canned::new(200, headers, Vec::new());
+            let still = look_again(&s3.client(), &bucket(), &object).await;
+            assert!(
+                format!("{still:?}").starts_with(expected),
+                "{still:?} {headers:?}"
+            );
+        }
+        let gone = Canned::new(404, &[], Vec::new());
+        let still = look_again(&gone.client(), &bucket(), &object()).await;
+        assert_eq!(still, Still::Gone);
+    }
+}

@@ -75,6 +75,9 @@ mod tests {
             let keys: Keys = text.parse().unwrap();
             assert_eq!((keys.bucket.as_str(), keys.prefix.as_str()), (bucket, prefix));
             assert_eq!(keys.to_string().parse::<Keys>().unwrap(), keys);
+            let json = serde_json::to_value(&keys).unwrap();
+            assert_eq!(json, format!("s3://{bucket}/{prefix}"));
+            assert_eq!(serde_json::from_value::<Keys>(json).unwrap(), keys);
         }
         for no in ["data", "s3://", "s3:///a", "http://data", ""] {
             no.parse::<Keys>().unwrap_err();

@@ -29,6 +29,8 @@
 //!   missing. Give the audit a `since`.
 
 mod answered_at;
+#[cfg(test)]
+mod canned;
 mod classify;
 mod completeness;
 mod entry;

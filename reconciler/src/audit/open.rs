@@ -228,3 +228,76 @@ impl OpenRows {
         start..start + length
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_tests::notifications::Upload;
+
+    use super::*;
+
+    fn scope() -> Scope {
+        Scope {
+            source: Default::default(),
+            bucket: "data".parse().unwrap(),
+            prefix: String::new(),
+        }
+    }
+
+    fn at() -> Timestamp {
+        "2026-11-21T00:00:00Z".parse().unwrap()
+    }
+
+    fn open(keys: &[&str]) -> OpenRows {
+        let row = |key: &&str| Row::recorded(Upload::new(key, 1, "e").event(), 5, None, at());
+        OpenRows::of(keys.iter().map(row).collect(), &scope(), at())
+    }
+
+    fn unlisted(open: &OpenRows, key: Option<&str>) -> Vec<String> {
+        let rows = open.unlisted(key).into_iter();
+        rows.map(|row| row.key.into_string()).collect()
+    }
+
+    #[test]
+    fn rows_without_an_object_are_told_once_and_not_before_the_listing_has_passed_their_keys() {
+        let mut open = open(&["d", "b", "a", "c", "e"]);
+        assert_eq!(open.summary().in_scope, 5);
+        // The page ends with "c", of which the next one may show another version.
+        open.mark_listed("b", None);
+        assert_eq!(unlisted(&open, Some("c")), ["a"]);
+        open.looked_until(Some("c"));
+        assert_eq!(unlisted(&open, Some("c")), Vec::<String>::new());
+        open.mark_listed("d", None);
+        assert_eq!(unlisted(&open, Some("d")), ["c"]);
+        // Places do not go back.
+        open.looked_until(Some("d"));
+        open.looked_until(Some("a"));
+        assert_eq!(unlisted(&open, None), ["e"]);
+        open.looked_until(None);
+        assert_eq!(unlisted(&open, None), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_first_causes_of_unreadable_rows_are_kept_and_all_rows_counted() {
+        let mut open = OpenRows::none(&scope(), at());
+        for n in 1..=12 {
+            let error = LedgerError::Request {
+                operation: "Scan",
+                table: "ledger".into(),
+                cause: format!("no {n}"),
+                unknown: false,
+            };
+            open.add(Err(error), &scope());
+        }
+        let elsewhere = Upload {
+            bucket: "elsewhere".into(),
+            ..Upload::new("a", 1, "e")
+        };
+        open.add(Ok(Row::recorded(elsewhere.event(), 5, None, at())), &scope());
+        open.sort();
+        let summary = open.summary();
+        assert_eq!((summary.rows, summary.in_scope, summary.unreadable), (13, 0, 12));
+        assert_eq!(summary.causes.len(), 10);
+        assert_eq!(summary.causes[0], "Scan on table ledger: no 1");
+        assert_eq!(summary.causes[9], "Scan on table ledger: no 10");
+    }
+}

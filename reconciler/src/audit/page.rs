@@ -90,3 +90,147 @@ impl Checkpoint {
         batch
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_schema::Timestamp;
+
+    use super::super::completeness::{Statement, Tally};
+    use super::super::entry::{KeyMarker, RowMarker, UnreadableEntry};
+    use super::super::settings::Scope;
+    use super::*;
+
+    fn at(second: u32) -> Timestamp {
+        format!("2026-11-21T00:00:{second:02}Z").parse().unwrap()
+    }
+
+    fn object(key: &str, second: u32) -> Entry {
+        Entry::Object(ListedObject {
+            key: key.parse().unwrap(),
+            version_id: None,
+            etag: None,
+            size: Some(1),
+            last_modified: at(second),
+            is_latest: true,
+        })
+    }
+
+    fn unreadable() -> Entry {
+        Entry::Unreadable(UnreadableEntry {
+            key: "%ff".into(),
+            cause: "its key is no UTF-8".into(),
+        })
+    }
+
+    fn key(key: &str, version_id: Option<&str>) -> Marker {
+        Marker::Key(KeyMarker {
+            key: key.into(),
+            version_id: version_id.map(str::to_owned),
+        })
+    }
+
+    fn row(row: u64) -> RowMarker {
+        RowMarker { file: 0, row }
+    }
+
+    /// Four entries, of which one is no object and one is of before the audit's time; a page of an inventory skips rows.
+    fn page(next: Option<Marker>, rows: Vec<RowMarker>) -> Page {
+        Page {
+            entries: vec![object("a", 1), unreadable(), object("b", 0), object("c", 1)],
+            listed_at: None,
+            next,
+            rows,
+        }
+    }
+
+    fn settings() -> AuditSettings {
+        AuditSettings {
+            since: Some(at(1)),
+            ..AuditSettings::new(Scope {
+                source: Default::default(),
+                bucket: "data".parse().unwrap(),
+                prefix: String::new(),
+            })
+        }
+    }
+
+    #[test]
+    fn a_limit_ends_an_audit_behind_the_last_object_that_it_takes() {
+        let next = || Some(key("z", None));
+        for (room, taken, is_cut, marker) in [
+            (None, 4, false, next()),
+            (Some(3), 4, false, next()),
+            (Some(2), 4, true, next()),
+            (Some(1), 1, true, Some(key("a", None))),
+        ] {
+            let page = page(next(), Vec::new());
+            let work = Work::of(&page, &settings(), room, false);
+            assert_eq!((work.taken, work.is_cut), (taken, is_cut), "{room:?}");
+            assert_eq!(work.marker, marker, "{room:?}");
+        }
+        let page = page(next(), Vec::new());
+        let by_version = Work::of(&page, &settings(), Some(1), true);
+        assert_eq!(by_version.marker, Some(key("a", Some("null"))));
+    }
+
+    #[test]
+    fn an_audit_that_takes_the_last_object_of_all_is_not_cut() {
+        let page = page(None, Vec::new());
+        for (room, is_cut, marker) in [
+            (Some(3), false, None),
+            (Some(2), false, None),
+            (Some(1), true, Some(key("a", None))),
+        ] {
+            let work = Work::of(&page, &settings(), room, false);
+            assert_eq!((work.is_cut, work.marker), (is_cut, marker), "{room:?}");
+        }
+    }
+
+    #[test]
+    fn the_place_in_an_inventory_is_behind_the_row_of_the_last_entry() {
+        let rows: Vec<RowMarker> = [3, 5, 8, 9].map(row).into();
+        let page = page(Some(Marker::Row(row(20))), rows);
+        let cut = Work::of(&page, &settings(), Some(1), false);
+        assert_eq!(cut.marker, Some(Marker::Row(row(3))));
+        let whole = Work::of(&page, &settings(), Some(2), false);
+        assert_eq!(whole.marker, Some(Marker::Row(row(20))));
+        let mut all = settings();
+        all.since = None;
+        let two = Work::of(&page, &all, Some(2), false);
+        assert_eq!(two.marker, Some(Marker::Row(row(8))));
+    }
+
+    #[test]
+    fn each_entry_of_a_page_is_counted_once() {
+        let settings = settings();
+        let mut checkpoint = Checkpoint {
+            scope: settings.scope.clone(),
+            since: settings.since,
+            until: None,
+            inventory: None,
+            marker: None,
+            is_complete: false,
+            tally: Tally::default(),
+            statement: Statement::new(0, 10),
+            gone: 0,
+            unreadable: 0,
+            outside: 0,
+        };
+        let page = page(None, Vec::new());
+        let work = Work::of(&page, &settings, None, false);
+        for pages in 1..=2 {
+            let batch = checkpoint.add(&work, &[Class::Missing, Class::Done], Vec::new());
+            assert_eq!((batch.objects, batch.findings.len()), (2, 2));
+            assert!(
+                matches!(&batch.findings[0], Finding::Object { object, .. } if object.key.as_str() == "a")
+            );
+            assert!(matches!(&batch.findings[1], Finding::Unreadable(_)));
+            assert_eq!((checkpoint.unreadable, checkpoint.outside), (pages, pages));
+            let tally = checkpoint.tally;
+            assert_eq!(
+                (tally.objects, tally.missing, tally.done),
+                (2 * pages, pages, pages)
+            );
+        }
+    }
+}

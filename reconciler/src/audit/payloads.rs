@@ -86,5 +86,23 @@ mod tests {
     fn what_is_too_much_to_keep_may_be_about_any_key() {
         let much = format!("data {}", "x".repeat(KEPT_BYTES));
         assert!(payloads(&[&much, "data"]).may_name("reading"));
+        assert!(payloads(&[&much]).may_name("reading"));
+    }
+
+    #[test]
+    fn payloads_are_kept_up_to_the_last_byte_and_searched() {
+        let of = |bytes: usize| format!("data {}", "x".repeat(bytes - 5));
+        let most = of(KEPT_BYTES);
+        assert!(!payloads(&[&most]).may_name("reading"));
+        assert!(payloads(&[&most]).may_name("xxx"));
+        assert!(payloads(&[&most, "data"]).may_name("reading"), "a byte too many");
+        // A byte parts two of them.
+        let half = of(KEPT_BYTES / 2 - 1);
+        assert!(!payloads(&[&half, &half]).may_name("reading"));
+        let other = "my-other".repeat(KEPT_BYTES);
+        assert!(
+            !payloads(&[&half, &other]).may_name("reading"),
+            "of another bucket"
+        );
     }
 }

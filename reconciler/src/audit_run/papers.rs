@@ -122,3 +122,82 @@ pub(super) fn summary(state: &State) -> Vec<u8> {
     // Writing strings and numbers into memory cannot fail.
     serde_json::to_vec_pretty(&summary).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::{AuditSettings, Class, ListedObject, Scope};
+
+    const HEADER: &str = "began_at,finished_at,bucket,prefix,day,complete,objects,bytes,done,removed,open,too_new,missing,\
+                          before_watermark,changed,unknown\n";
+
+    /// A finished audit of four objects under three prefixes, whose statement has room for so many lines.
+    fn state(max_lines: usize) -> State {
+        let settings = AuditSettings {
+            max_lines,
+            ..AuditSettings::new(Scope {
+                source: SourceName::default(),
+                bucket: "data".parse().unwrap(),
+                prefix: String::new(),
+            })
+        };
+        let began_at = "2026-11-21T01:00:00Z".parse().unwrap();
+        let mut state = State::begun(&settings, began_at, began_at, None, None);
+        state.finished_at = "2026-11-21T02:00:00Z".parse().ok();
+        let objects = [
+            ("a/1", 10, Class::Done),
+            ("a/2", 20, Class::Missing),
+            ("b/1", 40, Class::Removed),
+            ("c/1", 80, Class::TooNew),
+        ];
+        for (key, size, class) in objects {
+            let object = ListedObject {
+                key: key.parse().unwrap(),
+                version_id: None,
+                etag: None,
+                size: Some(size),
+                last_modified: "2026-11-20T23:59:59Z".parse().unwrap(),
+                is_latest: true,
+            };
+            state.checkpoint.tally.count(&class, object.size);
+            state.checkpoint.statement.count(&object, &class);
+        }
+        state
+    }
+
+    /// The lines of the statement, from the bucket on.
+    fn lines(state: &State) -> Vec<String> {
+        let text = String::from_utf8(statement(state)).unwrap();
+        let lines = text.strip_prefix(HEADER).unwrap().lines();
+        let line = |line: &str| {
+            let audit = "2026-11-21T01:00:00.000Z,2026-11-21T02:00:00.000Z,data,";
+            line.strip_prefix(audit).unwrap().to_owned()
+        };
+        lines.map(line).collect()
+    }
+
+    #[test]
+    fn a_statement_has_a_line_for_each_prefix_and_day_and_one_for_all() {
+        assert_eq!(
+            lines(&state(3)),
+            [
+                "a/,2026-11-20,false,2,30,1,0,0,0,1,0,0,0",
+                "b/,2026-11-20,true,1,40,0,1,0,0,0,0,0,0",
+                "c/,2026-11-20,false,1,80,0,0,0,1,0,0,0,0",
+                "all,any,false,4,150,1,1,0,1,1,0,0,0",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_finds_no_place_in_a_statement_has_a_line_of_its_own() {
+        assert_eq!(
+            lines(&state(1)),
+            [
+                "a/,2026-11-20,false,2,30,1,0,0,0,1,0,0,0",
+                "others,any,false,2,120,0,1,0,1,0,0,0,0",
+                "all,any,false,4,150,1,1,0,1,1,0,0,0",
+            ]
+        );
+    }
+}

@@ -151,3 +151,81 @@ fn is_absent(error: &SdkError<GetObjectError>) -> bool {
         .as_service_error()
         .is_some_and(GetObjectError::is_no_such_key)
 }
+
+#[cfg(test)]
+mod tests {
+    use daybook_ledger::Clock;
+    use daybook_schema::Timestamp;
+    use daybook_tests::Fault;
+    use daybook_tests::s3::{S3, Versioning};
+
+    use super::*;
+
+    fn reports() -> (S3, Reports) {
+        let s3 = S3::new(Clock::new(|| {
+            Timestamp::from_unix_millis(1_790_000_000_000).unwrap()
+        }));
+        s3.create_bucket("reports", Versioning::Never);
+        let reports = Reports::new(s3.client(), "reports".parse().unwrap());
+        (s3, reports)
+    }
+
+    async fn written(reports: &Reports, content: &str, before: Option<&Etag>) -> Etag {
+        match reports.replace("key", content.as_bytes(), before).await {
+            Ok(Put::Written(etag)) => etag,
+            other => panic!("{content}: {other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_under_a_condition_is_done_over_what_it_expects_and_over_nothing_else() {
+        let (s3, reports) = reports();
+        let is = || s3.content("reports", "key").unwrap();
+        let first = written(&reports, "1", None).await;
+        assert_eq!(reports.replace("key", b"2", None).await, Ok(Put::Lost));
+        assert_eq!(is(), "1", "something is there");
+        let second = written(&reports, "2", Some(&first)).await;
+        assert_ne!(second, first);
+        assert_eq!(reports.replace("key", b"3", Some(&first)).await, Ok(Put::Lost));
+        assert_eq!(is(), "2", "something else is there");
+        let nothing_there = reports.replace("other", b"3", Some(&first)).await;
+        assert_eq!(nothing_there, Ok(Put::Lost));
+        assert_eq!(s3.keys("reports"), ["key"]);
+        // The very same is there: it may have been this write, whose answer was lost.
+        assert_eq!(written(&reports, "2", Some(&first)).await, second);
+        assert_eq!(written(&reports, "2", None).await, second);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_of_a_write_without_an_answer_is_seen_by_what_is_there() {
+        let (s3, reports) = reports();
+        let of_writes = |fault: Fault| {
+            s3.inject(move |operation, _| match operation {
+                "PutObject" => fault.clone(),
+                _ => Fault::None,
+            });
+        };
+        of_writes(Fault::AnswerLost);
+        let first = written(&reports, "1", None).await;
+        of_writes(Fault::NotSent);
+        let unknown = reports.replace("key", b"2", Some(&first)).await.unwrap_err();
+        assert!(
+            unknown.to_string().starts_with("PutObject s3://reports/key: "),
+            "{unknown}"
+        );
+        assert_eq!(s3.content("reports", "key").unwrap(), "1");
+        s3.inject(|_, _| Fault::NotSent);
+        let unknown = reports.replace("key", b"2", Some(&first)).await.unwrap_err();
+        assert!(unknown.to_string().starts_with("PutObject "), "{unknown}");
+        s3.heal();
+        written(&reports, "2", Some(&first)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_that_is_not_there_is_not_another_round() {
+        let (s3, _) = reports();
+        let reports = Reports::new(s3.client(), "nowhere".parse().unwrap());
+        let error = reports.replace("key", b"1", None).await.unwrap_err();
+        assert_eq!(error.to_string(), "PutObject s3://nowhere/key: NoSuchBucket: no");
+    }
+}

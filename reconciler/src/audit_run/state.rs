@@ -305,6 +305,49 @@ mod tests {
     }
 
     #[test]
+    fn every_outcome_of_a_repair_settles_what_is_missing_but_not_that_it_is_not_safe() {
+        let mut state = state("2026-11-21T00:00:00Z");
+        state.checkpoint.tally.missing = 1000;
+        state.repair = Some(RepairCounts {
+            recorded: 100,
+            already_there: 1,
+            covered: 2,
+            changed: 4,
+            gone: 8,
+            otherwise: 16,
+            not_safe: 32,
+        });
+        assert_eq!(state.missing_left(), 1000 - 131);
+    }
+
+    #[test]
+    fn a_finished_audit_is_complete_if_every_object_is_accounted_for() {
+        let mut state = state("2026-11-21T00:00:00Z");
+        state.checkpoint.tally = Tally {
+            objects: 41,
+            done: 2,
+            removed: 3,
+            open: 5,
+            missing: 31,
+            ..Tally::default()
+        };
+        state.repair = Some(RepairCounts {
+            recorded: 7,
+            already_there: 11,
+            covered: 13,
+            ..RepairCounts::default()
+        });
+        assert!(!state.is_complete(), "it is not finished");
+        state.finished_at = Some(state.began_at);
+        assert!(state.is_complete());
+        state.checkpoint.unreadable = 1;
+        assert!(!state.is_complete(), "an entry could not be read");
+        state.checkpoint.unreadable = 0;
+        state.checkpoint.tally.objects += 1;
+        assert!(!state.is_complete(), "of one object nothing is known");
+    }
+
+    #[test]
     fn every_scope_has_a_folder_of_its_own() {
         let folders = ["", "a", "a/", "b"].map(|prefix| folder(&scope(prefix)));
         assert_eq!(folders[0], "audits/data/78b62c757d725e04a24aa7ecd4776f83");

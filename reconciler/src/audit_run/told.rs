@@ -197,4 +197,30 @@ mod tests {
         let is_whole = false;
         assert_eq!(Round { audits, is_whole }.gauge(), None, "others were left out");
     }
+
+    #[test]
+    fn a_round_is_lost_if_every_audit_has_failed_and_none_has_done_anything() {
+        use Standing::{Finished, UnderWay, Unknown, Waits};
+        let failed = |standing, listed_now, recorded_now| Told {
+            failures: vec!["no".into()],
+            listed_now,
+            recorded_now,
+            ..told(standing, None)
+        };
+        let is_lost = |audits: &[Told]| {
+            let (audits, is_whole) = (audits.to_vec(), true);
+            Round { audits, is_whole }.is_lost()
+        };
+        assert!(is_lost(&[failed(Unknown, 0, 0), failed(UnderWay, 0, 0)]));
+        for (listed, recorded) in [(1, 0), (0, 1), (3, 3)] {
+            assert!(
+                !is_lost(&[failed(UnderWay, listed, recorded)]),
+                "{listed} {recorded}"
+            );
+        }
+        assert!(!is_lost(&[failed(Unknown, 0, 0), told(Waits, None)]));
+        assert!(!is_lost(&[failed(Finished, 0, 0)]));
+        assert!(!is_lost(&[told(UnderWay, None)]), "nothing went wrong");
+        assert!(!is_lost(&[]));
+    }
 }

@@ -206,10 +206,24 @@ mod tests {
                 if more.is_empty() {
                     break;
                 }
+                assert!(more.len() <= 7, "{}", more.len());
                 read.extend(more);
             }
             assert_eq!(read, all[usize::try_from(skip).unwrap()..], "{skip}");
         }
+    }
+
+    #[tokio::test]
+    async fn it_is_known_how_many_bytes_of_a_file_are_read() {
+        let line = |n: u32| format!("\"b\",\"{n}\",\"v\",\"true\",\"false\",\"7\",\"{AT}\",\"e\"\n");
+        let text: String = (0..3000).map(line).collect();
+        let bytes = file(&text).metadata().unwrap().len();
+        let mut rows = open(&text, 0).await;
+        assert_eq!(rows.read(1500).unwrap().len(), 1500);
+        let half = rows.bytes_read();
+        assert!((bytes / 3..bytes).contains(&half), "{half} of {bytes}");
+        assert_eq!(rows.read(2000).unwrap().len(), 1500);
+        assert_eq!(rows.bytes_read(), bytes);
     }
 
     #[tokio::test]

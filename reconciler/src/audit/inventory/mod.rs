@@ -259,3 +259,6 @@ fn read_page(
 fn damaged(what: String, cause: String) -> InventoryError {
     InventoryError::Damaged { what, cause }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,60 @@ impl Row {
         is_asked.then(|| found.entry())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::entry::ListedObject;
+    use super::*;
+
+    fn row(key: &[u8]) -> Row {
+        Row {
+            key: key.to_vec(),
+            last_modified: Timestamp::from_unix_millis(0),
+            ..Row::default()
+        }
+    }
+
+    fn object(row: Row, is_encoded: bool, by_version: bool) -> ListedObject {
+        match row.entry(is_encoded, by_version, "") {
+            Some(Entry::Object(object)) => object,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_an_inventory_of_current_versions_lists_is_the_newest() {
+        let said = |is_latest| Row {
+            is_latest,
+            ..row(b"a")
+        };
+        for (is_latest, by_version, expected) in [
+            (None, false, true),
+            (None, true, false),
+            (Some(true), true, true),
+            (Some(false), true, false),
+            (Some(false), false, false),
+        ] {
+            let object = object(said(is_latest), false, by_version);
+            assert_eq!(object.is_latest, expected, "{is_latest:?} {by_version}");
+        }
+    }
+
+    #[test]
+    fn keys_of_other_prefixes_and_delete_markers_are_left_out() {
+        let entry = |key: &[u8], prefix| row(key).entry(true, false, prefix);
+        assert_eq!(object(row(b"a+b%2Fc"), true, false).key.as_str(), "a b/c");
+        assert_eq!(object(row(b"a+b%2Fc"), false, false).key.as_str(), "a+b%2Fc");
+        assert!(entry(b"a+b%2Fc", "a b/").is_some());
+        assert_eq!(entry(b"a+b%2Fc", "a+b"), None);
+        let marker = Row {
+            is_delete_marker: Some(true),
+            ..row(b"a")
+        };
+        assert_eq!(marker.entry(true, true, ""), None);
+        // Which key it is nobody knows, but for what its bytes begin with.
+        assert!(matches!(entry(b"a%ff", "b"), Some(Entry::Unreadable(_))));
+        assert!(matches!(entry(b"a\xff", "a"), Some(Entry::Unreadable(_))));
+        assert_eq!(entry(b"a\xff", "b"), None);
+    }
+}

@@ -293,7 +293,82 @@ fn hex(digest: impl AsRef<[u8]>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::canned::Canned;
     use super::*;
+
+    fn store(place: ManifestPlace, body: Vec<u8>) -> Store {
+        Store::new(Canned::new(200, &[], body).client(), place)
+    }
+
+    #[tokio::test]
+    async fn a_file_in_a_folder_is_had_whole_and_as_the_manifest_says_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let content: Vec<u8> = (0..STEP + STEP / 2).map(|n| (n % 251) as u8).collect();
+        std::fs::write(folder.path().join("0.csv.gz"), &content).unwrap();
+        let place = ManifestPlace::File(folder.path().join("manifest.json"));
+        let mut store = store(place, Vec::new());
+        let (size, md5) = (content.len() as u64, hex(Md5::digest(&content)));
+        let file = |size| DataFile {
+            key: "inv/data/0.csv.gz".into(),
+            size,
+            md5: md5.clone(),
+        };
+        let mut fetched = store.fetch(&file(size)).await.unwrap();
+        let mut had = Vec::new();
+        fetched.file.read_to_end(&mut had).unwrap();
+        assert!(had == content, "from its start to its end");
+        assert_eq!((fetched.answered_at, store.requests), (None, 0));
+        let other = store.fetch(&file(size + 1)).await.unwrap_err();
+        let expected = format!(
+            "inv/data/0.csv.gz is damaged: it has {size} bytes of MD5 {md5}, and by the manifest it has {} bytes of MD5 {md5}",
+            size + 1
+        );
+        assert_eq!(other.to_string(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_manifest_is_read_up_to_a_size_and_a_bigger_one_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("manifest.json");
+        let in_bucket = ManifestPlace::S3 {
+            bucket: "inventories".into(),
+            key: "manifest.json".into(),
+        };
+        for (bytes, is_read) in [(1, true), (MANIFEST_BYTES, true), (MANIFEST_BYTES + 1, false)] {
+            File::create(&path).unwrap().set_len(bytes as u64).unwrap();
+            for place in [ManifestPlace::File(path.clone()), in_bucket.clone()] {
+                match store(place.clone(), vec![0; bytes]).small(&place).await {
+                    Ok(text) => assert_eq!((text.len(), is_read), (bytes, true), "{place}"),
+                    Err(Failure::Absent(cause)) => panic!("{place}: {cause}"),
+                    Err(Failure::Other(cause)) => {
+                        assert!(!is_read, "{place}: {bytes}");
+                        assert_eq!(cause, "it has more than 64 MiB");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_not_taken_for_one_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, none) = (folder.path().join("file"), folder.path().join("none"));
+        std::fs::write(&file, "x").unwrap();
+        assert!(open(&[none.clone(), file.clone()]).is_ok());
+        assert!(matches!(
+            open(std::slice::from_ref(&none)),
+            Err(Failure::Absent(_))
+        ));
+        let in_a_file = file.join("manifest.json");
+        match open(&[in_a_file.clone(), file]) {
+            Err(Failure::Other(cause)) => {
+                let start = format!("{}: ", in_a_file.display());
+                assert!(cause.starts_with(&start), "{cause}");
+            }
+            Err(Failure::Absent(cause)) => panic!("{cause}"),
+            Ok(_) => panic!("the wrong one was opened"),
+        }
+    }
 
     #[test]
     fn a_file_is_beside_its_manifest_or_at_its_key_and_nowhere_else() {

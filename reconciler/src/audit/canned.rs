@@ -1,0 +1,75 @@
+//! An S3 that gives the same answer to every request, and keeps what it was asked for.
+
+use std::sync::{Arc, Mutex};
+
+use aws_credential_types::Credentials;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+/// Its answer. Clones are one S3.
+#[derive(Clone, Debug)]
+pub(super) struct Canned {
+    status: u16,
+    headers: Vec<(&'static str, &'static str)>,
+    body: Vec<u8>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Canned {
+    pub(super) fn new(status: u16, headers: &[(&'static str, &'static str)], body: Vec<u8>) -> Self {
+        Self {
+            status,
+            headers: headers.to_owned(),
+            body,
+            asked: Arc::default(),
+        }
+    }
+
+    /// The addresses that were asked for.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    pub(super) fn client(&self) -> Client {
+        let config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url("http://s3.invalid")
+            .force_path_style(true)
+            .credentials_provider(Credentials::new("AKID", "secret", None, None, "canned"))
+            .http_client(SharedHttpClient::new(self.clone()))
+            .identity_cache(IdentityCache::no_cache())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(TimeoutConfig::disabled())
+            .retry_config(RetryConfig::disabled())
+            .build();
+        Client::from_conf(config)
+    }
+}
+
+impl HttpClient for Canned {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Canned {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.asked.lock().unwrap().push(request.uri().to_owned());
+        let body = SdkBody::from(self.body.clone());
+        let mut response = HttpResponse::new(self.status.try_into().unwrap(), body);
+        for (name, value) in &self.headers {
+            response.headers_mut().insert(*name, *value);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}

@@ -66,6 +66,13 @@ fn nothing_is_lost_in_three_hundred_seeds_with_all_faults_on() {
     }
 }
 
+/// 18723: a notification three hours late, after all else was at rest.
+#[test]
+fn nothing_is_lost_in_seeds_that_once_found_something() {
+    let reports = reports(&[18_723].map(Scenario::new));
+    assert_eq!(tell(&reports), 0);
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let twice = |seed| [Scenario::new(seed), Scenario::new(seed)];

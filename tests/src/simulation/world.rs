@@ -97,6 +97,8 @@ pub(crate) struct Restore {
 #[derive(Default)]
 pub(crate) struct History {
     pub(crate) events: Vec<S3Event>,
+    /// Notifications that S3 will tell: late ones come hours after their event.
+    pub(crate) on_their_way: usize,
     pub(crate) restores: Vec<Restore>,
     /// Rows that a person took out, or may have: the command perhaps died.
     pub(crate) closed: BTreeSet<String>,

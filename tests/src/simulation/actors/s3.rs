@@ -155,6 +155,7 @@ fn happen(
 
 /// One delivery of a notification, in one form or the other.
 async fn tell(cast: Cast, events: Vec<S3Event>) {
+    cast.world.lock().on_their_way += 1;
     let mut rng = cast
         .chaos
         .stream(&format!("notification {}", events[0].sequencer));
@@ -173,6 +174,7 @@ async fn tell(cast: Cast, events: Vec<S3Event>) {
         _ => notification,
     };
     cast.stage.aws.sqs().send(&cast.stage.intake, &body).unwrap();
+    cast.world.lock().on_their_way -= 1;
 }
 
 /// What nobody can read must be kept, too.

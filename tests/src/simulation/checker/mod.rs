@@ -141,8 +141,11 @@ impl Checker {
                 .map(|url| stage.aws.sqs().depth(&url).unwrap())
                 .map(|depth| depth.visible + depth.in_flight + depth.delayed)
                 .sum();
-            self.drained = Err(format!("{open} rows open, {waiting} messages waiting"));
-            if open + waiting > 0 {
+            let untold = self.world.lock().on_their_way;
+            self.drained = Err(format!(
+                "{open} rows open, {waiting} messages waiting, {untold} yet to be told"
+            ));
+            if open + waiting + untold > 0 {
                 continue;
             }
             let runs = Runs::of(self, stage);

@@ -66,10 +66,11 @@ fn nothing_is_lost_in_three_hundred_seeds_with_all_faults_on() {
     }
 }
 
-/// 18723: a notification three hours late, after all else was at rest.
+/// 18723: a notification three hours late, after all else was at rest. 27437: a repair an hour after its audit, when the receipts
+/// that would tell were gone.
 #[test]
 fn nothing_is_lost_in_seeds_that_once_found_something() {
-    let reports = reports(&[18_723].map(Scenario::new));
+    let reports = reports(&[18_723, 27_437].map(Scenario::new));
     assert_eq!(tell(&reports), 0);
 }
 

@@ -41,8 +41,14 @@ pub(super) async fn audits(cast: Cast) {
         };
         let repaired = cast.process("repair", None, repair).await;
         let Some(Ok(repaired)) = repaired else { continue };
-        let is_safe = |(_, outcome): &(_, Repaired)| !matches!(outcome, Repaired::NotSafe { .. });
-        if repaired.iter().all(is_safe) {
+        // A repair that comes too late for the receipts does nothing, and says so.
+        let is_settled = |(_, outcome): &(_, Repaired)| {
+            !matches!(
+                outcome,
+                Repaired::NotSafe { .. } | Repaired::Otherwise(Class::BeforeWatermark { .. })
+            )
+        };
+        if repaired.iter().all(is_settled) {
             cast.world.lock().audited.push(begun);
         }
         for (object, outcome) in repaired {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use daybook_ledger::GrantRequest;
-use daybook_manager::Dispatch;
+use daybook_ledger::{Deadline, GrantRequest};
+use daybook_manager::{Dispatch, NO_ANSWER};
 use daybook_schema::{EventId, Row, Status};
 use daybook_tests::{Fault, Stage, StageOptions};
 
@@ -140,4 +140,20 @@ async fn rows_that_can_be_neither_sent_nor_given_back_are_unknown_and_stay_claim
         "{report:?}"
     );
     assert_eq!(stage.rows_in(Status::Claimed).await, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sends_that_outlast_the_run_leave_what_was_claimed_unknown() {
+    let stage = with_n(100).await;
+    stage.put_rows(&rows(&stage, Status::Pending, 100).await);
+    // Eight of the ten requests go at once, and take 5 seconds each.
+    stage.wire.inject_always("SendMessageBatch", Fault::Hang);
+    let deadline = Deadline::after(&stage.clock, Duration::from_secs(8));
+    let report = stage.scheduler().run(stage.window(), deadline).await.unwrap();
+    assert_eq!(
+        (report.claimed, report.sent, report.unknown),
+        (100, 0, 100),
+        "{report:?}"
+    );
+    assert_eq!(report.failures, [NO_ANSWER]);
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Refusal};
-use daybook_manager::Dispatch;
+use daybook_ledger::{Deadline, GrantRequest, Refusal};
+use daybook_manager::{Dispatch, NO_ANSWER};
 use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
 use daybook_schema::{Attempt, Row, Status};
 use daybook_tests::{Fault, Request, Stage, StageOptions};
@@ -267,4 +267,61 @@ async fn what_a_sweep_is_owed_is_taken_back_without_asking_anybody_else_when_not
     for operation in ["ListExecutions", "GetQueueAttributes"] {
         assert_eq!(asked.get(operation), before.get(operation), "{operation}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_outlasts_a_sweep_is_left_or_unknown() {
+    let dispatch = Dispatch {
+        per_window: 400,
+        ..Dispatch::default()
+    };
+    let stage = Stage::new(StageOptions {
+        dispatch,
+        ..StageOptions::default()
+    })
+    .await;
+    stage.put_rows(&rows(&stage, Status::Claimed, 100).await);
+    // Eight of the ten requests go at once, and take 5 seconds each.
+    stage.wire.inject_always("SendMessageBatch", Fault::Hang);
+    let eight_seconds = || Deadline::after(&stage.clock, Duration::from_secs(8));
+    let report = stage
+        .sweeper()
+        .run(stage.window(), eight_seconds())
+        .await
+        .unwrap();
+    assert_eq!((report.redelivered, report.unknown), (0, 100), "{report:?}");
+    assert_eq!(report.failures, [NO_ANSWER]);
+
+    let (stage, rows) = with_lost(2).await;
+    cover(&stage, &rows).await;
+    stage.wire.inject_always("DeleteItem", Fault::Hang);
+    let deadline = Deadline::after(&stage.clock, Duration::from_secs(8));
+    let report = stage.sweeper().run(stage.window(), deadline).await.unwrap();
+    assert_eq!((report.deleted, report.left), (0, 2), "{report:?}");
+    assert_eq!(report.failures, [NO_ANSWER]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_cannot_be_read_are_no_sign_that_a_sweep_is_owed_nothing() {
+    let stage = Stage::usual().await;
+    let mut control = stage.ledger.control().await.unwrap();
+    let request = GrantRequest {
+        window: stage.window(),
+        per_window: 1,
+        wanted: 1,
+        redelivery: true,
+    };
+    for _ in 0..2 {
+        stage.ledger.grant(&request, control).await.unwrap();
+        control = stage.ledger.control().await.unwrap();
+    }
+    assert_eq!(control.owed, 1);
+    stage.wire.inject_always("Query", Fault::NotSent);
+    let report = stage.sweep().await;
+    assert!(!report.failures.is_empty(), "{report:?}");
+    assert_eq!(stage.ledger.control().await.unwrap().owed, 1);
+    stage.wire.heal();
+    stage.pass(Duration::from_secs(60)).await;
+    assert_eq!(stage.sweep().await, SweepReport::default());
+    assert_eq!(stage.ledger.control().await.unwrap().owed, 0);
 }

@@ -44,6 +44,11 @@ async fn a_message_outlives_the_twelve_hours_that_sqs_allows_and_the_row_is_stil
     stage.record(&[Upload::new("a.json", 1, "e")]).await;
     stage.schedule().await;
     let target = Actor::succeeding(&stage, minutes(13 * 60));
+    stage.wire.inject(|request| {
+        let shows = request.body["VisibilityTimeout"] == 0;
+        assert!(!shows, "a message is shown that is still worked on");
+        Fault::None
+    });
     let settings = daybook_manager::worker::WorkerSettings {
         timeout: minutes(14 * 60),
         ..crate::acting::settings()

@@ -293,9 +293,20 @@ mod tests {
             ..Upload::new("a", 1, "e")
         };
         open.add(Ok(Row::recorded(elsewhere.event(), 5, None, at())), &scope());
+        for n in 1..=2 {
+            let row = Row::unreadable(
+                &Default::default(),
+                format!("no {n}"),
+                "no JSON".into(),
+                None,
+                at(),
+            );
+            open.add(Ok(row), &scope());
+        }
         open.sort();
         let summary = open.summary();
-        assert_eq!((summary.rows, summary.in_scope, summary.unreadable), (13, 0, 12));
+        assert_eq!((summary.rows, summary.in_scope, summary.unreadable), (15, 0, 12));
+        assert_eq!(summary.payloads, 2);
         assert_eq!(summary.causes.len(), 10);
         assert_eq!(summary.causes[0], "Scan on table ledger: no 1");
         assert_eq!(summary.causes[9], "Scan on table ledger: no 10");

@@ -12,11 +12,25 @@ mod sweep;
 
 use std::time::Duration;
 
+use daybook_manager::Dispatch;
 use daybook_schema::{ExecutionName, Row, Status};
 use daybook_tests::notifications::uploads;
 use daybook_tests::rows::{item, row_in};
-use daybook_tests::{Fault, Request, Stage};
+use daybook_tests::{Fault, Request, Stage, StageOptions};
 use serde_json::Value;
+
+/// A stage with that N.
+async fn with_n(per_window: u32) -> Stage {
+    let dispatch = Dispatch {
+        per_window,
+        ..Dispatch::default()
+    };
+    Stage::new(StageOptions {
+        dispatch,
+        ..StageOptions::default()
+    })
+    .await
+}
 
 /// So many rows in that status that are due, the first one longest.
 async fn rows(stage: &Stage, status: Status, count: usize) -> Vec<Row> {

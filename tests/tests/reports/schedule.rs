@@ -4,23 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_ledger::{Deadline, GrantRequest};
-use daybook_manager::{Dispatch, NO_ANSWER};
+use daybook_manager::NO_ANSWER;
 use daybook_schema::{EventId, Row, Status};
-use daybook_tests::{Fault, Stage, StageOptions};
+use daybook_tests::{Fault, Stage};
 
-use crate::{changed_meanwhile, json, rows, unreadable};
-
-async fn with_n(per_window: u32) -> Stage {
-    let dispatch = Dispatch {
-        per_window,
-        ..Dispatch::default()
-    };
-    Stage::new(StageOptions {
-        dispatch,
-        ..StageOptions::default()
-    })
-    .await
-}
+use crate::{changed_meanwhile, json, rows, unreadable, with_n};
 
 fn claimed_by_another(row: &Row) -> Row {
     Row {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_ledger::{Deadline, GrantRequest, Refusal};
-use daybook_manager::{Dispatch, NO_ANSWER};
+use daybook_manager::NO_ANSWER;
 use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
 use daybook_schema::{Attempt, Row, Status};
-use daybook_tests::{Fault, Request, Stage, StageOptions};
+use daybook_tests::{Fault, Request, Stage};
 
-use crate::{changed_meanwhile, rows, unreadable};
+use crate::{changed_meanwhile, rows, unreadable, with_n};
 
 /// Stale rows, none of whose messages is anywhere.
 async fn with_lost(count: usize) -> (Stage, Vec<Row>) {
@@ -231,15 +231,7 @@ async fn a_sweep_redelivers_with_five_seconds_left_and_not_with_less() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_sweep_is_owed_is_taken_back_without_asking_anybody_else_when_nothing_is_stale_any_more() {
-    let dispatch = Dispatch {
-        per_window: 2,
-        ..Dispatch::default()
-    };
-    let stage = Stage::new(StageOptions {
-        dispatch,
-        ..StageOptions::default()
-    })
-    .await;
+    let stage = with_n(2).await;
     let lost = rows(&stage, Status::Claimed, 5).await;
     stage.put_rows(&lost);
     let report = stage.sweep().await;
@@ -271,15 +263,7 @@ async fn what_a_sweep_is_owed_is_taken_back_without_asking_anybody_else_when_not
 
 #[tokio::test(start_paused = true)]
 async fn what_outlasts_a_sweep_is_left_or_unknown() {
-    let dispatch = Dispatch {
-        per_window: 400,
-        ..Dispatch::default()
-    };
-    let stage = Stage::new(StageOptions {
-        dispatch,
-        ..StageOptions::default()
-    })
-    .await;
+    let stage = with_n(400).await;
     stage.put_rows(&rows(&stage, Status::Claimed, 100).await);
     // Eight of the ten requests go at once, and take 5 seconds each.
     stage.wire.inject_always("SendMessageBatch", Fault::Hang);

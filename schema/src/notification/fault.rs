@@ -2,7 +2,8 @@
 
 use crate::names::InvalidName;
 
-/// Why a record cannot be read. The messages name fields, limits and lengths, never a value.
+/// Why a record cannot be read. The messages name fields, limits and lengths, never a value; but for the topic and the URL of a
+/// confirmation, which a person needs.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     // serde_json's syntax errors say what was expected and where, and quote nothing.
@@ -17,8 +18,8 @@ pub(super) enum Fault {
     Empty(&'static str),
     #[error("more than {0} envelopes are around the event")]
     TooDeep(usize),
-    #[error("this is a confirmation that SNS asks for, not an event: confirm the subscription as its owner")]
-    SnsConfirmation,
+    #[error("this is no event but a confirmation of SNS: {to_do}")]
+    SnsConfirmation { to_do: String },
     #[error(
         "this EventBridge event is none of an S3 object: its detail-type does not begin with \"Object \""
     )]

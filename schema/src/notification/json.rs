@@ -27,6 +27,12 @@ impl<'a> Object<'a> {
         self.members(field).next().is_some()
     }
 
+    /// Whether there are members, `null` or not, and all are among these.
+    pub fn has_only(&self, fields: &[&'static str]) -> bool {
+        let known = |member: &str| fields.iter().any(|field| member.eq_ignore_ascii_case(field));
+        !self.0.is_empty() && self.0.iter().all(|(member, _)| known(member))
+    }
+
     /// The field's value.
     ///
     /// # Errors

@@ -7,12 +7,14 @@
 //! | SNS message with one of these in `Message` | "Parsing Amazon SNS message formats", SNS Developer Guide |
 //! | SNS's event for a function, `Records` with `Sns` | "Using Lambda with Amazon SNS", Lambda Developer Guide |
 //! | SQS's event for a function, one of these in `body` | "Using Lambda with Amazon SQS", Lambda Developer Guide |
+//! | ReceiveMessage's answer, or a message or `Body` of it, as the AWS CLI prints them | "ReceiveMessage", SQS API Reference |
 //! | a list of any of these, or one record by itself | none: relays and pipes send them |
 //!
 //! The forms are told apart by their members, not by where they came from, so any of them may be inside any
 //! other. `aws_lambda_events` has types for most of them. They are not used here, because each fails as a
 //! whole when one record of many is odd, and because they demand members that other servers leave out.
 
+mod envelope;
 mod event_name;
 mod eventbridge;
 mod fault;
@@ -44,8 +46,8 @@ pub struct Notification {
 }
 
 impl Notification {
-    /// How many records the payload had; at least one, because a payload without records is unreadable as a
-    /// whole.
+    /// How many records the payload had. None only where the form allows for it, as an answer of ReceiveMessage
+    /// without messages does: any other payload without records is unreadable as a whole.
     pub fn records(&self) -> usize {
         self.events.len() + self.unreadable.len() + self.test_events
     }
@@ -57,8 +59,8 @@ pub struct Unreadable {
     /// What came, in a form that [`read`] takes again once the cause is mended: `{"Records":[…]}` around a
     /// record, with the record byte for byte as it came, or else the innermost payload itself.
     pub raw: String,
-    /// Why it could not be read, for people. It names fields, limits and lengths, never a value: keys can be
-    /// personal data.
+    /// Why it could not be read, for people. It names fields, limits and lengths, never a value (keys can be
+    /// personal data), except for the topic and URL of an SNS confirmation.
     pub why: String,
 }
 
@@ -118,6 +120,13 @@ impl Reader<'_> {
                     .for_each(|value| self.value(value, Wrap::Nothing, depth + 1));
                 Ok(())
             }
+            Some(b'"') => match serde_json::from_str::<String>(value.get()) {
+                Ok(text) if envelope::is_document(&text) => {
+                    self.payload(&text, depth + 1);
+                    Ok(())
+                }
+                _ => Err(Fault::UnknownForm),
+            },
             _ => Err(Fault::UnknownForm),
         }
     }
@@ -132,12 +141,18 @@ impl Reader<'_> {
                 .for_each(|record| self.value(record, Wrap::Records, depth + 1));
             return Ok(());
         }
+        if let Some(messages) = envelope::sqs_messages(object)? {
+            messages
+                .into_iter()
+                .for_each(|message| self.value(message, Wrap::Nothing, depth + 1));
+            return Ok(());
+        }
         if object.has("detail-type") {
             let event = eventbridge::read(object, self.source)?;
             self.found.events.push(event);
-        } else if let Some(message) = sns_message(object)? {
+        } else if let Some(message) = envelope::sns_message(object)? {
             self.payload(&message, depth + 1);
-        } else if let Some(body) = sqs_body(object)? {
+        } else if let Some(body) = envelope::sqs_body(object)? {
             self.payload(&body, depth + 1);
         } else if record::is_test_event(object) {
             self.found.test_events += 1;
@@ -160,39 +175,4 @@ impl Reader<'_> {
             why: fault.to_string(),
         });
     }
-}
-
-/// What an SNS message says: from a record of the event that SNS gives a function, or from the document that
-/// SNS posts to HTTP endpoints and queues.
-fn sns_message(object: &Object<'_>) -> Result<Option<String>, Fault> {
-    let record = object.object("Sns")?;
-    let message = match &record {
-        Some(message) => message,
-        None if object.has("TopicArn") || (object.has("Type") && object.has("Message")) => object,
-        None => return Ok(None),
-    };
-    // A confirmation has a Message too, a sentence for people. Only who owns the queue may confirm.
-    if message
-        .text("Type", 64)?
-        .is_some_and(|kind| kind.ends_with("Confirmation"))
-    {
-        return Err(Fault::SnsConfirmation);
-    }
-    message
-        .text("Message", usize::MAX)?
-        .ok_or(Fault::Missing("Message"))
-        .map(Some)
-}
-
-fn sqs_body(object: &Object<'_>) -> Result<Option<String>, Fault> {
-    let from_sqs = object
-        .text("eventSource", usize::MAX)
-        .is_ok_and(|name| name.as_deref() == Some("aws:sqs"));
-    if !from_sqs {
-        return Ok(None);
-    }
-    object
-        .text("body", usize::MAX)?
-        .ok_or(Fault::Missing("body"))
-        .map(Some)
 }

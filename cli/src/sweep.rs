@@ -7,7 +7,6 @@ use daybook_ledger::{Deadline, Window};
 use daybook_manager::Executions;
 use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
 use daybook_schema::Timestamp;
-use serde_json::json;
 
 use crate::arguments::Output;
 use crate::aws::{Aws, Thing};
@@ -125,20 +124,12 @@ fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result
             "",
         ));
     }
-    let json = json!({
-        "window_start": window.start,
-        "window_seconds": window.length.as_secs_f64(),
-        "stale": report.stale,
-        "more": report.more,
-        "renewed": report.renewed,
-        "deleted": report.deleted,
-        "moved": report.moved,
-        "redelivered": report.redelivered,
-        "unsent": report.unsent,
-        "left": report.left,
-        "unknown": report.unknown,
-        "refusal": report::refusal_json(report.refusal.as_ref()),
-        "failures": report.failures,
-    });
-    report::print(output, &lines, &json)
+    if report.out_of_time {
+        lines.push((
+            "stopped",
+            "out of time; rows may be left for the next sweep".to_owned(),
+            "",
+        ));
+    }
+    report::print(output, &lines, &report.json(window))
 }

@@ -3,7 +3,7 @@
 use daybook_ledger::{Count, Deadline, Ledger, Window};
 use daybook_manager::lambda::{metric, told};
 use daybook_schema::Status;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::SweepReport;
 
@@ -18,22 +18,7 @@ pub fn swept(window: Window, report: &SweepReport) -> Value {
     metric::count(metric::EVENTS_REDELIVERED, report.redelivered);
     metric::count(metric::LEASES_MOVED, report.moved);
     told::failures("the sweep", &report.failures);
-    let answer = json!({
-        "window_start": window.start,
-        "window_seconds": window.length.as_secs_f64(),
-        "stale": report.stale,
-        "more": report.more,
-        "renewed": report.renewed,
-        "deleted": report.deleted,
-        "moved": report.moved,
-        "redelivered": report.redelivered,
-        "unsent": report.unsent,
-        "left": report.left,
-        "unknown": report.unknown,
-        "out_of_time": report.out_of_time,
-        "refusal": report.refusal,
-        "failures": report.failures,
-    });
+    let answer = report.json(window);
     tracing::info!(report = %answer, "swept");
     answer
 }

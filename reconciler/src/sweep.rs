@@ -6,6 +6,7 @@ use daybook_ledger::{
 use daybook_manager::{Dispatch, DispatchQueue, Executions, NO_ANSWER, Running, TIME_TO_SEND};
 use daybook_schema::{EventId, Row, Status};
 use futures::StreamExt;
+use serde_json::{Value, json};
 
 use crate::plan::{Plan, plan};
 
@@ -71,6 +72,26 @@ pub struct SweepReport {
 }
 
 impl SweepReport {
+    /// The report as JSON, the same from the function and from the command line. The window is the one whose budget it had.
+    pub fn json(&self, window: Window) -> Value {
+        json!({
+            "window_start": window.start,
+            "window_seconds": window.length.as_secs_f64(),
+            "stale": self.stale,
+            "more": self.more,
+            "renewed": self.renewed,
+            "deleted": self.deleted,
+            "moved": self.moved,
+            "redelivered": self.redelivered,
+            "unsent": self.unsent,
+            "left": self.left,
+            "unknown": self.unknown,
+            "out_of_time": self.out_of_time,
+            "refusal": self.refusal,
+            "failures": self.failures,
+        })
+    }
+
     fn failure(&mut self, cause: impl ToString) {
         let cause = cause.to_string();
         if !self.failures.contains(&cause) {

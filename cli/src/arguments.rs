@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::{
     attach::{AttachArguments, DetachArguments},
@@ -19,6 +19,7 @@ use crate::{
     redrive_queue::RedriveQueueArguments,
     replay::ReplayArguments,
     schedule::ScheduleArguments,
+    settings,
     show::ShowArguments,
     status::StatusArguments,
     sweep::SweepArguments,
@@ -98,7 +99,12 @@ pub enum Command {
 /// Prints help, or what is wrong with the command line.
 pub fn refuse(error: &clap::Error) -> ExitCode {
     // A closed stdout or stderr leaves nobody to tell.
-    let _ = error.print();
+    let plain = error.to_string();
+    match settings::redacted(&plain) {
+        safe if safe == plain => drop(error.print()),
+        // Without colours, and without a password.
+        safe => eprint!("{safe}"),
+    }
     if !error.use_stderr() {
         return ExitCode::SUCCESS;
     }
@@ -121,6 +127,11 @@ fn blamed_variable(error: &clap::Error) -> Option<String> {
     if std::env::args().any(given) {
         return None;
     }
-    let name = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
-    Some(format!("DAYBOOK_{name}")).filter(|variable| std::env::var_os(variable).is_some())
+    let mut command = Cli::command();
+    command.build();
+    let verbs = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let mut arguments = command.get_arguments().chain(verbs);
+    let variable = arguments.find(|known| known.to_string() == *argument)?.get_env()?;
+    let is_set = std::env::var_os(variable).is_some();
+    is_set.then(|| variable.to_string_lossy().into_owned())
 }

@@ -10,6 +10,7 @@ use daybook_ledger::client_timeouts;
 use daybook_manager::DispatchQueue;
 
 use crate::failure::Advised;
+use crate::settings;
 
 /// Clients of the account that the environment names.
 #[derive(Debug)]
@@ -47,6 +48,16 @@ impl Thing {
         }
     }
 
+    /// The variable that names the endpoint of its service alone.
+    fn endpoint_variable(self) -> &'static str {
+        match self {
+            Self::Ledger | Self::Receipts => "AWS_ENDPOINT_URL_DYNAMODB",
+            Self::Queue => "AWS_ENDPOINT_URL_SQS",
+            Self::StateMachine => "AWS_ENDPOINT_URL_SFN",
+            Self::Stack => "AWS_ENDPOINT_URL_CLOUDFORMATION",
+        }
+    }
+
     fn flag(self) -> &'static str {
         match self {
             Self::Ledger => "--ledger-table (DAYBOOK_LEDGER_TABLE)",
@@ -62,7 +73,7 @@ impl Aws {
     /// By AWS's own configuration: environment, profile, single sign-on, container or instance role.
     ///
     /// # Errors
-    /// When no region is set, or no credentials can be had.
+    /// When an endpoint is no URL, no region is set, or no credentials can be had.
     pub async fn from_environment() -> Result<Self, Advised> {
         Self::in_region(None).await
     }
@@ -72,11 +83,21 @@ impl Aws {
     /// # Errors
     /// As [`Aws::from_environment`].
     pub async fn in_region(region: Option<String>) -> Result<Self, Advised> {
+        settings::check_endpoint_variables().map_err(|error| {
+            Advised::new("an endpoint cannot be used").because(anyhow::anyhow!(error))
+        })?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(client_timeouts());
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
         }
         let config = loader.load().await;
+        // The variables are checked: what is wrong now is in a file.
+        settings::endpoint(config.endpoint_url().unwrap_or_default()).map_err(|allowed| {
+            let given = settings::redacted(config.endpoint_url().unwrap_or_default());
+            Advised::new("an endpoint cannot be used").because(anyhow::anyhow!(
+                "endpoint_url of the profile is {given:?}: {allowed}"
+            ))
+        })?;
         let Some(region) = config.region().map(ToString::to_string) else {
             return Err(Advised::new(match std::env::var("AWS_PROFILE") {
                 Ok(profile) => format!("no AWS region is set, and profile {profile} (AWS_PROFILE) has none"),
@@ -169,7 +190,7 @@ impl Aws {
             };
             return Some(format!(
                 "{named_by} names something that is not in region {region} of this account{}: check name, region and account",
-                self.at_endpoint()
+                self.endpoint(thing).map(|(url, _)| format!(" (at {url})")).unwrap_or_default()
             ));
         }
         if let Some(advice) = Self::advice_on_credentials(said) {
@@ -181,11 +202,17 @@ impl Aws {
                     .to_owned(),
             );
         }
+        if says(&["could not be parsed"]) {
+            let server = self.endpoint(thing).map_or("AWS".to_owned(), |(url, _)| url);
+            return Some(format!(
+                "{server} answered, but not as this service does: is a proxy, a portal or another server in between?"
+            ));
+        }
         if says(&["no connection", "no answer", "without a code"]) {
-            return Some(match self.endpoint() {
-                Some(endpoint) => format!(
-                    "the endpoint is {endpoint}, as AWS_ENDPOINT_URL (or the profile) says: is it up and reachable from here?"
-                ),
+            return Some(match self.endpoint(thing) {
+                Some((url, named_by)) => {
+                    format!("the endpoint is {url}, as {named_by} says: is it up and reachable from here?")
+                }
                 None => format!(
                     "is AWS in region {region} reachable from here? A proxy or a missing VPC endpoint may be in the way"
                 ),
@@ -218,24 +245,14 @@ impl Aws {
         None
     }
 
-    fn endpoint(&self) -> Option<String> {
-        let of_service = |name: &str| std::env::var(name).ok().filter(|url| !url.is_empty());
-        self.config.endpoint_url().map(str::to_owned).or_else(|| {
-            [
-                "AWS_ENDPOINT_URL_CLOUDFORMATION",
-                "AWS_ENDPOINT_URL_SQS",
-                "AWS_ENDPOINT_URL_DYNAMODB",
-                "AWS_ENDPOINT_URL_SFN",
-            ]
-            .into_iter()
-            .find_map(of_service)
+    /// The endpoint that requests about it go to, if it is not AWS's, and what names it.
+    fn endpoint(&self, thing: Thing) -> Option<(String, &'static str)> {
+        let of_service = thing.endpoint_variable();
+        let given = std::env::var(of_service).ok().filter(|url| !url.is_empty());
+        given.map(|url| (url, of_service)).or_else(|| {
+            let url = self.endpoint_url()?.to_owned();
+            Some((url, "AWS_ENDPOINT_URL (or the profile)"))
         })
-    }
-
-    fn at_endpoint(&self) -> String {
-        self.endpoint()
-            .map(|url| format!(" (at {url})"))
-            .unwrap_or_default()
     }
 }
 

@@ -14,6 +14,8 @@ use crate::deployment::Place;
 use crate::failure::Advised;
 use crate::view;
 
+pub use daybook_ledger::chain;
+
 /// One line: what, how many, what that means.
 pub type Line = (&'static str, String, &'static str);
 
@@ -118,12 +120,6 @@ pub fn shard_failures(failures: Vec<String>) -> Vec<String> {
         [] => cause,
     });
     told.collect()
-}
-
-/// An error with its causes, on one line.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// A window in words.

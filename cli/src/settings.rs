@@ -5,8 +5,8 @@ use clap::error::ErrorKind;
 use daybook_schema::Timestamp;
 
 pub use daybook_manager::arguments::{
-    BackoffArguments, DispatchArguments, at_least_one, every, instant, queue_url, state_machine_arn, time,
-    usage,
+    BackoffArguments, DispatchArguments, at_least_one, check_endpoint_variables, endpoint, every, instant, queue_url,
+    redacted, state_machine_arn, time, usage,
 };
 
 /// The same for a value that another crate refuses.
@@ -26,20 +26,6 @@ pub fn demo_events(text: &str) -> Result<u32, String> {
 pub fn seed(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("a whole number is needed, 0 to {}", u64::MAX))
-}
-
-/// A server's address.
-pub fn endpoint(text: &str) -> Result<String, String> {
-    // An empty variable is one that is not set.
-    let is_url = text.is_empty()
-        || text.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https"))
-                && uri.host().is_some_and(|host| !host.is_empty())
-        });
-    match is_url {
-        true => Ok(text.to_owned()),
-        false => Err("a URL is needed, such as http://127.0.0.1:9000".to_owned()),
-    }
 }
 
 /// An instant, or a day: the instant at which it begins in UTC.

@@ -1,6 +1,8 @@
 //! One clear error each: what happened, to which thing, what to do. No stack trace, no dump.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "errors/endpoints.rs"]
+mod endpoints;
 mod stand_in;
 
 use std::io::{Read, Write};

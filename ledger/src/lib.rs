@@ -30,7 +30,7 @@ mod take;
 mod time;
 mod update;
 
-pub use answers::{AnswerWatch, Verdict, describe};
+pub use answers::{AnswerWatch, Verdict, chain, describe};
 pub use capacity::Consumed;
 pub use claim::{Claim, Released};
 pub use claimed::ClaimedFirst;

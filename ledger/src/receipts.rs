@@ -8,7 +8,7 @@ use daybook_schema::tables::{CONTROL_ID, attribute::ID};
 use daybook_schema::{EventId, ObjectId, Receipt};
 use futures::StreamExt;
 
-use crate::answers::{AnswerWatch, Verdict, describe};
+use crate::answers::{AnswerWatch, Verdict, chain, describe};
 use crate::settings::ReceiptSettings;
 use crate::statement::{Item, id_of, text};
 use crate::{Ledger, LedgerError};
@@ -36,7 +36,7 @@ impl Ledger {
         let mut receipts = BTreeMap::new();
         for page in pages {
             let items = page.unwrap_or_else(|error| {
-                tracing::warn!(%error, "receipts cannot be read and count as absent");
+                tracing::warn!(error = chain(&error), "receipts cannot be read and count as absent");
                 Vec::new()
             });
             for item in items {

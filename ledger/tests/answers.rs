@@ -5,11 +5,14 @@
 use std::error::Error;
 use std::fmt;
 
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
-use daybook_ledger::{AnswerWatch, Verdict, describe};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use daybook_ledger::{AnswerWatch, Verdict, chain, describe};
 
-type Failed = SdkError<ErrorMetadata, ()>;
+type Failed = SdkError<ErrorMetadata, HttpResponse>;
 
 /// An error, and what is below it.
 #[derive(Debug)]
@@ -40,7 +43,75 @@ fn answered(code: Option<&str>, message: Option<&str>) -> Failed {
     if let Some(message) = message {
         error = error.message(message);
     }
-    SdkError::service_error(error.build(), ())
+    SdkError::service_error(error.build(), status(400))
+}
+
+fn status(status: u16) -> HttpResponse {
+    HttpResponse::new(status.try_into().unwrap(), SdkBody::empty())
+}
+
+/// What the SDK makes of an answer that it cannot parse: an error of the service that says nothing by itself.
+#[derive(Debug)]
+struct Unparsed(Box<Layer>);
+
+impl fmt::Display for Unparsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unhandled error")
+    }
+}
+
+impl Error for Unparsed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
+}
+
+impl ProvideErrorMetadata for Unparsed {
+    fn meta(&self) -> &ErrorMetadata {
+        static NOTHING: std::sync::LazyLock<ErrorMetadata> =
+            std::sync::LazyLock::new(|| ErrorMetadata::builder().build());
+        &NOTHING
+    }
+}
+
+fn unparsed(code: u16) -> SdkError<Unparsed, HttpResponse> {
+    SdkError::service_error(Unparsed(layers(&["Error", "not a date"])), status(code))
+}
+
+#[test]
+fn an_answer_that_cannot_be_parsed_is_called_that_and_may_have_been_of_a_write_that_was_done() {
+    assert_eq!(
+        describe(&unparsed(200)),
+        "the answer could not be parsed: not a date"
+    );
+    assert_eq!(
+        describe(&unparsed(502)),
+        "an error without a code, as no AWS service answers (HTTP status 502): not a date"
+    );
+    assert_eq!(
+        AnswerWatch::default().verdict(&unparsed(200)),
+        Verdict::Unknown
+    );
+    assert_eq!(
+        AnswerWatch::default().verdict(&unparsed(400)),
+        Verdict::Refused
+    );
+}
+
+#[test]
+fn no_request_is_told() {
+    let applied = "failed to apply endpoint `localhost:1` to request `Request { authorization: \"AWS4-HMAC-SHA256 secret\" }`";
+    let failed: Failed = SdkError::dispatch_failure(ConnectorError::other(layers(&[applied, "no scheme"]), None));
+    assert_eq!(
+        describe(&failed),
+        "the request cannot be sent: failed to apply endpoint `localhost:1`: no scheme"
+    );
+}
+
+#[test]
+fn a_chain_has_every_cause_once() {
+    let error = layers(&["the ledger cannot be read", "row x", "row x", "missing field"]);
+    assert_eq!(chain(&*error), "the ledger cannot be read: row x: missing field");
 }
 
 #[test]
@@ -65,7 +136,7 @@ fn a_refusal_of_the_service_is_told_apart_from_a_throttle_and_from_no_answer() {
             Verdict::Unknown,
         ),
         (
-            SdkError::response_error(layers(&["no JSON"]), ()),
+            SdkError::response_error(layers(&["no JSON"]), status(200)),
             Verdict::Unknown,
         ),
     ] {
@@ -82,7 +153,7 @@ fn a_failed_call_is_told_in_one_line_with_its_cause_and_without_the_layers_betwe
         (answered(None, Some("not you")), "not you"),
         (
             answered(None, None),
-            "an error without a code, as no AWS service answers",
+            "an error without a code, as no AWS service answers (HTTP status 400)",
         ),
         (SdkError::timeout_error(layers(&["timeout"])), "no answer in time"),
         (
@@ -110,8 +181,8 @@ fn a_failed_call_is_told_in_one_line_with_its_cause_and_without_the_layers_betwe
             "the request cannot be sent: no name",
         ),
         (
-            SdkError::response_error(layers(&["no JSON"]), ()),
-            "the answer cannot be read: no JSON",
+            SdkError::response_error(layers(&["no JSON"]), status(200)),
+            "the answer could not be parsed: no JSON",
         ),
         (
             SdkError::construction_failure(layers(&["no key"])),

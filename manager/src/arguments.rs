@@ -208,6 +208,63 @@ pub fn queue_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// The address of a service: its own path is kept, and what is asked for comes behind it. An empty text stands for a variable
+/// that is not set.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn endpoint(text: &str) -> Result<String, String> {
+    let uri = match text {
+        "" => return Ok(String::new()),
+        text => text.parse::<http::Uri>().ok(),
+    };
+    let is_server = |uri: &http::Uri| {
+        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+    };
+    let Some(uri) = uri.filter(is_server) else {
+        return Err("a URL is needed, such as http://127.0.0.1:9000 or https://gateway.example/s3".to_owned());
+    };
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err("a URL without user name and password is needed: credentials come from AWS's own configuration".to_owned());
+    }
+    if uri.query().is_some() || text.contains('#') {
+        return Err("a URL without ? and # is needed".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Checks the variables by which the AWS SDK finds other servers than AWS's ("Service-specific endpoints", AWS SDKs and Tools
+/// Reference Guide). A value that is no URL would fail each request, with the request in the error.
+///
+/// # Errors
+/// Names the variable, its value and what is allowed.
+pub fn check_endpoint_variables() -> Result<(), String> {
+    for (name, value) in std::env::vars_os() {
+        let (name, value) = (name.to_string_lossy(), value.to_string_lossy());
+        if name == "AWS_ENDPOINT_URL" || name.starts_with("AWS_ENDPOINT_URL_") {
+            endpoint(&value).map_err(|allowed| format!("{name} is {:?}: {allowed}", redacted(&value)))?;
+        }
+    }
+    Ok(())
+}
+
+/// The text with `…` for the user name and the password of each URL in it.
+pub fn redacted(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut safe = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part
+            .find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '\'' | '"'))
+            .unwrap_or(part.len());
+        let (authority, rest) = part.split_at(end);
+        match authority.rsplit_once('@') {
+            Some((_, host)) => safe += &format!("://…@{host}{rest}"),
+            None => safe += &format!("://{part}"),
+        }
+    }
+    safe
+}
+
 /// A state machine's ARN.
 ///
 /// # Errors
@@ -234,4 +291,51 @@ pub fn state_machine_arn(text: &str) -> Result<String, String> {
 pub fn instant(text: &str) -> Result<Timestamp, String> {
     text.parse()
         .map_err(|_| "an RFC 3339 time is needed, such as 2026-11-21T01:02:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_url_of_a_server_with_or_without_a_path() {
+        for good in [
+            "",
+            "http://127.0.0.1:9000",
+            "https://gateway.example/s3",
+            "http://[::1]:9000/a/b/",
+            "HTTP://host",
+        ] {
+            assert_eq!(endpoint(good), Ok(good.to_owned()));
+        }
+        for bad in [
+            "localhost:9000",
+            "127.0.0.1",
+            "http://",
+            "http:///path",
+            "ftp://host",
+            "file:///tmp",
+            "http://ho st",
+            "http://host:port",
+            " http://host",
+            "http://user:secret@host",
+            "http://host?x=1",
+            "http://host/#top",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn no_password_of_a_url_is_told() {
+        for (text, safe) in [
+            ("http://user:secret@host/path", "http://…@host/path"),
+            ("invalid value 'https://a:b@c@h' for it", "invalid value 'https://…@h' for it"),
+            ("http://host/a@b", "http://host/a@b"),
+            ("ops@host", "ops@host"),
+            ("http://a@b http://c:d@e", "http://…@b http://…@e"),
+        ] {
+            assert_eq!(redacted(text), safe);
+        }
+    }
 }

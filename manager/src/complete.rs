@@ -1,7 +1,7 @@
 //! From executions' status events to deleted rows, or rows put back.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
-use daybook_ledger::{Deadline, Ledger, RetryPolicy};
+use daybook_ledger::{Deadline, Ledger, RetryPolicy, chain};
 use daybook_schema::Timestamp;
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
@@ -109,7 +109,7 @@ impl Completer {
         };
         match settle(&self.ledger, &ended, &self.retry, deadline).await {
             Ok(settled) => Completed::Settled(settled),
-            Err(error) => Completed::Returned(error.to_string()),
+            Err(error) => Completed::Returned(chain(&error)),
         }
     }
 

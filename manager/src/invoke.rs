@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Moved};
+use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Moved, chain};
 use daybook_schema::{DispatchMessage, Status};
 use futures::StreamExt;
 
@@ -112,7 +112,7 @@ impl Invoker {
             match self.ledger.get(name.id).await {
                 Ok(Some(row)) if row.status == Status::Claimed && row.attempt == name.attempt => {}
                 Ok(_) => return Invoked::Dropped,
-                Err(error) => return Invoked::Returned(error.to_string()),
+                Err(error) => return Invoked::Returned(chain(&error)),
             }
         }
         self.pace.turn().await;
@@ -165,5 +165,5 @@ impl Invoker {
 }
 
 fn returned(error: LedgerError) -> Invoked {
-    Invoked::Returned(error.to_string())
+    Invoked::Returned(chain(&error))
 }

@@ -17,6 +17,7 @@ use super::progress::Progress;
 use super::result::{Done, Failures};
 use crate::deployment::{Deployment, Place};
 use crate::failure::Advised;
+use crate::report;
 use crate::s3::S3Place;
 use crate::shutdown;
 use crate::view;
@@ -245,7 +246,7 @@ impl<'a> Course<'a> {
             let Some(pause) = pause else {
                 return Err(Stop::Broken(self.explained(error).into()));
             };
-            tracing::warn!(%error, "a page could not be listed, and is asked for again in {pause} s");
+            tracing::warn!(error = report::chain(&error), "a page could not be listed, and is asked for again in {pause} s");
             tokio::select! {
                 biased;
                 () = &mut self.stop => return Err(Stop::Interrupted),

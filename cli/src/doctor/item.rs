@@ -114,10 +114,9 @@ const ABSENT: [&str; 5] = [
 
 impl<T> Answer<T> {
     /// From what the SDK says.
-    pub fn of<E, R>(answer: Result<T, SdkError<E, R>>, action: &'static str) -> Self
+    pub fn of<E>(answer: Result<T, SdkError<E>>, action: &'static str) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug,
     {
         match answer {
             Ok(value) => Self::Known(value),

@@ -92,6 +92,12 @@ impl S3Place {
             () if says(&["NotImplemented"]) => {
                 "does this server know versions? --versions never lists without them".to_owned()
             }
+            () if says(&["could not be parsed"]) => {
+                format!(
+                    "{self} answered, but not in the form of S3's API: is it S3 itself, and no console, portal or proxy? If it is, its \
+                     maker would want to know of this answer"
+                )
+            }
             () if says(&["no connection", "no answer", "without a code", "cannot be sent"]) => {
                 format!("is S3 up and reachable from here, at {self}?")
             }

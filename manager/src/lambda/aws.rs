@@ -12,6 +12,7 @@ use aws_types::region::Region;
 use daybook_ledger::client_timeouts;
 
 use super::settings::variable;
+use crate::arguments::check_endpoint_variables;
 
 /// A connection that rested so long is not used again. Lambda freezes a process between invocations; what the other side
 /// closed meanwhile would be noticed by the next request, and a send that gets no answer leaves its events to their leases.
@@ -55,8 +56,9 @@ impl Aws {
     /// Reads the environment. All clients share the connections.
     ///
     /// # Errors
-    /// Names the variable that is missing.
+    /// Names the variable that is missing, or the endpoint that is no URL.
     pub fn from_environment() -> Result<Self, String> {
+        check_endpoint_variables()?;
         let needed = |name: &str| variable(name).ok_or_else(|| format!("{name} is not set"));
         let region = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
         let credentials = Credentials::new(

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use daybook_ledger::LedgerError;
+use daybook_ledger::{LedgerError, chain};
 use lambda_runtime::Diagnostic;
 
 /// An invocation that fails: Lambda counts it as an error, and a queue delivers the whole batch again.
@@ -41,12 +41,6 @@ impl From<Failure> for Diagnostic {
             error_message: failure.message,
         }
     }
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

@@ -165,5 +165,5 @@ fn told(command: &Command, error: &clap::Error) -> String {
         (None, Some(ContextValue::Strings(values))) => format!("{} is allowed", values.join(" or ")),
         _ => "that is no value for it".to_owned(),
     };
-    format!("{name} is {value:?}: {allowed}")
+    format!("{name} is {:?}: {allowed}", arguments::redacted(&value))
 }

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Taken};
+use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Taken, chain};
 use daybook_schema::{DispatchMessage, Row, Timestamp};
 
 use super::inbox::{Held, Inbox};
@@ -130,7 +130,7 @@ impl Job {
         if is_done {
             return Some(match self.ledger.delete_done(row).await {
                 Ok(()) => Worked::Dropped,
-                Err(error) => Worked::Returned(error.to_string()),
+                Err(error) => Worked::Returned(chain(&error)),
             });
         }
         if row.deaths < MOST_DEATHS {
@@ -274,13 +274,13 @@ impl Job {
                 let completed = self.ledger.complete(event, row.attempt, by).await;
                 completed
                     .map(|()| Worked::Completed)
-                    .map_err(|error| error.to_string())
+                    .map_err(|error| chain(&error))
             }
             Report::Failure(why) => {
                 let why = both_ends(why, LONGEST_WHY);
                 let retry = &self.settings.retry;
                 let failed = self.ledger.fail_taken(row, &why, retry, deadline).await;
-                failed.map(Worked::Failed).map_err(|error| error.to_string())
+                failed.map(Worked::Failed).map_err(|error| chain(&error))
             }
             Report::Later(after, why) => {
                 let why = why.as_deref().map(|why| both_ends(why, LONGEST_WHY));

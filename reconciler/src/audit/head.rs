@@ -62,8 +62,10 @@ pub(super) async fn head(s3: &Client, bucket: &BucketName, key: &str, version_id
         // An answer to HEAD has no body that could say more than its status. 405 is a version that is a delete marker.
         Err(error) => match error.raw_response().map(|response| response.status().as_u16()) {
             Some(404 | 405) => Head::Gone,
-            Some(status) => Head::Unknown(format!("HeadObject was answered with status {status}")),
-            None => Head::Unknown(format!("HeadObject: {}", describe(&error))),
+            Some(status) if status >= 300 => {
+                Head::Unknown(format!("HeadObject was answered with status {status}"))
+            }
+            _ => Head::Unknown(format!("HeadObject: {}", describe(&error))),
         },
     }
 }

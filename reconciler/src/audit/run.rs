@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use daybook_ledger::{Consumed, Ledger};
+use daybook_ledger::{Consumed, Ledger, chain};
 use daybook_schema::Timestamp;
 use futures::StreamExt;
 
@@ -169,7 +169,7 @@ impl Run {
         let (classes, listed_ahead) = futures::join!(classes, ahead);
         // The page in hand is judged all the same. The next call lists again.
         if let Err(error) = listed_ahead {
-            tracing::warn!(%error, "the next page could not be listed and will be asked for again");
+            tracing::warn!(error = chain(&error), "the next page could not be listed and will be asked for again");
         }
         let mut gone = Vec::new();
         if let Some(bound) = bound(work.marker.as_ref()) {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use daybook_ledger::{Clock, Deadline};
+use daybook_ledger::{Clock, Deadline, chain};
 use daybook_schema::Timestamp;
 use tokio::time::{sleep, timeout};
 
@@ -228,7 +228,7 @@ impl<'a> Course<'a> {
             let Some(pause) = pause else {
                 return Err(error.into());
             };
-            tracing::warn!(%error, "a page could not be listed, and is asked for again in {pause} s");
+            tracing::warn!(error = chain(&error), "a page could not be listed, and is asked for again in {pause} s");
             sleep(Duration::from_secs(*pause)).await;
         }
     }

@@ -4,7 +4,7 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
-use daybook_ledger::describe;
+use daybook_ledger::{chain, describe};
 use daybook_schema::BucketName;
 
 /// The reports bucket.
@@ -65,7 +65,7 @@ impl Reports {
             operation: "GetObject",
             bucket: self.bucket.clone(),
             key: key.to_owned(),
-            cause: error.to_string(),
+            cause: format!("its transfer broke off: {}", chain(&error)),
         };
         Ok(Some((body.map_err(broken)?.to_vec(), etag)))
     }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use daybook_ledger::{Clock, Deadline, Ledger};
+use daybook_ledger::{Clock, Deadline, Ledger, chain};
 use daybook_schema::{SourceName, Timestamp};
 
 use super::ask::Ask;
@@ -255,13 +255,8 @@ impl Visit<'_> {
         self.told.of = Some(HowFar::of(state, report));
     }
 
-    fn fail(&mut self, error: &dyn Error) {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
+    fn fail(&mut self, error: &(dyn Error + 'static)) {
+        let text = chain(error);
         tracing::error!(
             s3.bucket = %self.settings.scope.bucket,
             error = text,

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Component, Path, PathBuf};
 
 use aws_sdk_s3::Client;
-use daybook_ledger::describe;
+use daybook_ledger::{chain, describe};
 use daybook_schema::Timestamp;
 use md5::{Digest, Md5};
 
@@ -222,7 +222,7 @@ impl Store {
                 }
             })?;
         while let Some(chunk) = answer.body.next().await {
-            let chunk = chunk.map_err(|error| Failure::Other(format!("its transfer broke off: {error}")))?;
+            let chunk = chunk.map_err(|error| Failure::Other(format!("its transfer broke off: {}", chain(&error))))?;
             keep(&chunk).map_err(Failure::Other)?;
         }
         Ok(())

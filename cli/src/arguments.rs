@@ -131,7 +131,9 @@ fn blamed_variable(error: &clap::Error) -> Option<String> {
     command.build();
     let verbs = command.get_subcommands().flat_map(clap::Command::get_arguments);
     let mut arguments = command.get_arguments().chain(verbs);
-    let variable = arguments.find(|known| known.to_string() == *argument)?.get_env()?;
+    let variable = arguments
+        .find(|known| known.to_string() == *argument)?
+        .get_env()?;
     let is_set = std::env::var_os(variable).is_some();
     is_set.then(|| variable.to_string_lossy().into_owned())
 }

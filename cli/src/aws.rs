@@ -83,9 +83,8 @@ impl Aws {
     /// # Errors
     /// As [`Aws::from_environment`].
     pub async fn in_region(region: Option<String>) -> Result<Self, Advised> {
-        settings::check_endpoint_variables().map_err(|error| {
-            Advised::new("an endpoint cannot be used").because(anyhow::anyhow!(error))
-        })?;
+        settings::check_endpoint_variables()
+            .map_err(|error| Advised::new("an endpoint cannot be used").because(anyhow::anyhow!(error)))?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(client_timeouts());
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
@@ -158,7 +157,7 @@ impl Aws {
             .force_path_style(path_style || endpoint.is_some())
             .timeout_config(listing_timeouts());
         if let Some(endpoint) = endpoint {
-            config = config.endpoint_url(endpoint);
+            config = config.endpoint_url(settings::endpoint_of_s3(endpoint));
         }
         aws_sdk_s3::Client::from_conf(config.build())
     }
@@ -190,7 +189,9 @@ impl Aws {
             };
             return Some(format!(
                 "{named_by} names something that is not in region {region} of this account{}: check name, region and account",
-                self.endpoint(thing).map(|(url, _)| format!(" (at {url})")).unwrap_or_default()
+                self.endpoint(thing)
+                    .map(|(url, _)| format!(" (at {url})"))
+                    .unwrap_or_default()
             ));
         }
         if let Some(advice) = Self::advice_on_credentials(said) {

@@ -5,8 +5,8 @@ use clap::error::ErrorKind;
 use daybook_schema::Timestamp;
 
 pub use daybook_manager::arguments::{
-    BackoffArguments, DispatchArguments, at_least_one, check_endpoint_variables, endpoint, every, instant, queue_url,
-    redacted, state_machine_arn, time, usage,
+    BackoffArguments, DispatchArguments, at_least_one, check_endpoint_variables, endpoint, endpoint_of_s3,
+    every, instant, queue_url, redacted, state_machine_arn, time, usage,
 };
 
 /// The same for a value that another crate refuses.

@@ -36,7 +36,10 @@ impl Ledger {
         let mut receipts = BTreeMap::new();
         for page in pages {
             let items = page.unwrap_or_else(|error| {
-                tracing::warn!(error = chain(&error), "receipts cannot be read and count as absent");
+                tracing::warn!(
+                    error = chain(&error),
+                    "receipts cannot be read and count as absent"
+                );
                 Vec::new()
             });
             for item in items {

@@ -88,20 +88,15 @@ fn an_answer_that_cannot_be_parsed_is_called_that_and_may_have_been_of_a_write_t
         describe(&unparsed(502)),
         "an error without a code, as no AWS service answers (HTTP status 502): not a date"
     );
-    assert_eq!(
-        AnswerWatch::default().verdict(&unparsed(200)),
-        Verdict::Unknown
-    );
-    assert_eq!(
-        AnswerWatch::default().verdict(&unparsed(400)),
-        Verdict::Refused
-    );
+    assert_eq!(AnswerWatch::default().verdict(&unparsed(200)), Verdict::Unknown);
+    assert_eq!(AnswerWatch::default().verdict(&unparsed(400)), Verdict::Refused);
 }
 
 #[test]
 fn no_request_is_told() {
     let applied = "failed to apply endpoint `localhost:1` to request `Request { authorization: \"AWS4-HMAC-SHA256 secret\" }`";
-    let failed: Failed = SdkError::dispatch_failure(ConnectorError::other(layers(&[applied, "no scheme"]), None));
+    let failed: Failed =
+        SdkError::dispatch_failure(ConnectorError::other(layers(&[applied, "no scheme"]), None));
     assert_eq!(
         describe(&failed),
         "the request cannot be sent: failed to apply endpoint `localhost:1`: no scheme"

@@ -222,15 +222,32 @@ pub fn endpoint(text: &str) -> Result<String, String> {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     };
     let Some(uri) = uri.filter(is_server) else {
-        return Err("a URL is needed, such as http://127.0.0.1:9000 or https://gateway.example/s3".to_owned());
+        return Err(
+            "a URL is needed, such as http://127.0.0.1:9000 or https://gateway.example/s3".to_owned(),
+        );
     };
-    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-        return Err("a URL without user name and password is needed: credentials come from AWS's own configuration".to_owned());
+    if uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
+        return Err(
+            "a URL without user name and password is needed: credentials come from AWS's own configuration"
+                .to_owned(),
+        );
     }
     if uri.query().is_some() || text.contains('#') {
         return Err("a URL without ? and # is needed".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// The same address so that S3's SDK keeps its path: it puts a bucket's name right behind it, with no slash between.
+pub fn endpoint_of_s3(url: &str) -> String {
+    let has_path = url.parse::<http::Uri>().is_ok_and(|uri| uri.path().len() > 1);
+    match has_path && !url.ends_with('/') {
+        true => format!("{url}/"),
+        false => url.to_owned(),
+    }
 }
 
 /// Checks the variables by which the AWS SDK finds other servers than AWS's ("Service-specific endpoints", AWS SDKs and Tools
@@ -327,10 +344,25 @@ mod tests {
     }
 
     #[test]
+    fn the_path_of_an_endpoint_of_s3_ends_with_a_slash() {
+        for (url, whole) in [
+            ("http://host", "http://host"),
+            ("http://host/", "http://host/"),
+            ("http://host/a/b", "http://host/a/b/"),
+            ("http://host/a/b/", "http://host/a/b/"),
+        ] {
+            assert_eq!(endpoint_of_s3(url), whole);
+        }
+    }
+
+    #[test]
     fn no_password_of_a_url_is_told() {
         for (text, safe) in [
             ("http://user:secret@host/path", "http://…@host/path"),
-            ("invalid value 'https://a:b@c@h' for it", "invalid value 'https://…@h' for it"),
+            (
+                "invalid value 'https://a:b@c@h' for it",
+                "invalid value 'https://…@h' for it",
+            ),
             ("http://host/a@b", "http://host/a@b"),
             ("ops@host", "ops@host"),
             ("http://a@b http://c:d@e", "http://…@b http://…@e"),

@@ -246,7 +246,10 @@ impl<'a> Course<'a> {
             let Some(pause) = pause else {
                 return Err(Stop::Broken(self.explained(error).into()));
             };
-            tracing::warn!(error = report::chain(&error), "a page could not be listed, and is asked for again in {pause} s");
+            tracing::warn!(
+                error = report::chain(&error),
+                "a page could not be listed, and is asked for again in {pause} s"
+            );
             tokio::select! {
                 biased;
                 () = &mut self.stop => return Err(Stop::Interrupted),

@@ -169,7 +169,10 @@ impl Run {
         let (classes, listed_ahead) = futures::join!(classes, ahead);
         // The page in hand is judged all the same. The next call lists again.
         if let Err(error) = listed_ahead {
-            tracing::warn!(error = chain(&error), "the next page could not be listed and will be asked for again");
+            tracing::warn!(
+                error = chain(&error),
+                "the next page could not be listed and will be asked for again"
+            );
         }
         let mut gone = Vec::new();
         if let Some(bound) = bound(work.marker.as_ref()) {

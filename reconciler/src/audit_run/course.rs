@@ -228,7 +228,10 @@ impl<'a> Course<'a> {
             let Some(pause) = pause else {
                 return Err(error.into());
             };
-            tracing::warn!(error = chain(&error), "a page could not be listed, and is asked for again in {pause} s");
+            tracing::warn!(
+                error = chain(&error),
+                "a page could not be listed, and is asked for again in {pause} s"
+            );
             sleep(Duration::from_secs(*pause)).await;
         }
     }

@@ -107,7 +107,10 @@ impl Function for AuditFunction {
         let config = aws.config(Service::S3);
         // Servers that are not AWS mostly have no name per bucket.
         let is_elsewhere = config.endpoint_url().is_some();
-        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(is_elsewhere);
+        let mut config = aws_sdk_s3::config::Builder::from(&config).force_path_style(is_elsewhere);
+        if let Some(url) = aws.config(Service::S3).endpoint_url() {
+            config = config.endpoint_url(arguments::endpoint_of_s3(url));
+        }
         let s3 = aws_sdk_s3::Client::from_conf(config.build());
         let audit = settings.audit;
         let reports = Reports::new(s3.clone(), audit.reports_bucket);

@@ -222,7 +222,8 @@ impl Store {
                 }
             })?;
         while let Some(chunk) = answer.body.next().await {
-            let chunk = chunk.map_err(|error| Failure::Other(format!("its transfer broke off: {}", chain(&error))))?;
+            let chunk = chunk
+                .map_err(|error| Failure::Other(format!("its transfer broke off: {}", chain(&error))))?;
             keep(&chunk).map_err(Failure::Other)?;
         }
         Ok(())

@@ -219,7 +219,10 @@ pub fn endpoint(text: &str) -> Result<String, String> {
         text => text.parse::<http::Uri>().ok(),
     };
     let is_server = |uri: &http::Uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
+        let (host, authority) = (uri.host().unwrap_or_default(), uri.authority());
+        let authority = authority.map_or("", http::uri::Authority::as_str);
+        let has_port = uri.port_u16().is_some() || authority == host || authority.contains('@');
+        matches!(uri.scheme_str(), Some("http" | "https")) && !host.is_empty() && has_port
     };
     let Some(uri) = uri.filter(is_server) else {
         return Err(

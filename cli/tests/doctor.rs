@@ -148,6 +148,45 @@ fn what_init_makes_is_healthy() {
     insta::assert_json_snapshot!("doctor_healthy_json", rows::normal_json(json));
 }
 
+/// SQS counts receives, and Lambda goes on receiving at full speed while the ledger is down.
+#[test]
+fn an_intake_that_gives_up_during_an_outage_of_a_day_is_a_problem() {
+    let world = World::new();
+    let set = |count: u32, visibility: u32| {
+        let policy = json!({"deadLetterTargetArn": format!("{INTAKE}-dead"), "maxReceiveCount": count});
+        let attributes =
+            json!({"RedrivePolicy": policy.to_string(), "VisibilityTimeout": visibility.to_string()});
+        world.set_queue("prod-intake", attributes);
+    };
+    // What the template and `daybook init` used to make, and what is too short by a little.
+    for (count, visibility) in [(10, 180), (20, 370), (233, 370), (479, 180)] {
+        set(count, visibility);
+        world.finds("intake receives", "problem", r#""maxReceiveCount":"1000""#);
+    }
+    // The most receives are not enough for a message that comes back so soon.
+    set(1000, 60);
+    world.finds("intake receives", "problem", "VisibilityTimeout=180");
+    for (count, visibility) in [(1000, 180), (1000, 370), (480, 180)] {
+        set(count, visibility);
+        let (_, json) = world.examine(&[]);
+        assert_eq!(json["problems"], 0, "{json:#}");
+    }
+}
+
+/// A message's age in the dead-letter queue counts from its first send.
+#[test]
+fn an_intake_that_keeps_messages_as_long_as_its_dead_letters_do_is_a_warning() {
+    let world = World::new();
+    for (days, warned) in [(14, true), (13, true), (11, true), (10, false)] {
+        let seconds = (days * 24 * 3600).to_string();
+        world.set_queue("prod-intake", json!({"MessageRetentionPeriod": seconds}));
+        match warned {
+            true => world.finds("intake dead letters", "warning", "MessageRetentionPeriod=864000"),
+            false => assert_eq!(world.examine(&[]).1["warnings"], 0),
+        }
+    }
+}
+
 #[test]
 fn each_planted_misconfiguration_is_found_with_its_remedy() {
     // 1, 2: the wrong table, and a table without the index.
@@ -194,7 +233,7 @@ fn each_planted_misconfiguration_is_found_with_its_remedy() {
         "--dispatch-queue-url",
     );
     world.set_queue("prod-intake", json!({"MessageRetentionPeriod": "3600"}));
-    world.finds("intake retention", "problem", "MessageRetentionPeriod=1209600");
+    world.finds("intake retention", "problem", "MessageRetentionPeriod=864000");
     world.set_queue("prod-intake", json!({"KmsMasterKeyId": "alias/aws/sqs"}));
     world.finds("intake encryption", "problem", "SqsManagedSseEnabled=true");
     let receives = json!({"deadLetterTargetArn": format!("{INTAKE}-dead"), "maxReceiveCount": 3}).to_string();

@@ -80,6 +80,18 @@ impl Control {
 }
 
 impl Control {
+    /// How much of that window's budget is spent, as far as it is known: 0 for a window that is not one of the two that are kept.
+    pub fn granted_in(&self, window: Window) -> u32 {
+        let is_before = |newest: Timestamp| {
+            self.window_millis == millis(window.length) && window.start.plus(window.length) == newest
+        };
+        match self.window {
+            Some(newest) if newest == window.start => self.granted,
+            Some(newest) if is_before(newest) => self.granted_before,
+            _ => 0,
+        }
+    }
+
     /// What the scheduler leaves to the sweep in that window. A sweep that does not come any more is owed nothing: otherwise
     /// it would take the scheduler's share down with it.
     fn owed_in(&self, window: Window) -> u32 {

@@ -157,19 +157,25 @@ impl Scheduler {
     ) -> Result<Option<(DueRows<'_>, Vec<IndexKey>)>, LedgerError> {
         let control = self.ledger.control().await?;
         let now = self.ledger.clock().now();
-        if let Some(pause) = control.pause(now) {
-            report.refusal = Some(Refusal::Paused(pause));
+        let n = control.per_window.unwrap_or(self.dispatch.per_window);
+        let left = n.saturating_sub(control.granted_in(report.window));
+        let pause = control.pause(now).map(Refusal::Paused);
+        // A window of a day has a tick every minute: those that find it spent read no more than how old the oldest row is.
+        if pause.is_some() || left == 0 {
             let mut due = self.ledger.due(Status::Pending, Some(now), 1);
             let first = due.next(1).await;
             report.see_oldest(&first, &due.failures(), now);
+            report.refusal = Some(pause.unwrap_or(match first.is_empty() {
+                true => Refusal::NothingWanted,
+                false => Refusal::WindowFull,
+            }));
             return Ok(None);
         }
         if self.out_of_time(deadline) {
             report.out_of_time = true;
             return Ok(None);
         }
-        let n = control.per_window.unwrap_or(self.dispatch.per_window);
-        let wanted = n.min(self.room(n).await?);
+        let wanted = left.min(self.room(n).await?);
         let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize);
         // One row more than none, to see how old it is.
         let mut first = due.next(wanted.max(1) as usize).await;

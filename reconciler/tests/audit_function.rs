@@ -147,6 +147,8 @@ fn what_is_missing_is_told_and_by_hand_recorded_by_one_warm_process() {
     let told = function.end();
     let metrics = |request: &str| {
         [
+            "AuditRounds",
+            "AuditsLate",
             "AuditRuns",
             "ObjectsListed",
             "ObjectsMissing",
@@ -158,15 +160,33 @@ fn what_is_missing_is_told_and_by_hand_recorded_by_one_warm_process() {
     };
     assert_eq!(
         metrics("request-1"),
-        [Some(1.0), Some(2.0), Some(2.0), None, Some(0.0), None]
+        [
+            Some(1.0),
+            Some(0.0),
+            Some(1.0),
+            Some(2.0),
+            Some(2.0),
+            None,
+            Some(0.0),
+            None
+        ]
     );
     assert_eq!(
         metrics("request-2"),
-        [None, None, Some(2.0), None, Some(0.0), None]
+        [Some(1.0), Some(0.0), None, None, Some(2.0), None, Some(0.0), None]
     );
     assert_eq!(
         metrics("request-3"),
-        [Some(1.0), Some(2.0), Some(0.0), Some(2.0), Some(0.0), None]
+        [
+            Some(1.0),
+            Some(0.0),
+            Some(1.0),
+            Some(2.0),
+            Some(0.0),
+            Some(2.0),
+            Some(0.0),
+            None
+        ]
     );
     assert!(
         told.metric_by(&["Stack", "Function"], "request-1", "ReadUnits")
@@ -192,7 +212,9 @@ fn an_audit_that_is_cut_at_its_deadline_is_finished_by_the_next_invocation() {
         }
     });
     let mut function = house.start(&[("DAYBOOK_AUDIT_REPAIR", "true")]);
-    let answer = function.invoke_within(&tick(), Duration::from_secs(15));
+    // The schedule wanted it two days ago, and every day one.
+    let first = json!({"time": ago(48).to_string()});
+    let answer = function.invoke_within(&first, Duration::from_secs(15));
     let audit = &answer.response()["audits"][0];
     // Judging a page needs the one after it, or the time is up: the third may be lost.
     let listed = audit["listed_now"].as_u64().unwrap();
@@ -229,6 +251,11 @@ fn an_audit_that_is_cut_at_its_deadline_is_finished_by_the_next_invocation() {
         "every object once, and two repairs"
     );
     assert_eq!(house.world.rows().len(), 2);
+    let told = function.end();
+    let metrics =
+        |request: &str| ["AuditRounds", "AuditsLate", "AuditRuns"].map(|name| told.metric(request, name));
+    assert_eq!(metrics("request-1"), [Some(1.0), Some(1.0), None]);
+    assert_eq!(metrics("request-2"), [Some(1.0), Some(0.0), Some(1.0)]);
 }
 
 #[test]
@@ -246,7 +273,10 @@ fn a_round_that_hangs_is_cut_off_and_the_next_one_does_what_it_could_not() {
     house.s3.heal();
     let answer = function.invoke(&tick());
     assert_eq!(answer.response()["audits"][0]["standing"], "finished");
-    assert_eq!(function.end().metric("request-1", "Failures"), Some(1.0));
+    let told = function.end();
+    assert_eq!(told.metric("request-1", "Failures"), Some(1.0));
+    let rounds = |request| told.metric(request, "AuditRounds");
+    assert_eq!((rounds("request-1"), rounds("request-2")), (None, Some(1.0)));
 }
 
 #[test]
@@ -283,6 +313,12 @@ fn what_cannot_be_audited_is_a_failure_and_of_all_an_error() {
     for request in ["request-1", "request-2", "request-3", "request-4"] {
         assert_eq!(told.metric(request, "Failures"), Some(1.0), "{request}");
     }
+    let rounds = ["request-1", "request-2", "request-3"].map(|request| told.metric(request, "AuditRounds"));
+    assert_eq!(
+        rounds,
+        [Some(1.0), None, None],
+        "a round that did nothing is no end"
+    );
 }
 
 #[test]

@@ -45,6 +45,7 @@ OWN_NAMES = {
     "AWS::S3::Bucket": ["BucketName"],
     "AWS::SQS::Queue": ["QueueName"],
     "AWS::Scheduler::Schedule": ["Name"],
+    "AWS::Scheduler::ScheduleGroup": ["Name"],
     "AWS::Serverless::Function": ["FunctionName"],
 }
 

@@ -97,14 +97,12 @@ pub fn queue_arn(name: &str) -> String {
     format!("arn:aws:sqs:us-east-1:000000000000:{name}")
 }
 
-/// What no wire of a function's shows: its log, its traces, and what Lambda does in its name.
+/// What no wire of a function's shows: its log, and what Lambda does in its name.
 pub fn behind_the_scenes(function: &str, source_queue: Option<&str>) -> BTreeSet<Call> {
     let log = format!("arn:aws:logs:us-east-1:000000000000:log-group:{function}:log-stream:it");
     let mut calls = BTreeSet::from([
         Call::new("logs:CreateLogStream", &log),
         Call::new("logs:PutLogEvents", &log),
-        Call::new("xray:PutTraceSegments", "*"),
-        Call::new("xray:PutTelemetryRecords", "*"),
     ]);
     // "Lambda execution role permissions" for SQS event sources, Lambda Developer Guide.
     for action in ["ReceiveMessage", "DeleteMessage", "GetQueueAttributes"] {
@@ -264,8 +262,21 @@ pub fn assert_least(function: &str, source_queue: Option<&str>, seen: &BTreeSet<
         });
         assert_eq!(differences(&more, &calls).len(), 1, "with {action}");
     }
+    with_traces(function, &calls);
     with_a_key_of_ones_own(function, source_queue, &calls);
     with_restored_tables(function, &calls);
+}
+
+/// Lambda sends traces in the function's name, where it makes any.
+fn with_traces(function: &str, calls: &BTreeSet<Call>) {
+    let traces = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"].map(|action| Call::new(action, "*"));
+    let calls = calls.iter().cloned().chain(traces).collect();
+    let granted = grants(&deployed(&[("Tracing", "Active")]), function);
+    assert_eq!(
+        differences(&granted, &calls),
+        [""; 0],
+        "the role of {function}, with traces"
+    );
 }
 
 /// Queues with a customer's key: who sends needs GenerateDataKey and Decrypt, and whom a queue invokes Decrypt ("Key management",
@@ -280,7 +291,17 @@ fn with_a_key_of_ones_own(function: &str, source_queue: Option<&str>, calls: &BT
     if sends || source_queue.is_some() {
         calls.insert(Call::new("kms:Decrypt", key));
     }
-    let granted = grants(&deployed(&[("QueueKeyArn", key)]), function);
+    let deployed = deployed(&[("QueueKeyArn", key)]);
+    let granted = grants(&deployed, function);
+    // The key is for what SQS does in the function's name, not for the function itself.
+    let role = deployed.properties(&format!("{function}Role"));
+    for policy in role["Policies"].as_array().unwrap() {
+        let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap().iter();
+        for statement in statements.filter(|one| one["Resource"] == key) {
+            let via = &statement["Condition"]["StringEquals"]["kms:ViaService"];
+            assert_eq!(via, "sqs.us-east-1.amazonaws.com", "{statement}");
+        }
+    }
     assert_eq!(
         differences(&granted, &calls),
         [""; 0],

@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 
 use daybook_schema::tables::{LEDGER, RECEIPTS, TableDefinition};
-use daybook_tests::template::{of_type, read};
+use daybook_tests::template::{Evaluated, of_type, read};
 use serde_json::{Value, json};
 
 mod template {
+    mod alarms;
+    mod capacity;
     mod express;
+    mod queues;
 }
 
 const TEMPLATES: [&str; 4] = [
@@ -96,6 +99,7 @@ fn nothing_has_a_name_of_its_own() {
         ("AWS::Logs::LogGroup", "LogGroupName"),
         ("AWS::Events::Rule", "Name"),
         ("AWS::Scheduler::Schedule", "Name"),
+        ("AWS::Scheduler::ScheduleGroup", "Name"),
         ("AWS::CloudWatch::Alarm", "AlarmName"),
         ("AWS::CloudWatch::Dashboard", "DashboardName"),
     ];
@@ -209,62 +213,19 @@ fn mappings_return_single_messages_and_filter_nothing() {
 }
 
 #[test]
-fn queues_keep_what_they_have_for_14_days_and_then_in_dead_letters() {
+fn schedules_give_their_time_and_are_tried_again_until_the_next_tick() {
     let template = template();
-    let mut live = Vec::new();
-    for (id, queue) in of_type(&template, "AWS::SQS::Queue") {
-        let properties = &queue["Properties"];
-        assert_eq!(properties["MessageRetentionPeriod"], 14 * 24 * 3600, "{id}");
-        assert_eq!(
-            properties["SqsManagedSseEnabled"],
-            json!({"Fn::If": ["HasQueueKey", {"Ref": "AWS::NoValue"}, true]}),
-            "{id}"
-        );
-        assert_eq!(
-            properties["KmsMasterKeyId"],
-            json!({"Fn::If": ["HasQueueKey", {"Ref": "QueueKeyArn"}, {"Ref": "AWS::NoValue"}]}),
-            "{id}"
-        );
-        let policy = &property(&template, &format!("{id}Policy"), "PolicyDocument")["Statement"][0];
-        assert_eq!(policy["Effect"], "Deny", "{id}");
-        assert_eq!(policy["Principal"], "*", "{id}");
-        assert_eq!(policy["Resource"], json!({"Fn::GetAtt": [id, "Arn"]}), "{id}");
-        assert_eq!(
-            policy["Condition"],
-            json!({"Bool": {"aws:SecureTransport": "false"}}),
-            "{id}"
-        );
-        if id.ends_with("DeadLetters") {
-            assert!(properties["RedrivePolicy"].is_null(), "{id}");
-            continue;
-        }
-        let letters = id.replace("Queue", "DeadLetters");
-        let redrive = &properties["RedrivePolicy"];
-        assert_eq!(
-            redrive["deadLetterTargetArn"],
-            json!({"Fn::GetAtt": [letters, "Arn"]})
-        );
-        assert!(redrive["maxReceiveCount"].as_u64().unwrap() >= 5, "{id}");
-        assert_eq!(
-            properties["RedriveAllowPolicy"],
-            json!({"redrivePermission": "denyAll"}),
-            "{id}"
-        );
-        live.push(id);
-    }
-    assert_eq!(live, ["CompletionQueue", "DispatchQueue", "IntakeQueue"]);
-}
-
-#[test]
-fn schedules_give_their_time_and_are_not_repeated() {
-    let template = template();
-    let mut expressions = BTreeMap::new();
+    let mut intervals = BTreeMap::new();
     for (id, schedule) in of_type(&template, "AWS::Scheduler::Schedule") {
         let properties = &schedule["Properties"];
         let target = &properties["Target"];
+        let minutes = properties["ScheduleExpression"].as_str().unwrap();
+        let minutes = minutes.trim_start_matches("rate(").split(' ').next().unwrap();
+        let interval = minutes.parse::<u64>().unwrap() * 60;
+        // 185 attempts are the most that there are, and 60 s the least age.
         assert_eq!(
             target["RetryPolicy"],
-            json!({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}),
+            json!({"MaximumRetryAttempts": 185, "MaximumEventAgeInSeconds": interval}),
             "{id}"
         );
         assert_eq!(
@@ -272,23 +233,59 @@ fn schedules_give_their_time_and_are_not_repeated() {
             "{id}"
         );
         assert_eq!(properties["FlexibleTimeWindow"], json!({"Mode": "OFF"}), "{id}");
+        assert_eq!(properties["GroupName"], json!({"Ref": "Ticks"}), "{id}");
         let function = target["Arn"]["Fn::GetAtt"][0].as_str().unwrap();
-        // Scheduler invokes asynchronously, and Lambda would try again by itself.
+        // Scheduler invokes asynchronously. A throttled invocation Lambda repeats for as long as this; a run that failed the next tick.
         assert_eq!(
             property(&template, function, "EventInvokeConfig"),
-            &json!({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}),
+            &json!({"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": interval}),
             "{function}"
         );
-        expressions.insert(function, properties["ScheduleExpression"].clone());
+        intervals.insert(function, interval);
     }
+    // Every minute, however long the window is: a tick that is lost must not take the N of a day with it.
     let wanted = BTreeMap::from([
-        ("AuditFunction", json!("rate(15 minutes)")),
-        ("ReconcileFunction", json!("rate(5 minutes)")),
-        ("ScheduleFunction", json!({"Fn::Sub": "rate(${Every})"})),
+        ("AuditFunction", 900),
+        ("ReconcileFunction", 300),
+        ("ScheduleFunction", 60),
     ]);
-    assert_eq!(expressions, wanted);
+    assert_eq!(intervals, wanted);
     // Two rounds of the audit at the same time would be of no use.
     assert!(property(&template, "AuditFunction", "Timeout").as_u64().unwrap() < 15 * 60);
+}
+
+#[test]
+fn the_schedulers_role_trusts_its_own_group_only() {
+    let role = template()["Resources"]["SchedulerRole"]["Properties"].clone();
+    let statement = &role["AssumeRolePolicyDocument"]["Statement"][0];
+    assert_eq!(
+        statement["Condition"],
+        json!({"StringEquals": {
+            "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+            "aws:SourceArn": {"Fn::GetAtt": ["Ticks", "Arn"]},
+        }})
+    );
+}
+
+#[test]
+fn an_audit_without_receipts_is_refused() {
+    let template = template();
+    let refusals = |receipts, audit, buckets| {
+        let parameters = [
+            ("ReceiptsKeep", receipts),
+            ("Audit", audit),
+            ("AuditBucketArns", buckets),
+        ];
+        Evaluated::new(&template, &parameters, &[]).refusals().len()
+    };
+    let (data, arn) = ("s3://data", "arn:aws:s3:::data");
+    assert_eq!(refusals("14d", data, arn), 0);
+    assert_eq!(refusals("36h", data, arn), 0);
+    assert_eq!(refusals("0", "", ""), 0);
+    assert_eq!(refusals("14d", "", ""), 0);
+    assert_eq!(refusals("0", data, arn), 1);
+    assert_eq!(refusals("14d", data, ""), 1);
+    assert_eq!(refusals("14d", "", arn), 1);
 }
 
 #[test]

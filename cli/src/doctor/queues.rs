@@ -8,9 +8,17 @@ use serde_json::Value;
 use super::item::{Answer, Item};
 use crate::view;
 
-/// Received so often, a message of a worker's queue may go to the dead letters: a worker hands messages back while the ledger is
-/// down, and one that takes its fourth receive for a death has to see it.
+/// The fewest receives before a dead-letter queue takes a worker's message, or the end of an execution: a worker returns messages
+/// while the ledger is down.
 const RECEIVES: u64 = 10;
+
+/// How long the ledger may be down before notifications become dead letters, counted in receives: the longest outages of a region
+/// lasted most of a day.
+const OUTAGE: Duration = Duration::from_secs(24 * 3600);
+
+/// How much longer the intake's dead-letter queue should keep messages than the intake itself: their age counts from the first
+/// send, so this is what a person has to redrive the last ones. A long weekend.
+const TIME_TO_REDRIVE: Duration = Duration::from_secs(4 * 24 * 3600);
 
 /// What was observed of a queue.
 #[derive(Clone, Debug)]
@@ -52,6 +60,25 @@ impl Role {
     fn flag(self) -> String {
         let name = self.name();
         format!("--{name}-queue-url (DAYBOOK_{}_QUEUE_URL)", name.to_uppercase())
+    }
+
+    /// After how many receives `daybook init` lets a dead-letter queue take a message. A notification is nowhere else, so the
+    /// intake has the most that SQS allows; the others carry copies of what the ledger has.
+    pub fn receives(self) -> u64 {
+        match self {
+            Self::Intake => 1000,
+            Self::Dispatch => RECEIVES,
+            Self::Completion => 100,
+        }
+    }
+
+    /// For how many seconds `daybook init` lets it keep a message.
+    pub fn retention_seconds(self) -> u64 {
+        match self {
+            Self::Intake => 864_000,
+            Self::Dispatch => 345_600,
+            Self::Completion => 1_123_200,
+        }
     }
 
     /// What is lost with a message that is lost.
@@ -191,7 +218,8 @@ fn retention(role: Role, url: &str, attributes: &Attributes, used: Use) -> Item 
         true => Item::ok(&check, words(kept)),
         false => {
             let finding = format!("messages are kept for {} only: {}", words(kept), role.loss());
-            let remedy = set(url, "MessageRetentionPeriod=1209600");
+            let seconds = role.retention_seconds();
+            let remedy = set(url, &format!("MessageRetentionPeriod={seconds}"));
             match role {
                 Role::Intake => Item::problem(&check, finding, remedy),
                 Role::Dispatch | Role::Completion => Item::warning(&check, finding, remedy),
@@ -207,28 +235,11 @@ fn dead_letters(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use)
         return vec![Item::warning(
             &check,
             "there is no dead-letter queue: a message that can never be taken comes back until it is too old, and is gone",
-            set(
-                url,
-                "'RedrivePolicy={\"deadLetterTargetArn\":\"ARN\",\"maxReceiveCount\":\"10\"}'",
-            ),
+            set(url, &redrive(role, "ARN")),
         )];
     };
     let mut items = Vec::new();
-    if count < RECEIVES && (role != Role::Dispatch || used.by_workers) {
-        let why = match role {
-            Role::Dispatch => "workers hand messages back while the ledger is down, and each time counts",
-            Role::Intake | Role::Completion => "an outage of the ledger lasts longer than that",
-        };
-        let finding = format!("a message is given up after {count} receives: {why}");
-        let policy = format!(
-            "'RedrivePolicy={{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":\"{RECEIVES}\"}}'"
-        );
-        items.push(Item::problem(
-            &format!("{} receives", role.name()),
-            finding,
-            set(url, &policy),
-        ));
-    }
+    items.extend(receives(role, url, attributes, used, (&arn, count)));
     let letters = match seen.dead_letters.as_ref().map(|(_, letters)| letters) {
         Some(Answer::Known(letters)) => letters,
         Some(Answer::Unknown(refusal)) => {
@@ -250,6 +261,10 @@ fn dead_letters(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use)
         seconds(letters, "MessageRetentionPeriod").unwrap_or_default(),
         seconds(attributes, "MessageRetentionPeriod").unwrap_or_default(),
     );
+    let spare = match role {
+        Role::Intake => TIME_TO_REDRIVE,
+        Role::Dispatch | Role::Completion => Duration::ZERO,
+    };
     items.push(if waiting > 0 {
         let finding = format!("{waiting} in {arn}: {}", role.loss());
         let remedy = format!("mend what refused them, then `daybook redrive-queue {arn}`");
@@ -257,20 +272,78 @@ fn dead_letters(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use)
             Role::Intake => Item::problem(&check, finding, remedy),
             Role::Dispatch | Role::Completion => Item::warning(&check, finding, remedy),
         }
-    } else if kept < source {
+    } else if kept < source + spare {
+        let remedy = match role {
+            Role::Intake => format!(
+                "keep them for 14 days there (MessageRetentionPeriod=1209600), and here for less: {}",
+                set(url, &format!("MessageRetentionPeriod={}", role.retention_seconds()))
+            ),
+            Role::Dispatch | Role::Completion => {
+                "keep them for 14 days there: MessageRetentionPeriod=1209600".to_owned()
+            }
+        };
         Item::warning(
             &check,
             format!(
-                "{arn} keeps messages for {}, counted from their first send: less than the queue itself ({})",
+                "{arn} keeps messages for {}, counted from their first send, and the queue itself for {}: too little time is left to \
+                 redrive them",
                 words(kept),
                 words(source)
             ),
-            "keep them for 14 days there: MessageRetentionPeriod=1209600",
+            remedy,
         )
     } else {
         Item::ok(&check, format!("none, after {count} receives"))
     });
     items
+}
+
+fn redrive(role: Role, arn: &str) -> String {
+    let count = role.receives();
+    format!("'RedrivePolicy={{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":\"{count}\"}}'")
+}
+
+/// Whether a message is given up too early.
+fn receives(
+    role: Role,
+    url: &str,
+    attributes: &Attributes,
+    used: Use,
+    (arn, count): (&str, u64),
+) -> Option<Item> {
+    let visibility = seconds(attributes, "VisibilityTimeout").unwrap_or_default();
+    let lasts = |count: u64| visibility.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+    let (finding, too_short) = match role {
+        Role::Intake if lasts(count) < OUTAGE => (
+            format!(
+                "a message is given up after {count} receives, which takes {}: an outage of the ledger may last longer",
+                words(lasts(count))
+            ),
+            lasts(role.receives()) < OUTAGE,
+        ),
+        Role::Dispatch if count < RECEIVES && used.by_workers => (
+            format!(
+                "a message is given up after {count} receives: workers hand messages back while the ledger is down, and each time counts"
+            ),
+            false,
+        ),
+        Role::Completion if count < RECEIVES => (
+            format!(
+                "a message is given up after {count} receives: an outage of the ledger lasts longer than that"
+            ),
+            false,
+        ),
+        Role::Intake | Role::Dispatch | Role::Completion => return None,
+    };
+    let mut remedy = set(url, &redrive(role, arn));
+    if too_short {
+        remedy += &format!(", and {}", set(url, "VisibilityTimeout=180"));
+    }
+    Some(Item::problem(
+        &format!("{} receives", role.name()),
+        finding,
+        remedy,
+    ))
 }
 
 fn encryption(role: Role, url: &str, attributes: &Attributes) -> Item {

@@ -45,7 +45,10 @@ pub fn words(what: What) -> String {
                 ttl.unwrap_or_default()
             )
         }
-        What::Queue(_) => "standard, encrypted by SQS, with a dead-letter queue after 10 receives".to_owned(),
+        What::Queue(role) => format!(
+            "standard, encrypted by SQS, with a dead-letter queue after {} receives",
+            role.receives()
+        ),
     }
 }
 
@@ -159,17 +162,15 @@ pub async fn queue(aws: &Aws, role: Role, name: &str) -> Result<(), String> {
     )
     .await?;
     let arn = arn(aws, &dead).await?;
-    let policy = json!({"deadLetterTargetArn": arn, "maxReceiveCount": "10"}).to_string();
-    // A day less than its dead letters, whose time counts from the first send.
-    let retention = match role {
-        Role::Intake | Role::Completion => "1123200",
-        Role::Dispatch => "345600",
-    };
+    let count = role.receives().to_string();
+    let policy = json!({"deadLetterTargetArn": arn, "maxReceiveCount": count}).to_string();
+    // Less than its dead letters are kept, whose time counts from the first send.
+    let retention = role.retention_seconds().to_string();
     create_queue(
         aws,
         name,
         &[
-            (QueueAttributeName::MessageRetentionPeriod, retention.to_owned()),
+            (QueueAttributeName::MessageRetentionPeriod, retention),
             (QueueAttributeName::VisibilityTimeout, "180".to_owned()),
             (QueueAttributeName::SqsManagedSseEnabled, "true".to_owned()),
             (QueueAttributeName::RedrivePolicy, policy),

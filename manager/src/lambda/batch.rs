@@ -1,6 +1,9 @@
 //! What a queue invokes a function with.
 
+use std::collections::HashSet;
+
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use daybook_schema::Timestamp;
 use serde_json::Value;
 
 use super::Event;
@@ -11,6 +14,8 @@ use crate::delivery::{Delivered, Disposition, batch_response};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     messages: Vec<Delivered>,
+    /// When each was sent, where SQS says so.
+    sent_at: Vec<Option<Timestamp>>,
 }
 
 impl Batch {
@@ -41,9 +46,11 @@ impl Event for Batch {
         }
         let event: SqsEvent = serde_json::from_value(payload)
             .map_err(|error| format!("the event is no batch of an SQS queue: {error}"))?;
+        let sent_at = event.records.iter().map(sent_at).collect();
         let messages = event.records.into_iter().enumerate().map(message);
         Ok(Self {
             messages: messages.collect::<Result<_, _>>()?,
+            sent_at,
         })
     }
 
@@ -51,6 +58,20 @@ impl Event for Batch {
     fn cut(&self) -> SqsBatchResponse {
         self.answer(self.messages.iter().map(|_| Disposition::Return))
     }
+
+    fn oldest_returned(&self, answer: &SqsBatchResponse) -> Option<Timestamp> {
+        let failures = answer.batch_item_failures.iter();
+        let returned: HashSet<&str> = failures.map(|failure| failure.item_identifier.as_str()).collect();
+        let sent = self.messages.iter().zip(&self.sent_at);
+        sent.filter(|(message, _)| returned.contains(message.message_id.as_str()))
+            .filter_map(|(_, sent_at)| *sent_at)
+            .min()
+    }
+}
+
+fn sent_at(message: &SqsMessage) -> Option<Timestamp> {
+    let millis = message.attributes.get("SentTimestamp")?.parse().ok()?;
+    Timestamp::from_unix_millis(millis)
 }
 
 /// Without an id a message could not be returned by itself, and without a body it is none of SQS's.

@@ -7,7 +7,7 @@ use daybook_schema::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::Value;
 
-use super::metric::{self, FAILURES};
+use super::metric::{self, FAILURES, OLDEST_RETURNED_SECONDS};
 use super::{Event, Failure, Function};
 
 /// So long before Lambda ends the process nothing new is begun, if there is so much time at all. Half a second later nothing is
@@ -64,6 +64,10 @@ pub(super) async fn handle<F: Function>(
             event.cut()
         }
     };
+    if let Some(sent_at) = event.oldest_returned(&answer) {
+        let age = clock.now().since(sent_at).as_secs_f64();
+        metric::gauge_by_function(OLDEST_RETURNED_SECONDS, age);
+    }
     serde_json::to_value(answer).or_else(|error| failed(Failure::new("InvalidAnswer", error)))
 }
 

@@ -1,7 +1,7 @@
 //! Metrics in CloudWatch's embedded metric format: their names, and how they are written.
 //!
 //! Namespace `Daybook`, dimension `Stack`. What every function has ([`FAILURES`], [`WRITE_UNITS`], [`READ_UNITS`]) is also there
-//! by `Stack` and `Function`. A count of 0 is not written, a gauge that is not known neither.
+//! by `Stack` and `Function`, and so is [`OLDEST_RETURNED_SECONDS`]. A count of 0 is not written, a gauge that is not known neither.
 
 use std::io::Write;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -31,6 +31,9 @@ names! {
     PAYLOADS_UNREADABLE = "PayloadsUnreadable" in Count;
     /// Ingest, invoke, complete: messages that come again.
     MESSAGES_RETURNED = "MessagesReturned" in Count;
+    /// Ingest, invoke, complete: how long ago the oldest message that comes again was sent. SQS's own age leaves out what was
+    /// received three times.
+    OLDEST_RETURNED_SECONDS = "OldestReturnedSeconds" in Seconds;
     /// Schedule: runs that came to their end. The heartbeat.
     SCHEDULE_RUNS = "ScheduleRuns" in Count;
     /// Schedule: rows claimed.
@@ -77,6 +80,10 @@ names! {
     UNDELIVERED_ROWS = "UndeliveredRows" in Count;
     /// Reconcile: for how long the lease that ended first is over; 0 if none is.
     OLDEST_CLAIMED_SECONDS = "OldestClaimedSeconds" in Seconds;
+    /// Audit: rounds that came to their end. The heartbeat.
+    AUDIT_ROUNDS = "AuditRounds" in Count;
+    /// Audit: audits that have been under way for longer than the time between two.
+    AUDITS_LATE = "AuditsLate" in Count;
     /// Audit: audits that came to their end.
     AUDIT_RUNS = "AuditRuns" in Count;
     /// Audit: objects listed.
@@ -114,6 +121,14 @@ pub fn count(name: &'static str, n: impl Into<u64>) {
 /// be, so this is a distribution with one value.
 pub fn gauge(name: &'static str, value: f64) {
     metrics::histogram!(name).record(value);
+}
+
+/// The same, by function too.
+pub fn gauge_by_function(name: &'static str, value: f64) {
+    gauge(name, value);
+    if let Some(function) = FUNCTION.get() {
+        metrics::histogram!(name, "Function" => *function).record(value);
+    }
 }
 
 /// Where metrics are collected until an invocation ends.
@@ -154,10 +169,7 @@ impl Metrics {
         };
         for (name, units) in [(WRITE_UNITS, used.write_units), (READ_UNITS, used.read_units)] {
             if units > 0.0 {
-                gauge(name, units);
-                if let Some(function) = FUNCTION.get() {
-                    metrics::histogram!(name, "Function" => *function).record(units);
-                }
+                gauge_by_function(name, units);
             }
         }
         self.write();

@@ -23,6 +23,7 @@ use std::future::Future;
 use std::process::ExitCode;
 
 use daybook_ledger::{Clock, Deadline, Ledger, Random};
+use daybook_schema::Timestamp;
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
 use serde_json::Value;
@@ -48,6 +49,11 @@ pub trait Event: Sized + Send + Sync {
 
     /// The answer when handling had to be cut off after its deadline: nothing is known.
     fn cut(&self) -> Self::Answer;
+
+    /// When the oldest part of it was sent that, by that answer, comes again.
+    fn oldest_returned(&self, _: &Self::Answer) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// One Lambda function.

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use daybook_ledger::Clock;
 use daybook_schema::Status;
 use daybook_tests::lambda::{Environment, World, batch, failures, trace_of};
 use daybook_tests::notifications::{Upload, uploads};
@@ -40,6 +41,7 @@ fn events_are_recorded_and_exactly_the_poison_comes_again() {
     assert_eq!(metric("PayloadsUnreadable"), Some(1.0));
     assert_eq!(metric("MessagesReturned"), Some(1.0));
     assert_eq!((metric("EventsDuplicate"), metric("Failures")), (None, None));
+    assert!(metric("OldestReturnedSeconds").is_some());
     let warning = &told.saying("an event is not in the ledger")[0];
     assert_eq!(warning["requestId"], "request-1");
     assert_eq!(warning["xrayTraceId"], trace_of("request-1"));
@@ -49,6 +51,40 @@ fn events_are_recorded_and_exactly_the_poison_comes_again() {
         (&warning["level"], &warning["function"]),
         (&json!("WARN"), &json!("ingest"))
     );
+}
+
+/// SQS's own age of the oldest message leaves out what was received three times: during an outage that is all of them.
+#[test]
+fn the_age_of_the_oldest_message_that_comes_again_is_told_by_function() {
+    let world = World::start();
+    let mut function = Environment::start(INGEST, &world.variables(&[]));
+    let now = Clock::system().now().unix_millis();
+    let ago = |hours: i64| json!((now - hours * 3_600_000).to_string());
+    // The oldest is recorded; of those that come again, one does not say when it was sent.
+    let mut event = batch([
+        ("oldest", Upload::new("a.json", 1, "e").notification()),
+        ("old", poison()),
+        ("new", poison()),
+        ("timeless", poison()),
+    ]);
+    for (n, sent) in [ago(9), ago(3), ago(1), json!("soon")].into_iter().enumerate() {
+        event["Records"][n]["attributes"]["SentTimestamp"] = sent;
+    }
+    let answer = function.invoke(&event);
+    assert_eq!(failures(answer.response()), ["old", "new", "timeless"]);
+    function.invoke(&one());
+    // Cut off, with everything to come again.
+    world.hang_after("BatchExecuteStatement", 0);
+    function.invoke_within(&event, Duration::from_secs(4));
+    let told = function.end();
+    for dimensions in [&["Stack"] as &[&str], &["Stack", "Function"]] {
+        let age = |request| told.metric_by(dimensions, request, "OldestReturnedSeconds");
+        let hours = age("request-1").unwrap() / 3600.0;
+        assert!((3.0..3.1).contains(&hours), "{hours}");
+        assert_eq!(age("request-2"), None, "nothing came again");
+        let hours = age("request-3").unwrap() / 3600.0;
+        assert!(hours >= 3.0, "{hours}");
+    }
 }
 
 #[test]

@@ -63,6 +63,56 @@ fn a_tick_sends_n_events_and_a_second_tick_of_the_same_window_sends_no_more() {
     assert_eq!(told.log_of("request-1").len(), 1);
 }
 
+/// The scheduler runs every minute, however long the window is: what a tick that failed did not send, the next one does.
+#[test]
+fn a_tick_that_fails_loses_nothing_of_a_long_window() {
+    let world = due(5);
+    let day = world.variables(&[("DAYBOOK_PER_WINDOW", "3"), ("DAYBOOK_EVERY", "24 hours")]);
+    let mut function = Environment::start(SCHEDULE, &day);
+    let at = |time: &str| json!({"time": format!("2026-11-21T{time}Z")});
+    world.deny("GetItem");
+    assert!(
+        function
+            .invoke(&at("00:00:00"))
+            .error()
+            .contains("LedgerUnavailable")
+    );
+    world.heal();
+    let sent = function.invoke(&at("00:01:00"));
+    assert_eq!(sent.response()["sent"], 3);
+    // The tick is repeated, and later ones find the window spent.
+    for time in ["00:01:00", "00:02:00", "23:59:00"] {
+        let answer = function.invoke(&at(time));
+        let report = answer.response();
+        assert_eq!(
+            (&report["granted"], &report["refusal"]),
+            (&json!(0), &json!({"reason": "window_full"})),
+            "{time}"
+        );
+    }
+    assert_eq!(world.dispatched().len(), 3);
+    let next = function.invoke(&json!({"time": "2026-11-22T00:00:00Z"}));
+    assert_eq!(next.response()["sent"], 2);
+    assert_eq!(world.dispatched().len(), 5);
+}
+
+#[test]
+fn a_tick_of_a_window_with_something_left_sends_no_more_than_that() {
+    let world = due(2);
+    let day = world.variables(&[("DAYBOOK_PER_WINDOW", "3"), ("DAYBOOK_EVERY", "24 hours")]);
+    let mut function = Environment::start(SCHEDULE, &day);
+    let at = |time: &str| json!({"time": format!("2026-11-21T{time}Z")});
+    assert_eq!(function.invoke(&at("09:00:00")).response()["sent"], 2);
+    assert_eq!(
+        function.invoke(&at("09:01:00")).response()["refusal"],
+        json!({"reason": "nothing_due"})
+    );
+    world.record(&uploads(6)[2..]);
+    let answer = function.invoke(&at("09:02:00"));
+    let report = answer.response();
+    assert_eq!((&report["granted"], &report["sent"]), (&json!(1), &json!(1)));
+}
+
 #[test]
 fn the_window_is_the_ticks_own_and_without_a_time_the_clocks() {
     let world = due(1);

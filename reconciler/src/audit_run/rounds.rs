@@ -252,6 +252,7 @@ impl Visit<'_> {
     fn tell(&mut self, state: &State) {
         let folder = format!("{}/{}/", self.folder, papers::folder(state.began_at));
         let report = self.rounds.reports.uri(&folder);
+        self.told.is_late = state.is_late(self.clock.now(), self.rounds.settings.every);
         self.told.of = Some(HowFar::of(state, report));
     }
 
@@ -276,6 +277,7 @@ impl Told {
             listed_now: 0,
             recorded_now: 0,
             next_at: None,
+            is_late: false,
             ended: None,
         }
     }

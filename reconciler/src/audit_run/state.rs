@@ -152,6 +152,11 @@ impl State {
         }
     }
 
+    /// Whether it is not through, and the next audit should have begun by that time.
+    pub(super) fn is_late(&self, now: Timestamp, every: Duration) -> bool {
+        !self.is_published && now > self.asked_at.plus(every)
+    }
+
     /// As it is stored.
     pub(super) fn text(&self) -> Vec<u8> {
         // Writing strings and numbers into memory cannot fail.
@@ -270,6 +275,21 @@ mod tests {
         under_way.finished_at = Some(at("2026-11-21T00:01:00Z"));
         let unpublished = next(Some(&under_way), at("2026-11-21T00:15:00Z"), DAY, false);
         assert_eq!(unpublished, Next::GoOn);
+    }
+
+    #[test]
+    fn an_audit_is_late_when_the_next_one_should_have_begun() {
+        let mut under_way = state("2026-11-21T00:00:00Z");
+        assert!(!under_way.is_late(at("2026-11-21T23:45:00Z"), DAY));
+        assert!(!under_way.is_late(at("2026-11-22T00:00:00Z"), DAY));
+        assert!(under_way.is_late(at("2026-11-22T00:15:00Z"), DAY));
+        under_way.finished_at = Some(at("2026-11-22T00:01:00Z"));
+        assert!(
+            under_way.is_late(at("2026-11-22T00:15:00Z"), DAY),
+            "nobody can read it yet"
+        );
+        under_way.is_published = true;
+        assert!(!under_way.is_late(at("2026-12-22T00:15:00Z"), DAY));
     }
 
     #[test]

@@ -50,6 +50,9 @@ pub struct Told {
     pub recorded_now: u64,
     /// When the next audit begins, if it waits for that.
     pub next_at: Option<Timestamp>,
+    /// Whether the next audit should have begun, and this one is still under way.
+    #[serde(skip)]
+    pub(super) is_late: bool,
     #[serde(skip)]
     pub(super) ended: Option<Ended>,
 }
@@ -126,6 +129,11 @@ impl Round {
         self.audits.iter().filter(finished).count() as u64
     }
 
+    /// Audits that are still under way though the next ones should have begun.
+    pub fn late(&self) -> u64 {
+        self.audits.iter().filter(|told| told.is_late).count() as u64
+    }
+
     /// Objects that were listed in this round.
     pub fn listed(&self) -> u64 {
         self.audits.iter().map(|told| told.listed_now).sum()
@@ -165,6 +173,7 @@ mod tests {
             listed_now: 0,
             recorded_now: 0,
             next_at: None,
+            is_late: false,
             ended: missing_left.map(|missing_left| Ended {
                 finished_at: "2026-11-21T00:00:00Z".parse().unwrap(),
                 missing_left,

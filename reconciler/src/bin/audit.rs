@@ -137,6 +137,7 @@ impl Function for AuditFunction {
 
 /// What a round came to: for the log and the metrics, and as the function's answer.
 fn told(round: &Round) -> Value {
+    metric::count(metric::AUDIT_ROUNDS, u64::from(!round.is_lost()));
     metric::count(metric::AUDIT_RUNS, round.finished());
     metric::count(metric::OBJECTS_LISTED, round.listed());
     metric::count(metric::OBJECTS_REPAIRED, round.recorded());
@@ -144,6 +145,7 @@ fn told(round: &Round) -> Value {
         metric::gauge(metric::OBJECTS_MISSING, missing as f64);
         metric::gauge(metric::OBJECTS_UNKNOWN, unknown as f64);
     }
+    metric::gauge(metric::AUDITS_LATE, round.late() as f64);
     // A lost round is counted as a failed invocation.
     if round.failures() > 0 && !round.is_lost() {
         metric::count(metric::FAILURES, 1u64);

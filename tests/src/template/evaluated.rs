@@ -22,6 +22,7 @@ impl Evaluated {
         for (name, value) in [
             ("AWS::Partition", "aws"),
             ("AWS::Region", "us-east-1"),
+            ("AWS::URLSuffix", "amazonaws.com"),
             ("AWS::AccountId", "000000000000"),
             ("AWS::StackName", "stack"),
         ] {
@@ -37,6 +38,22 @@ impl Evaluated {
             parameters: chosen,
             attributes: attributes.iter().map(attribute).collect(),
         }
+    }
+
+    /// What the template's rules say against the parameters; nothing when they let the stack be made.
+    pub fn refusals(&self) -> Vec<String> {
+        let rules = self.template["Rules"].as_object().into_iter().flatten();
+        let assertions = rules.flat_map(|(_, rule)| rule["Assertions"].as_array().into_iter().flatten());
+        assertions
+            .filter(|one| !self.condition(&one["Assert"]))
+            .map(|one| plain(&one["AssertDescription"]))
+            .collect()
+    }
+
+    /// Whether a resource is made.
+    pub fn makes(&self, resource: &str) -> bool {
+        let condition = &self.template["Resources"][resource]["Condition"];
+        condition.is_null() || self.condition(condition)
     }
 
     /// The properties of a resource, evaluated.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use daybook_ledger::Refusal;
 use daybook_schema::{Row, Status};
 use daybook_tests::Stage;
 use daybook_tests::notifications::Upload;
@@ -115,6 +116,26 @@ async fn claiming_fifty_of_a_hundred_thousand_rows_reads_as_much_as_fifty_of_a_t
         large.index_rows <= 16 * 12,
         "{} rows of the index",
         large.index_rows
+    );
+}
+
+/// A window of a day has a tick every minute.
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_finds_its_window_spent_reads_how_old_the_oldest_row_is_and_no_more() {
+    let stage = stage_with_pending(1_000).await;
+    let first = cost_of(&stage, tick).await;
+    let spent = cost_of(&stage, async |stage| {
+        let report = stage.schedule().await;
+        assert_eq!(report.refusal, Some(Refusal::WindowFull));
+        assert_eq!(report.oldest_due_seconds, Some(3599));
+    })
+    .await;
+    assert_eq!((spent.write_units, spent.operations["Query"]), (0.0, 16));
+    assert!(
+        spent.index_rows * 2 <= first.index_rows,
+        "{} and {} rows of the index",
+        spent.index_rows,
+        first.index_rows
     );
 }
 

@@ -174,7 +174,7 @@ class Cloud:
             f"{name}.{own}"
             for name, resource in template["Resources"].items()
             for own in OWN_NAMES.get(resource["Type"], ())
-            if own in resource["Properties"]
+            if own in resource.get("Properties", {})
         ]
         equal(named, [], "names of its own in the template, over which two stacks would collide")
         self.left_out = fit(template)
@@ -199,7 +199,7 @@ def fit(template):
     """Takes out of the template what ministack cannot take; says what. Everything else is created as it is written."""
     left_out = []
     for name, resource in list(template["Resources"].items()):
-        properties = resource["Properties"]
+        properties = resource.get("Properties", {})
         match resource["Type"]:
             case "AWS::CloudWatch::Alarm" if "Metrics" in properties:
                 del template["Resources"][name]

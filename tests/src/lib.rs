@@ -18,5 +18,5 @@ pub mod template;
 pub mod wire;
 
 pub use s3::S3;
-pub use stage::{Stage, StageOptions};
+pub use stage::{Queues, Stage, StageOptions};
 pub use wire::{Fault, Request, Wire};

@@ -35,8 +35,53 @@ pub struct StageOptions {
     pub fifo: bool,
     /// How long receipts stay; `None` is receipts off.
     pub receipts: Option<Duration>,
+    /// The three queues.
+    pub queues: Queues,
+}
+
+/// The settings of the three queues.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Queues {
+    /// S3's notifications.
+    pub intake: QueueOptions,
+    /// What the scheduler sends.
+    pub dispatch: QueueOptions,
+    /// The ends of executions.
+    pub completion: QueueOptions,
+}
+
+impl Queues {
+    /// The same, with that many receives on each before a message becomes a dead letter.
+    pub fn received_at_most(mut self, count: u32) -> Self {
+        for queue in [&mut self.intake, &mut self.dispatch, &mut self.completion] {
+            queue.max_receive_count = count;
+        }
+        self
+    }
+}
+
+/// How long a queue hides and keeps a message, and how often it hands it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueOptions {
+    /// How long a received message stays hidden.
+    pub visibility: Duration,
     /// How often a message may be received before its dead-letter queue has it.
     pub max_receive_count: u32,
+    /// How long a message is kept.
+    pub retention: Duration,
+    /// How long its dead-letter queue keeps a message, counted from when it was first sent.
+    pub dead_letter_retention: Duration,
+}
+
+impl Default for QueueOptions {
+    fn default() -> Self {
+        Self {
+            visibility: Duration::from_secs(120),
+            max_receive_count: 1000,
+            retention: Duration::from_secs(14 * 24 * 3600),
+            dead_letter_retention: Duration::from_secs(14 * 24 * 3600),
+        }
+    }
 }
 
 impl Default for StageOptions {
@@ -46,7 +91,7 @@ impl Default for StageOptions {
             dispatch: Dispatch::default(),
             fifo: false,
             receipts: Some(Duration::from_secs(14 * 24 * 3600)),
-            max_receive_count: 1000,
+            queues: Queues::default(),
         }
     }
 }
@@ -122,49 +167,10 @@ impl Stage {
             .unwrap();
         let wire = Wire::new(aws.clone());
         create_tables(&aws).await;
-        let sqs = aws.sqs();
-        let queue = |name: &str, attributes: QueueAttributes| {
-            let dead = format!("{name}-dead{}", if attributes.fifo { ".fifo" } else { "" });
-            let name = if attributes.fifo {
-                format!("{name}.fifo")
-            } else {
-                name.to_owned()
-            };
-            sqs.create_queue(
-                &dead,
-                QueueAttributes {
-                    fifo: attributes.fifo,
-                    ..QueueAttributes::default()
-                },
-            )
-            .unwrap();
-            let redrive = RedrivePolicy {
-                dead_letter_arn: sqs.arn(&dead),
-                max_receive_count: options.max_receive_count,
-            };
-            sqs.create_queue(
-                &name,
-                QueueAttributes {
-                    redrive: Some(redrive),
-                    ..attributes
-                },
-            )
-            .unwrap()
-        };
-        let long = || QueueAttributes {
-            visibility_timeout: Duration::from_secs(120),
-            retention: Duration::from_secs(14 * 24 * 3600),
-            ..QueueAttributes::default()
-        };
-        let intake = queue("intake", long());
-        let dispatch_queue = queue(
-            "dispatch",
-            QueueAttributes {
-                fifo: options.fifo,
-                ..long()
-            },
-        );
-        let completion = queue("completion", long());
+        let queues = options.queues;
+        let intake = create_queue(&aws, "intake", &queues.intake, false);
+        let dispatch_queue = create_queue(&aws, "dispatch", &queues.dispatch, options.fifo);
+        let completion = create_queue(&aws, "completion", &queues.completion, false);
         let state_machine = aws.executions().create_state_machine("work");
         aws.executions().status_events_to_queue(&completion);
         let (dynamodb, sqs, sfn) = clients(&wire, time, options.seed);
@@ -356,6 +362,32 @@ pub(crate) async fn create_tables(aws: &LocalAws) {
             assert_eq!(enabled.status, 200, "{enabled:?}");
         }
     }
+}
+
+/// Creates a queue and its dead-letter queue; the URL of the first.
+fn create_queue(aws: &LocalAws, name: &str, options: &QueueOptions, fifo: bool) -> String {
+    let suffix = if fifo { ".fifo" } else { "" };
+    let dead = format!("{name}-dead{suffix}");
+    let letters = QueueAttributes {
+        retention: options.dead_letter_retention,
+        fifo,
+        ..QueueAttributes::default()
+    };
+    aws.sqs().create_queue(&dead, letters).unwrap();
+    let redrive = RedrivePolicy {
+        dead_letter_arn: aws.sqs().arn(&dead),
+        max_receive_count: options.max_receive_count,
+    };
+    let attributes = QueueAttributes {
+        visibility_timeout: options.visibility,
+        retention: options.retention,
+        fifo,
+        redrive: Some(redrive),
+        ..QueueAttributes::default()
+    };
+    aws.sqs()
+        .create_queue(&format!("{name}{suffix}"), attributes)
+        .unwrap()
 }
 
 /// The three SDK clients on that wire. A macro, because their configurations are three types with the same methods.

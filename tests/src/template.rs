@@ -1,6 +1,7 @@
 //! CloudFormation templates, as JSON: what `!Sub` and its like stand for is written out.
 
 mod evaluated;
+mod queues;
 
 use std::path::Path;
 
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 use serde_yaml_ng::Value as Yaml;
 
 pub use evaluated::Evaluated;
+pub use queues::queues;
 
 /// Reads a template, by its path from the root of the repository.
 pub fn read(path: &str) -> Value {

@@ -31,7 +31,7 @@ const fn class(name: &'static str, per_mille: u32, what: &'static str) -> Class 
 
 /// All classes of faults, those at the wire first. Rates: a bad day, not the end of the world; each seed takes a quarter of it, all
 /// of it, or twice as much, for each class by itself.
-pub const CLASSES: [Class; 40] = [
+pub const CLASSES: [Class; 41] = [
     class("not_sent", 10, "the connection breaks before a request leaves"),
     class("answer_lost", 15, "a request is done, and its answer never comes"),
     class("throttled", 15, "a request is refused for now"),
@@ -63,6 +63,11 @@ pub const CLASSES: [Class; 40] = [
         "brownout",
         500,
         "a service, or one of its operations, hardly answers, for up to 20 minutes",
+    ),
+    class(
+        "ledger_outage",
+        200,
+        "DynamoDB refuses everything, or hangs, for 1 to 5 hours",
     ),
     class("s3_error", 100, "S3 answers the audit 500 or 503, or not at all"),
     class("killed", 40, "a function is killed at some instant"),
@@ -122,6 +127,9 @@ pub const CLASSES: [Class; 40] = [
     ),
 ];
 
+/// DynamoDB, as requests name it.
+pub(crate) const DYNAMODB: &str = "DynamoDB_20120810";
+
 /// The source of everything that goes wrong. Clones are one. Each class has a stream of chance of its own, so that a class
 /// that is switched off changes as little as possible of the others.
 #[derive(Clone)]
@@ -133,6 +141,7 @@ struct State {
     faults: BTreeSet<&'static str>,
     streams: BTreeMap<&'static str, (fastrand::Rng, u32)>,
     brownout: Option<Brownout>,
+    ledger_outage: Option<Fault>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -161,6 +170,7 @@ impl Chaos {
                 faults: scenario.faults.clone(),
                 streams: CLASSES.iter().map(rate).collect(),
                 brownout: None,
+                ledger_outage: None,
                 counts: BTreeMap::new(),
             })),
             Arc::default(),
@@ -195,6 +205,11 @@ impl Chaos {
     /// From now on most of those requests fail; with `None` no service is worse than the others.
     pub(crate) fn brown_out(&self, brownout: Option<Brownout>) {
         self.0.lock().unwrap().brownout = brownout;
+    }
+
+    /// From now on every request to DynamoDB meets that fault; with `None` it is back.
+    pub(crate) fn take_the_ledger_out(&self, fault: Option<Fault>) {
+        self.0.lock().unwrap().ledger_outage = fault;
     }
 
     /// Lets the wire fail from now on.
@@ -240,6 +255,11 @@ impl State {
 
     /// A request's fate. The wire itself counts these.
     fn fault(&mut self, request: &Request) -> Fault {
+        if let Some(fault) = &self.ledger_outage
+            && request.service == DYNAMODB
+        {
+            return fault.clone();
+        }
         let is_browned_out = self.brownout.is_some_and(|brownout| {
             brownout.service == request.service
                 && brownout

@@ -8,7 +8,8 @@ use daybook_manager::Dispatch;
 
 use super::faults::CLASSES;
 use crate::s3::Versioning;
-use crate::stage::StageOptions;
+use crate::stage::{Queues, StageOptions};
+use crate::template;
 
 /// N of the simulated pipeline: small, so that bursts make a backlog.
 pub const PER_WINDOW: u32 = 8;
@@ -132,11 +133,16 @@ impl Scenario {
         }
     }
 
-    /// Every third day messages become dead letters where they may: after so many receives.
-    fn max_receive_count(&self) -> u32 {
-        match self.seed % 3 {
-            1 => 4,
-            _ => 1000,
+    /// Every third day messages become dead letters wherever they may: after four receives, where the template allows far more.
+    pub(super) fn gives_up_early(&self) -> bool {
+        self.seed % 3 == 1
+    }
+
+    /// The queues of the template.
+    fn queues(&self) -> Queues {
+        match self.gives_up_early() {
+            true => template::queues().received_at_most(4),
+            false => template::queues(),
         }
     }
 
@@ -156,7 +162,7 @@ impl Scenario {
             },
             fifo: self.seed % 4 == 1,
             receipts: self.has_receipts().then(|| self.receipts_keep()),
-            max_receive_count: self.max_receive_count(),
+            queues: self.queues(),
         }
     }
 }

@@ -118,6 +118,8 @@ pub(crate) struct History {
     pub(crate) told_ends: Vec<Value>,
     /// Runs of workers.
     pub(crate) worker_runs: Vec<WorkerRun>,
+    /// Messages of the intake queue that were found among its dead letters.
+    pub(crate) intake_letters: usize,
     pub(crate) counts: BTreeMap<&'static str, u64>,
 }
 

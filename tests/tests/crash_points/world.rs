@@ -11,7 +11,7 @@ use daybook_schema::{DispatchMessage, Row, Status, Timestamp};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
 use daybook_tests::s3::Versioning;
-use daybook_tests::{S3, Stage, StageOptions};
+use daybook_tests::{Queues, S3, Stage, StageOptions};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -48,7 +48,7 @@ impl World {
     pub async fn new(plan: Plan, dispatch: Dispatch, watched: &[Function]) -> Self {
         let stage = Stage::new(StageOptions {
             dispatch,
-            max_receive_count: 20,
+            queues: Queues::default().received_at_most(20),
             ..StageOptions::default()
         })
         .await;

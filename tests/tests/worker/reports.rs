@@ -224,7 +224,7 @@ async fn a_success_is_reported_once_the_ledger_answers_again_and_is_not_run_agai
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_nobody_understands_stays_on_the_queue_and_holds_nobody_up() {
-    let stage = stage_with(|options| options.max_receive_count = 10).await;
+    let stage = stage_with(|options| options.queues.dispatch.max_receive_count = 10).await;
     stage.aws.sqs().send(&stage.dispatch_queue, "hello").unwrap();
     stage
         .aws

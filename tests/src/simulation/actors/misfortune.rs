@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::Cast;
 use crate::simulation::checker::scan;
-use crate::simulation::faults::Brownout;
+use crate::simulation::faults::{Brownout, DYNAMODB};
 use crate::simulation::world::Restore;
+use crate::wire::Fault;
 
 /// Messages vanish from the dispatch queue, arrive twice, or hours late; once in a while the whole queue is gone. The end of an old
 /// attempt is told again.
@@ -79,7 +80,7 @@ pub(super) async fn brownouts(cast: Cast) {
             0 => ("AmazonSQS", None),
             1 => ("AWSStepFunctions", None),
             2 => ("AWSStepFunctions", Some("DescribeExecution")),
-            _ => ("DynamoDB_20120810", None),
+            _ => (DYNAMODB, None),
         };
         let brownout = Brownout { service, operation };
         if cast.chaos.strikes("brownout") {
@@ -87,6 +88,28 @@ pub(super) async fn brownouts(cast: Cast) {
             cast.chaos.brown_out(Some(brownout));
             tokio::time::sleep(Duration::from_secs(60 + rng.u64(0..20 * 60))).await;
             cast.chaos.brown_out(None);
+        }
+    }
+}
+
+/// Now and then DynamoDB is gone for hours, as it was in us-east-1 in October 2025: its name is not found, it refuses everything, or
+/// it takes connections and says nothing. It begins when notifications wait that must be recorded.
+pub(super) async fn ledger_outages(cast: Cast) {
+    const OUT: &str = "ledger_outage";
+    let mut rng = cast.chaos.stream("ledger outages");
+    loop {
+        tokio::time::sleep(Duration::from_secs(rng.u64(0..12 * 3600))).await;
+        while cast.stage.aws.sqs().depth(&cast.stage.intake).unwrap().visible == 0 {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+        }
+        if cast.chaos.strikes(OUT) {
+            let faults = [Fault::NotSent, Fault::ServerError, Fault::Throttled, Fault::Hang];
+            let fault = faults[cast.chaos.below(OUT, 4) as usize].clone();
+            let seconds = 3600 + cast.chaos.below(OUT, 4 * 3600);
+            cast.line(|| format!("DynamoDB is out for {seconds} s: {fault:?}"));
+            cast.chaos.take_the_ledger_out(Some(fault));
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            cast.chaos.take_the_ledger_out(None);
         }
     }
 }

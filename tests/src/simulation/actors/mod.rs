@@ -74,6 +74,7 @@ impl Cast {
         movers::start(self, &mut actors);
         actors.spawn(misfortune::messages(self.clone()));
         actors.spawn(misfortune::brownouts(self.clone()));
+        actors.spawn(misfortune::ledger_outages(self.clone()));
         actors.spawn(misfortune::items(self.clone()));
         actors.spawn(misfortune::restore(self.clone()));
         actors.spawn(people::dead_letters(self.clone()));

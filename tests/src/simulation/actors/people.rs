@@ -53,6 +53,9 @@ pub(super) async fn dead_letters(cast: Cast) {
                 continue;
             }
             cast.line(|| format!("{waiting} dead letters go back to {queue}"));
+            if *queue == stage.intake {
+                cast.world.lock().intake_letters += waiting;
+            }
             let name = dead.rsplit('/').next().unwrap_or_default();
             let start = stage.sqs.start_message_move_task();
             let start = start.source_arn(stage.aws.sqs().arn(name)).send();

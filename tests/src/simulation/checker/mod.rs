@@ -175,8 +175,24 @@ impl Checker {
         }
         self.shadow_says(&rows, &mut findings);
         counts_are_true(stage, &rows, &mut findings).await;
-        dead_letters(stage, &mut findings);
+        self.dead_letters(stage, &mut findings);
         findings
+    }
+
+    /// None is left; and however long the ledger was out, the intake kept its messages.
+    fn dead_letters(&self, stage: &Stage, findings: &mut Findings) {
+        for queue in [&stage.intake, &stage.dispatch_queue, &stage.completion] {
+            let dead = stage.aws.sqs().depth(&stage.dead_letters_of(queue)).unwrap();
+            if dead.visible > 0 {
+                let text = format!("{} dead letters of {queue}", dead.visible);
+                findings.violate(Property::Lost, text);
+            }
+        }
+        let letters = self.world.lock().intake_letters;
+        if letters > 0 && !self.scenario.gives_up_early() {
+            let text = format!("{letters} messages of the intake queue became dead letters");
+            findings.violate(Property::Lost, text);
+        }
     }
 
     fn shadow_says(&self, rows: &[Value], findings: &mut Findings) {
@@ -257,16 +273,6 @@ impl Checker {
                 );
                 findings.violate(Property::Counts, text);
             }
-        }
-    }
-}
-
-fn dead_letters(stage: &Stage, findings: &mut Findings) {
-    for queue in [&stage.intake, &stage.dispatch_queue, &stage.completion] {
-        let dead = stage.aws.sqs().depth(&stage.dead_letters_of(queue)).unwrap();
-        if dead.visible > 0 {
-            let text = format!("{} dead letters of {queue}", dead.visible);
-            findings.violate(Property::Lost, text);
         }
     }
 }

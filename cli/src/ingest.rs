@@ -32,8 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Record the notifications of files, or of stdin
 ///
 /// Records the S3 event notifications of files, as if they had just arrived: one JSON document after another, on lines of
-/// their own or not, in any form that S3, EventBridge, SNS, SQS, MinIO, Ceph or RustFS gives them. What is in the ledger
-/// already, or done, is recognised, so the same file can be given again. A document that is no object event becomes a PARKED row.
+/// their own or not, in any form that S3, EventBridge, SNS, SQS, MinIO, Ceph or RustFS gives them; what `aws sqs receive-message`
+/// prints, too. UTF-8, UTF-16 and gzip are read. What is in the ledger already, or done, is recognised, so the same file can be
+/// given again. A document that is no object event becomes a PARKED row.
 #[derive(Args, Debug)]
 pub struct IngestArguments {
     /// Files with notifications; - is stdin

@@ -15,6 +15,7 @@ mod dispatch;
 mod doctor;
 mod documents;
 mod embedded;
+mod encoding;
 mod failure;
 mod filter;
 mod folder;

@@ -7,7 +7,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use daybook_schema::Status;
-use serde_json::Value;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
 use stand_in::{StandIn, daybook, run};
 
 /// A notification of one event.
@@ -40,14 +42,15 @@ fn result(stdout: &str) -> Value {
 }
 
 /// Runs it with that on stdin.
-fn piped(mut command: Command, text: &str) -> (i32, String, String) {
+fn piped(mut command: Command, text: impl AsRef<[u8]>) -> (i32, String, String) {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    // Whoever does not want the rest may close the pipe.
+    let _ = child.stdin.take().unwrap().write_all(text.as_ref());
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
@@ -70,7 +73,7 @@ fn lines_pretty_documents_and_stdin_are_read_alike_and_duplicates_are_recognised
     };
     let (lines, pretty) = (file("lines.ndjson", &lines), file("pretty.json", &pretty));
     let command = ingest(&aws, &[&lines, &pretty, "-"]);
-    let (code, stdout, stderr) = piped(command, &line(5));
+    let (code, stdout, stderr) = piped(command, line(5));
     assert_eq!(code, 0, "{stderr}");
     let result = result(&stdout);
     assert_eq!(result["notifications"], 731);
@@ -79,6 +82,159 @@ fn lines_pretty_documents_and_stdin_are_read_alike_and_duplicates_are_recognised
         (&720.into(), &11.into())
     );
     assert_eq!(rows(&aws, Status::Pending), 720);
+}
+
+/// What the AWS CLI prints of these messages.
+fn received(numbers: std::ops::Range<u32>) -> Value {
+    let message = |n: u32| json!({"MessageId": n.to_string(), "ReceiptHandle": "rh", "MD5OfBody": "0", "Body": notification(n)});
+    json!({"Messages": numbers.map(message).collect::<Vec<_>>()})
+}
+
+#[test]
+fn what_the_aws_cli_received_from_a_queue_is_recorded_in_every_way_to_keep_it() {
+    let aws = StandIn::start();
+    let documents = [
+        format!("{:#}\n", received(0..10)),
+        format!("{}\n{}\n", received(10..20), received(20..30)),
+        format!("{:#}", received(30..40)).replace('\n', "\r\n"),
+        r#"{"Messages":[]} "#.to_owned(),
+        // A message, and bodies.
+        received(40..41)["Messages"][0].to_string(),
+        json!(notification(41)).to_string(),
+        json!([notification(42), notification(43)]).to_string(),
+        format!("\u{feff}{:#}", received(0..44)),
+    ];
+    let (code, stdout, stderr) = piped(ingest(&aws, &["-"]), documents.concat());
+    assert_eq!(code, 0, "{stderr}");
+    let result = result(&stdout);
+    assert_eq!(
+        (
+            &result["recorded"],
+            &result["already_there"],
+            &result["unreadable"]
+        ),
+        (&44.into(), &44.into(), &0.into())
+    );
+    assert_eq!(rows(&aws, Status::Pending), 44);
+}
+
+#[test]
+fn an_empty_queue_is_no_fault() {
+    let aws = StandIn::start();
+    for nothing in ["", "\r\n", r#"{"Messages": []}"#] {
+        let (code, stdout, stderr) = piped(ingest(&aws, &["-"]), nothing);
+        assert_eq!(code, 0, "{stderr}");
+        assert_eq!(
+            (&result(&stdout)["recorded"], &result(&stdout)["unreadable"]),
+            (&0.into(), &0.into())
+        );
+    }
+    assert_eq!(rows(&aws, Status::Parked), 0);
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn marks_utf_16_and_gzip_are_read() {
+    let aws = StandIn::start();
+    let home = tempfile::tempdir().unwrap();
+    let marked = |n| format!("\u{feff}{}", notification(n).replace('\n', "\r\n"));
+    let lines: String = (5..500).map(line).collect();
+    let inputs = [
+        // Two files of Windows, one after another.
+        format!("{}{}", marked(0), marked(1)).into_bytes(),
+        marked(2).encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        notification(3)
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect(),
+        gzip(marked(4).as_bytes()),
+        [gzip(lines.as_bytes()), gzip(line(500).as_bytes())].concat(),
+    ];
+    let mut files = Vec::new();
+    for (number, input) in inputs.iter().enumerate() {
+        files.push(home.path().join(number.to_string()).to_str().unwrap().to_owned());
+        std::fs::write(&files[number], input).unwrap();
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let (code, stdout, stderr) = run(&mut ingest(&aws, &files));
+    assert_eq!(code, 0, "{stderr}");
+    let result = result(&stdout);
+    assert_eq!(
+        (&result["recorded"], &result["unreadable"]),
+        (&501.into(), &0.into())
+    );
+}
+
+#[test]
+fn what_is_encoded_otherwise_is_named_and_the_other_files_are_recorded() {
+    let aws = StandIn::start();
+    let home = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = home.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let whole = gzip((0..100).map(line).collect::<String>().as_bytes());
+    let files = [
+        file("a.zip", b"PK\x03\x04\x14\0\0\0\x08\0"),
+        file("b.zst", b"\x28\xb5\x2f\xfd"),
+        file("c.gz", &whole[..whole.len() - 4]),
+        file("d.json", line(200).as_bytes()),
+    ];
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    let (code, stdout, stderr) = run(&mut ingest(&aws, &files));
+    assert_eq!(code, 1);
+    assert_eq!(result(&stdout)["recorded"], 101);
+    let stderr = stderr.replace(home.path().to_str().unwrap(), "HOME");
+    insta::assert_snapshot!(stderr, @r"
+    error: 3 files could not be read to their ends
+      caused by: HOME/a.zip: this is a zip archive, and only JSON as it is, or compressed once by gzip, is read here
+      caused by: HOME/b.zst: this is compressed by zstd, and only JSON as it is, or compressed once by gzip, is read here
+      caused by: HOME/c.gz: what gzip compressed is damaged or broken off: unexpected end of file
+      hint: what stands before that place is recorded; mend it and give the file again: what is there is recognised
+    ");
+}
+
+#[test]
+fn a_document_that_is_huge_unpacked_takes_no_memory() {
+    let aws = StandIn::start();
+    // One list of 2 GB.
+    let bomb = [
+        gzip(line(1).as_bytes()),
+        gzip(b"["),
+        gzip(&b"0,".repeat(4 << 20)).repeat(256),
+    ]
+    .concat();
+    let limit = |command: Command| {
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", "ulimit -v 1500000 && exec \"$0\" \"$@\""])
+            .arg(command.get_program())
+            .args(command.get_args());
+        limited.envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        limited
+    };
+    let (code, stdout, stderr) = piped(limit(ingest(&aws, &["-"])), bomb);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("unpacked, a document is longer than 32 MiB"),
+        "{stderr}"
+    );
+    assert_eq!(result(&stdout)["recorded"], 1);
+    // Smaller ones are longer together, and are read.
+    let many = gzip(format!("{}{}", line(2), " ".repeat(1 << 20)).as_bytes()).repeat(40);
+    let (code, stdout, stderr) = piped(limit(ingest(&aws, &["-"])), many);
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(result(&stdout)["notifications"], 40);
 }
 
 #[test]
@@ -123,7 +279,7 @@ fn a_file_that_is_broken_in_the_middle_is_recorded_up_to_there_and_the_other_fil
 #[test]
 fn a_file_that_is_not_there_is_told_before_anything_is_recorded() {
     let aws = StandIn::start();
-    let (code, stdout, stderr) = piped(ingest(&aws, &["-", "/nonexistent/file"]), &line(1));
+    let (code, stdout, stderr) = piped(ingest(&aws, &["-", "/nonexistent/file"]), line(1));
     assert_eq!((code, stdout.as_str()), (1, ""));
     insta::assert_snapshot!(stderr, @r"
     error: cannot read /nonexistent/file
@@ -153,7 +309,7 @@ fn a_folder_without_a_ledger_is_told_and_none_is_made() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("typo");
     let command = daybook(&["ingest", "-", "--local", dir.to_str().unwrap()]);
-    let (code, stdout, stderr) = piped(command, &line(1));
+    let (code, stdout, stderr) = piped(command, line(1));
     assert_eq!((code, stdout.as_str()), (1, ""));
     let stderr = stderr.replace(home.path().to_str().unwrap(), "HOME");
     insta::assert_snapshot!(stderr, @r"

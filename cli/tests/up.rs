@@ -19,6 +19,8 @@ mod damage;
 mod disk;
 #[path = "up/door.rs"]
 mod door;
+#[path = "up/encodings.rs"]
+mod encodings;
 #[path = "up/ends.rs"]
 mod ends;
 #[path = "up/gate.rs"]

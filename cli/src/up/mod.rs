@@ -5,9 +5,11 @@
 //! Killed at any point, the ledger has every event that was acknowledged, and the next start puts back what was claimed.
 
 mod arguments;
+mod body;
 mod intake;
 mod pipeline;
 mod print;
+mod refusal;
 mod server;
 mod watch;
 

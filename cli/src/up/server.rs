@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -25,7 +25,9 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::arguments::Token;
+use super::body;
 use super::intake::{Backlog, Intake};
+use super::refusal::Refusal;
 
 /// The longest notification: what fits into an SQS message.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -54,9 +56,6 @@ const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 /// How the token is given. SNS gives the password of its URL only when it is asked for Basic.
 const CHALLENGE: &str = "Bearer, Basic realm=\"daybook\"";
 
-/// When a sender that is told to come again should do so, in seconds.
-const COME_AGAIN: &str = "1";
-
 /// What every request needs.
 pub struct Door {
     /// Where bodies go.
@@ -75,45 +74,6 @@ struct Inner {
     door: Door,
     aws: Option<Router>,
     memory: Arc<Semaphore>,
-}
-
-/// Why a request is not served.
-struct Refusal {
-    status: StatusCode,
-    error: String,
-    headers: Vec<(HeaderName, &'static str)>,
-}
-
-impl Refusal {
-    fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        Self {
-            status,
-            error: error.into(),
-            headers: Vec::new(),
-        }
-    }
-
-    fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    /// Not now; nothing was recorded, or not all.
-    fn come_again(status: StatusCode, error: impl Into<String>) -> Self {
-        Self::new(status, error).with(header::RETRY_AFTER, COME_AGAIN)
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = (self.status, axum::Json(json!({ "error": self.error }))).into_response();
-        for (name, value) in self.headers {
-            response
-                .headers_mut()
-                .insert(name, header::HeaderValue::from_static(value));
-        }
-        response
-    }
 }
 
 /// Serves until `stop` is true; then finishes the requests that run.
@@ -259,12 +219,11 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Res
         .get("x-amzn-trace-id")
         .and_then(|trace| trace.to_str().ok())
         .map(str::to_owned);
-    let (body, memory) = read(request.into_body(), MAX_BODY, &inner.memory).await?;
-    let bad = |error: String| Refusal::new(StatusCode::BAD_REQUEST, error);
-    let body = String::from_utf8(body).map_err(|error| {
-        bad(format!(
-            "the body is not UTF-8 text ({error}); nothing was recorded"
-        ))
+    body::check_encoding(request.headers())?;
+    let (body, mut memory) = read(request.into_body(), MAX_BODY, &inner.memory).await?;
+    let body = body::text(body, MAX_BODY, |bytes| {
+        memory.merge(take(&inner.memory, bytes)?);
+        Ok(())
     })?;
     // Some MinIO releases ask with these whether anybody is there.
     if matches!(body.trim(), "" | "{}") {
@@ -272,9 +231,10 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Res
     }
     // What is JSON and not understood is kept for a person to see. What is no JSON at all says nothing about any event.
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&body) {
-        return Err(bad(format!(
-            "the body is not JSON ({error}); nothing was recorded"
-        )));
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            format!("the body is not JSON ({error}); nothing was recorded"),
+        ));
     }
     let payload = Payload { body, trace };
     let Some(ingested) = inner.door.intake.record(payload, memory).await else {
@@ -339,14 +299,7 @@ async fn read(
     if size.lower() > most as u64 {
         return Err(too_large());
     }
-    let take = |bytes: usize| {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        memory.clone().try_acquire_many_owned(bytes).map_err(|_| {
-            let error = "too many bodies are being read at once; nothing was recorded, send this again";
-            Refusal::come_again(StatusCode::SERVICE_UNAVAILABLE, error).with(header::CONNECTION, "close")
-        })
-    };
-    let mut held = take(0)?;
+    let mut held = take(memory, 0)?;
     let mut bytes = Vec::new();
     let reading = async {
         let mut body = body;
@@ -361,7 +314,7 @@ async fn read(
             if bytes.len() + data.len() > most {
                 return Err(too_large());
             }
-            held.merge(take(data.len())?);
+            held.merge(take(memory, data.len())?);
             bytes.extend_from_slice(&data);
         }
         Ok(())
@@ -375,6 +328,15 @@ async fn read(
             Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error).with(header::CONNECTION, "close"))
         }
     }
+}
+
+/// A share of the memory for bodies.
+fn take(memory: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    memory.clone().try_acquire_many_owned(bytes).map_err(|_| {
+        let error = "too many bodies are being read at once; nothing was recorded, send this again";
+        Refusal::come_again(StatusCode::SERVICE_UNAVAILABLE, error).with(header::CONNECTION, "close")
+    })
 }
 
 /// Whether the sender knows the token. How long the comparison takes tells nothing about it.

@@ -14,17 +14,17 @@ stop() {
 }
 trap stop EXIT
 
-# install NAME PACKAGE...: an environment with exactly these. The marker is written last: an installation that broke off is
-# begun again.
+# install NAME PACKAGE...: an environment with exactly these, of $python if that is set. The marker is written last: an
+# installation that broke off is begun again.
 install() {
     local name=$1
     shift
     if [[ "$(cat "$cache/$name/installed" 2>/dev/null)" == "$*" ]]; then return; fi
     echo "installing $*" >&2
     rm -rf "${cache:?}/$name"
-    python3 -m venv "$cache/$name"
-    "$cache/$name/bin/pip" install --quiet --disable-pip-version-check "$@"
-    echo "$*" > "$cache/$name/installed"
+    "${python:-python3}" -m venv "$cache/$name" &&
+        "$cache/$name/bin/pip" install --quiet --disable-pip-version-check "$@" &&
+        echo "$*" > "$cache/$name/installed"
 }
 
 free_port() {
@@ -70,3 +70,48 @@ install_linters() {
 }
 install_ministack_sam() { install ministack-sam 'ministack==1.5.33' 'aws-sam-translator==1.115.0' 'boto3==1.43.106' 'botocore==1.43.106'; }
 install_cargo_lambda() { install cargo-lambda 'cargo-lambda==1.9.2'; }
+
+# What LocalStack 2026.3.0 does not run with is held back. It needs Python 3.13.
+install_localstack() {
+    local python
+    if ! python=$(newer_python); then
+        echo "LocalStack needs Python 3.13, and none is here" >&2
+        return 1
+    fi
+    install localstack 'localstack-core[runtime]==2026.3.0' 'cbor2<6' 'pyopenssl<25.2' 'cryptography<46' 'service-identity<25'
+}
+
+newer_python() {
+    local candidate
+    for candidate in python3 python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13*/bin/python3; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+# Ceph's packages of this Debian, unpacked under target/emulators: nothing of the system is changed, and nobody need be root.
+install_ceph() {
+    local packages=(radosgw ceph-mon ceph-osd ceph-common) root="$cache/ceph" options package
+    if [[ "$(cat "$root/installed" 2>/dev/null)" == "${packages[*]}" ]]; then return; fi
+    if ! command -v apt-get dpkg-deb > /dev/null || [[ ! -x /usr/bin/python3 ]]; then
+        echo "Ceph comes from Debian's packages, and this is no Debian" >&2
+        return 1
+    fi
+    echo "installing ${packages[*]}" >&2
+    rm -rf "${root:?}"
+    mkdir -p "$root/lists/partial" "$root/archives/partial" "$root/root"
+    options=(
+        -qq -o "Dir::State::lists=$root/lists" -o "Dir::Cache=$root" -o "Dir::Cache::archives=$root/archives"
+        -o Debug::NoLocking=1 -o "APT::Sandbox::User=$(id -un)" -o "Dir::Log=$root" -o "Acquire::Retries=2"
+    )
+    apt-get "${options[@]}" update >&2 &&
+        apt-get "${options[@]}" install --yes --no-install-recommends --download-only "${packages[@]}" >&2 || return
+    for package in "$root"/archives/*.deb; do
+        dpkg-deb --extract "$package" "$root/root" || return
+    done
+    rm -rf "$root/lists" "$root/archives" "$root"/*.bin
+    echo "${packages[*]}" > "$root/installed"
+}

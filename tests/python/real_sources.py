@@ -38,31 +38,43 @@ KEYS = [
     "x" * 1000,
 ]
 
+# What is never encoded.
+TAME_KEYS = ["plain.txt", "a/red-flower.jpg", "b_c.txt", "d/main.cpp"]
+
 TARGET = 'cat > "$1/$DAYBOOK_ID.$$.tmp" && mv "$1/$DAYBOOK_ID.$$.tmp" "$1/$DAYBOOK_ID.$$.json"'
 
 
 class Bucket:
-    """A bucket, and every upload to it and deletion from it that must run."""
+    """A bucket, and every upload to it and deletion from it that must run. A server may tell the versions of plain uploads only."""
 
-    def __init__(self, s3, name, versioned=False):
+    def __init__(self, s3, name, versioned=False, tells_all_versions=True, odd_keys=True):
         self.s3, self.name = s3, name
-        self.versioned = versioned
+        self.keys = KEYS if odd_keys else TAME_KEYS
+        self.more_keys = ["copied + pasted.txt", "in parts/%41+.bin"] if odd_keys else ["copied.txt", "in-parts.bin"]
+        self.versioned, self.tells_all_versions = versioned, tells_all_versions
         self.created, self.removed = collections.Counter(), collections.Counter()
+        # What was uploaded as versions that events do not name: the audit cannot take these for done.
+        self.untold = collections.Counter()
         s3.create_bucket(Bucket=name)
         if versioned:
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
 
-    def uploaded(self, key, answer):
+    def uploaded(self, key, plain=True):
         """What the server itself says of what was uploaded."""
         head = self.s3.head_object(Bucket=self.name, Key=key)
-        version = answer.get("VersionId") if self.versioned else None
+        version = head["VersionId"] if self.versioned else None
+        if version and not plain and not self.tells_all_versions:
+            self.untold[key] += 1
+            version = None
         self.created[(key, head["ETag"].strip('"'), head["ContentLength"], version)] += 1
 
     def put(self, key, body):
-        self.uploaded(key, self.s3.put_object(Bucket=self.name, Key=key, Body=body))
+        self.s3.put_object(Bucket=self.name, Key=key, Body=body)
+        self.uploaded(key)
 
     def copy(self, source, key):
-        self.uploaded(key, self.s3.copy_object(Bucket=self.name, Key=key, CopySource={"Bucket": self.name, "Key": source}))
+        self.s3.copy_object(Bucket=self.name, Key=key, CopySource={"Bucket": self.name, "Key": source})
+        self.uploaded(key, plain=False)
 
     def put_in_parts(self, key):
         upload = {"Bucket": self.name, "Key": key}
@@ -71,27 +83,29 @@ class Bucket:
         for number, body in enumerate((b"a" * (5 << 20), b"b"), 1):
             part = self.s3.upload_part(**upload, PartNumber=number, Body=body)
             parts.append({"PartNumber": number, "ETag": part["ETag"]})
-        self.uploaded(key, self.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts}))
+        self.s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+        self.uploaded(key, plain=False)
 
     def delete(self, key):
         self.s3.delete_object(Bucket=self.name, Key=key)
         self.removed[key] += 1
 
     def fill(self):
-        """Every odd key, once."""
-        for number, key in enumerate(KEYS):
+        """Every key, once."""
+        for number, key in enumerate(self.keys):
             self.put(key, b"x" * number)
 
     def change(self):
         """Overwrites, copies, parts, deletions, and an upload of what was deleted."""
-        self.put(KEYS[2], b"another content")
-        self.put(KEYS[2], b"another content")
-        self.put(KEYS[2], b"yet another")
-        self.copy(KEYS[1], "copied + pasted.txt")
-        self.put_in_parts("in parts/%41+.bin")
-        self.delete(KEYS[0])
-        self.delete(KEYS[3])
-        self.put(KEYS[0], b"")
+        copied, in_parts = self.more_keys
+        self.put(self.keys[2], b"another content")
+        self.put(self.keys[2], b"another content")
+        self.put(self.keys[2], b"yet another")
+        self.copy(self.keys[1], copied)
+        self.put_in_parts(in_parts)
+        self.delete(self.keys[0])
+        self.delete(self.keys[3])
+        self.put(self.keys[0], b"")
 
     def events(self):
         return sum(self.created.values()) + sum(self.removed.values())
@@ -132,21 +146,21 @@ class Stage:
             config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 2}, **checksums),
         )
 
-    def bucket(self, name, versioned=False):
-        self.buckets.append(Bucket(self.client("s3"), name, versioned))
+    def bucket(self, name, **what):
+        self.buckets.append(Bucket(self.client("s3"), name, **what))
         return self.buckets[-1]
 
     def up(self, listen="127.0.0.1:0"):
         target = ("--exec", "sh", "-c", TARGET, "sh", str(self.runs_folder))
         return Up(self.folder, "--source", self.source, "--every", "200ms", target=target, listen=listen)
 
-    def daybook(self, *words, stdin=None, expect=0):
+    def daybook(self, *words, stdin=None, expect=(0,)):
         """The binary beside `daybook up`; its JSON."""
         inherited = {name: value for name, value in os.environ.items() if not re.match("DAYBOOK_|AWS_|RUST_LOG", name)}
         settings = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
         command = [BINARY, *words, "--local", self.folder / "data", "--output", "json"]
         done = subprocess.run(command, env=inherited | settings, input=stdin, capture_output=True, timeout=PATIENCE)
-        equal(done.returncode, expect, f"the exit code of daybook {' '.join(words)}, which said {done.stderr.decode()!r}")
+        check(done.returncode in expect, f"the exit code of daybook {' '.join(words)}", done.returncode, done.stderr.decode())
         return json.loads(done.stdout)
 
     def runs(self):
@@ -162,23 +176,26 @@ class Stage:
         status = self.daybook("status")
         return tuple(status[name]["rows"] for name in ("pending", "claimed", "parked"))
 
-    def audit(self, bucket, *words, expect):
+    def audit(self, bucket, *words, expect=(0,)):
         words = ("audit", f"s3://{bucket.name}", "--s3-endpoint", self.server.url, "--grace", "0s", *words)
         return self.daybook(*words, expect=expect)
 
     def check_audit(self):
-        """Each bucket is complete, but for one that sends no notifications: what is in it is missing, and runs once it is repaired."""
+        """What is in each bucket is done. In one that sends no notifications all is missing, and runs once it is repaired."""
         for bucket in self.buckets:
-            result = self.audit(bucket, expect=0)
-            counts = {name: count for name, count in result.items() if name not in ("statement", "requests")}
-            print(counts)
-            equal((result["missing"], result["done"]), (0, result["objects"]), f"objects of {bucket.name} that are missing, and done")
+            untold = sum(bucket.untold.values())
+            result = self.audit(bucket, expect=(0, 3) if untold else (0,))
+            equal(result["done"], result["objects"] - untold, f"objects of {bucket.name} that are done")
+            unproven = result["missing"] + result["before_watermark"]
+            equal(unproven, untold, f"objects of {bucket.name} that nothing proves done")
         silent = self.bucket("silent")
         silent.fill()
-        for words, expect in (((), 3), (("--repair",), 0)):
-            equal(self.audit(silent, *words, expect=expect)["missing"], len(KEYS), "objects that are missing where nobody is told")
+        # What was uploaded a moment ago is too new to be missing.
+        missing = lambda: self.audit(silent, expect=(0, 3))["missing"] == len(KEYS)
+        until("all to be missing where nobody is told", missing, every=0.5)
+        self.audit(silent, "--repair")
         self.wait()
-        equal(self.audit(silent, expect=0)["done"], len(KEYS), "objects that are done after the repair")
+        equal(self.audit(silent)["done"], len(KEYS), "objects that are done after the repair")
 
     def end(self, up):
         """All that must have run did, and nothing else."""
@@ -189,18 +206,21 @@ class Stage:
             bucket.check(runs)
         count = sum(bucket.events() for bucket in self.buckets)
         equal(len(runs), count, "the runs of the target")
-        print(f"{self.server.version()}: {count} uploads and deletions, each run once with its own key; the audit is complete")
+        untold = sum(sum(bucket.untold.values()) for bucket in self.buckets)
+        print(f"{self.server.version()}: {count} uploads and deletions, each run once with the key, etag and size in the bucket")
+        print("  the audit finds all of it done" + (f", but for {untold} versions that no event named" if untold else ""))
 
 
 def ceph(root, folder):
-    """Ceph keeps its notifications until they are taken: the first ones before `daybook up` ever ran."""
+    """Ceph keeps its notifications until they are taken: the first ones before `daybook up` ever ran. In a bucket with versions it
+    tells no version of copies and of uploads in parts (seen with 16.2)."""
     with Ceph(folder, root) as server:
         stage = Stage(server, folder, "ceph")
         listen = f"127.0.0.1:{free_port()}"
         attributes = {"push-endpoint": f"http://{listen}/events", "persistent": "true"}
         topic = stage.client("sns").create_topic(Name="daybook", Attributes=attributes)["TopicArn"]
         events = {"Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"], "TopicArn": topic, "Id": "daybook"}
-        buckets = [stage.bucket("plain"), stage.bucket("versioned", versioned=True)]
+        buckets = [stage.bucket("plain"), stage.bucket("versioned", versioned=True, tells_all_versions=False)]
         for bucket in buckets:
             configuration = {"TopicConfigurations": [events]}
             bucket.s3.put_bucket_notification_configuration(Bucket=bucket.name, NotificationConfiguration=configuration)
@@ -214,7 +234,8 @@ def ceph(root, folder):
 
 
 def localstack(python, folder):
-    """By SNS over HTTP, by SQS and the AWS CLI, by EventBridge and SQS."""
+    """By SNS over HTTP, by SQS and the AWS CLI, by EventBridge and SQS. LocalStack's EventBridge encodes keys, which AWS's does not,
+    so that a key with a percent sign cannot be told there."""
     with LocalStack(folder, python) as server:
         stage = Stage(server, folder, "localstack")
         s3, sns, sqs, bus = (stage.client(service) for service in ("s3", "sns", "sqs", "events"))
@@ -237,7 +258,7 @@ def localstack(python, folder):
             pattern = {"source": ["aws.s3"], "detail-type": ["Object Created", "Object Deleted"]}
             bus.put_rule(Name="uploads", EventPattern=json.dumps(pattern))
             bus.put_targets(Rule="uploads", Targets=[{"Id": "1", "Arn": arn(ruled)}])
-            by_eventbridge = stage.bucket("by-eventbridge")
+            by_eventbridge = stage.bucket("by-eventbridge", odd_keys=False)
             notify(by_eventbridge, EventBridgeConfiguration={})
 
             for bucket in stage.buckets:

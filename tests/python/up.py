@@ -67,12 +67,12 @@ def object_id(source, bucket, key, version_id, kind):
 
 
 class Up:
-    """A running `daybook up` on a port of its own. Use it as a context: the process never outlives it."""
+    """A running `daybook up`, on a port of its own unless told otherwise. Use it as a context: the process never outlives it."""
 
-    def __init__(self, folder, *arguments, target=(), binary=BINARY):
+    def __init__(self, folder, *arguments, target=(), binary=BINARY, listen="127.0.0.1:0"):
         self.folder = pathlib.Path(folder)
         inherited = {name: value for name, value in os.environ.items() if not re.match("DAYBOOK_|AWS_|RUST_LOG", name)}
-        command = [binary, "up", "--data-dir", self.folder / "data", "--listen", "127.0.0.1:0", "--output", "json"]
+        command = [binary, "up", "--data-dir", self.folder / "data", "--listen", listen, "--output", "json"]
         self.log = tempfile.NamedTemporaryFile(dir=folder, prefix="up.", suffix=".log", delete=False)
         self.out = tempfile.TemporaryFile(dir=folder)
         self.process = subprocess.Popen(

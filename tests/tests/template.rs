@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 mod template {
     mod alarms;
     mod capacity;
+    mod cloudwatch;
     mod express;
     mod queues;
 }

@@ -117,6 +117,13 @@ fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result
     if let Some(refusal) = &report.refusal {
         lines.push(("refused", report::refusal(refusal), ""));
     }
+    if report.incomplete {
+        lines.push((
+            "incomplete",
+            "not all running executions could be listed: others were asked for one by one".to_owned(),
+            "",
+        ));
+    }
     if report.more {
         lines.push((
             "more",

@@ -352,7 +352,7 @@ fn rows_that_do_not_move_say_what_does_not_run() {
         window,
         per_window: 1,
         wanted: 1,
-        redelivery: false,
+        sweep: None,
     };
     runtime().block_on(async {
         let seen = ledger.control().await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_schema::tables::attribute::DUE_AT;
-use daybook_schema::{ExecutionName, Row, Step};
+use daybook_schema::{EventId, ExecutionName, Row, Step, Timestamp};
 
 use crate::Ledger;
 use crate::claim::{Claim, Released, claimed, released, token_of};
@@ -23,6 +23,36 @@ pub enum Moved {
     Stale,
     /// Not written, or perhaps not. The lease is over or soon will be, so the next sweep looks again.
     Left(String),
+}
+
+/// A claimed row's lease as it was read: what a write that moves it on asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The row.
+    pub id: EventId,
+    /// When it ends.
+    pub due_at: Timestamp,
+    /// How often this attempt was put on the queue.
+    pub deliveries: u32,
+    /// How often it was moved on because the queue was slow.
+    pub lease_moves: u32,
+}
+
+impl From<&Row> for Lease {
+    fn from(row: &Row) -> Self {
+        Self {
+            id: row.id,
+            due_at: row.due_at,
+            deliveries: row.deliveries,
+            lease_moves: row.lease_moves,
+        }
+    }
+}
+
+impl From<&Lease> for Lease {
+    fn from(lease: &Lease) -> Self {
+        *lease
+    }
 }
 
 impl Ledger {
@@ -45,9 +75,14 @@ impl Ledger {
     }
 
     /// Moves the leases of rows on whose messages probably still wait in a slow queue: the same delivery, one lease longer.
-    pub async fn move_leases(&self, rows: &[Row], lease: Duration, deadline: Deadline) -> Vec<Moved> {
+    pub async fn move_leases(
+        &self,
+        rows: impl IntoIterator<Item = impl Into<Lease>>,
+        lease: Duration,
+        deadline: Deadline,
+    ) -> Vec<Moved> {
         let lease_end = self.clock.now().plus(lease);
-        let updates = rows.iter().map(|row| {
+        let updates = rows.into_iter().map(Into::into).map(|row: Lease| {
             Update::of(row.id, Step::MoveLease)
                 .set(DUE_AT, text(lease_end))
                 .set("lease_moves", number(row.lease_moves.saturating_add(1)))
@@ -62,10 +97,15 @@ impl Ledger {
 
     /// Takes rows whose leases ran out for another delivery of the same attempt. The lease doubles with every delivery, up to
     /// 6 hours, so that copies in a slow queue stay few.
-    pub async fn redeliver(&self, rows: &[Row], lease: Duration, deadline: Deadline) -> Vec<Claim> {
+    pub async fn redeliver(
+        &self,
+        rows: impl IntoIterator<Item = impl Into<Lease>>,
+        lease: Duration,
+        deadline: Deadline,
+    ) -> Vec<Claim> {
         let token = self.random.token();
         let now = self.clock.now();
-        let updates = rows.iter().map(|row| {
+        let updates = rows.into_iter().map(Into::into).map(|row: Lease| {
             Update::of(row.id, Step::Redeliver)
                 .set(DUE_AT, text(now.plus(doubled(lease, row.deliveries))))
                 // Not counted up in place: rows of version 1 have no count yet. The lease in the condition tells that

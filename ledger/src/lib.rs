@@ -13,6 +13,7 @@
 //! | delete | [`Ledger::complete`] | 2 (row 1, index 1), and 1 for the receipt |
 
 mod answers;
+mod budget;
 mod capacity;
 mod claim;
 mod claimed;
@@ -31,11 +32,11 @@ mod time;
 mod update;
 
 pub use answers::{AnswerWatch, Verdict, chain, describe};
+pub use budget::{Control, Grant, GrantRequest, Pause, Refusal, SweepTurn, Window, decide};
 pub use capacity::Consumed;
 pub use claim::{Claim, Released};
 pub use claimed::ClaimedFirst;
-pub use control::{Control, Grant, GrantRequest, Pause, Refusal, Window, decide};
-pub use lease::Moved;
+pub use lease::{Lease, Moved};
 pub use lookup::ReceiptLookup;
 pub use people::{Person, Redriven, Removed};
 pub use read::{Count, DueRows, IndexKey, OpenRows};

@@ -10,8 +10,10 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use daybook_ledger::describe;
-use daybook_schema::{ExecutionInput, ExecutionName, Timestamp};
+use daybook_ledger::{Clock, Deadline, describe};
+use daybook_schema::{EventId, ExecutionInput, ExecutionName, Timestamp};
+
+use crate::delivery::NO_ANSWER;
 
 /// Executions per page of ListExecutions (Step Functions API Reference).
 const PAGE: i32 = 1000;
@@ -121,6 +123,26 @@ pub struct Running {
     pub failure: Option<String>,
 }
 
+impl Running {
+    /// None runs, and that is known.
+    pub fn none() -> Self {
+        Self {
+            complete: true,
+            ..Self::default()
+        }
+    }
+}
+
+impl Described {
+    /// Whether it runs; one that was redriven by hand runs again.
+    pub fn is_running(&self) -> bool {
+        matches!(
+            ExecutionStatus::from(self.status.as_str()),
+            ExecutionStatus::Running | ExecutionStatus::PendingRedrive
+        )
+    }
+}
+
 impl Executions {
     /// Executions of that state machine.
     pub fn new(client: Client, state_machine_arn: impl Into<String>) -> Self {
@@ -186,40 +208,78 @@ impl Executions {
         let mut running = Running::default();
         let mut token = None;
         for _ in 0..pages {
-            let page = self
-                .client
-                .list_executions()
-                .state_machine_arn(&self.state_machine_arn)
-                .status_filter(ExecutionStatus::Running)
-                .max_results(PAGE)
-                .set_next_token(token)
-                .send()
-                .await;
-            match page {
-                Ok(page) => {
-                    running.names.extend(
-                        page.executions()
-                            .iter()
-                            .filter_map(|one| one.name().parse::<ExecutionName>().ok()),
-                    );
-                    token = page.next_token;
-                }
-                Err(error) if error.code() == Some("StateMachineTypeNotSupported") => {
-                    self.tell_express();
-                    running.complete = true;
-                    return running;
-                }
-                Err(error) => {
-                    running.failure = Some(list_failure(&error));
-                    return running;
-                }
-            }
+            token = self.list_page(token, None, &mut running).await;
             if token.is_none() {
-                running.complete = true;
-                return running;
+                break;
             }
         }
         running
+    }
+
+    /// The same of those events only, so that a long list takes no more memory than they do, and until that deadline. What was
+    /// listed by then counts.
+    pub async fn running_among(
+        &self,
+        events: &BTreeSet<EventId>,
+        pages: usize,
+        clock: &Clock,
+        deadline: Deadline,
+    ) -> Running {
+        let mut running = Running::default();
+        let mut token = None;
+        for _ in 0..pages {
+            let page = self.list_page(token, Some(events), &mut running);
+            token = match deadline.bound(clock, page).await {
+                Some(token) => token,
+                None => {
+                    running.failure = Some(format!("ListExecutions: {NO_ANSWER}"));
+                    break;
+                }
+            };
+            if token.is_none() {
+                break;
+            }
+        }
+        running
+    }
+
+    /// Lists one page; the token of the next one. Without one the list has come to its end, which `running` then says, or failed.
+    async fn list_page(
+        &self,
+        token: Option<String>,
+        events: Option<&BTreeSet<EventId>>,
+        running: &mut Running,
+    ) -> Option<String> {
+        let page = self
+            .client
+            .list_executions()
+            .state_machine_arn(&self.state_machine_arn)
+            .status_filter(ExecutionStatus::Running)
+            .max_results(PAGE)
+            .set_next_token(token)
+            .send()
+            .await;
+        let page = match page {
+            Ok(page) => page,
+            Err(error) if error.code() == Some("StateMachineTypeNotSupported") => {
+                self.tell_express();
+                running.complete = true;
+                return None;
+            }
+            Err(error) => {
+                running.failure = Some(list_failure(&error));
+                return None;
+            }
+        };
+        let names = page
+            .executions()
+            .iter()
+            .filter_map(|one| one.name().parse::<ExecutionName>().ok());
+        running
+            .names
+            .extend(names.filter(|name| events.is_none_or(|events| events.contains(&name.id))));
+        running.complete = page.next_token.is_none();
+        page.next_token
     }
 
     /// Once per process.
@@ -261,9 +321,10 @@ fn described(name: ExecutionName, arn: String, answer: DescribeExecutionOutput) 
 }
 
 fn observed(described: Described) -> Observed {
+    if described.is_running() {
+        return Observed::Running;
+    }
     let status = match ExecutionStatus::from(described.status.as_str()) {
-        // An execution redriven by hand runs again.
-        ExecutionStatus::Running | ExecutionStatus::PendingRedrive => return Observed::Running,
         ExecutionStatus::Succeeded => EndedStatus::Succeeded,
         ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => EndedStatus::Failed,
         other => {

@@ -161,7 +161,9 @@ impl Scheduler {
         let left = n.saturating_sub(control.granted_in(report.window));
         let pause = control.pause(now).map(Refusal::Paused);
         // A window of a day has a tick every minute: those that find it spent read no more than how old the oldest row is.
-        if pause.is_some() || left == 0 {
+        // The first of them leaves word that it wanted something, for the sweep that may have spent it.
+        let is_known = n == 0 || control.knows_of_scheduler(report.window);
+        if pause.is_some() || (left == 0 && is_known) {
             let mut due = self.ledger.due(Status::Pending, Some(now), 1);
             let first = due.next(1).await;
             report.see_oldest(&first, &due.failures(), now);
@@ -175,7 +177,7 @@ impl Scheduler {
             report.out_of_time = true;
             return Ok(None);
         }
-        let wanted = left.min(self.room(n).await?);
+        let wanted = left.max(1).min(self.room(n).await?);
         let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize);
         // One row more than none, to see how old it is.
         let mut first = due.next(wanted.max(1) as usize).await;
@@ -185,7 +187,7 @@ impl Scheduler {
             window: report.window,
             per_window: self.dispatch.per_window,
             wanted: u32::try_from(first.len()).unwrap_or(u32::MAX),
-            redelivery: false,
+            sweep: None,
         };
         // The budget is asked for what is there, so an idle tick writes nothing.
         match self.ledger.grant(&request, control).await? {

@@ -8,6 +8,6 @@ mod plan;
 mod recover;
 mod sweep;
 
-pub use plan::{Plan, plan};
+pub use plan::{LEASE_MOVES, Plan, Sorted, StaleRow, UNKNOWN_AT_MOST, plan, sort};
 pub use recover::{RecoverReport, recover};
 pub use sweep::{SweepReport, SweepSettings, Sweeper};

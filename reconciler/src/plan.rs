@@ -1,41 +1,54 @@
-//! What to do with stale rows, as a pure function of what was observed.
+//! What to do with stale rows, as pure functions of what was observed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use daybook_ledger::Lease;
 use daybook_schema::{Attempt, ExecutionName, ObjectId, Receipt, Row, Status, Timestamp};
 
 /// How often a row's lease may be moved on because the queue is deep. A lost message must not hide behind a slow queue for
 /// ever.
 pub const LEASE_MOVES: u32 = 3;
 
-/// What is to be done with the stale rows; each row is in at most one list. Rows that moved on since the index was read are in
-/// none.
+/// A row may wait for so long after the end of its lease while Step Functions does not say whether its execution runs: 6 hours,
+/// the longest lease. Then it is redelivered all the same, which is safe: its name keeps it from running twice.
+pub const UNKNOWN_AT_MOST: Duration = Duration::from_secs(6 * 3600);
+
+/// A stale row without its event, so that tens of thousands of them fit into a function's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StaleRow {
+    /// The execution that its message starts.
+    pub name: ExecutionName,
+    /// Its lease, which is over.
+    pub lease: Lease,
+}
+
+impl StaleRow {
+    /// Whether it has waited as long as a row may for Step Functions to say something.
+    pub fn is_overdue(&self, now: Timestamp) -> bool {
+        now.since(self.lease.due_at) >= UNKNOWN_AT_MOST
+    }
+}
+
+/// What is seen of stale rows; each row is in at most one list. Rows that moved on since the index was read are in none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plan {
+pub struct Sorted {
     /// Their executions run: a new lease.
     pub renew: Vec<ExecutionName>,
     /// Receipts cover them: delete.
     pub covered: Vec<Row>,
-    /// Their messages probably wait in the queue: a longer lease.
-    pub move_lease: Vec<Row>,
-    /// Their messages are probably lost: once more on the queue, oldest lease first.
-    pub redeliver: Vec<Row>,
+    /// Neither: of those that are in the list of running executions they are not.
+    pub unlisted: Vec<StaleRow>,
 }
 
-/// Decides, from the stale rows as the table holds them, the executions that run, the receipts, and how many messages the
-/// queue holds.
-///
-/// While the queue holds at least as many messages as there are stale rows left, they are taken to be waiting there. Of more
-/// stale rows than messages, at least the difference is lost: the ones whose leases ended first.
-pub fn plan(
+/// Sorts stale rows as the table holds them, by the executions that run and by the receipts.
+pub fn sort(
     rows: Vec<Row>,
     running: &BTreeSet<ExecutionName>,
     receipts: &BTreeMap<ObjectId, Receipt>,
-    queue_depth: u64,
     now: Timestamp,
-) -> Plan {
-    let mut plan = Plan::default();
-    let mut left = Vec::new();
+) -> Sorted {
+    let mut sorted = Sorted::default();
     for row in rows {
         let is_stale = row.status == Status::Claimed && row.due_at <= now && row.attempt > Attempt(0);
         let Some(event) = row.event().filter(|_| is_stale) else {
@@ -49,20 +62,40 @@ pub fn plan(
             .get(&event.object_id())
             .is_some_and(|receipt| receipt.covers(event))
         {
-            plan.covered.push(row);
+            sorted.covered.push(row);
         } else if running.contains(&name) {
-            plan.renew.push(name);
+            sorted.renew.push(name);
         } else {
-            left.push(row);
+            let lease = Lease::from(&row);
+            sorted.unlisted.push(StaleRow { name, lease });
         }
     }
-    left.sort_by_key(|row| (row.due_at, row.id));
+    sorted
+}
+
+/// What is to be done with rows of which no execution runs; each is in one list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Their messages probably wait in the queue: a longer lease.
+    pub move_lease: Vec<Lease>,
+    /// Their messages are probably lost: once more on the queue, oldest lease first.
+    pub redeliver: Vec<Lease>,
+}
+
+/// Decides, from the stale rows of which no execution runs and how many messages the queue holds.
+///
+/// While the queue holds at least as many messages as there are such rows, they are taken to be waiting there. Of more rows
+/// than messages, at least the difference is lost: the ones whose leases ended first.
+pub fn plan(rows: Vec<StaleRow>, queue_depth: u64) -> Plan {
+    let mut plan = Plan::default();
+    let mut leases: Vec<Lease> = rows.into_iter().map(|row| row.lease).collect();
+    leases.sort_by_key(|lease| (lease.due_at, lease.id));
     let waiting = usize::try_from(queue_depth).unwrap_or(usize::MAX);
-    let lost = left.len().saturating_sub(waiting);
-    for (position, row) in left.into_iter().enumerate() {
-        match position < lost || row.lease_moves >= LEASE_MOVES {
-            true => plan.redeliver.push(row),
-            false => plan.move_lease.push(row),
+    let lost = leases.len().saturating_sub(waiting);
+    for (position, lease) in leases.into_iter().enumerate() {
+        match position < lost || lease.lease_moves >= LEASE_MOVES {
+            true => plan.redeliver.push(lease),
+            false => plan.move_lease.push(lease),
         }
     }
     plan

@@ -96,7 +96,7 @@ fn install(world: &World) {
             window: Window::at(ago(3), HOUR),
             per_window: 1,
             wanted: 1,
-            redelivery: false,
+            sweep: None,
         };
         let control = ledger.control().await.unwrap();
         ledger.grant(&request, control).await.unwrap();

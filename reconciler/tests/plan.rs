@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use daybook_reconciler::{Plan, plan};
+use daybook_ledger::Lease;
+use daybook_reconciler::{UNKNOWN_AT_MOST, sort};
 use daybook_schema::{
     Attempt, EventId, ExecutionName, Kind, ObjectEvent, ObjectId, Origin, Outcome, Receipt, Row, Status,
     Timestamp,
@@ -69,8 +70,34 @@ fn receipt(row: &Row) -> (ObjectId, Receipt) {
     (event.object_id(), receipt)
 }
 
-fn ids(rows: &[Row]) -> Vec<EventId> {
-    rows.iter().map(|row| row.id).collect()
+fn ids(leases: &[Lease]) -> Vec<EventId> {
+    leases.iter().map(|lease| lease.id).collect()
+}
+
+/// All that is decided when the list of running executions is complete.
+#[derive(Debug, Default, PartialEq)]
+struct Plan {
+    renew: Vec<ExecutionName>,
+    covered: Vec<Row>,
+    move_lease: Vec<Lease>,
+    redeliver: Vec<Lease>,
+}
+
+fn plan(
+    rows: Vec<Row>,
+    running: &BTreeSet<ExecutionName>,
+    receipts: &BTreeMap<ObjectId, Receipt>,
+    depth: u64,
+    now: Timestamp,
+) -> Plan {
+    let sorted = sort(rows, running, receipts, now);
+    let plan = daybook_reconciler::plan(sorted.unlisted, depth);
+    Plan {
+        renew: sorted.renew,
+        covered: sorted.covered,
+        move_lease: plan.move_lease,
+        redeliver: plan.redeliver,
+    }
 }
 
 fn with_depth(rows: Vec<Row>, depth: u64) -> Plan {
@@ -124,7 +151,7 @@ fn an_execution_of_another_attempt_renews_nothing() {
     assert_eq!(
         plan,
         Plan {
-            redeliver: vec![row],
+            redeliver: vec![Lease::from(&row)],
             ..Plan::default()
         }
     );
@@ -231,6 +258,20 @@ fn a_lease_that_ends_now_is_over() {
     assert_eq!(with_depth(vec![stale(1, 0)], 0).redeliver.len(), 1);
 }
 
+#[test]
+fn a_row_of_which_nothing_is_known_waits_for_six_hours() {
+    let hours = i64::try_from(UNKNOWN_AT_MOST.as_secs() / 60).unwrap();
+    for (minutes, overdue) in [(0, false), (hours - 1, false), (hours, true), (hours + 1, true)] {
+        let sorted = sort(
+            vec![stale(1, minutes)],
+            &BTreeSet::new(),
+            &BTreeMap::new(),
+            at(NOW),
+        );
+        assert_eq!(sorted.unlisted[0].is_overdue(at(NOW)), overdue, "{minutes}");
+    }
+}
+
 fn any_row() -> impl Strategy<Value = Row> {
     let status = prop::sample::select(Status::ALL.to_vec());
     (0u32..200, -3i64..20, 0u32..5, status).prop_map(|(n, ago, lease_moves, status)| Row {
@@ -254,7 +295,8 @@ proptest! {
         let receipts: BTreeMap<ObjectId, Receipt> = done.into_iter().map(|n| receipt(&stale(n, 0))).collect();
         let plan = plan(rows.clone(), &running, &receipts, depth, at(NOW));
         let mut planned: Vec<EventId> = plan.renew.iter().map(|name| name.id).collect();
-        for list in [&plan.covered, &plan.move_lease, &plan.redeliver] {
+        planned.extend(plan.covered.iter().map(|row| row.id));
+        for list in [&plan.move_lease, &plan.redeliver] {
             planned.extend(ids(list));
         }
         planned.sort();
@@ -267,6 +309,6 @@ proptest! {
         prop_assert_eq!(planned, expected);
         // What is not redelivered is believed to wait in the queue: no more rows than messages.
         prop_assert!(plan.move_lease.len() as u64 <= depth);
-        prop_assert!(plan.redeliver.is_sorted_by_key(|row| (row.due_at, row.id)));
+        prop_assert!(plan.redeliver.is_sorted_by_key(|lease| (lease.due_at, lease.id)));
     }
 }

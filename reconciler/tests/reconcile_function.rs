@@ -229,6 +229,9 @@ fn reconcile_may_do_what_it_does_and_no_more() {
     world.aws.sqs().purge(&world.dispatch_queue).unwrap();
     world.deny("SendMessageBatch");
     until(3, "unsent");
+    // What runs is found by a look at it when it cannot be listed.
+    world.throttle("ListExecutions");
+    until(4, "renewed");
     assert_least("Reconcile", None, &world.calls());
 }
 

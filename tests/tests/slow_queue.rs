@@ -9,6 +9,10 @@ mod deadlines;
 mod outages;
 #[path = "slow_queue/reports.rs"]
 mod reports;
+#[path = "slow_queue/running.rs"]
+mod running;
+#[path = "slow_queue/shares.rs"]
+mod shares;
 #[path = "slow_queue/waiting.rs"]
 mod waiting;
 

@@ -241,19 +241,13 @@ async fn schedule(demo: Arc<Demo>) {
 /// The sweep in the middle of each window, from the same budget.
 async fn sweep(demo: Arc<Demo>) {
     let world = &demo.world;
-    let settings = SweepSettings {
-        rows: usize::try_from(world.dispatch.per_window)
-            .unwrap_or(usize::MAX)
-            .max(1000),
-        ..SweepSettings::default()
-    };
     let (queue, executions) = (world.queue(), Some(world.executions()));
     let sweeper = Sweeper::new(
         world.ledger.clone(),
         queue,
         executions,
         world.dispatch.clone(),
-        settings,
+        SweepSettings::default(),
     );
     loop {
         demo.sleep_until_window().await;

@@ -223,16 +223,12 @@ impl Pipeline {
     /// Looks after leases now and then, until `stop` is true.
     pub async fn sweep(&self, mut stop: watch::Receiver<bool>) {
         let ledger = &self.folder.ledger;
-        let settings = SweepSettings {
-            rows: usize::try_from(self.dispatch.per_window).map_or(1000, |n| n.max(1000)),
-            ..SweepSettings::default()
-        };
         let sweeper = Sweeper::new(
             ledger.clone(),
             self.queue(),
             None,
             self.dispatch.clone(),
-            settings,
+            SweepSettings::default(),
         );
         let every = SWEEP_EVERY.min(self.dispatch.lease);
         loop {

@@ -236,6 +236,18 @@ pub const SMALL: &[Bounds] = &[
         far_ahead: true,
         ..BASE
     },
+    // Two rows, and a budget for one in each window: who leaves it to whom.
+    Bounds {
+        name: "turns",
+        uploads: TWO_OBJECTS,
+        windows: 3,
+        max_attempts: 1,
+        lives: 1,
+        at_once: 1,
+        troubles: false,
+        failures: false,
+        ..BASE
+    },
     // A person does anything at any moment.
     Bounds {
         name: "people-twice",

@@ -1,7 +1,14 @@
 //! The control item and its budget, as `ledger/src/control.rs` decides it.
 
-/// For how many windows the scheduler leaves room for the sweep. 10 in the ledger: shorter here, so that it ends within the bounds.
-const OWED_WINDOWS: u8 = 1;
+use crate::bounds::Rules;
+use crate::defects::Defect;
+
+/// For how many more windows the scheduler leaves room for a sweep that is late. 2 in the ledger: shorter here, so that it ends
+/// within the bounds.
+const LATE_WINDOWS: u8 = 1;
+
+/// For how many windows the sweep leaves room for a scheduler that wanted something. 3 in the ledger; an N of 1 needs 2.
+const WANTED_WINDOWS: u8 = 2;
 
 /// How many windows ahead of the clock one may be granted: one, or what clocks may differ (10 minutes in the ledger).
 const AHEAD: u8 = 1;
@@ -20,10 +27,13 @@ pub struct Control {
     pub granted_before: u8,
     /// Redeliveries for which the sweep found no budget.
     pub owed: u8,
-    /// The window of that sweep.
-    pub owed_at: Option<u8>,
-    /// The window in which the last sweep was granted anything; none if it found no budget.
+    /// The window in which the sweep that is owed something comes again. Here it comes in every window; in the ledger it says
+    /// so, or is expected as long after its last run as that came after the one before.
+    pub sweep_due_at: Option<u8>,
+    /// The newest window in which a sweep was granted anything, or with an N of 1 was left the one.
     pub redelivered_at: Option<u8>,
+    /// The newest window in which a scheduler wanted something, whether or not it had it.
+    pub scheduled_at: Option<u8>,
     /// A person paused dispatch.
     pub paused: bool,
 }
@@ -52,24 +62,55 @@ impl Control {
                 window: Some(request.now.max(request.window)),
                 granted: request.per_window,
                 granted_before: request.per_window,
-                owed: 0,
-                owed_at: None,
-                redelivered_at: None,
                 paused: self.paused,
+                ..Self::default()
             },
             _ => *self,
         }
     }
 }
 
-/// What the control item becomes and how many are granted; `None` when nothing is written. With `kept`, a grant of a clock that was
-/// far ahead is kept (planted).
-pub fn decide(stored: &Control, request: &Request, kept: bool) -> Option<(Control, u8)> {
+impl Control {
+    /// What that run leaves of N to the other kind of run, where that one is due in the window and has not come yet.
+    fn reserved(&self, request: &Request, rules: &Rules) -> u8 {
+        let (window, n) = (request.window, request.per_window);
+        let within = |since: Option<u8>, windows: u8| {
+            since.is_some_and(|since| since <= window && window <= since + windows)
+        };
+        // An N of 1 has no half: the two take turns.
+        let was_the_sweeps = n == 1 && self.redelivered_at.is_some_and(|last| last + 1 == window);
+        match request.redelivery {
+            true if rules.has(Defect::SweepLeavesNothing) => 0,
+            true => {
+                let has_come = self.scheduled_at.is_some_and(|at| at >= window);
+                let is_due = !has_come && within(self.scheduled_at, WANTED_WINDOWS);
+                match (is_due, n) {
+                    (false, _) => 0,
+                    (true, 1) => u8::from(was_the_sweeps),
+                    (true, _) => n - n / 2,
+                }
+            }
+            false if rules.has(Defect::SchedulerLeavesNothing) => 0,
+            // Left in more than one window, the one would be all of a scheduler's beside a sweep that does not come.
+            false => match (
+                within(self.sweep_due_at, if n == 1 { 0 } else { LATE_WINDOWS }),
+                n,
+            ) {
+                (false, _) => 0,
+                (true, 1) => self.owed.min(u8::from(!was_the_sweeps)),
+                (true, _) => self.owed.min(n / 2),
+            },
+        }
+    }
+}
+
+/// What the control item becomes and how many are granted; `None` when nothing is written.
+pub fn decide(stored: &Control, request: &Request, rules: &Rules) -> Option<(Control, u8)> {
     // Paused, or a window that is ahead.
     if stored.paused || request.window > request.now.saturating_add(AHEAD) {
         return None;
     }
-    let control = &match kept {
+    let control = &match rules.has(Defect::FutureGrantKept) {
         true => *stored,
         false => stored.in_time(request),
     };
@@ -90,36 +131,30 @@ pub fn decide(stored: &Control, request: &Request, kept: bool) -> Option<(Contro
             &mut next.granted
         }
     };
-    let owed = match control.owed_at {
-        Some(since) if request.window <= since + OWED_WINDOWS => control.owed,
-        _ => 0,
-    };
-    // An N of 1 has no half: the two take turns.
-    let one = request.per_window == 1;
-    let reserved = match (request.redelivery, control.redelivered_at) {
-        (true, Some(last)) if one && last + 1 == request.window => 1,
-        (true, _) => 0,
-        (false, Some(_)) if one => 0,
-        (false, _) => owed.min(request.per_window.div_ceil(2)),
-    };
-    let left = request.per_window.saturating_sub(reserved).saturating_sub(*spent);
-    let granted = request.wanted.min(left);
-    let untouched = *spent == 0;
+    let reserved = control.reserved(request, rules);
+    let free = request.per_window.saturating_sub(*spent);
+    let granted = request.wanted.min(free.saturating_sub(reserved));
     *spent += granted;
     if request.redelivery {
-        next.redelivered_at = match (granted, request.wanted) {
-            (1.., _) => Some(request.window),
-            (0, 0) => control.redelivered_at,
-            (0, _) => control
-                .redelivered_at
-                .filter(|last| untouched || *last == request.window),
-        };
+        next.redelivered_at = next
+            .redelivered_at
+            .max(Some(request.window).filter(|_| granted > 0));
         next.owed = request.wanted - granted;
-        next.owed_at = Some(request.window).filter(|_| next.owed > 0);
+        next.sweep_due_at = Some(request.window + 1).filter(|_| next.owed > 0);
+    } else if granted > 0 || !rules.has(Defect::RefusalForgotten) {
+        next.scheduled_at = next.scheduled_at.max(Some(request.window));
+        // The one of this window is the sweep's, whether or not it comes for it; unless it needs it no more.
+        let turn = Some(request.window);
+        match (request.per_window, granted) {
+            (1, 0) if free > 0 && reserved > 0 => next.redelivered_at = next.redelivered_at.max(turn),
+            (1, 1) => next.redelivered_at = next.redelivered_at.filter(|at| Some(*at) != turn),
+            _ => {}
+        }
     }
-    let owes_as_stored = (next.owed, next.owed_at) == (stored.owed, stored.owed_at);
+    let news = |control: &Control| (control.owed, control.sweep_due_at, control.scheduled_at);
     match granted {
-        0 if owes_as_stored && (request.wanted == 0 || control == stored) => None,
+        0 if request.wanted == 0 && next.owed == stored.owed => None,
+        0 if news(&next) == news(stored) && control == stored => None,
         _ => Some((next, granted)),
     }
 }

@@ -36,6 +36,10 @@ pub fn properties() -> Vec<Property<Protocol>> {
             },
         ),
         Property::always(
+            "neither scheduler nor sweep starves beside the other",
+            |_, world: &World| world.broken != Some(Broken::Starved),
+        ),
+        Property::always(
             "what is gone has left a receipt, and receipts get no older",
             |model: &Protocol, world: &World| {
                 world.broken != Some(Broken::OlderReceipt)

@@ -33,6 +33,12 @@ pub enum Defect {
     GrantWithoutCondition,
     /// A grant of a clock that was far ahead is kept.
     FutureGrantKept,
+    /// The scheduler leaves nothing to a sweep that is owed something.
+    SchedulerLeavesNothing,
+    /// The sweep leaves nothing to a scheduler that wants something.
+    SweepLeavesNothing,
+    /// A scheduler that finds the window spent leaves no word of it, so that the next sweep does not know of it.
+    RefusalForgotten,
     /// The sweep redelivers without asking the budget.
     SweepWithoutBudget,
     /// The sweep looks at rows whose leases are not over.
@@ -73,6 +79,7 @@ impl Defect {
             Self::ReplayCosts | Self::RemovalCoversOlder => "removal",
             Self::RedriveWithoutRound => "redrive",
             Self::FutureGrantKept => "clocks",
+            Self::SchedulerLeavesNothing | Self::SweepLeavesNothing | Self::RefusalForgotten => "turns",
         }
     }
 }

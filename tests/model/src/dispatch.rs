@@ -20,13 +20,21 @@ fn grant(rules: &Rules, world: &mut World, run: (u8, bool), seen: Option<Control
         // A clock that is far ahead tells schedule and ledger the same.
         now: window.max(world.clock),
     };
-    let kept = rules.has(Defect::FutureGrantKept);
     // What was read first matters only to a write without a condition.
-    let Some((next, granted)) = decide(&seen.unwrap_or(world.control), &request, kept) else {
+    let Some((next, granted)) = decide(&seen.unwrap_or(world.control), &request, rules) else {
+        note_asked(rules, world, run, false);
         return (how == How::Answered).then_some(false);
     };
     world.control = next;
+    note_asked(rules, world, run, granted > 0);
     Some(granted > 0 && how == How::Answered)
+}
+
+/// A clock that is far ahead costs everybody a window: there it proves nothing that two in a row have no budget.
+fn note_asked(rules: &Rules, world: &mut World, (window, redelivery): (u8, bool), granted: bool) {
+    if !rules.bounds.far_ahead {
+        world.asked(redelivery, window, granted);
+    }
 }
 
 /// A scheduler's next step.

@@ -13,8 +13,8 @@ use crate::receipts::is_covered;
 use crate::rows;
 use crate::steps::{How, end, step, success};
 use crate::world::{
-    DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress, SettleAt, Status,
-    StatusEvent, View, World, take_one,
+    Asked, DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress, SettleAt,
+    Status, StatusEvent, View, World, take_one,
 };
 
 /// One thing that happens.
@@ -88,6 +88,7 @@ impl Protocol {
             memory: vec![Memory::default(); uploads.len()],
             sent: vec![0; usize::from(self.rules.bounds.windows)],
             expired: vec![false; objects],
+            asked: [Asked::default(); 2],
             broken: None,
         }
     }
@@ -161,8 +162,7 @@ impl Protocol {
             redelivery: true,
             now: world.clock,
         };
-        let kept = self.rules.has(Defect::FutureGrantKept);
-        let (next, _) = decide(&world.control, &request, kept)?;
+        let (next, _) = decide(&world.control, &request, &self.rules)?;
         (world.control.owed > 0).then_some(next)
     }
 
@@ -350,6 +350,7 @@ impl Protocol {
             Action::NothingOwed => {
                 let control = self.nothing_owed(world)?;
                 next.control = control;
+                next.asked[1].refused = None;
             }
             Action::End(execution, ok, events) => {
                 next.faults -= u8::from(events > 1);

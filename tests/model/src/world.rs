@@ -257,6 +257,17 @@ pub enum Broken {
     Duplicate,
     /// An older receipt took the place of a newer one.
     OlderReceipt,
+    /// Schedulers, or sweeps, asked the budget in two windows in a row, and none of them had anything of either.
+    Starved,
+}
+
+/// How one kind of run fared with the budget. Nothing in the protocol reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Asked {
+    /// The newest window in which one was granted anything.
+    pub granted: Option<u8>,
+    /// The newest window in which one found no budget, and none had found any before. None after a grant.
+    pub refused: Option<u8>,
 }
 
 /// All there is.
@@ -292,6 +303,8 @@ pub struct World {
     pub sent: Vec<u8>,
     /// For the checks: objects whose receipts expired.
     pub expired: Vec<bool>,
+    /// For the checks: how the schedulers, and the sweeps, fared with the budget.
+    pub asked: [Asked; 2],
     /// For the checks.
     pub broken: Option<Broken>,
 }
@@ -337,6 +350,23 @@ impl World {
     /// Notes a broken rule; the first one stays.
     pub fn note(&mut self, broken: Broken) {
         self.broken.get_or_insert(broken);
+    }
+
+    /// Notes how a run that asked the budget fared, and whether its kind starves. A refusal counts only in its own window: a late
+    /// run has another chance in the next one. While a pause is on, nobody is granted anything.
+    pub fn asked(&mut self, redelivery: bool, window: u8, granted: bool) {
+        let asked = &mut self.asked[usize::from(redelivery)];
+        if granted {
+            *asked = Asked {
+                granted: Some(window),
+                refused: None,
+            };
+        } else if window == self.clock && !self.control.paused && asked.granted != Some(window) {
+            let before = asked.refused.replace(window);
+            if before.is_some_and(|before| before + 1 == window) {
+                self.note(Broken::Starved);
+            }
+        }
     }
 
     /// Order means nothing in a queue or among processes: worlds that differ only in it are one.

@@ -48,6 +48,10 @@ pub(crate) struct Shadow {
     claimers: BTreeSet<(u64, String)>,
     /// Which processes were told last that a row is not claimed.
     refused: BTreeSet<(u64, String)>,
+    /// The window that each process was granted anything of last.
+    granted: BTreeMap<u64, i64>,
+    /// The newest window of the control item, what was granted in it, and in the one before it.
+    newest: (i64, u32, u32),
     /// N, since when: always one at least.
     per_window: Vec<(i64, u32)>,
     paused: Option<Option<i64>>,
@@ -431,6 +435,7 @@ impl Shadow {
             self.per_window.push((now, n.unwrap_or(PER_WINDOW)));
         } else if values.get(":granted").is_some() {
             self.grants += 1;
+            self.granted_to(request, values);
             let skew = SKEW.as_millis() as i64;
             let is_paused = |until: Option<i64>| until.is_none_or(|until| now + skew < until);
             if self.paused.is_some_and(is_paused) {
@@ -443,13 +448,29 @@ impl Shadow {
         }
     }
 
+    /// Which window that grant was of: a sweep that stays is granted something of several.
+    fn granted_to(&mut self, request: &Request, values: &Value) {
+        let number = |name: &str| plain(&values[name]).parse().unwrap_or(0);
+        let window = millis(&plain(&values[":window"]));
+        let now = (window, number(":granted"), number(":before"));
+        let before = std::mem::replace(&mut self.newest, now);
+        let of = match (window == before.0, now.1 > before.1, now.2 > before.2) {
+            (true, false, true) => window - WINDOW.as_millis() as i64,
+            (true, false, false) => return,
+            _ => window,
+        };
+        if let Some(process) = &request.process {
+            self.granted.insert(process.number, of);
+        }
+    }
+
     fn messages(&mut self, request: &Request, answer: &Value, now: i64) {
         let length = WINDOW.as_millis() as i64;
         let by_clock = (now - now.rem_euclid(length)).max(0);
         let window = request
             .process
             .as_ref()
-            .and_then(|process| process.window)
+            .and_then(|process| self.granted.get(&process.number).copied().or(process.window))
             .unwrap_or(by_clock);
         let entries: Vec<&Value> = request.body["Entries"].as_array().into_iter().flatten().collect();
         for done in answer["Successful"].as_array().into_iter().flatten() {

@@ -29,7 +29,7 @@ async fn rows_lost_to_another_run_are_replaced_by_as_many_and_the_oldest_of_the_
         window: stage.window(),
         per_window: 10,
         wanted: 6,
-        redelivery: false,
+        sweep: None,
     };
     let control = stage.ledger.control().await.unwrap();
     stage.ledger.grant(&request, control).await.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, GrantRequest, Refusal};
+use daybook_ledger::{Deadline, GrantRequest, Refusal, SweepTurn};
 use daybook_manager::NO_ANSWER;
 use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
 use daybook_schema::{Attempt, Row, Status};
@@ -183,8 +183,10 @@ async fn a_redelivery_that_cannot_be_taken_back_and_one_that_hangs_are_unknown()
 
 #[tokio::test(start_paused = true)]
 async fn a_sweep_that_is_full_says_that_there_may_be_more() {
+    // Nothing can be done about any of them.
     for (found, more) in [(4, false), (5, true), (6, true)] {
         let (stage, _) = with_lost(found).await;
+        stage.ledger.pause(None, "kim", "why").await.unwrap();
         let settings = SweepSettings {
             rows: 5,
             ..SweepSettings::default()
@@ -198,11 +200,38 @@ async fn a_sweep_that_is_full_says_that_there_may_be_more() {
         );
         let report = sweeper.run(stage.window(), stage.deadline()).await.unwrap();
         let seen = found.min(5) as u32;
-        assert_eq!(
-            (report.stale, report.redelivered, report.more),
-            (seen, seen, more)
-        );
+        assert_eq!((report.stale, report.left, report.more), (seen, seen, more));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_goes_on_to_the_next_rows_while_it_has_time() {
+    let (stage, rows) = with_lost(23).await;
+    start(&stage, &rows[..22]).await;
+    let settings = SweepSettings {
+        rows: 5,
+        ..SweepSettings::default()
+    };
+    let sweeper = |stage: &Stage| {
+        Sweeper::new(
+            stage.ledger.clone(),
+            stage.queue(),
+            Some(stage.executions()),
+            stage.options.dispatch.clone(),
+            settings,
+        )
+    };
+    let report = sweeper(&stage)
+        .run(stage.window(), stage.deadline())
+        .await
+        .unwrap();
+    let expected = SweepReport {
+        stale: 23,
+        renewed: 22,
+        redelivered: 1,
+        ..SweepReport::default()
+    };
+    assert_eq!(report, expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,7 +322,7 @@ async fn rows_that_cannot_be_read_are_no_sign_that_a_sweep_is_owed_nothing() {
         window: stage.window(),
         per_window: 1,
         wanted: 1,
-        redelivery: true,
+        sweep: Some(SweepTurn::ONLY),
     };
     for _ in 0..2 {
         stage.ledger.grant(&request, control).await.unwrap();

@@ -115,7 +115,7 @@ async fn a_grant_whose_answer_is_lost_is_ours_and_spent_once() {
         window: stage.window(),
         per_window: 50,
         wanted: 20,
-        redelivery: false,
+        sweep: None,
     };
     stage.wire.inject_next("UpdateItem", [Fault::AnswerLost]);
     let seen = stage.ledger.control().await.unwrap();
@@ -204,7 +204,7 @@ async fn a_write_of_one_item_says_unknown_without_an_answer_and_not_after_a_thro
             window: stage.window(),
             per_window: 50,
             wanted: 20,
-            redelivery: false,
+            sweep: None,
         };
         stage.wire.inject_always("UpdateItem", fault.clone());
         let granted = stage.ledger.grant(&request, Control::default()).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Clock, Deadline, Grant, GrantRequest, Ledger, Random, Refusal, Window};
+use daybook_ledger::{Clock, Deadline, Grant, GrantRequest, Ledger, Random, Refusal, SweepTurn, Window};
 use daybook_manager::Scheduler;
 use daybook_schema::Status;
 use daybook_tests::Stage;
@@ -102,7 +102,7 @@ async fn a_pause_between_reading_and_granting_wins() {
         window: stage.window(),
         per_window: 50,
         wanted: 5,
-        redelivery: false,
+        sweep: None,
     };
     let grant = stage.ledger.grant(&request, seen).await.unwrap();
     assert!(
@@ -173,12 +173,12 @@ async fn n_can_be_set_while_it_runs_and_given_back() {
 #[tokio::test(start_paused = true)]
 async fn a_sweep_that_is_granted_nothing_is_told_whether_it_wanted_something() {
     let stage = Stage::usual().await;
-    let grant = async |redelivery, wanted| {
+    let grant = async |redelivery: bool, wanted| {
         let request = GrantRequest {
             window: stage.window(),
             per_window: 5,
             wanted,
-            redelivery,
+            sweep: redelivery.then_some(SweepTurn::ONLY),
         };
         let seen = stage.ledger.control().await.unwrap();
         stage.ledger.grant(&request, seen).await.unwrap()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::{Control, Pause};
-use daybook_manager::{Described, Lookup};
+use daybook_manager::Lookup;
 use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject};
 
 use super::{Fact, Observed, Seen, Situation, Verdict};
@@ -159,7 +159,7 @@ fn claimed(seen: &Observed, one: &Seen) -> Verdict {
     let lease = view::at(row.due_at, now);
     let attempt = format!("attempt {} of {}", row.attempt, row.max_attempts);
     match &one.execution {
-        Some(Lookup::Found(execution)) if is_running(execution) => {
+        Some(Lookup::Found(execution)) if execution.is_running() => {
             let since = execution
                 .started_at
                 .map_or_else(String::new, |at| format!(" since {}", view::at(at, now)));
@@ -246,11 +246,6 @@ fn claimed(seen: &Observed, one: &Seen) -> Verdict {
         _ => None,
     };
     verdict.also(moved).unless("execution", execution)
-}
-
-fn is_running(execution: &Described) -> bool {
-    // One that was redriven by hand runs again.
-    matches!(execution.status.as_str(), "RUNNING" | "PENDING_REDRIVE")
 }
 
 fn parked(seen: &Observed, row: &Row) -> Verdict {

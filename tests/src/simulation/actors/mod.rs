@@ -94,7 +94,7 @@ impl Cast {
             window,
             per_window: self.stage.options.dispatch.per_window,
             wanted: 1,
-            redelivery: false,
+            sweep: None,
         };
         self.stage.ledger.grant(&request, control).await.unwrap();
         // The first second of a ledger is not told from the one before it.

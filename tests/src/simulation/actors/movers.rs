@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::Window;
+use daybook_ledger::{Deadline, Window};
 use daybook_reconciler::{SweepSettings, Sweeper};
 use tokio::task::JoinSet;
 
@@ -162,7 +162,9 @@ async fn sweeps(cast: Cast) {
                 stage.options.dispatch.clone(),
                 SweepSettings::default(),
             );
-            let run = sweeper.run(window, stage.deadline());
+            // As long as the function has.
+            let deadline = Deadline::after(&stage.clock, Duration::from_secs(228));
+            let run = sweeper.run_on(window, deadline);
             cast.process("sweep", Some(window), run).await
         });
         for report in futures::future::join_all(runs)

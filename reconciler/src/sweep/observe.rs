@@ -1,0 +1,155 @@
+//! What a sweep looks at: stale rows, the executions that run, the queue's depth.
+
+use std::collections::BTreeSet;
+
+use daybook_ledger::{Deadline, IndexKey};
+use daybook_manager::{Executions, Lookup, Pace, Running};
+use daybook_schema::{EventId, ExecutionName, Status};
+use futures::StreamExt;
+
+use super::{SweepReport, Sweeper};
+use crate::plan::{Sorted, StaleRow, sort};
+
+/// Executions asked for at once; the pace keeps them apart.
+const ASKS_AT_ONCE: usize = 4;
+
+/// Rows that are asked for before those of them that run have new leases.
+const ASKS_TOGETHER: usize = 100;
+
+/// After so many answers in a row that say nothing, nothing more is asked.
+const UNKNOWN_IN_A_ROW: usize = 10;
+
+impl Sweeper {
+    /// The stale rows as the index shows them, oldest first.
+    pub(super) async fn stale_keys(&self, report: &mut SweepReport) -> Vec<IndexKey> {
+        let now = self.ledger.clock().now();
+        let mut stale = self.ledger.due(Status::Claimed, Some(now), self.settings.rows);
+        let keys = stale.next(self.settings.rows).await;
+        report.stale = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        report.more = keys.len() == self.settings.rows;
+        for cause in stale.failures() {
+            report.failure(cause);
+        }
+        keys
+    }
+
+    /// The executions of these rows that run, and how many messages the queue holds, if it says so. The list is given half of the
+    /// time that is left.
+    pub(super) async fn observe(
+        &self,
+        keys: &[IndexKey],
+        deadline: Deadline,
+        report: &mut SweepReport,
+    ) -> (Running, Option<u64>) {
+        if keys.is_empty() {
+            return (Running::none(), Some(0));
+        }
+        let clock = self.ledger.clock();
+        let half = Deadline::after(clock, deadline.left(clock) / 2);
+        let running = async {
+            match &self.executions {
+                Some(executions) => {
+                    let ids: BTreeSet<EventId> = keys.iter().map(|key| key.id).collect();
+                    let pages = self.settings.execution_pages;
+                    executions.running_among(&ids, pages, clock, half).await
+                }
+                None => Running::none(),
+            }
+        };
+        let (running, depth) = futures::join!(running, deadline.bound(clock, self.queue.depth()));
+        report.incomplete = !running.complete;
+        if let Some(cause) = &running.failure {
+            report.failure(cause);
+        }
+        let depth = match depth {
+            Some(Ok(depth)) => Some(depth),
+            Some(Err(error)) => {
+                report.failure(error);
+                None
+            }
+            None => {
+                report.no_answer();
+                None
+            }
+        };
+        (running, depth)
+    }
+
+    /// What is seen of the rows that could be read: one that cannot must not keep all others from being repaired.
+    pub(super) async fn look(
+        &self,
+        keys: &[IndexKey],
+        running: &BTreeSet<ExecutionName>,
+        report: &mut SweepReport,
+    ) -> Sorted {
+        let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
+        let mut rows = Vec::with_capacity(ids.len());
+        for row in self.ledger.get_many(&ids).await {
+            match row {
+                Ok(row) => rows.push(row),
+                Err(error) => report.failure(error),
+            }
+        }
+        let objects = rows
+            .iter()
+            .filter_map(|row| row.event().map(|event| event.object_id()));
+        let receipts = self.ledger.receipts(objects).await;
+        sort(rows, running, &receipts, self.ledger.clock().now())
+    }
+
+    /// Asks for the executions of rows that an incomplete list does not show, oldest lease first and at a bounded rate, and renews
+    /// those that run. The rows whose executions do not; of the others it is not known, and they are left as they are.
+    pub(super) async fn ask_each(
+        &self,
+        executions: &Executions,
+        rows: Vec<StaleRow>,
+        deadline: Deadline,
+        report: &mut SweepReport,
+    ) -> Vec<StaleRow> {
+        let clock = self.ledger.clock();
+        // A quarter of the time is kept for what comes of it.
+        let until = Deadline::after(clock, deadline.left(clock) / 4 * 3);
+        let pace = Pace::per_second(self.settings.asks_per_second);
+        let (mut not_running, mut unknown, mut asked) = (Vec::new(), Vec::new(), 0);
+        let mut silent = 0;
+        while asked < rows.len() && silent < UNKNOWN_IN_A_ROW && !until.is_over(clock) {
+            let chunk = &rows[asked..rows.len().min(asked + ASKS_TOGETHER)];
+            let requests: Vec<_> = chunk.iter().map(|row| ask(executions, &pace, row)).collect();
+            let mut answers = futures::stream::iter(requests).buffered(ASKS_AT_ONCE);
+            let mut running = Vec::new();
+            while silent < UNKNOWN_IN_A_ROW
+                && let Some(Some((row, lookup))) = until.bound(clock, answers.next()).await
+            {
+                asked += 1;
+                silent = if matches!(lookup, Lookup::Unknown(_)) {
+                    silent + 1
+                } else {
+                    0
+                };
+                match lookup {
+                    Lookup::Found(execution) if execution.is_running() => running.push(row.name),
+                    Lookup::Found(_) | Lookup::Absent => not_running.push(row),
+                    Lookup::Unknown(cause) => {
+                        unknown.push(row);
+                        report.failure(cause);
+                    }
+                }
+            }
+            drop(answers);
+            let leases = self.ledger.renew(&running, self.dispatch.lease, deadline).await;
+            report.renewed += report.leases(leases);
+        }
+        unknown.extend_from_slice(&rows[asked..]);
+        let now = clock.now();
+        let (overdue, left): (Vec<StaleRow>, Vec<StaleRow>) =
+            unknown.into_iter().partition(|row| row.is_overdue(now));
+        report.leave(left.len());
+        not_running.extend(overdue);
+        not_running
+    }
+}
+
+async fn ask(executions: &Executions, pace: &Pace, row: &StaleRow) -> (StaleRow, Lookup) {
+    pace.turn().await;
+    (*row, executions.describe(row.name).await)
+}

@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
 use daybook_ledger::client_timeouts;
-use daybook_manager::DispatchQueue;
+use daybook_manager::{DispatchQueue, IntakeQueue};
 
 use crate::failure::Advised;
 use crate::settings;
@@ -143,6 +143,11 @@ impl Aws {
     /// The dispatch queue at that URL.
     pub fn dispatch_queue(&self, url: &str) -> DispatchQueue {
         DispatchQueue::new(self.queues(), url)
+    }
+
+    /// The intake queue at that URL.
+    pub fn intake_queue(&self, url: &str) -> IntakeQueue {
+        IntakeQueue::new(self.queues(), url)
     }
 
     /// A client of SQS.

@@ -1,6 +1,8 @@
 //! `daybook audit`: a folder against a bucket on a loopback port.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "audit/both.rs"]
+mod both;
 #[path = "audit/errors.rs"]
 mod errors;
 #[path = "audit/files.rs"]

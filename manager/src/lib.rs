@@ -36,6 +36,6 @@ pub use invoke::{Invoked, Invoker};
 pub use outcome::Settled;
 pub use pace::Pace;
 pub use poll::{Batch, Poll, PollError};
-pub use queue::{DispatchQueue, Dispatched, QueueError, Sent};
+pub use queue::{DispatchQueue, Dispatched, IntakeDepth, IntakeQueue, QueueError, Sent};
 pub use schedule::{ScheduleReport, Scheduler, TIME_TO_SEND};
 pub use settings::{Dispatch, InvalidSetting};

@@ -1,4 +1,6 @@
-//! The dispatch queue: sending claimed rows, and how many messages wait.
+//! The dispatch queue: sending claimed rows, and how many messages wait. And how many wait in the intake queue.
+
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
@@ -201,33 +203,87 @@ impl DispatchQueue {
     /// # Errors
     /// When the queue cannot be asked.
     pub async fn depth(&self) -> Result<u64, QueueError> {
-        let names = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-        ];
-        let failed = |cause| QueueError {
-            operation: "GetQueueAttributes",
-            url: self.url.clone(),
-            cause,
-        };
-        let answer = self
-            .client
-            .get_queue_attributes()
-            .queue_url(&self.url)
-            .set_attribute_names(Some(names.to_vec()))
-            .send()
-            .await
-            .map_err(|error| failed(describe(&error)))?;
-        let mut depth = 0;
-        for name in &names {
-            let text = answer.attributes().and_then(|attributes| attributes.get(name));
-            depth += text
-                .and_then(|text| text.parse::<u64>().ok())
-                .ok_or_else(|| failed(format!("the answer has no number for {}", name.as_str())))?;
-        }
-        Ok(depth)
+        let counts = attributes(&self.client, &self.url, &COUNTS).await?;
+        Ok(counts.iter().sum())
     }
+}
+
+/// The queue that S3's notifications arrive on, as an audit looks at it.
+#[derive(Clone, Debug)]
+pub struct IntakeQueue {
+    client: Client,
+    url: String,
+}
+
+/// What an intake queue holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IntakeDepth {
+    /// Messages that wait, are delayed, or are being worked on. Approximate, as SQS is; those of its dead-letter queue are not among
+    /// them.
+    pub messages: u64,
+    /// How long a message stays at most.
+    pub retention: Duration,
+}
+
+impl IntakeQueue {
+    /// The queue at that URL.
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        Self {
+            client,
+            url: url.into(),
+        }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// How many messages it holds, and for how long.
+    ///
+    /// # Errors
+    /// When the queue cannot be asked.
+    pub async fn depth(&self) -> Result<IntakeDepth, QueueError> {
+        let names: Vec<_> = COUNTS
+            .into_iter()
+            .chain([QueueAttributeName::MessageRetentionPeriod])
+            .collect();
+        let mut values = attributes(&self.client, &self.url, &names).await?;
+        let retention = values.pop().unwrap_or_default();
+        Ok(IntakeDepth {
+            messages: values.iter().sum(),
+            retention: Duration::from_secs(retention),
+        })
+    }
+}
+
+/// The attributes that count messages.
+const COUNTS: [QueueAttributeName; 3] = [
+    QueueAttributeName::ApproximateNumberOfMessages,
+    QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+    QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+];
+
+/// Attributes that are numbers, in that order.
+async fn attributes(
+    client: &Client,
+    url: &str,
+    names: &[QueueAttributeName],
+) -> Result<Vec<u64>, QueueError> {
+    let failed = |cause| QueueError {
+        operation: "GetQueueAttributes",
+        url: url.to_owned(),
+        cause,
+    };
+    let asked = client.get_queue_attributes().queue_url(url);
+    let asked = asked.set_attribute_names(Some(names.to_vec()));
+    let answer = asked.send().await.map_err(|error| failed(describe(&error)))?;
+    let number = |name: &QueueAttributeName| {
+        let text = answer.attributes().and_then(|attributes| attributes.get(name));
+        text.and_then(|text| text.parse().ok())
+            .ok_or_else(|| failed(format!("the answer has no number for {}", name.as_str())))
+    };
+    names.iter().map(number).collect()
 }
 
 /// What SQS compares for five minutes: a retry of one delivery is a duplicate, the next delivery is not.

@@ -34,6 +34,7 @@ fn scope() -> Scope {
 fn cuts() -> Cuts {
     Cuts {
         settled_until: Some(at(45 * 60_000)),
+        drained_until: Some(at(45 * 60_000)),
         installed_at: Some(at(-86_400_000)),
         receipts_keep: KEEP,
         now: at(3_600_000),
@@ -268,6 +269,50 @@ fn too_new_is_what_may_have_been_written_within_the_grace() {
         judge_by(&endless, &old, &[], &ReceiptLookup::Absent),
         is(Class::TooNew)
     );
+}
+
+#[test]
+fn what_may_wait_in_the_intake_is_not_missing() {
+    let until = 20 * 60_000;
+    let drained = Cuts {
+        drained_until: Some(at(until)),
+        ..cuts()
+    };
+    let never = Cuts {
+        drained_until: None,
+        ..cuts()
+    };
+    let judged = |cuts: &Cuts, millis| {
+        let object = listed(None, Some(A), at(millis));
+        judge_by(cuts, &object, &[], &ReceiptLookup::Absent)
+    };
+    assert_eq!(judged(&drained, until - 1000), is(Class::Missing));
+    assert_eq!(judged(&drained, until), is(Class::MayWait), "within that second");
+    assert_eq!(judged(&drained, 44 * 60_000), is(Class::MayWait));
+    assert_eq!(judged(&drained, 45 * 60_000), is(Class::TooNew));
+    assert_eq!(judged(&never, 0), is(Class::MayWait));
+    // What is known of it comes first.
+    let event = event(None, Some(A), Some(at(until)), 1);
+    let object = listed(None, Some(A), at(until));
+    assert_eq!(judge_by(&never, &object, &[], &done(&event)), is(Class::Done));
+    assert!(is_open(&judge_by(
+        &never,
+        &object,
+        &[&event],
+        &ReceiptLookup::Absent
+    )));
+    let unread = ReceiptLookup::Unknown("throttled".into());
+    let unknown = Unknown::Receipt("throttled".into());
+    assert_eq!(
+        judge_by(&never, &object, &[], &unread),
+        is(Class::Unknown { cause: unknown })
+    );
+    let uninstalled = Cuts {
+        installed_at: None,
+        ..never
+    };
+    let reason = Watermark::BeforeInstallation;
+    assert_eq!(judged(&uninstalled, until), is(Class::BeforeWatermark { reason }));
 }
 
 #[test]

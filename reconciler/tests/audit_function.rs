@@ -28,6 +28,7 @@ struct House {
     world: World,
     s3: S3,
     endpoint: String,
+    intake: String,
 }
 
 impl House {
@@ -55,12 +56,23 @@ impl House {
                 served.serve(listener).await;
             });
         });
-        Self { world, s3, endpoint }
+        let intake = world
+            .aws
+            .sqs()
+            .create_queue("intake", Default::default())
+            .unwrap();
+        Self {
+            world,
+            s3,
+            endpoint,
+            intake,
+        }
     }
 
     fn start(&self, more: &[(&str, &str)]) -> Environment {
         let mut all = vec![
             ("AWS_ENDPOINT_URL_S3", self.endpoint.as_str()),
+            ("DAYBOOK_INTAKE_QUEUE_URL", self.intake.as_str()),
             ("DAYBOOK_AUDIT", "s3://data/in/"),
             ("DAYBOOK_REPORTS_BUCKET", "reports"),
         ];
@@ -322,6 +334,40 @@ fn what_cannot_be_audited_is_a_failure_and_of_all_an_error() {
 }
 
 #[test]
+fn what_waits_in_the_intake_is_not_recorded_and_told_by_a_metric_of_its_own() {
+    let house = House::new();
+    house
+        .world
+        .aws
+        .sqs()
+        .send(&house.intake, "of one of them")
+        .unwrap();
+    let mut function = house.start(&[("DAYBOOK_AUDIT_REPAIR", "true")]);
+    let answer = function.invoke(&tick());
+    let audit = &answer.response()["audits"][0];
+    assert_eq!(
+        (&audit["missing_left"], &audit["may_wait"], &audit["complete"]),
+        (&json!(0), &json!(2), &json!(false)),
+        "{audit}"
+    );
+    assert_eq!(house.world.rows().len(), 0);
+    assert!(
+        house
+            .report("/statement.csv")
+            .lines()
+            .next()
+            .unwrap()
+            .ends_with(",may_wait")
+    );
+    house.world.aws.sqs().purge(&house.intake).unwrap();
+    let answer = function.invoke(&json!({"begin": true}));
+    assert_eq!(answer.response()["audits"][0]["recorded_now"], 2);
+    let told = function.end();
+    assert_eq!(told.metric("request-1", "ObjectsMayWait"), Some(2.0));
+    assert_eq!(told.metric("request-2", "ObjectsMayWait"), Some(0.0));
+}
+
+#[test]
 fn without_anything_to_audit_nothing_is_done() {
     let house = House::new();
     let mut function = house.start(&[("DAYBOOK_AUDIT", "")]);
@@ -347,10 +393,17 @@ fn a_wrong_setting_is_named_at_start() {
         ("DAYBOOK_AUDIT_REPAIR", "yes", "true or false"),
         ("DAYBOOK_AUDIT_EVERY", "daily", "a time with its unit"),
         ("DAYBOOK_REPORTS_BUCKET", "", "is not set"),
+        ("DAYBOOK_INTAKE_QUEUE_URL", "", "is not set"),
+        ("DAYBOOK_INTAKE_QUEUE_URL", "intake", "a queue URL"),
+        ("AWS_ENDPOINT_URL_S3", "localhost:9000", "a URL is needed"),
     ] {
         let variables = [
             ("AWS_ENDPOINT_URL", NOWHERE),
             ("DAYBOOK_REPORTS_BUCKET", "reports"),
+            (
+                "DAYBOOK_INTAKE_QUEUE_URL",
+                "http://127.0.0.1:1/000000000000/intake",
+            ),
             (name, value),
         ];
         let (code, told) = fails_to_start(AUDIT, &world.variables(&variables));

@@ -54,6 +54,7 @@ fn an_object_is_told_by_all_that_the_listing_says_of_it() {
         (Class::Removed, "removed"),
         (Class::TooNew, "too_new"),
         (Class::Missing, "missing"),
+        (Class::MayWait, "may_wait"),
         (Class::Changed, "changed"),
     ] {
         assert_eq!(of_class(class), about_object(word, Value::Null));
@@ -148,7 +149,8 @@ fn a_repair_is_told_with_its_object_and_what_came_of_it() {
         (Repaired::Covered, "covered"),
         (Repaired::Changed, "changed"),
         (Repaired::Gone, "gone"),
-        (Repaired::Otherwise(Class::TooNew), "otherwise: too_new"),
+        (Repaired::Removed, "removed"),
+        (Repaired::MayWait, "may_wait"),
         (Repaired::NotSafe { cause }, "not_safe: status 403"),
     ] {
         let told = line(&Line::repaired(&object(), &outcome));

@@ -5,6 +5,8 @@
 mod failures;
 #[path = "audit_run/house.rs"]
 mod house;
+#[path = "audit_run/intake.rs"]
+mod intake;
 #[path = "audit_run/interrupted.rs"]
 mod interrupted;
 #[path = "audit_run/intervals.rs"]

@@ -61,6 +61,9 @@ pub struct Stored {
     pub repair: RepairCounts,
     /// What is missing and was not yet looked at again.
     pub pending: Vec<ListedObject>,
+    /// What had arrived in the intake by then does not wait there any more, as far as it was seen.
+    #[serde(default)]
+    pub intake_drained_until: Option<Timestamp>,
     /// So long is the file of findings; what comes after is of pages that will be listed again.
     pub report_bytes: u64,
 }
@@ -72,7 +75,7 @@ impl Stored {
         checkpoint: Checkpoint,
         repair: RepairCounts,
         pending: Vec<ListedObject>,
-        report_bytes: u64,
+        (intake_drained_until, report_bytes): (Option<Timestamp>, u64),
     ) -> Self {
         Self {
             v: VERSION,
@@ -80,6 +83,7 @@ impl Stored {
             checkpoint,
             repair,
             pending,
+            intake_drained_until,
             report_bytes,
         }
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use daybook_ledger::Deadline;
 use daybook_reconciler::audit::{
-    Audit, AuditError, Batch, Class, Finding, InventoryError, Line, ListedObject, Repair, RepairCounts,
-    Repairer, Run, Scope,
+    Audit, AuditError, AuditSettings, Batch, Class, Finding, InventoryError, Line, ListedObject, Repair,
+    RepairCounts, Repairer, Run, Scope,
 };
+use daybook_schema::Timestamp;
 
 use super::AuditArguments;
 use super::checkpoint::{Stored, Terms};
@@ -42,6 +43,7 @@ pub struct Course<'a> {
     repairer: &'a Repairer,
     arguments: &'a AuditArguments,
     scope: &'a Scope,
+    intake_drained_until: Option<Timestamp>,
     stop: Pin<Box<dyn Future<Output = ()>>>,
     findings: Findings,
     progress: Progress,
@@ -69,7 +71,7 @@ impl<'a> Course<'a> {
         audit: &'a Audit,
         repairer: &'a Repairer,
         arguments: &'a AuditArguments,
-        scope: &'a Scope,
+        settings: &'a AuditSettings,
     ) -> Self {
         Self {
             deployment,
@@ -77,7 +79,8 @@ impl<'a> Course<'a> {
             audit,
             repairer,
             arguments,
-            scope,
+            scope: &settings.scope,
+            intake_drained_until: settings.intake.until(),
             stop: Box::pin(shutdown::requested()),
             findings: Findings::none(),
             progress: Progress::new(arguments.files.expect),
@@ -89,12 +92,7 @@ impl<'a> Course<'a> {
     ///
     /// # Errors
     /// When it cannot begin, or a file cannot be written.
-    pub async fn audit(&mut self, terms: Terms) -> anyhow::Result<Option<Done>> {
-        let path = self.arguments.files.checkpoint.as_deref();
-        let stored = match path {
-            Some(path) => Stored::read(path, &terms)?,
-            None => None,
-        };
+    pub async fn audit(&mut self, terms: Terms, stored: Option<Stored>) -> anyhow::Result<Option<Done>> {
         let Some(mut run) = self.begin(stored.as_ref()).await? else {
             eprintln!("interrupted: nothing was judged yet");
             return Ok(None);
@@ -295,7 +293,7 @@ impl<'a> Course<'a> {
             run.checkpoint().clone(),
             mend.map(|mend| mend.counts).unwrap_or_default(),
             mend.map(|mend| mend.pending.clone()).unwrap_or_default(),
-            self.findings.bytes(),
+            (self.intake_drained_until, self.findings.bytes()),
         );
         stored.write(path)
     }

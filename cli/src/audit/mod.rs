@@ -11,21 +11,22 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{Args, ValueEnum};
 use daybook_reconciler::audit::{
-    Audit, AuditSettings, Keys, ManifestPlace, Repair, Repairer, Scope, Versions,
+    Audit, AuditSettings, Intake, IntakeSeen, Keys, ManifestPlace, Repair, Repairer, Scope, Versions,
 };
 use daybook_schema::{SourceName, Timestamp};
 
 use crate::arguments::Output;
 use crate::confirm::ConfirmArguments;
-use crate::deployment::{Deployment, DeploymentArguments, INTAKE_QUEUE, Place};
+use crate::deployment::{Chosen, Deployment, DeploymentArguments, INTAKE_QUEUE, Place};
 use crate::failure::Advised;
 use crate::report;
 use crate::s3::{S3Arguments, S3Place};
 use crate::settings;
 use crate::view;
-use checkpoint::Terms;
+use checkpoint::{Stored, Terms};
 use course::Course;
 use findings::Form;
 use result::{Done, Surroundings};
@@ -40,9 +41,9 @@ use result::{Done, Surroundings};
 /// could not be done, or something could not be found out. 130: interrupted.
 ///
 /// With --output json: {"where", "s3", "source", "bucket", "prefix", "inventory", "inventory_at", "since", "until", "versions",
-/// "finished", "interrupted", "complete", "objects", "bytes", "done", "removed", "open", "too_new", "missing", "before_watermark", "changed", "unknown",
+/// "finished", "interrupted", "complete", "objects", "bytes", "done", "removed", "open", "too_new", "missing", "may_wait", "before_watermark", "changed", "unknown",
 /// "gone", "unreadable", "outside", "statement", "statement_others", "missing_left", "repair", "backfill", "open_rows",
-/// "intake_queue_depth", "clock_behind_seconds", "requests", "seconds", "sample", "report", "checkpoint", "failures"}.
+/// "intake_queue_depth", "intake_drained_until", "clock_behind_seconds", "requests", "seconds", "sample", "report", "checkpoint", "failures"}.
 /// docs/audit.md says what each means.
 #[derive(Args, Debug)]
 pub struct AuditArguments {
@@ -65,7 +66,7 @@ pub struct AuditArguments {
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// The SQS queue that notifications arrive on, to warn when some wait there; the stack's unless given
+    /// The SQS queue that notifications arrive on: what may still wait there is not called missing; the stack's unless given
     #[arg(long, value_name = "URL", value_parser = settings::queue_url, help_heading = "Deployment")]
     #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
     intake_queue_url: Option<String>,
@@ -127,8 +128,29 @@ struct Mending {
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     max_attempts: Option<u32>,
 
+    /// Record without looking at the intake queue: what still waits there is recorded, and processed, twice
+    #[arg(long)]
+    skip_intake_check: bool,
+
     #[command(flatten)]
     confirm: ConfirmArguments,
+}
+
+impl Mending {
+    /// Whether anything is to be recorded.
+    fn records(&self) -> bool {
+        self.repair || self.backfill
+    }
+}
+
+/// Nothing is recorded that may still wait, and nobody said where.
+fn intake_not_given() -> clap::Error {
+    clap::Error::raw(
+        ErrorKind::MissingRequiredArgument,
+        "the intake queue is not given, and what still waits there must not be recorded a second time\n\n  \
+         hint: name it with --intake-queue-url (DAYBOOK_INTAKE_QUEUE_URL), or the stack whose outputs name it with --stack \
+         (DAYBOOK_STACK); --skip-intake-check records without looking\n",
+    )
 }
 
 /// What is written while it runs.
@@ -173,11 +195,19 @@ enum WhichVersions {
 /// # Errors
 /// When it cannot be done, something could not be found out, or nobody agrees to what it asks.
 pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<ExitCode> {
+    arguments.check_intake()?;
     let deployment = arguments.deployment.open().await?;
     let s3 = arguments.s3.open(&deployment.place).await?;
-    let settings = arguments.settings(&deployment);
-    let around = arguments.look_around(&deployment).await?;
+    let mut settings = arguments.settings(&deployment);
     let terms = arguments.terms(&deployment.place, &s3, &settings.scope);
+    let stored = match arguments.files.checkpoint.as_deref() {
+        Some(path) => Stored::read(path, &terms)?,
+        None => None,
+    };
+    let mut around = arguments.look_around(&deployment).await?;
+    let earlier = stored.as_ref().and_then(|stored| stored.intake_drained_until);
+    around.intake = around.intake.or_earlier(earlier);
+    settings.intake = around.intake.clone();
     let audit = Audit::new(s3.client.clone(), deployment.ledger.clone(), settings.clone());
     let repairer = Repairer::new(
         s3.client.clone(),
@@ -188,8 +218,8 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
             .max_attempts
             .unwrap_or_else(|| deployment.max_attempts()),
     );
-    let mut course = Course::new(&deployment, &s3, &audit, &repairer, &arguments, &settings.scope);
-    let mut done = match course.audit(terms).await? {
+    let mut course = Course::new(&deployment, &s3, &audit, &repairer, &arguments, &settings);
+    let mut done = match course.audit(terms, stored).await? {
         Some(done) => done,
         None => return Ok(ExitCode::from(crate::shutdown::INTERRUPTED)),
     };
@@ -274,15 +304,37 @@ impl AuditArguments {
             Ok(control) => around.is_installed = control.installed_at.is_some(),
             Err(error) => return Err(deployment.place.ledger_failure(error).into()),
         }
-        if let Place::Aws { aws, outputs, .. } = &deployment.place
-            && let Some(url) = outputs.queue(self.intake_queue_url.as_ref(), INTAKE_QUEUE)?
-        {
-            match aws.dispatch_queue(&url).depth().await {
-                Ok(depth) => around.intake_depth = Some(depth),
-                Err(error) => around.failures.push(error.to_string()),
+        // A folder's notifications come by HTTP: none waits.
+        let Place::Aws { aws, outputs, .. } = &deployment.place else {
+            return Ok(around);
+        };
+        match outputs.queue(self.intake_queue_url.as_ref(), INTAKE_QUEUE)? {
+            _ if self.mending.skip_intake_check => {}
+            Some(url) => {
+                let intake = Intake::Queue(aws.intake_queue(&url));
+                around.intake = intake.look(deployment.ledger.clock()).await;
             }
+            None if self.mending.records() => return Err(intake_not_given().into()),
+            None => {}
+        }
+        if let IntakeSeen::Waiting {
+            failure: Some(failure),
+            ..
+        } = &around.intake
+        {
+            around.failures.push(failure.clone());
         }
         Ok(around)
+    }
+
+    /// Before AWS is asked for anything: without a stack nothing else can name the intake.
+    fn check_intake(&self) -> Result<(), clap::Error> {
+        let is_aws = self.deployment.chosen == Chosen::Aws;
+        let is_known = self.deployment.aws.stack.is_some() || self.intake_queue_url.is_some();
+        match is_aws && !is_known && self.mending.records() && !self.mending.skip_intake_check {
+            true => Err(intake_not_given()),
+            false => Ok(()),
+        }
     }
 
     fn ask_to_backfill(&self, done: &Done) -> Result<(), Advised> {

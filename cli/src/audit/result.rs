@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use daybook_reconciler::audit::{
-    Checkpoint, Class, Finding, InventorySummary, ListedObject, OpenSummary, Progress, RepairCounts,
-    Repaired, Scope,
+    AuditOutcome, Checkpoint, Class, Finding, IntakeSeen, InventorySummary, ListedObject, OpenSummary,
+    Progress, RepairCounts, Repaired, Scope, Verdict,
 };
 
 use super::AuditArguments;
@@ -16,9 +16,6 @@ use crate::s3::S3Place;
 use crate::shutdown::INTERRUPTED;
 use crate::view;
 
-/// Something is missing and not in the ledger.
-const MISSING: u8 = 3;
-
 /// Causes that are told.
 const CAUSES: usize = 5;
 
@@ -27,8 +24,8 @@ const CAUSES: usize = 5;
 pub struct Surroundings {
     /// Whether the ledger has ever granted anything.
     pub is_installed: bool,
-    /// Messages in the intake queue, where it is known.
-    pub intake_depth: Option<u64>,
+    /// What is known of notifications that wait in the intake queue.
+    pub intake: IntakeSeen,
     /// What could not be found out.
     pub failures: Vec<String>,
 }
@@ -89,12 +86,8 @@ impl Failures {
 
     /// What the outcome of a repair says of it.
     pub fn note_repair(&mut self, object: &ListedObject, outcome: &Repaired) {
-        match outcome {
-            Repaired::NotSafe { cause } => self.add(cause, object.key.as_str()),
-            Repaired::Otherwise(Class::Unknown { cause }) => {
-                self.add(&cause.to_string(), object.key.as_str())
-            }
-            _ => {}
+        if let Repaired::NotSafe { cause } = outcome {
+            self.add(cause, object.key.as_str());
         }
     }
 
@@ -134,44 +127,19 @@ impl Done {
         self.checkpoint.is_complete && self.pending == 0 && self.broken.is_none() && !self.interrupted
     }
 
-    /// What is missing and not known to be in the ledger.
-    pub fn missing_left(&self) -> u64 {
-        let settled = self.repair.map_or(0, |counts| settled(&counts));
-        self.checkpoint.tally.missing.saturating_sub(settled)
+    /// What it came to.
+    pub fn outcome(&self) -> AuditOutcome<'_> {
+        AuditOutcome {
+            tally: &self.checkpoint.tally,
+            unreadable: self.checkpoint.unreadable,
+            repair: self.repair,
+            backfill: self.backfill,
+            is_finished: self.is_finished(),
+        }
     }
-}
-
-/// Objects that are safe, or of which the next audit will say more.
-fn settled(counts: &RepairCounts) -> u64 {
-    let RepairCounts {
-        recorded,
-        already_there,
-        covered,
-        changed,
-        gone,
-        otherwise,
-        not_safe: _,
-    } = counts;
-    recorded + already_there + covered + changed + gone + otherwise
 }
 
 impl Result<'_> {
-    /// Whether every object is accounted for: done, taken out, in the ledger, or recorded by this audit.
-    pub fn is_complete(&self) -> bool {
-        let tally = &self.done.checkpoint.tally;
-        let recorded = |counts: Option<RepairCounts>| {
-            counts.map_or(0, |counts| {
-                counts.recorded + counts.already_there + counts.covered
-            })
-        };
-        let accounted = tally.done
-            + tally.removed
-            + tally.open
-            + recorded(self.done.repair)
-            + recorded(self.done.backfill);
-        self.done.is_finished() && self.done.checkpoint.unreadable == 0 && accounted == tally.objects
-    }
-
     /// What could not be found out.
     pub fn failures(&self) -> Vec<String> {
         let of_audit = self.done.failures.0.iter();
@@ -210,10 +178,11 @@ impl Result<'_> {
                 eprintln!("  {}", view::escaped(cause));
             }
         }
-        if let Some(depth) = self.around.intake_depth.filter(|depth| *depth > 0) {
+        if let Some(messages) = self.around.intake.messages().filter(|messages| *messages > 0) {
             eprintln!(
-                "warning: about {} wait in the intake queue: what they are about may be called missing",
-                view::many(depth, "notification")
+                "warning: about {} wait in the intake queue: an object without row and receipt may be one of theirs, and is not \
+                 recorded until the queue was seen drained",
+                view::many(messages, "notification")
             );
         }
         let recorded = [self.done.repair, self.done.backfill].into_iter().flatten();
@@ -259,16 +228,18 @@ impl Result<'_> {
                 .hint(hint)
                 .into());
         }
-        let left = self.done.missing_left();
-        if left > 0 {
-            failure::print(&self.missing(left).into());
-            return Ok(ExitCode::from(MISSING));
-        }
+        let outcome = self.done.outcome();
         let failures = self.failures();
-        if failures.is_empty() && tally.unknown == 0 && self.done.checkpoint.unreadable == 0 {
-            return Ok(ExitCode::SUCCESS);
+        match outcome.verdict() {
+            Verdict::Missing => {
+                failure::print(&self.missing(outcome.missing_left()).into());
+                return Ok(ExitCode::from(Verdict::Missing.exit_code()));
+            }
+            Verdict::Accounted if failures.is_empty() => return Ok(ExitCode::SUCCESS),
+            Verdict::Accounted | Verdict::Undetermined => {}
         }
-        let mut error = Advised::new("not everything could be found out; see unknown, unreadable and gone");
+        let mut error =
+            Advised::new("not everything could be found out; see unknown, may wait, unreadable and gone");
         if !failures.is_empty() {
             error = error.because(anyhow!(failures.join("\n  caused by: ")));
         }

@@ -104,6 +104,11 @@ fn lines(result: &Result) -> Vec<Line> {
         as_is("neither, though they should be: their notifications were lost or never sent"),
     );
     count(
+        "may wait",
+        tally.may_wait,
+        as_is("neither, but their notifications may still wait in the intake queue"),
+    );
+    count(
         "before",
         tally.before_watermark,
         as_is("neither, and from before the ledger or further back than receipts reach"),
@@ -150,7 +155,7 @@ fn lines(result: &Result) -> Vec<Line> {
             progress.list_requests, progress.head_requests, progress.ledger.requests
         ),
     ));
-    let complete = match (result.is_complete(), done.is_finished()) {
+    let complete = match (done.outcome().is_complete(), done.is_finished()) {
         (true, _) => "yes: every object is done, taken out, or in the ledger",
         (false, true) => "no",
         (false, false) => "no: the audit is not finished",
@@ -163,9 +168,10 @@ fn mended(counts: &RepairCounts) -> String {
     let others = [
         (counts.already_there, "were in the ledger"),
         (counts.covered, "done meanwhile"),
+        (counts.removed, "taken out"),
         (counts.changed, "overwritten"),
         (counts.gone, "gone"),
-        (counts.otherwise, "of another class on a second look"),
+        (counts.may_wait, "perhaps waiting in the intake"),
         (counts.not_safe, "not recorded for certain"),
     ];
     let others = others.iter().filter(|(n, _)| *n > 0);
@@ -188,7 +194,7 @@ fn statement(result: &Result) -> String {
             tally.too_new,
             tally.missing,
             tally.before_watermark,
-            tally.changed + tally.unknown,
+            tally.changed + tally.unknown + tally.may_wait,
         ];
         row.extend(counts.map(|n| n.to_string()));
         row.push(yes(tally.is_complete()).to_owned());
@@ -245,17 +251,18 @@ pub fn json(result: &Result) -> Value {
         "versions": done.by_version,
         "finished": done.is_finished(),
         "interrupted": done.interrupted,
-        "complete": result.is_complete(),
+        "complete": done.outcome().is_complete(),
         "gone": checkpoint.gone,
         "unreadable": checkpoint.unreadable,
         "outside": checkpoint.outside,
         "statement": statement.collect::<Vec<_>>(),
         "statement_others": (others.objects > 0).then(|| tally_json(others)),
-        "missing_left": done.missing_left(),
+        "missing_left": done.outcome().missing_left(),
         "repair": done.repair,
         "backfill": done.backfill,
         "open_rows": done.open_rows,
-        "intake_queue_depth": result.around.intake_depth,
+        "intake_queue_depth": result.around.intake.messages(),
+        "intake_drained_until": result.around.intake.until(),
         "clock_behind_seconds": done.clock_behind.as_secs(),
         "requests": {
             "list": progress.list_requests,
@@ -288,5 +295,6 @@ fn tally_json(tally: &Tally) -> Value {
         "before_watermark": tally.before_watermark,
         "changed": tally.changed,
         "unknown": tally.unknown,
+        "may_wait": tally.may_wait,
     })
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::stand_in::rows::Fixtures;
 use crate::stand_in::{StandIn, daybook, run};
-use crate::world::{AFTER, Folder, INSTALLED, Served, every_class, is};
+use crate::world::{AFTER, Folder, INSTALLED, Served, ago, every_class, is};
 
 #[test]
 fn every_class_in_a_table() {
@@ -117,6 +117,13 @@ fn an_intake_queue_that_is_not_empty_is_said() {
         stderr.starts_with("warning: about 1 notification wait"),
         "{stderr}"
     );
+    served.put("a", "a", &ago(120));
+    let (code, json, stderr) = audit(&aws.queue_url);
+    assert_eq!(
+        (code, &json["may_wait"], &json["missing"], &json["complete"]),
+        (1, &json!(1), &json!(0), &json!(false)),
+        "{stderr}"
+    );
     let (code, json, stderr) = audit(&format!("{}-elsewhere", aws.queue_url));
     assert_eq!((code, &json["intake_queue_depth"]), (1, &Value::Null));
     assert!(stderr.contains("GetQueueAttributes"), "{stderr}");
@@ -131,6 +138,61 @@ fn a_ledger_that_never_ran_says_so() {
     assert_eq!(code, 0, "{stderr}");
     assert!(
         stderr.starts_with("warning: this ledger has not dispatched anything yet"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn nothing_is_recorded_while_it_is_not_known_what_waits_unless_told_otherwise() {
+    let aws = StandIn::start();
+    aws.fill(async |fixtures: Fixtures<'_>| fixtures.install(&ago(60)).await);
+    let served = Served::start(Versioning::Never);
+    served.put("a", "a", &ago(45));
+    served.put("old", "b", &ago(120));
+    let audit = |more: &[&str]| {
+        let usual = [
+            "s3://data",
+            "--receipts-keep",
+            "36500d",
+            "--s3-endpoint",
+            &served.endpoint,
+        ];
+        run(&mut aws.daybook("audit", &[&usual[..], more].concat()))
+    };
+    for what in ["--repair", "--backfill"] {
+        let (code, stdout, stderr) = audit(&[what]);
+        assert_eq!((code, stdout.as_str()), (2, ""));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(stderr, @r"
+            error: the intake queue is not given, and what still waits there must not be recorded a second time
+
+              hint: name it with --intake-queue-url (DAYBOOK_INTAKE_QUEUE_URL), or the stack whose outputs name it with --stack (DAYBOOK_STACK); --skip-intake-check records without looking
+            ");
+        }
+    }
+    // Without anything to record it is not needed.
+    assert_eq!(audit(&[]).0, 3);
+    let message = json!({"QueueUrl": aws.queue_url, "MessageBody": "x"});
+    aws.handle("AmazonSQS.SendMessage", &message.to_string());
+    let all = ["--repair", "--backfill", "--yes", "--output", "json"];
+    let waiting = [&all[..], &["--intake-queue-url", &aws.queue_url]].concat();
+    let (code, stdout, stderr) = audit(&waiting);
+    let json: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (
+            code,
+            &json["may_wait"],
+            &json["repair"]["recorded"],
+            &json["backfill"]["may_wait"]
+        ),
+        (1, &json!(1), &json!(0), &json!(1)),
+        "{stderr}"
+    );
+    let (code, stdout, stderr) = audit(&[&all[..], &["--skip-intake-check"]].concat());
+    let json: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(
+        (code, &json["repair"]["recorded"], &json["backfill"]["recorded"]),
+        (0, &json!(1), &json!(1)),
         "{stderr}"
     );
 }

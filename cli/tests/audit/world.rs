@@ -20,6 +20,12 @@ pub const TOO_NEW: &str = "2999-01-01T00:00:00Z";
 
 pub const BUCKET: &str = "data";
 
+/// That many minutes ago: what is older than an intake queue's retention cannot wait there.
+pub fn ago(minutes: i64) -> String {
+    let millis = Clock::system().now().unix_millis() - minutes * 60_000;
+    Timestamp::from_unix_millis(millis).unwrap().to_string()
+}
+
 /// What a spreadsheet, a terminal and a CSV reader would each stumble over.
 pub const HOSTILE: &str = "in/=1+2,\"x\";\u{1b}[31m\nnew\u{202e}line.csv";
 

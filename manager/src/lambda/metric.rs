@@ -94,6 +94,8 @@ names! {
     OBJECTS_REPAIRED = "ObjectsRepaired" in Count;
     /// Audit: objects of which nothing can be said.
     OBJECTS_UNKNOWN = "ObjectsUnknown" in Count;
+    /// Audit: objects without row and receipt whose notifications may still wait in the intake.
+    OBJECTS_MAY_WAIT = "ObjectsMayWait" in Count;
     /// All: write units of the tables and their indexes.
     WRITE_UNITS = "WriteUnits" in Count;
     /// All: read units of the tables and their indexes.

@@ -39,6 +39,8 @@ pub enum Class {
     TooNew,
     /// Neither row nor receipt, though there should be: its notification was lost, or never sent.
     Missing,
+    /// Neither row nor receipt, and its notification may still wait in the intake.
+    MayWait,
     /// Neither row nor receipt, and there need not be any.
     BeforeWatermark {
         /// Why not.
@@ -125,6 +127,8 @@ pub struct Cuts {
     /// not from now: what was recorded after that is not among them, however long the audit takes.
     /// Without it everything is: the grace reaches back before the year 0.
     pub settled_until: Option<Timestamp>,
+    /// The notification of what was last modified after it may still wait in the intake. Without it that of anything may.
+    pub drained_until: Option<Timestamp>,
     /// When the ledger was installed; none if it is not known to be.
     pub installed_at: Option<Timestamp>,
     /// How long receipts are kept.
@@ -187,12 +191,7 @@ pub fn classify(object: &ListedObject, evidence: Evidence<'_>, cuts: &Cuts) -> J
     if outcome == Some(Outcome::Removed) {
         return Judgement::Is(Class::Removed);
     }
-    // To the second: it may have been written at any time within it.
-    let written_by = object
-        .last_modified
-        .truncated_to_seconds()
-        .plus(Duration::from_secs(1));
-    if cuts.settled_until.is_none_or(|until| written_by > until) {
+    if is_after(object, cuts.settled_until) {
         return Judgement::Is(Class::TooNew);
     }
     let relations = of_rows
@@ -203,12 +202,25 @@ pub fn classify(object: &ListedObject, evidence: Evidence<'_>, cuts: &Cuts) -> J
     }
     let class = match watermark(object, cuts) {
         Some(reason) => Class::BeforeWatermark { reason },
+        None if may_wait(object, cuts) => Class::MayWait,
         None => Class::Missing,
     };
     match relations.clone().any(|(_, relation)| relation == Relation::Newer) {
         true => Judgement::IfUnchanged(class),
         false => Judgement::Is(class),
     }
+}
+
+/// Whether the notification of an object may still wait in the intake.
+pub(super) fn may_wait(object: &ListedObject, cuts: &Cuts) -> bool {
+    is_after(object, cuts.drained_until)
+}
+
+/// Whether it was written after that time, or may have been: times are to the second, and it may have been at any time within it.
+fn is_after(object: &ListedObject, at: Option<Timestamp>) -> bool {
+    let second = object.last_modified.truncated_to_seconds();
+    let written_by = second.plus(Duration::from_secs(1));
+    at.is_none_or(|at| written_by > at)
 }
 
 fn doubt(

@@ -31,6 +31,9 @@ pub struct Tally {
     pub changed: u64,
     /// Not known.
     pub unknown: u64,
+    /// Neither, and perhaps waiting in the intake.
+    #[serde(default)]
+    pub may_wait: u64,
 }
 
 impl Tally {
@@ -44,6 +47,7 @@ impl Tally {
             Class::Open(_) => &mut self.open,
             Class::TooNew => &mut self.too_new,
             Class::Missing => &mut self.missing,
+            Class::MayWait => &mut self.may_wait,
             Class::BeforeWatermark { .. } => &mut self.before_watermark,
             Class::Changed => &mut self.changed,
             Class::Unknown { .. } => &mut self.unknown,

@@ -14,8 +14,9 @@ use super::AuditError;
 use super::classify::{Class, Cuts, Evidence, Judgement, Unknown, classify};
 use super::entry::ListedObject;
 use super::head::{Still, look_again};
+use super::intake::{IntakeSeen, before};
 use super::open::OpenRows;
-use super::settings::Scope;
+use super::settings::{AuditSettings, Scope};
 
 /// HEAD requests under way at once.
 pub(super) const HEADS: usize = 16;
@@ -27,6 +28,7 @@ pub(super) struct Judge {
     pub(super) ledger: Ledger,
     pub(super) scope: Scope,
     grace: Duration,
+    intake: IntakeSeen,
     installed_at: Option<Timestamp>,
     receipts_keep: Duration,
     /// Whether a HEAD must show that what is missing is still there, because the source is of a while ago.
@@ -42,8 +44,7 @@ impl Judge {
     pub(super) async fn new(
         s3: Client,
         ledger: Ledger,
-        scope: Scope,
-        grace: Duration,
+        settings: &AuditSettings,
     ) -> Result<Self, AuditError> {
         let receipts_keep = ledger.receipts_kept_for().ok_or(AuditError::ReceiptsOff)?;
         ledger.check_receipts().await?;
@@ -51,8 +52,9 @@ impl Judge {
         Ok(Self {
             s3,
             ledger,
-            scope,
-            grace,
+            scope: settings.scope.clone(),
+            grace: settings.grace,
+            intake: settings.intake.clone(),
             installed_at: control.installed_at,
             receipts_keep,
             confirms_missing: false,
@@ -141,12 +143,21 @@ impl Judge {
     }
 
     /// The cuts of now: call it after the receipts were read.
-    fn cuts(&self, open: &OpenRows, clock_behind: Duration) -> Cuts {
-        let back = self.grace.saturating_add(clock_behind);
-        let back = i64::try_from(back.as_millis()).unwrap_or(i64::MAX);
-        let settled_until = open.scanned_at().unix_millis().saturating_sub(back);
+    pub(super) fn cuts(&self, open: &OpenRows, clock_behind: Duration) -> Cuts {
+        let settled = |at: Timestamp| before(at, self.grace.saturating_add(clock_behind));
+        let scanned_at = open.scanned_at();
+        let (settled_until, drained_until) = match &self.intake {
+            IntakeSeen::Unchecked => (settled(scanned_at), settled(scanned_at)),
+            // What is a little newer than that is not worth a class of its own.
+            IntakeSeen::Drained { until } => {
+                let settled_until = settled(scanned_at.min(*until));
+                (settled_until, settled_until)
+            }
+            IntakeSeen::Waiting { until, .. } => (settled(scanned_at), until.and_then(settled)),
+        };
         Cuts {
-            settled_until: Timestamp::from_unix_millis(settled_until),
+            settled_until,
+            drained_until,
             installed_at: self.installed_at,
             receipts_keep: self.receipts_keep,
             now: self.ledger.clock().now(),
@@ -200,7 +211,7 @@ impl Judge {
 /// The same, if a HEAD shows that the object is still there.
 fn confirmed(judgement: Judgement) -> Judgement {
     match judgement {
-        Judgement::Is(Class::Missing) => Judgement::IfUnchanged(Class::Missing),
+        Judgement::Is(class @ (Class::Missing | Class::MayWait)) => Judgement::IfUnchanged(class),
         judgement => judgement,
     }
 }
@@ -211,7 +222,7 @@ fn needs_proof(judgement: &Judgement) -> bool {
         Judgement::IfUnchanged(_) => true,
         Judgement::Is(class) => matches!(
             class,
-            Class::Missing | Class::BeforeWatermark { .. } | Class::Unknown { .. }
+            Class::Missing | Class::MayWait | Class::BeforeWatermark { .. } | Class::Unknown { .. }
         ),
     }
 }

@@ -65,7 +65,12 @@ impl<'a> Line<'a> {
                         cause: Some(cause.to_string()),
                         ..line
                     },
-                    Class::Done | Class::Removed | Class::TooNew | Class::Missing | Class::Changed => line,
+                    Class::Done
+                    | Class::Removed
+                    | Class::TooNew
+                    | Class::Missing
+                    | Class::MayWait
+                    | Class::Changed => line,
                 }
             }
             Finding::Unreadable(entry) => Self {
@@ -117,6 +122,7 @@ fn class_word(class: &Class) -> &'static str {
         Class::Open(_) => "open",
         Class::TooNew => "too_new",
         Class::Missing => "missing",
+        Class::MayWait => "may_wait",
         Class::BeforeWatermark { .. } => "before_watermark",
         Class::Changed => "changed",
         Class::Unknown { .. } => "unknown",
@@ -135,9 +141,10 @@ fn repaired_words(outcome: &Repaired) -> String {
         Repaired::Recorded => "recorded".to_owned(),
         Repaired::AlreadyThere => "already_there".to_owned(),
         Repaired::Covered => "covered".to_owned(),
+        Repaired::Removed => "removed".to_owned(),
         Repaired::Changed => "changed".to_owned(),
         Repaired::Gone => "gone".to_owned(),
-        Repaired::Otherwise(class) => format!("otherwise: {}", class_word(class)),
+        Repaired::MayWait => "may_wait".to_owned(),
         Repaired::NotSafe { cause } => format!("not_safe: {cause}"),
     }
 }

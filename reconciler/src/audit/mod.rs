@@ -12,13 +12,15 @@
 //!   seems to name the key: unknown, and never missing. Unknown objects are not repaired.
 //! - Every version is an object of its own: an older version whose event was not processed is missing, too.
 //!
+//! - What has neither row nor receipt is missing only if its notification cannot wait in the intake any more ([`Intake`]); until
+//!   then it may wait, and is not repaired.
 //! - An inventory is of a while ago. What was modified since is outside; what is missing by it is looked at by a HEAD, and is
 //!   `changed` if it was overwritten or deleted since. Rows are told as gone at its end, after a HEAD, too.
 //!
 //! # What an audit cannot know
 //!
-//! - A notification may be later than the grace. An object whose notification arrives after the open rows were read is
-//!   called missing though it is about to be open. A repair reads the rows once more, so that only what arrives between
+//! - A notification may arrive later than the grace: from S3, or because a dead-letter queue was redriven. An object whose
+//!   notification arrives after the open rows were read is called missing though it is about to be open. A repair reads the rows once more, so that only what arrives between
 //!   that and its write is recorded twice; a notification that arrives when the repaired object is done is covered by its
 //!   receipt.
 //! - AWS lists an upload in several parts by the time at which it began. One that took longer than the grace and has just ended
@@ -35,12 +37,14 @@ mod classify;
 mod completeness;
 mod entry;
 mod head;
+mod intake;
 mod inventory;
 mod judge;
 mod keys;
 mod line;
 mod listing;
 mod open;
+mod outcome;
 mod page;
 mod payloads;
 mod repair;
@@ -53,12 +57,14 @@ mod versioning;
 pub use classify::{Class, Cuts, Evidence, Judgement, OpenState, Unknown, Watermark, classify};
 pub use completeness::{Statement, StatementLine, Tally};
 pub use entry::{Entry, KeyMarker, ListedObject, Marker, Page, RowMarker, UnreadableEntry};
+pub use intake::{Intake, IntakeSeen, SETTLES};
 pub use inventory::{InventoryError, InventoryProgress, InventorySummary, ManifestPlace};
 pub use keys::{InvalidKeys, Keys};
 pub use line::Line;
 pub use listing::{Listing, ListingError};
 pub use open::{OpenRow, OpenRows, OpenSummary};
-pub use repair::{Repair, RepairCounts, Repaired, Repairer};
+pub use outcome::{AuditOutcome, RepairCounts, Repaired, Verdict};
+pub use repair::{Repair, Repairer};
 pub use report::{Batch, Checkpoint, Finding, Progress};
 pub use run::{Audit, Run};
 pub use settings::{AuditSettings, Scope, Versions};

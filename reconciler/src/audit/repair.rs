@@ -1,18 +1,20 @@
 //! Recording what an audit found missing.
 
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use daybook_ledger::{Deadline, Ledger, NewRow, Recorded};
 use daybook_schema::identity::EventBasis;
 use daybook_schema::{Kind, ObjectEvent, Origin, Timestamp};
 use futures::StreamExt;
-use serde::{Deserialize, Serialize};
 
 use super::AuditError;
-use super::classify::Class;
+use super::classify::{Class, may_wait};
 use super::entry::ListedObject;
 use super::head::{Seen, Still, look_again};
 use super::judge::{HEADS, Judge};
 use super::open::OpenRows;
+use super::outcome::Repaired;
 use super::settings::AuditSettings;
 
 /// Objects that are looked at and recorded together.
@@ -39,63 +41,6 @@ pub enum Repair {
     BeforeWatermark,
 }
 
-/// What came of one object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "repaired")]
-pub enum Repaired {
-    /// It is in the ledger, written now.
-    Recorded,
-    /// It was in the ledger, by an earlier repair.
-    AlreadyThere,
-    /// A receipt covers it.
-    Covered,
-    /// It was overwritten since it was listed; the next audit sees what is there then.
-    Changed,
-    /// It is not in the bucket any more.
-    Gone,
-    /// On a second look it is not what was to be repaired.
-    Otherwise(Class),
-    /// It is perhaps not in the ledger; repair it again.
-    NotSafe {
-        /// Why.
-        cause: String,
-    },
-}
-
-/// How many of each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RepairCounts {
-    /// In the ledger, written now.
-    pub recorded: u64,
-    /// In the ledger before.
-    pub already_there: u64,
-    /// Covered by a receipt.
-    pub covered: u64,
-    /// Overwritten since.
-    pub changed: u64,
-    /// Gone since.
-    pub gone: u64,
-    /// Not to be repaired on a second look.
-    pub otherwise: u64,
-    /// Perhaps not in the ledger.
-    pub not_safe: u64,
-}
-
-impl RepairCounts {
-    /// Counts one outcome.
-    pub fn count(&mut self, outcome: &Repaired) {
-        match outcome {
-            Repaired::Recorded => self.recorded += 1,
-            Repaired::AlreadyThere => self.already_there += 1,
-            Repaired::Covered => self.covered += 1,
-            Repaired::Changed => self.changed += 1,
-            Repaired::Gone => self.gone += 1,
-            Repaired::Otherwise(_) => self.otherwise += 1,
-            Repaired::NotSafe { .. } => self.not_safe += 1,
-        }
-    }
-}
-
 impl Repairer {
     /// A repairer for the scope and with the grace of these settings. Rows get so many attempts.
     pub fn new(s3: Client, ledger: Ledger, settings: AuditSettings, max_attempts: u32) -> Self {
@@ -112,7 +57,7 @@ impl Repairer {
     ///
     /// The second look is an audit of each by a HEAD instead of the listing: open rows anew, HEAD, receipts (consistent). One call
     /// reads all open rows once, so give it many objects, up to some 10,000. Per object one HEAD, one read unit, and two write
-    /// units. What is not done by the deadline is not safe.
+    /// units. What is not done by the deadline is not safe. What may wait in the intake, by the settings, is not recorded.
     ///
     /// # Errors
     /// With receipts off, or when the ledger cannot be read. Nothing was recorded then.
@@ -123,8 +68,7 @@ impl Repairer {
         deadline: Deadline,
     ) -> Result<Vec<(ListedObject, Repaired)>, AuditError> {
         let settings = &self.settings;
-        let scope = settings.scope.clone();
-        let judge = Judge::new(self.s3.clone(), self.ledger.clone(), scope, settings.grace).await?;
+        let judge = Judge::new(self.s3.clone(), self.ledger.clone(), settings).await?;
         let open = judge.scan().await?;
         let mut outcomes = Vec::with_capacity(objects.len());
         for chunk in objects.chunks(CHUNK) {
@@ -154,9 +98,15 @@ impl Repairer {
         // They are what was listed, so that a newer receipt of the key does not speak against them.
         let all: Vec<&ListedObject> = objects.iter().collect();
         let classes = judge.proven_classes(&all, open).await;
+        let cuts = judge.cuts(open, Duration::ZERO);
         let mut outcomes: Vec<Option<Repaired>> = Vec::with_capacity(objects.len());
         let mut rows = Vec::new();
         for ((object, look), class) in objects.iter().zip(looks).zip(classes) {
+            let class = match class {
+                // Of an audit it is not asked, which would call a whole bucket by what waits at the moment.
+                Class::BeforeWatermark { .. } if may_wait(object, &cuts) => Class::MayWait,
+                class => class,
+            };
             let (outcome, row) = match self.decide(judge, object, look, class, repair) {
                 Ok(row) => (None, Some(row)),
                 Err(outcome) => (Some(outcome), None),
@@ -202,7 +152,7 @@ impl Repairer {
         };
         match (&class, repair) {
             (Class::Missing, Repair::Missing) | (Class::BeforeWatermark { .. }, Repair::BeforeWatermark) => {}
-            _ => return Err(Repaired::Otherwise(class)),
+            _ => return Err(Repaired::of_class(class, repair)),
         }
         Ok(NewRow::Event {
             event: event(judge, object, answered_at, etag),

@@ -90,8 +90,7 @@ impl Audit {
             return Err(AuditError::OtherAudit);
         }
         let consumed_before = self.ledger.consumed();
-        let scope = settings.scope.clone();
-        let mut judge = Judge::new(self.s3.clone(), self.ledger.clone(), scope, settings.grace).await?;
+        let mut judge = Judge::new(self.s3.clone(), self.ledger.clone(), &settings).await?;
         let source = Source::open(self.s3.clone(), &settings, checkpoint.marker.clone()).await?;
         if let Some(inventory) = source.inventory() {
             if checkpoint.marker.is_some() && checkpoint.inventory.as_deref() != Some(inventory.id()) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use daybook_schema::{BucketName, SourceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::intake::IntakeSeen;
 use super::inventory::ManifestPlace;
 
 /// A bucket, or what begins with a prefix in it.
@@ -46,6 +47,9 @@ pub struct AuditSettings {
     /// An object is too new to be judged until it is older than this by the time at which the open rows are read: its
     /// notification may be under way. S3 takes seconds to minutes.
     pub grace: Duration,
+    /// What is known of notifications that wait in the intake, looked at before the audit begins. Unchecked, what has neither row nor
+    /// receipt is missing, and a repair records it though its notification may wait.
+    pub intake: IntakeSeen,
     /// Only objects that were last modified at or after it.
     pub since: Option<Timestamp>,
     /// Only objects that were last modified before it.
@@ -69,6 +73,7 @@ impl AuditSettings {
             versions: Versions::Ask,
             inventory: None,
             grace: Duration::from_secs(15 * 60),
+            intake: IntakeSeen::Unchecked,
             since: None,
             until: None,
             limit: None,

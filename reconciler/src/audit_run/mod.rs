@@ -16,6 +16,7 @@
 
 mod ask;
 mod course;
+mod intake;
 mod papers;
 mod reports;
 mod rounds;

@@ -37,6 +37,7 @@ struct Line<'a> {
     before_watermark: u64,
     changed: u64,
     unknown: u64,
+    may_wait: u64,
 }
 
 /// The statement: a line per prefix and day, then what found no place in those (day `any`, prefix `others`), then all (day `any`,
@@ -62,6 +63,7 @@ pub(super) fn statement(state: &State) -> Vec<u8> {
             before_watermark: tally.before_watermark,
             changed: tally.changed,
             unknown: tally.unknown,
+            may_wait: tally.may_wait,
         };
         // Writing into memory cannot fail, and each line has the same fields.
         let _ = csv.serialize(line);
@@ -110,11 +112,11 @@ pub(super) fn summary(state: &State) -> Vec<u8> {
         began_at: state.began_at,
         finished_at: state.finished_at,
         rounds: state.rounds,
-        complete: state.is_complete(),
+        complete: state.outcome().is_complete(),
         tally: &checkpoint.tally,
         gone: checkpoint.gone,
         unreadable: checkpoint.unreadable,
-        missing_left: state.missing_left(),
+        missing_left: state.outcome().missing_left(),
         repair: state.repair,
         statement: STATEMENT,
         findings: (1..=state.parts).map(part).collect(),
@@ -129,7 +131,7 @@ mod tests {
     use crate::audit::{AuditSettings, Class, ListedObject, Scope};
 
     const HEADER: &str = "began_at,finished_at,bucket,prefix,day,complete,objects,bytes,done,removed,open,too_new,missing,\
-                          before_watermark,changed,unknown\n";
+                          before_watermark,changed,unknown,may_wait\n";
 
     /// A finished audit of four objects under three prefixes, whose statement has room for so many lines.
     fn state(max_lines: usize) -> State {
@@ -181,10 +183,10 @@ mod tests {
         assert_eq!(
             lines(&state(3)),
             [
-                "a/,2026-11-20,false,2,30,1,0,0,0,1,0,0,0",
-                "b/,2026-11-20,true,1,40,0,1,0,0,0,0,0,0",
-                "c/,2026-11-20,false,1,80,0,0,0,1,0,0,0,0",
-                "all,any,false,4,150,1,1,0,1,1,0,0,0",
+                "a/,2026-11-20,false,2,30,1,0,0,0,1,0,0,0,0",
+                "b/,2026-11-20,true,1,40,0,1,0,0,0,0,0,0,0",
+                "c/,2026-11-20,false,1,80,0,0,0,1,0,0,0,0,0",
+                "all,any,false,4,150,1,1,0,1,1,0,0,0,0",
             ]
         );
     }
@@ -194,9 +196,9 @@ mod tests {
         assert_eq!(
             lines(&state(1)),
             [
-                "a/,2026-11-20,false,2,30,1,0,0,0,1,0,0,0",
-                "others,any,false,2,120,0,1,0,1,0,0,0,0",
-                "all,any,false,4,150,1,1,0,1,1,0,0,0",
+                "a/,2026-11-20,false,2,30,1,0,0,0,1,0,0,0,0",
+                "others,any,false,2,120,0,1,0,1,0,0,0,0,0",
+                "all,any,false,4,150,1,1,0,1,1,0,0,0,0",
             ]
         );
     }

@@ -9,11 +9,12 @@ use daybook_schema::{SourceName, Timestamp};
 
 use super::ask::Ask;
 use super::course::{CHECKPOINT, Course, Stop};
+use super::intake::look;
 use super::papers;
 use super::reports::{Etag, Reports, ReportsError};
 use super::state::{Next, Read, State, folder, next};
 use super::told::{HowFar, Round, Standing, Told};
-use crate::audit::{Audit, AuditSettings, Keys, Repairer, Scope};
+use crate::audit::{Audit, AuditSettings, Intake, IntakeSeen, Keys, Repairer, Scope};
 
 /// What is kept for writing down how far an audit is, at most. A fourth of the time where that is less.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -41,6 +42,7 @@ pub struct Rounds {
     s3: Client,
     ledger: Ledger,
     reports: Reports,
+    intake: Intake,
     settings: RoundSettings,
 }
 
@@ -58,12 +60,19 @@ struct Visit<'a> {
 }
 
 impl Rounds {
-    /// Rounds over buckets of that S3, whose state and reports are in that bucket.
-    pub fn new(s3: Client, ledger: Ledger, reports: Reports, settings: RoundSettings) -> Self {
+    /// Rounds over buckets of that S3, whose notifications wait in that intake, and whose state and reports are in that bucket.
+    pub fn new(
+        s3: Client,
+        ledger: Ledger,
+        reports: Reports,
+        intake: Intake,
+        settings: RoundSettings,
+    ) -> Self {
         Self {
             s3,
             ledger,
             reports,
+            intake,
             settings,
         }
     }
@@ -83,6 +92,10 @@ impl Rounds {
         }
         let now = clock.now();
         let asked_at = ask.time.unwrap_or(now).min(now);
+        let seen = match scopes.is_empty() {
+            true => IntakeSeen::Unchecked,
+            false => look(&self.intake, &self.reports, clock, deadline).await,
+        };
         let mut audits = Vec::new();
         for (position, keys) in scopes.iter().enumerate() {
             let others = u32::try_from(scopes.len() - position).unwrap_or(u32::MAX);
@@ -93,7 +106,7 @@ impl Rounds {
                 clock,
                 ask,
                 asked_at,
-                settings: self.audit_settings(keys),
+                settings: self.audit_settings(keys, seen.clone()),
                 folder: folder(&self.scope(keys)),
                 until: Deadline::after(clock, share - reserve),
                 at_last: Deadline::after(clock, share - reserve / 2),
@@ -115,9 +128,10 @@ impl Rounds {
         }
     }
 
-    fn audit_settings(&self, keys: &Keys) -> AuditSettings {
+    fn audit_settings(&self, keys: &Keys, intake: IntakeSeen) -> AuditSettings {
         AuditSettings {
             grace: self.settings.grace,
+            intake,
             ..AuditSettings::new(self.scope(keys))
         }
     }
@@ -194,6 +208,15 @@ impl Visit<'_> {
         let state = course.state;
         for cause in &failures {
             self.fail(cause);
+        }
+        if let IntakeSeen::Waiting {
+            failure: Some(failure),
+            ..
+        } = &self.settings.intake
+        {
+            self.told.failures.push(format!(
+                "it is not known what waits in the intake, so that what looks missing may wait there: {failure}"
+            ));
         }
         self.told.standing = match &went {
             Ok(true) => Standing::Finished,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::audit::{
-    AuditSettings, Checkpoint, Class, ListedObject, RepairCounts, Repaired, Scope, Statement, Tally,
+    AuditOutcome, AuditSettings, Checkpoint, ListedObject, RepairCounts, Repaired, Scope, Statement, Tally,
 };
 
 /// The form of the state. Another one is not gone on from.
@@ -56,6 +56,9 @@ pub struct Ended {
     pub missing_left: u64,
     /// Objects of which nothing is known.
     pub unknown: u64,
+    /// Objects whose notifications may still wait in the intake.
+    #[serde(default)]
+    pub may_wait: u64,
 }
 
 /// What is to be done about a scope.
@@ -168,55 +171,28 @@ impl State {
         match self.finished_at {
             Some(finished_at) => Some(Ended {
                 finished_at,
-                missing_left: self.missing_left(),
+                missing_left: self.outcome().missing_left(),
                 unknown: self.checkpoint.tally.unknown,
+                may_wait: self.outcome().may_wait(),
             }),
             None => self.last,
         }
     }
 
-    /// Missing objects that are not known to be in the ledger.
-    pub fn missing_left(&self) -> u64 {
-        let settled = self.repair.map_or(0, |counts| {
-            let RepairCounts {
-                recorded,
-                already_there,
-                covered,
-                changed,
-                gone,
-                otherwise,
-                not_safe: _,
-            } = counts;
-            recorded + already_there + covered + changed + gone + otherwise
-        });
-        self.checkpoint.tally.missing.saturating_sub(settled)
-    }
-
-    /// Whether it is finished and every object is done, taken out by a person, or in the ledger.
-    pub fn is_complete(&self) -> bool {
-        let tally = &self.checkpoint.tally;
-        let recorded = self.repair.map_or(0, |counts| {
-            counts.recorded + counts.already_there + counts.covered
-        });
-        let accounted = tally.done + tally.removed + tally.open + recorded;
-        self.finished_at.is_some() && self.checkpoint.unreadable == 0 && accounted == tally.objects
+    /// What it came to, so far.
+    pub fn outcome(&self) -> AuditOutcome<'_> {
+        AuditOutcome {
+            tally: &self.checkpoint.tally,
+            unreadable: self.checkpoint.unreadable,
+            repair: self.repair,
+            backfill: None,
+            is_finished: self.finished_at.is_some(),
+        }
     }
 
     /// Counts what came of a repair.
     pub(super) fn count(&mut self, outcome: &Repaired) {
         self.repair.get_or_insert_default().count(outcome);
-    }
-}
-
-/// What came of a repair that may have been done before: by a round that died before it could write down that it was.
-pub(super) fn settled(outcome: Repaired) -> Repaired {
-    match outcome {
-        Repaired::Otherwise(Class::Open(_)) => Repaired::AlreadyThere,
-        Repaired::Otherwise(Class::Done) => Repaired::Covered,
-        Repaired::Otherwise(Class::Unknown { cause }) => Repaired::NotSafe {
-            cause: cause.to_string(),
-        },
-        outcome => outcome,
     }
 }
 
@@ -305,66 +281,6 @@ mod tests {
             State::read(br#"{"v":2}"#, &scope("")),
             Read::OtherForm(2)
         ));
-    }
-
-    #[test]
-    fn what_is_missing_is_left_until_a_repair_has_settled_it() {
-        let mut state = state("2026-11-21T00:00:00Z");
-        state.checkpoint.tally.missing = 3;
-        state.checkpoint.tally.objects = 3;
-        assert_eq!(state.missing_left(), 3);
-        state.count(&Repaired::Recorded);
-        state.count(&Repaired::AlreadyThere);
-        state.count(&Repaired::NotSafe { cause: "x".into() });
-        assert_eq!(state.missing_left(), 1);
-        state.finished_at = Some(state.began_at);
-        assert!(!state.is_complete());
-        state.count(&Repaired::Covered);
-        assert_eq!(state.missing_left(), 0);
-        assert!(state.is_complete());
-    }
-
-    #[test]
-    fn every_outcome_of_a_repair_settles_what_is_missing_but_not_that_it_is_not_safe() {
-        let mut state = state("2026-11-21T00:00:00Z");
-        state.checkpoint.tally.missing = 1000;
-        state.repair = Some(RepairCounts {
-            recorded: 100,
-            already_there: 1,
-            covered: 2,
-            changed: 4,
-            gone: 8,
-            otherwise: 16,
-            not_safe: 32,
-        });
-        assert_eq!(state.missing_left(), 1000 - 131);
-    }
-
-    #[test]
-    fn a_finished_audit_is_complete_if_every_object_is_accounted_for() {
-        let mut state = state("2026-11-21T00:00:00Z");
-        state.checkpoint.tally = Tally {
-            objects: 41,
-            done: 2,
-            removed: 3,
-            open: 5,
-            missing: 31,
-            ..Tally::default()
-        };
-        state.repair = Some(RepairCounts {
-            recorded: 7,
-            already_there: 11,
-            covered: 13,
-            ..RepairCounts::default()
-        });
-        assert!(!state.is_complete(), "it is not finished");
-        state.finished_at = Some(state.began_at);
-        assert!(state.is_complete());
-        state.checkpoint.unreadable = 1;
-        assert!(!state.is_complete(), "an entry could not be read");
-        state.checkpoint.unreadable = 0;
-        state.checkpoint.tally.objects += 1;
-        assert!(!state.is_complete(), "of one object nothing is known");
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub struct Gauge {
     pub missing: u64,
     /// Objects of which nothing is known.
     pub unknown: u64,
+    /// Objects whose notifications may still wait in the intake.
+    pub may_wait: u64,
 }
 
 impl HowFar {
@@ -95,11 +97,11 @@ impl HowFar {
         Self {
             began_at: state.began_at,
             finished_at: state.finished_at,
-            complete: state.is_complete(),
+            complete: state.outcome().is_complete(),
             tally: state.checkpoint.tally,
             gone: state.checkpoint.gone,
             unreadable: state.checkpoint.unreadable,
-            missing_left: state.missing_left(),
+            missing_left: state.outcome().missing_left(),
             repair: state.repair,
             report,
         }
@@ -117,6 +119,7 @@ impl Round {
         let gauge = Gauge {
             missing: ended().map(|ended| ended.missing_left).sum(),
             unknown: ended().map(|ended| ended.unknown).sum(),
+            may_wait: ended().map(|ended| ended.may_wait).sum(),
         };
         let is_known = self.audits.iter().all(|told| told.standing != Standing::Unknown);
         let says = ended().next().is_some() && (is_known || gauge != Gauge::default());
@@ -178,6 +181,7 @@ mod tests {
                 finished_at: "2026-11-21T00:00:00Z".parse().unwrap(),
                 missing_left,
                 unknown: 0,
+                may_wait: 0,
             }),
         }
     }

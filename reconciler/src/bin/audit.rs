@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser};
 use daybook_ledger::{Deadline, Ledger};
+use daybook_manager::IntakeQueue;
 use daybook_manager::arguments::{self, AttemptsArguments};
 use daybook_manager::lambda::{
     Aws, Event, Failure, Function, LedgerArguments, Service, SourceArguments, metric, run,
 };
-use daybook_reconciler::audit::{InvalidKeys, Keys};
+use daybook_reconciler::audit::{Intake, InvalidKeys, Keys};
 use daybook_reconciler::audit_run::{Ask, Gauge, Reports, Round, RoundSettings, Rounds};
 use daybook_schema::BucketName;
 use serde_json::{Value, json};
@@ -51,6 +52,11 @@ struct AuditArguments {
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = arguments::time)]
     #[arg(env = "DAYBOOK_AUDIT_GRACE", hide_env_values = true)]
     audit_grace: Duration,
+
+    /// The SQS queue that notifications arrive on: what may still wait there is not called missing, and not recorded
+    #[arg(long, value_name = "URL", value_parser = arguments::queue_url)]
+    #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
+    intake_queue_url: String,
 
     /// The bucket that holds how far audits are, and their reports
     #[arg(
@@ -122,7 +128,9 @@ impl Function for AuditFunction {
             source: settings.source.source,
             max_attempts: settings.attempts.max_attempts,
         };
-        Ok(Self(Rounds::new(s3, ledger, reports, settings)))
+        let sqs = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
+        let intake = Intake::Queue(IntakeQueue::new(sqs, audit.intake_queue_url));
+        Ok(Self(Rounds::new(s3, ledger, reports, intake, settings)))
     }
 
     async fn handle(&self, asked: &Asked, deadline: Deadline) -> Result<Value, Failure> {
@@ -141,9 +149,15 @@ fn told(round: &Round) -> Value {
     metric::count(metric::AUDIT_RUNS, round.finished());
     metric::count(metric::OBJECTS_LISTED, round.listed());
     metric::count(metric::OBJECTS_REPAIRED, round.recorded());
-    if let Some(Gauge { missing, unknown }) = round.gauge() {
+    if let Some(Gauge {
+        missing,
+        unknown,
+        may_wait,
+    }) = round.gauge()
+    {
         metric::gauge(metric::OBJECTS_MISSING, missing as f64);
         metric::gauge(metric::OBJECTS_UNKNOWN, unknown as f64);
+        metric::gauge(metric::OBJECTS_MAY_WAIT, may_wait as f64);
     }
     metric::gauge(metric::AUDITS_LATE, round.late() as f64);
     // A lost round is counted as a failed invocation.

@@ -112,6 +112,10 @@ pub(crate) struct History {
     pub(crate) receipts_expired: BTreeMap<String, i64>,
     /// When those audits began that came to their ends and repaired all that they found.
     pub(crate) audited: Vec<i64>,
+    /// When notifications of an event arrived in the intake, by its sequencer.
+    pub(crate) arrived: BTreeMap<String, Vec<i64>>,
+    /// Whether dead letters were sent back to the intake, ever.
+    pub(crate) redrove_intake: bool,
     /// Lines of the trace, if it is kept.
     pub(crate) lines: Option<Vec<String>>,
     /// Ends of executions that were told, to be told again.

@@ -159,7 +159,10 @@ async fn every_class(versioning: Versioning) {
     assert_eq!(counts.recorded, bucket.late.len() as u64, "{counts:?}");
     let (again, _) = bucket.world.repair(missing.clone(), Repair::Missing).await;
     assert_eq!(again.recorded, 0, "{again:?}");
-    assert_eq!(again.otherwise, counts.recorded, "they are open now: {again:?}");
+    assert_eq!(
+        again.already_there, counts.recorded,
+        "they are open now: {again:?}"
+    );
     bucket.world.notify(&bucket.too_new).await;
     bucket.world.drain().await;
 
@@ -178,7 +181,7 @@ async fn every_class(versioning: Versioning) {
     assert_eq!(bucket.world.executions(), executions);
     let (counts, _) = bucket.world.repair(missing, Repair::Missing).await;
     assert_eq!(
-        counts.otherwise,
+        counts.covered,
         bucket.late.len() as u64,
         "all are done: {counts:?}"
     );

@@ -219,7 +219,7 @@ async fn what_is_missing_is_repaired_once_and_then_done() {
     let (counts, _) = world.repair(missing.clone(), Repair::Missing).await;
     assert_eq!((counts.recorded, counts.gone), (19, 1));
     let (again, _) = world.repair(missing, Repair::Missing).await;
-    assert_eq!((again.recorded, again.otherwise, again.gone), (0, 19, 1));
+    assert_eq!((again.recorded, again.already_there, again.gone), (0, 19, 1));
     world.drain().await;
     // By the inventory of before: what is done is done, and what was deleted since has changed.
     let audited = world.audit_by(settings).await;

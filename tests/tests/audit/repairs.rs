@@ -1,11 +1,11 @@
 //! Repairs, and what happens while an audit or a repair is under way.
 
-use daybook_reconciler::audit::{Class, Repair, Repaired};
+use daybook_reconciler::audit::{Repair, Repaired};
 use daybook_schema::Origin;
 use daybook_tests::Fault;
 use daybook_tests::s3::Versioning;
 
-use crate::world::{BUCKET, DAY, HOUR, MINUTE, World, class_name};
+use crate::world::{BUCKET, DAY, HOUR, MINUTE, World};
 
 /// A world with one key, never notified, an hour old.
 async fn one_lost(versioning: Versioning) -> (World, crate::world::Uploaded) {
@@ -73,7 +73,7 @@ async fn a_notification_that_comes_before_the_repair_is_what_is_run() {
         .of_class("missing");
     let (counts, outcomes) = world.repair(missing, Repair::Missing).await;
     assert_eq!(counts.recorded, 0);
-    assert!(matches!(only(outcomes), Repaired::Otherwise(Class::Open(_))));
+    assert_eq!(only(outcomes), Repaired::AlreadyThere);
     assert_eq!(world.stage.rows().await.len(), 1);
 }
 
@@ -128,8 +128,8 @@ async fn what_cannot_be_looked_at_or_written_is_not_safe() {
     world.stage.wire.heal();
     // It was written all the same, and is found.
     let (counts, outcomes) = world.repair(missing, Repair::Missing).await;
-    assert_eq!(counts.otherwise, 1);
-    assert!(matches!(only(outcomes), Repaired::Otherwise(Class::Open(_))));
+    assert_eq!(counts.already_there, 1);
+    assert_eq!(only(outcomes), Repaired::AlreadyThere);
     assert_eq!(world.stage.rows().await.len(), 1);
 }
 
@@ -253,8 +253,5 @@ async fn what_a_person_took_out_is_not_repaired() {
     assert_eq!(audited.checkpoint.tally.removed, 1);
     let objects = audited.of_class("removed");
     let (_, outcomes) = world.repair(objects, Repair::Missing).await;
-    match only(outcomes) {
-        Repaired::Otherwise(class) => assert_eq!(class_name(&class), "removed"),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(only(outcomes), Repaired::Removed);
 }

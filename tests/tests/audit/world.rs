@@ -249,6 +249,7 @@ pub fn class_name(class: &Class) -> &'static str {
         Class::Open(_) => "open",
         Class::TooNew => "too new",
         Class::Missing => "missing",
+        Class::MayWait => "may wait",
         Class::BeforeWatermark { .. } => "before",
         Class::Changed => "changed",
         Class::Unknown { .. } => "unknown",

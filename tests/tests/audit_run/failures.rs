@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::{Ledger, Random};
+use daybook_reconciler::audit::Intake;
 use daybook_reconciler::audit_run::{Ask, Reports, Rounds, Standing};
 use daybook_tests::Fault;
 use daybook_tests::s3::Versioning;
@@ -71,7 +72,13 @@ async fn without_receipts_nothing_is_audited_and_the_invocation_fails() {
         Random::from_seed(1),
     );
     let reports = Reports::new(house.world.s3.client(), REPORTS.parse().unwrap());
-    let rounds = Rounds::new(house.world.s3.client(), ledger, reports, house.settings());
+    let rounds = Rounds::new(
+        house.world.s3.client(),
+        ledger,
+        reports,
+        Intake::Unchecked,
+        house.settings(),
+    );
     let round = rounds.round(&Ask::default(), house.within(LONG)).await;
     assert!(
         round.audits[0].failures[0].contains("receipts are off"),

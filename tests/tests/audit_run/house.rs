@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_ledger::Deadline;
+use daybook_manager::IntakeQueue;
+use daybook_reconciler::audit::Intake;
 use daybook_reconciler::audit_run::{Ask, Reports, Round, RoundSettings, Rounds, Standing, Told};
 use daybook_tests::s3::Versioning;
 use serde_json::Value;
@@ -78,13 +80,24 @@ impl House {
     }
 
     pub fn rounds(&self, settings: RoundSettings) -> Rounds {
+        self.rounds_at(Intake::Unchecked, settings)
+    }
+
+    pub fn rounds_at(&self, intake: Intake, settings: RoundSettings) -> Rounds {
         let reports = Reports::new(self.world.s3.client(), REPORTS.parse().unwrap());
         Rounds::new(
             self.world.s3.client(),
             self.world.stage.ledger.clone(),
             reports,
+            intake,
             settings,
         )
+    }
+
+    /// The stage's intake queue.
+    pub fn intake(&self) -> Intake {
+        let stage = &self.world.stage;
+        Intake::Queue(IntakeQueue::new(stage.sqs.clone(), &stage.intake))
     }
 
     pub fn within(&self, budget: Duration) -> Deadline {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use daybook_manager::IntakeQueue;
 use daybook_reconciler::audit::{
-    Audit, AuditSettings, Class, Finding, ListedObject, Repair, Repaired, Repairer, Scope,
+    Audit, AuditSettings, Class, Finding, Intake, IntakeSeen, ListedObject, Repair, Repaired, Repairer, Scope,
 };
-use daybook_schema::SourceName;
+use daybook_schema::{SourceName, Timestamp};
 
 use super::Cast;
 use crate::simulation::scenario::GRACE;
@@ -14,6 +15,7 @@ use crate::stage::Stage;
 
 pub(super) async fn audits(cast: Cast) {
     let mut rng = cast.chaos.stream("audits");
+    let mut drained_until = None;
     loop {
         tokio::time::sleep(Duration::from_secs(rng.u64(2 * 3600..8 * 3600))).await;
         if cast.chaos.strikes("s3_error") {
@@ -25,30 +27,42 @@ pub(super) async fn audits(cast: Cast) {
         }
         let stage = cast.as_seen_by("audit", 0);
         let begun = cast.now();
-        let found = cast.process("audit", None, audit(&cast, &stage)).await.flatten();
-        let Some(missing) = found else { continue };
-        cast.line(|| format!("audit: {} missing", missing.len()));
+        let found = cast.process("audit", None, audit(&cast, &stage, drained_until));
+        let Some(found) = found.await.flatten() else {
+            continue;
+        };
+        let (intake, missing) = (found.intake, found.missing);
+        drained_until = intake.until();
+        cast.line(|| {
+            format!(
+                "audit: {} missing, {} may wait, {intake:?}",
+                missing.len(),
+                found.may_wait
+            )
+        });
+        let is_judged = found.may_wait == 0;
+        if !is_judged {
+            cast.world.lock().count("audits that found what may wait");
+        }
         if missing.is_empty() {
-            cast.world.lock().audited.push(begun);
+            if is_judged {
+                cast.world.lock().audited.push(begun);
+            }
             continue;
         }
         // A repair may be the same run's, or follow when somebody has read the report.
         let later = if rng.bool() { 0 } else { rng.u64(0..3600) };
         tokio::time::sleep(Duration::from_secs(later)).await;
         let repair = async {
-            let repairer = Repairer::new(cast.s3.client(), stage.ledger.clone(), settings(), 4);
+            let repairer = Repairer::new(cast.s3.client(), stage.ledger.clone(), settings(intake), 4);
             repairer.repair(missing, Repair::Missing, stage.deadline()).await
         };
         let repaired = cast.process("repair", None, repair).await;
         let Some(Ok(repaired)) = repaired else { continue };
         // A repair that comes too late for the receipts does nothing, and says so.
-        let is_settled = |(_, outcome): &(_, Repaired)| {
-            !matches!(
-                outcome,
-                Repaired::NotSafe { .. } | Repaired::Otherwise(Class::BeforeWatermark { .. })
-            )
-        };
-        if repaired.iter().all(is_settled) {
+        let is_settled =
+            |(_, outcome): &(_, Repaired)| !matches!(outcome, Repaired::NotSafe { .. } | Repaired::MayWait);
+        if is_judged && repaired.iter().all(is_settled) {
             cast.world.lock().audited.push(begun);
         }
         for (object, outcome) in repaired {
@@ -60,7 +74,7 @@ pub(super) async fn audits(cast: Cast) {
     }
 }
 
-fn settings() -> AuditSettings {
+fn settings(intake: IntakeSeen) -> AuditSettings {
     let scope = Scope {
         source: SourceName::default(),
         bucket: BUCKET.parse().unwrap(),
@@ -68,25 +82,42 @@ fn settings() -> AuditSettings {
     };
     AuditSettings {
         grace: GRACE,
+        intake,
         ..AuditSettings::new(scope)
     }
 }
 
-/// The missing objects; `None` when it could not be finished.
-async fn audit(cast: &Cast, stage: &Stage) -> Option<Vec<ListedObject>> {
-    let audit = Audit::new(cast.s3.client(), stage.ledger.clone(), settings());
+struct Found {
+    intake: IntakeSeen,
+    missing: Vec<ListedObject>,
+    may_wait: usize,
+}
+
+/// What is missing, after a look at the intake; `None` when it could not be finished.
+async fn audit(cast: &Cast, stage: &Stage, earlier: Option<Timestamp>) -> Option<Found> {
+    let intake = Intake::Queue(IntakeQueue::new(stage.sqs.clone(), &stage.intake));
+    let intake = intake.look(&stage.clock).await.or_earlier(earlier);
+    let audit = Audit::new(cast.s3.client(), stage.ledger.clone(), settings(intake.clone()));
     let mut run = audit.begin().await.ok()?;
-    let mut missing = Vec::new();
+    let (mut missing, mut may_wait) = (Vec::new(), 0);
     while let Some(batch) = run.next().await.ok()? {
         for finding in batch.findings {
-            if let Finding::Object {
-                object,
-                class: Class::Missing,
-            } = finding
-            {
-                missing.push(object);
+            match finding {
+                Finding::Object {
+                    object,
+                    class: Class::Missing,
+                } => missing.push(object),
+                Finding::Object {
+                    class: Class::MayWait,
+                    ..
+                } => may_wait += 1,
+                _ => {}
             }
         }
     }
-    Some(missing)
+    Some(Found {
+        intake,
+        missing,
+        may_wait,
+    })
 }

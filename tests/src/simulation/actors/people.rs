@@ -57,6 +57,9 @@ pub(super) async fn dead_letters(cast: Cast) {
                 cast.world.lock().intake_letters += waiting;
             }
             let name = dead.rsplit('/').next().unwrap_or_default();
+            if *queue == stage.intake {
+                cast.world.lock().redrove_intake = true;
+            }
             let start = stage.sqs.start_message_move_task();
             let start = start.source_arn(stage.aws.sqs().arn(name)).send();
             if let Some(Ok(_)) = cast.process("operator", None, start).await {

@@ -174,7 +174,11 @@ async fn tell(cast: Cast, events: Vec<S3Event>) {
         _ => notification,
     };
     cast.stage.aws.sqs().send(&cast.stage.intake, &body).unwrap();
-    cast.world.lock().on_their_way -= 1;
+    let mut world = cast.world.lock();
+    world.on_their_way -= 1;
+    for event in events {
+        world.arrived.entry(event.sequencer).or_default().push(cast.now());
+    }
 }
 
 /// What nobody can read must be kept, too.

@@ -231,13 +231,18 @@ fn duplicate(
         .iter()
         .filter_map(|id| shadow.inserts.get(*id).and_then(|insert| insert.looked_at))
         .min();
+    // It was in the intake within the grace, and waited there when the repair looked: nothing is recorded that may wait.
+    let in_time = event.at_millis + GRACE.as_millis() as i64;
+    let arrived = history.arrived.get(&event.sequencer);
+    let waited =
+        !history.redrove_intake && arrived.is_some_and(|arrived| arrived.iter().any(|at| *at <= in_time));
     let case = if history.receipts_removed.contains(&event.key) {
         Some("a receipt was gone before its time")
     } else if was_restored {
         Some("the ledger was restored while it ran")
     } else if by_person {
         Some("a person called a running attempt failed")
-    } else if own_at.zip(looked_at).is_some_and(|(own, looked)| own >= looked) {
+    } else if !waited && own_at.zip(looked_at).is_some_and(|(own, looked)| own >= looked) {
         Some("a repair raced with a notification later than the grace")
     } else if by_worker && was_recorded_again {
         Some("an event was told of again after its receipt had expired")
@@ -250,7 +255,8 @@ fn duplicate(
         Some(case) => *findings.duplicates.entry(case).or_default() += successes as u64 - 1,
         None => {
             let text = format!(
-                "{successes} successes for {event:?}, own row at {own_at:?}, repair's look {looked_at:?}"
+                "{successes} successes for {event:?}, own row at {own_at:?}, repair's look {looked_at:?}, arrived at \
+                 {arrived:?}"
             );
             findings.violate(Property::Duplicates, text);
         }

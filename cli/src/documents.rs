@@ -113,7 +113,10 @@ fn read(input: Box<dyn Read + Send>, batches: &mpsc::Sender<Vec<Payload>>) -> Re
         };
         left.store(LONGEST_UNPACKED, Ordering::Relaxed);
         bytes += body.len();
-        batch.push(Payload { body, trace: None });
+        batch.push(Payload {
+            body,
+            ..Payload::default()
+        });
         if batch.len() >= BATCH || bytes >= BATCH_BYTES {
             bytes = 0;
             if batches.blocking_send(std::mem::take(&mut batch)).is_err() {

@@ -12,6 +12,7 @@ use anyhow::Context;
 use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings};
 use daybook_local::{Found, LEDGER_FILE, LocalAws, LocalError};
 use daybook_manager::Dispatch;
+use daybook_schema::notification::KeyEncoding;
 use daybook_schema::{SourceName, tables};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +41,9 @@ const SETTINGS_FILE: &str = "settings.json";
 pub struct Settings {
     /// Where the events come from.
     pub source: SourceName,
+    /// How the source sends keys.
+    #[serde(default)]
+    pub keys: KeyEncoding,
     /// After how many failed attempts an event is parked.
     pub max_attempts: u32,
     /// How long receipts stay, in seconds; 0 is receipts off.
@@ -306,6 +310,7 @@ impl Settings {
             Ok(text) => Ok(serde_json::from_slice(&text)?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self {
                 source: SourceName::default(),
+                keys: KeyEncoding::default(),
                 max_attempts: Dispatch::default().max_attempts,
                 receipts_keep_seconds: 14 * 24 * 3600,
                 per_window: None,

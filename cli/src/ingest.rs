@@ -9,6 +9,7 @@ use clap::Args;
 use daybook_ledger::{Deadline, Ledger, Recorded};
 use daybook_manager::{Ingest, Ingested, Payload};
 use daybook_schema::SourceName;
+use daybook_schema::notification::KeyEncoding;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use indicatif::{MultiProgress, ProgressBar};
@@ -44,6 +45,16 @@ pub struct IngestArguments {
     /// A name for where the events come from [default: as the folder's `daybook up` calls it, aws on AWS]
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,
+
+    /// How the source sends keys in notifications: auto (by the server that the notification names), encoded (form-encoded, as
+    /// S3 does) or plain [default: as the folder's `daybook up` has it, auto on AWS]
+    #[arg(
+        long,
+        value_name = "HOW",
+        env = "DAYBOOK_KEY_ENCODING",
+        hide_env_values = true
+    )]
+    key_encoding: Option<KeyEncoding>,
 
     /// After how many failed attempts an event waits for a person; at least 1 [default: as the folder's `daybook up`
     /// has it, 5 on AWS]
@@ -151,11 +162,11 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
         .check_receipts()
         .await
         .map_err(|error| deployment.place.ledger_failure(error))?;
-    let source = arguments.source.unwrap_or_else(|| deployment.source());
+    let reading = deployment.reading(arguments.source, arguments.key_encoding);
     let max_attempts = arguments
         .max_attempts
         .unwrap_or_else(|| deployment.max_attempts());
-    let ingest = Ingest::new(ledger.clone(), source, max_attempts);
+    let ingest = Ingest::new(ledger.clone(), reading, max_attempts);
     let progress = progress();
     let (batches, mut read) = mpsc::channel(BATCHES);
     let reading = tokio::task::spawn_blocking(move || documents::read_all(inputs, &batches));

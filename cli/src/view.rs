@@ -122,13 +122,14 @@ pub fn row_json(row: &Row) -> Value {
         "claim_token": row.claim_token,
         "last_error": row.last_error,
         "note": row.note,
+        "caveat": row.caveat,
         "trace": row.trace,
         "raw": Value::Null,
         "unreadable": Value::Null,
     });
     let subject = match &row.subject {
         Subject::Event(event) => event_json(Some(event)),
-        Subject::Raw { payload, source } => {
+        Subject::Raw { payload, source, .. } => {
             json["raw"] = payload.as_str().into();
             let mut none = event_json(None);
             none["source"] = source.as_str().into();
@@ -154,6 +155,7 @@ pub fn unreadable_json(id: &str, seen: Option<(Status, Timestamp)>, why: &str) -
         "claim_token": Value::Null,
         "last_error": Value::Null,
         "note": Value::Null,
+        "caveat": Value::Null,
         "trace": Value::Null,
         "raw": Value::Null,
         "unreadable": why,

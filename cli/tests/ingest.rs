@@ -335,3 +335,53 @@ fn what_a_folder_took_in_is_told_as_a_table_and_as_json() {
     let again = ingest(&format!("{documents}{}", line(3)), "json");
     insta::assert_snapshot!("ingest_local_json", again);
 }
+
+/// Of a server that is not known, `auto` cannot tell whether `+` is a plus sign: said by why, show and doctor. The setting decides.
+#[test]
+fn an_ambiguous_key_is_reported_and_a_setting_decides() {
+    let aws = StandIn::start();
+    let plain = line(1)
+        .replace("aws:s3", "acme:s3")
+        .replace("reading-1.json", "c++/main.cpp");
+    let (code, stdout, stderr) = piped(ingest(&aws, &["-"]), &plain);
+    assert_eq!((code, &result(&stdout)["recorded"]), (0, &1.into()), "{stderr}");
+    let (_, stdout, stderr) = run(&mut aws.daybook("show", &["s3://data/c++/main.cpp", "--output", "json"]));
+    let caveat = &result(&stdout)["open"][0]["row"]["caveat"];
+    let caveat = caveat.as_str().unwrap_or_else(|| panic!("{stdout}{stderr}"));
+    assert!(
+        caveat.contains("the key is ambiguous and was taken as sent"),
+        "{caveat}"
+    );
+    let (_, stdout, stderr) = run(&mut aws.daybook("why", &["s3://data/c++/main.cpp"]));
+    assert!(
+        stdout.contains(caveat) && stdout.contains("--key-encoding"),
+        "{stdout}{stderr}"
+    );
+    let keys = || {
+        let (_, stdout, stderr) = run(&mut aws.daybook("doctor", &["--output", "json"]));
+        let checks = result(&stdout)["checks"].as_array().cloned();
+        let mut checks = checks.unwrap_or_else(|| panic!("{stdout}{stderr}")).into_iter();
+        checks.find(|check| check["check"] == "keys").unwrap()
+    };
+    let check = keys();
+    assert_eq!(check["level"], "warning", "{check}");
+    assert!(
+        check["finding"].as_str().unwrap().starts_with("1 row "),
+        "{check}"
+    );
+
+    for (setting, key) in [("encoded", "c  /main.cpp"), ("plain", "c++/main.cpp")] {
+        let aws = StandIn::start();
+        let mut command = ingest(&aws, &["-"]);
+        command.env("DAYBOOK_KEY_ENCODING", setting);
+        let (code, _, stderr) = piped(command, &plain);
+        assert_eq!(code, 0, "{stderr}");
+        let (_, stdout, _) = run(&mut aws.daybook("list", &["--output", "json"]));
+        let row = &result(&stdout)["rows"][0];
+        assert_eq!(row["key"], key, "{setting}");
+        assert!(
+            !row["caveat"].as_str().unwrap_or_default().contains("ambiguous"),
+            "{row}"
+        );
+    }
+}

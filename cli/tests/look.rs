@@ -316,7 +316,10 @@ fn show_one_version_of_an_object() {
             let sequencer = event.sequencer.clone().unwrap();
             row.id = event
                 .object_parts()
-                .event_id(daybook_schema::identity::EventBasis::Sequencer(&sequencer));
+                .event_id(daybook_schema::identity::EventBasis::Sequencer {
+                    sequencer: &sequencer,
+                    etag: event.etag.as_deref(),
+                });
             event.id = row.id;
             row.subject = daybook_schema::Subject::Event(Box::new(event));
             fixtures.put_row(&row).await;

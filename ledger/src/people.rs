@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use daybook_schema::notification::Reading;
 use daybook_schema::tables::attribute::{DUE_AT, ID};
-use daybook_schema::{EventId, Outcome, Row, SourceName, Status, Step, Subject, Timestamp, notification};
+use daybook_schema::{EventId, Outcome, Row, Status, Step, Subject, Timestamp};
 use futures::StreamExt;
 
 use crate::record::{NewRow, Recorded};
@@ -117,8 +118,16 @@ impl Ledger {
                     Some(Ok(false)) | None => Ok(Redriven::NotParked),
                 },
                 Subject::Raw { .. } if row.status != Status::Parked => Ok(Redriven::NotParked),
-                Subject::Raw { payload, source } => {
-                    self.redrive_payload(row, payload, source, round, deadline).await
+                Subject::Raw {
+                    payload,
+                    source,
+                    keys,
+                } => {
+                    let reading = Reading {
+                        source: source.clone(),
+                        keys: *keys,
+                    };
+                    self.redrive_payload(row, payload, reading, round, deadline).await
                 }
             };
             outcomes.push(outcome);
@@ -130,31 +139,31 @@ impl Ledger {
         &self,
         row: &Row,
         payload: &str,
-        source: &SourceName,
+        reading: Reading,
         max_attempts: u32,
         deadline: Deadline,
     ) -> Result<Redriven, LedgerError> {
-        let read = notification::read(payload, source);
+        let mut read = reading.read(payload, None);
         let events = read.events.len();
         // Kept as it is, even where another spelling of the payload would have another id.
         if let (0, Some(part)) = (events, read.unreadable.first()) {
             return Ok(Redriven::StillUnreadable(part.why.clone()));
         }
         let mut rows: Vec<NewRow> = Vec::with_capacity(events + read.unreadable.len());
-        for event in read.events {
+        for (position, event) in read.events.into_iter().enumerate() {
             rows.push(NewRow::Event {
                 event,
                 max_attempts,
                 trace: row.trace.clone(),
+                caveat: read.caveats.remove(&position),
             });
         }
         for part in read.unreadable {
-            let (source, trace) = (source.clone(), row.trace.clone());
             rows.push(NewRow::Unreadable {
-                source,
+                reading: reading.clone(),
                 payload: part.raw,
                 why: part.why,
-                trace,
+                trace: row.trace.clone(),
             });
         }
         // Record, then delete: a crash in between leaves a payload whose events are recorded, and a second redrive finds

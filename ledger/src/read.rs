@@ -355,6 +355,11 @@ pub struct OpenRows<'a> {
 }
 
 impl OpenRows<'_> {
+    /// Whether the last page was read.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
     /// The next page, up to 1 MB of rows; `None` after the last one. A row that this release cannot read is an error of its
     /// own in the page, and the others are there all the same.
     ///

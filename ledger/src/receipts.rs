@@ -173,8 +173,16 @@ impl Ledger {
         };
         let older = match &receipt.sequencer {
             Some(sequencer) => {
-                request = request.expression_attribute_values(":sequencer", text(sequencer));
-                format!("sequencer {before} :sequencer OR (attribute_not_exists(sequencer) AND {by_time})")
+                let (from, below) = sequencer.comparable();
+                request = request
+                    .expression_attribute_values(":sequencer", text(sequencer))
+                    .expression_attribute_values(":from", text(from))
+                    .expression_attribute_values(":below", text(below));
+                // Where sequencers do not tell, time does. Two events share one only at a server that sends a constant.
+                format!(
+                    "(sequencer >= :from AND sequencer {before} :sequencer) OR ((attribute_not_exists(sequencer) \
+                     OR sequencer < :from OR sequencer >= :below OR sequencer = :sequencer) AND {by_time})"
+                )
             }
             None => by_time,
         };

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use daybook_schema::{EventId, ObjectEvent, Row, SourceName, Timestamp};
+use daybook_schema::notification::Reading;
+use daybook_schema::{EventId, ObjectEvent, Row, Subject, Timestamp};
 
 use crate::Ledger;
 use crate::statement::{Item, Statement, Written};
@@ -23,6 +24,8 @@ pub enum NewRow {
         max_attempts: u32,
         /// The X-Ray header it came with.
         trace: Option<String>,
+        /// What was not as it should be in its notification.
+        caveat: Option<String>,
     },
     /// An event once more, at a person's word.
     Replay {
@@ -35,8 +38,8 @@ pub enum NewRow {
     },
     /// A payload that could not be read.
     Unreadable {
-        /// Where it came from.
-        source: SourceName,
+        /// Where it came from, and how that sends keys.
+        reading: Reading,
         /// As it came.
         payload: String,
         /// Why it could not be read.
@@ -51,7 +54,7 @@ impl NewRow {
     pub fn id(&self) -> EventId {
         match self {
             Self::Event { event, .. } | Self::Replay { event, .. } => event.id,
-            Self::Unreadable { source, payload, .. } => EventId::of_raw_payload(source, payload),
+            Self::Unreadable { reading, payload, .. } => EventId::of_raw_payload(&reading.source, payload),
         }
     }
 
@@ -61,7 +64,11 @@ impl NewRow {
                 event,
                 max_attempts,
                 trace,
-            } => Row::recorded(event, max_attempts, trace, now),
+                caveat,
+            } => Row {
+                caveat,
+                ..Row::recorded(event, max_attempts, trace, now)
+            },
             Self::Replay {
                 event,
                 max_attempts,
@@ -71,11 +78,17 @@ impl NewRow {
                 ..Row::recorded(event, max_attempts, None, now)
             },
             Self::Unreadable {
-                source,
+                reading,
                 payload,
                 why,
                 trace,
-            } => Row::unreadable(&source, payload, why, trace, now),
+            } => {
+                let mut row = Row::unreadable(&reading.source, payload, why, trace, now);
+                if let Subject::Raw { keys, .. } = &mut row.subject {
+                    *keys = reading.keys;
+                }
+                row
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From notifications to rows. Nothing is acknowledged that is not in the ledger.
 
 use daybook_ledger::{Deadline, Ledger, NewRow, Recorded};
-use daybook_schema::{SourceName, notification};
+use daybook_schema::notification::Reading;
 
 use crate::delivery::{Delivered, Disposition};
 
@@ -9,7 +9,7 @@ use crate::delivery::{Delivered, Disposition};
 #[derive(Clone, Debug)]
 pub struct Ingest {
     ledger: Ledger,
-    source: SourceName,
+    reading: Reading,
     max_attempts: u32,
 }
 
@@ -20,6 +20,8 @@ pub struct Payload {
     pub body: String,
     /// The X-Ray header.
     pub trace: Option<String>,
+    /// The id of the queue's message that it came in; none where there is no queue.
+    pub message_id: Option<String>,
 }
 
 /// What came of one payload.
@@ -56,11 +58,11 @@ impl Ingested {
 }
 
 impl Ingest {
-    /// Records into that ledger, events of that source, to be tried so many times.
-    pub fn new(ledger: Ledger, source: SourceName, max_attempts: u32) -> Self {
+    /// Records into that ledger, events read that way, to be tried so many times.
+    pub fn new(ledger: Ledger, reading: Reading, max_attempts: u32) -> Self {
         Self {
             ledger,
-            source,
+            reading,
             max_attempts,
         }
     }
@@ -71,20 +73,22 @@ impl Ingest {
         let mut results = Vec::with_capacity(payloads.len());
         let mut rows = Vec::new();
         for payload in payloads {
-            let read = notification::read(&payload.body, &self.source);
+            let mut read = self.reading.read(&payload.body, payload.message_id.as_deref());
             let (events, unreadable) = (read.events.len(), read.unreadable.len());
             // StartExecution takes 256 ASCII characters and refuses the execution otherwise: a link is not worth an event.
             let trace = payload
                 .trace
                 .as_ref()
                 .filter(|trace| trace.is_ascii() && trace.len() <= 256);
-            rows.extend(read.events.into_iter().map(|event| NewRow::Event {
+            let new = |(position, event)| NewRow::Event {
                 event,
                 max_attempts: self.max_attempts,
                 trace: trace.cloned(),
-            }));
+                caveat: read.caveats.remove(&position),
+            };
+            rows.extend(read.events.into_iter().enumerate().map(new));
             rows.extend(read.unreadable.into_iter().map(|part| NewRow::Unreadable {
-                source: self.source.clone(),
+                reading: self.reading.clone(),
                 payload: part.raw,
                 why: part.why,
                 trace: trace.cloned(),
@@ -109,6 +113,7 @@ impl Ingest {
         let payload = |message: &Delivered| Payload {
             body: message.body.clone(),
             trace: message.trace.clone(),
+            message_id: Some(message.message_id.clone()),
         };
         let payloads: Vec<Payload> = messages.iter().map(payload).collect();
         let ingested = self.ingest(&payloads, deadline).await;

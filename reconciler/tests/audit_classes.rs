@@ -53,7 +53,10 @@ fn event(version: Option<&str>, etag: Option<&str>, time: Option<Timestamp>, n: 
         kind: &Kind::Created,
     };
     ObjectEvent {
-        id: parts.event_id(EventBasis::Sequencer(&sequencer)),
+        id: parts.event_id(EventBasis::Sequencer {
+            sequencer: &sequencer,
+            etag,
+        }),
         source: scope.source.clone(),
         bucket: scope.bucket.clone(),
         key: key.clone(),

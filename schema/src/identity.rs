@@ -1,7 +1,7 @@
 //! Which event is which, and which object is which.
 //!
-//! Two deliveries of one S3 event have one [`EventId`]; two uploads never share one, not even of the same content to the
-//! same key. An [`ObjectId`] names what a receipt speaks of.
+//! Two deliveries of one S3 event have one [`EventId`]; two uploads never share one as far as anything that was sent tells them
+//! apart, not even of the same content to the same key. An [`ObjectId`] names what a receipt speaks of.
 
 use std::fmt;
 
@@ -98,14 +98,31 @@ pub struct ObjectParts<'a> {
 /// What tells one event of an object from another.
 #[derive(Clone, Copy, Debug)]
 pub enum EventBasis<'a> {
-    /// The sequencer, which all deliveries of one event share.
-    Sequencer(&'a Sequencer),
-    /// For servers that send no sequencer: the event time, truncated to seconds, and the request id.
-    Time {
-        /// When S3 says that it happened.
+    /// The sequencer, which all deliveries of one event share, and the etag, so that two contents under one sequencer are two
+    /// events. The etag of a removal says nothing and is left out: not every delivery of one has it.
+    Sequencer {
+        /// The sequencer.
+        sequencer: &'a Sequencer,
+        /// The etag without quotes.
+        etag: Option<&'a str>,
+    },
+    /// For servers whose sequencer is missing or not to be relied on: all that a sender may tell two uploads apart by. Two
+    /// uploads that differ in any of these are two events.
+    Sent(Sent<'a>),
+    /// For what S3 itself sends without a sequencer (tags, access lists, restores, transitions): its notification tells the
+    /// millisecond, its EventBridge event the second, and both the request.
+    Request {
+        /// When it happened; counted to the second.
         event_time: Timestamp,
         /// The request that caused it.
-        request_id: Option<&'a str>,
+        request_id: &'a str,
+    },
+    /// For an event that tells nothing that could differ between two uploads: its bytes, and the message that it came in.
+    Delivery {
+        /// What came, byte for byte.
+        record: &'a str,
+        /// The id of the queue's message, the same each time that the queue delivers it; none where there is no queue.
+        message_id: Option<&'a str>,
     },
     /// An object found by listing the bucket: its etag and last-modified time. The version id, where there is one, takes
     /// the etag's place.
@@ -122,6 +139,28 @@ pub enum EventBasis<'a> {
     },
 }
 
+/// What an event without a usable sequencer was sent with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent<'a> {
+    /// The event's time, in full precision; as it was sent where it cannot be read as a time.
+    pub time: Option<&'a str>,
+    /// The request that caused it.
+    pub request_id: Option<&'a str>,
+    /// The etag without quotes.
+    pub etag: Option<&'a str>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// The sequencer as it was sent, in a form that gives no order.
+    pub sequencer: Option<&'a str>,
+}
+
+impl Sent<'_> {
+    /// Whether there is something in which two uploads of the same content may differ.
+    pub fn is_telling(&self) -> bool {
+        self.time.is_some() || self.request_id.is_some() || self.sequencer.is_some()
+    }
+}
+
 impl ObjectParts<'_> {
     /// The receipt's key for this object.
     pub fn object_id(&self) -> ObjectId {
@@ -135,6 +174,10 @@ impl ObjectParts<'_> {
             EventBasis::Listing { last_modified, .. } if self.version_id.is_some() => EventBasis::Listing {
                 etag: None,
                 last_modified,
+            },
+            EventBasis::Sequencer { sequencer, .. } if *self.kind == Kind::Removed => EventBasis::Sequencer {
+                sequencer,
+                etag: None,
             },
             basis => basis,
         };
@@ -166,14 +209,28 @@ impl EventId {
 impl EventBasis<'_> {
     fn write(self, name: Name) -> Name {
         match self {
-            Self::Sequencer(sequencer) => name.field(Some("sequencer")).field(Some(sequencer.as_str())),
-            Self::Time {
+            Self::Sequencer { sequencer, etag } => name
+                .field(Some("sequencer"))
+                .field(Some(sequencer.as_str()))
+                .field(etag),
+            Self::Sent(sent) => name
+                .field(Some("sent"))
+                .field(sent.time)
+                .field(sent.request_id)
+                .field(sent.etag)
+                .field(sent.size.map(|size| size.to_string()).as_deref())
+                .field(sent.sequencer),
+            Self::Request {
                 event_time,
                 request_id,
             } => name
-                .field(Some("time"))
+                .field(Some("request"))
                 .field(Some(&event_time.truncated_to_seconds().to_string()))
-                .field(request_id),
+                .field(Some(request_id)),
+            Self::Delivery { record, message_id } => name
+                .field(Some("delivery"))
+                .bytes(Some(&Sha256::digest(record.as_bytes())))
+                .field(message_id),
             Self::Listing { etag, last_modified } => name
                 .field(Some("listing"))
                 .field(etag)

@@ -123,9 +123,10 @@ impl Receipt {
 
     /// Whether this receipt proves that the event needs no processing.
     ///
-    /// It does when its sequencer is the same or newer; where one of the two has no sequencer, when it is the same event, or
-    /// the etag is the same and the event happened strictly before the receipt's time. A replay on purpose is never covered,
-    /// and a receipt of a removal covers only its own event.
+    /// It does when it is of the same event, or its sequencer is comparable and newer. Where the sequencers do not tell (one has
+    /// none, or they come from different kinds of servers), when the etag is the same and the event happened strictly before the
+    /// receipt's time. Two uploads may share a sequencer at a server that sends a constant: an equal one covers only the same
+    /// etag. A replay on purpose is never covered, and a receipt of a removal covers only its own event.
     pub fn covers(&self, event: &ObjectEvent) -> bool {
         if self.event_id == event.id {
             return true;
@@ -137,7 +138,8 @@ impl Receipt {
             return false;
         }
         match (&self.sequencer, &event.sequencer) {
-            (Some(done), Some(asked)) => done >= asked,
+            (Some(done), Some(asked)) if done == asked => self.etag == event.etag,
+            (Some(done), Some(asked)) if done.is_comparable(asked) => done > asked,
             _ => {
                 self.etag.is_some()
                     && self.etag == event.etag

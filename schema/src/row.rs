@@ -6,6 +6,7 @@ use uuid::Uuid;
 use crate::event::{Kind, ObjectEvent, Origin};
 use crate::identity::EventId;
 use crate::names::{BucketName, ObjectKey, SourceName};
+use crate::notification::KeyEncoding;
 use crate::sequencer::Sequencer;
 use crate::status::{Attempt, Shard, Status, StatusShard};
 use crate::time::Timestamp;
@@ -49,6 +50,9 @@ pub struct Row {
     /// What a person did to the row last, for people: when, what, who and why. Not the reason of a failure, so that a redriven
     /// row still says what it was parked for.
     pub note: Option<String>,
+    /// What was not as it should be in the event's notification, for people: what was left out because it could not be read,
+    /// whether the key was ambiguous. Written with the row and never changed.
+    pub caveat: Option<String>,
     /// The X-Ray header, for linking; never part of an execution's input.
     pub trace: Option<String>,
     /// What the row is about.
@@ -66,6 +70,8 @@ pub enum Subject {
         payload: String,
         /// Where it came from.
         source: SourceName,
+        /// How the source sends keys, for when it is read again.
+        keys: KeyEncoding,
     },
 }
 
@@ -96,6 +102,7 @@ impl Row {
         let subject = Subject::Raw {
             payload,
             source: source.clone(),
+            keys: KeyEncoding::Auto,
         };
         Self {
             last_error: Some(why),
@@ -124,6 +131,7 @@ impl Row {
             claim_token: None,
             last_error: None,
             note: None,
+            caveat: None,
             trace,
             subject,
         }
@@ -200,6 +208,8 @@ struct StoredRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     note: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    caveat: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     trace: Option<String>,
     #[serde(default)]
     source: SourceName,
@@ -231,6 +241,13 @@ struct StoredRow {
     replay: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raw: Option<String>,
+    /// Of a raw payload.
+    #[serde(default, skip_serializing_if = "is_auto")]
+    keys: KeyEncoding,
+}
+
+fn is_auto(keys: &KeyEncoding) -> bool {
+    *keys == KeyEncoding::Auto
 }
 
 fn first_version() -> u32 {
@@ -259,6 +276,7 @@ impl From<Row> for StoredRow {
             claim_token: row.claim_token,
             last_error: row.last_error,
             note: row.note,
+            caveat: row.caveat,
             trace: row.trace,
             source: SourceName::default(),
             bucket: None,
@@ -274,11 +292,17 @@ impl From<Row> for StoredRow {
             covers_until: None,
             replay: None,
             raw: None,
+            keys: KeyEncoding::Auto,
         };
         match row.subject {
-            Subject::Raw { payload, source } => {
+            Subject::Raw {
+                payload,
+                source,
+                keys,
+            } => {
                 stored.raw = Some(payload);
                 stored.source = source;
+                stored.keys = keys;
             }
             Subject::Event(event) => {
                 stored.source = event.source;
@@ -319,6 +343,7 @@ impl TryFrom<StoredRow> for Row {
             Some(payload) => Subject::Raw {
                 payload,
                 source: stored.source,
+                keys: stored.keys,
             },
             None => Subject::Event(Box::new(ObjectEvent {
                 id,
@@ -353,6 +378,7 @@ impl TryFrom<StoredRow> for Row {
             claim_token: stored.claim_token,
             last_error: stored.last_error,
             note: stored.note,
+            caveat: stored.caveat,
             trace: stored.trace,
             subject,
         })

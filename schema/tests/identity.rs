@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use daybook_schema::identity::{EventBasis, ObjectParts};
+use daybook_schema::identity::{EventBasis, ObjectParts, Sent};
 use daybook_schema::{BucketName, EventId, Kind, ObjectId, ObjectKey, Sequencer, SourceName, Timestamp};
 use proptest::prelude::*;
 
@@ -46,22 +46,30 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// Objects and events, computed from the definition by a second implementation (another language).
-const PINNED: [(&str, &str); 6] = [
+const PINNED: [(&str, &str); 8] = [
     (
         "9f9ee89d-6710-5e11-b5f3-f064d34e7653",
-        "18854711-fe94-5d3c-831f-79cf52fe02ed",
+        "d2eceb61-0c0c-5cd9-abe5-63317b683c77",
     ),
     (
         "ba538ba3-cc57-5010-80ff-578046eb45a7",
-        "dc04bd11-f853-56e9-95f8-e96a93fcfdec",
+        "475c771b-7cb9-54ed-8537-5ffc586bde25",
     ),
     (
         "9f9ee89d-6710-5e11-b5f3-f064d34e7653",
-        "fc306864-8548-5388-bfbf-c8ee9a91761e",
+        "a0b606c1-e351-5343-85c0-5e92b1102cec",
     ),
     (
         "2176cbdb-0cd0-511d-b599-6850d70f2c90",
-        "d173482e-53a1-51e4-9fbe-8bf1305d3153",
+        "6d649eeb-4cbc-5757-ba12-0be4655eab37",
+    ),
+    (
+        "2176cbdb-0cd0-511d-b599-6850d70f2c90",
+        "36fdda81-c790-5664-b643-3e5d97fea006",
+    ),
+    (
+        "9f9ee89d-6710-5e11-b5f3-f064d34e7653",
+        "1179cff1-58b0-57d4-b230-3dfda5f90592",
     ),
     (
         "9f9ee89d-6710-5e11-b5f3-f064d34e7653",
@@ -74,7 +82,7 @@ const PINNED: [(&str, &str); 6] = [
 ];
 const RAW: &str = "4ebb98c3-32fe-59e1-b11e-a906c51ec2b0";
 
-/// A changed id makes every event of every ledger a new one. These stay as they are in every release.
+/// A changed id makes every event of every ledger a new one. These stay as they are in every release from 0.1.0 on.
 #[test]
 fn ids_never_change() {
     let created = tuple("2026/11/20/camera-17/000123.jpg", None, Kind::Created);
@@ -85,34 +93,47 @@ fn ids_never_change() {
     );
     let other = tuple("a+b", None, Kind::Other("objectaccessed:get".into()));
     let seq = sequencer("0068B5C2F4A1E3D200");
-    let last_modified = at("2026-11-20T10:15:00.000Z");
-    let time = EventBasis::Time {
-        event_time: at("2026-11-20T10:15:00.987Z"),
-        request_id: Some("C3D13FE58DE4C810"),
+    let etag = Some("9a0364b9e99bb480dd25e1f0284c8555");
+    let sequenced = EventBasis::Sequencer {
+        sequencer: &seq,
+        etag,
     };
-    let timeless = EventBasis::Time {
+    let time = Some("2026-11-20T10:15:00.987000000Z");
+    let sent = Sent {
+        time,
+        request_id: Some("C3D13FE58DE4C810"),
+        etag,
+        size: Some(1024),
+        sequencer: Some("9"),
+    };
+    let only_time = Sent {
+        time,
+        ..Sent::default()
+    };
+    let request = EventBasis::Request {
         event_time: at("2026-11-20T10:15:00.987Z"),
-        request_id: None,
+        request_id: "C3D13FE58DE4C810",
+    };
+    let delivery = EventBasis::Delivery {
+        record: r#"{"s3":{}}"#,
+        message_id: Some("m-1"),
     };
     let listing = EventBasis::Listing {
-        etag: Some("9a0364b9e99bb480dd25e1f0284c8555"),
-        last_modified,
+        etag,
+        last_modified: at("2026-11-20T10:15:00.000Z"),
+    };
+    let replay = EventBasis::Replay {
+        nonce: "2026-11-21 again",
     };
     let pinned = [
-        (ids(&created, EventBasis::Sequencer(&seq)), PINNED[0]),
-        (ids(&removed, EventBasis::Sequencer(&seq)), PINNED[1]),
-        (ids(&created, time), PINNED[2]),
-        (ids(&other, timeless), PINNED[3]),
-        (ids(&created, listing), PINNED[4]),
-        (
-            ids(
-                &created,
-                EventBasis::Replay {
-                    nonce: "2026-11-21 again",
-                },
-            ),
-            PINNED[5],
-        ),
+        (ids(&created, sequenced), PINNED[0]),
+        (ids(&removed, sequenced), PINNED[1]),
+        (ids(&created, EventBasis::Sent(sent)), PINNED[2]),
+        (ids(&other, EventBasis::Sent(only_time)), PINNED[3]),
+        (ids(&other, request), PINNED[4]),
+        (ids(&created, delivery), PINNED[5]),
+        (ids(&created, listing), PINNED[6]),
+        (ids(&created, replay), PINNED[7]),
     ];
     for ((object, event), (object_id, event_id)) in pinned {
         assert_eq!(
@@ -124,11 +145,19 @@ fn ids_never_change() {
     assert_eq!(raw.to_string(), RAW);
 }
 
+/// What a sequencer makes of an object, with an etag.
+fn by_sequencer<'a>(sequencer: &'a Sequencer, etag: &'a str) -> EventBasis<'a> {
+    EventBasis::Sequencer {
+        sequencer,
+        etag: Some(etag),
+    }
+}
+
 #[test]
 fn every_part_and_every_basis_makes_another_event() {
     let seq = sequencer("01");
     let base = tuple("k", None, Kind::Created);
-    let mut all = vec![ids(&base, EventBasis::Sequencer(&seq)).1];
+    let mut all = vec![ids(&base, by_sequencer(&seq, "e")).1];
     for changed in [
         (
             "minio".into(),
@@ -143,31 +172,50 @@ fn every_part_and_every_basis_makes_another_event() {
         tuple("k", Some(""), Kind::Created),
         tuple("k", None, Kind::Removed),
     ] {
-        all.push(ids(&changed, EventBasis::Sequencer(&seq)).1);
+        all.push(ids(&changed, by_sequencer(&seq, "e")).1);
     }
     let now = at("2026-11-20T10:15:00Z");
+    let sent = |change: fn(&mut Sent<'static>)| {
+        let mut sent = Sent {
+            time: Some("t"),
+            ..Sent::default()
+        };
+        change(&mut sent);
+        EventBasis::Sent(sent)
+    };
+    let delivery = |record, message_id| EventBasis::Delivery { record, message_id };
+    let listing = |etag| EventBasis::Listing {
+        etag,
+        last_modified: now,
+    };
+    let request = |request_id| EventBasis::Request {
+        event_time: now,
+        request_id,
+    };
     for basis in [
-        EventBasis::Sequencer(&sequencer("02")),
-        EventBasis::Time {
-            event_time: now,
-            request_id: None,
-        },
-        EventBasis::Time {
-            event_time: now,
-            request_id: Some(""),
-        },
-        EventBasis::Time {
-            event_time: now,
-            request_id: Some("r"),
-        },
-        EventBasis::Listing {
+        by_sequencer(&sequencer("02"), "e"),
+        by_sequencer(&seq, "f"),
+        EventBasis::Sequencer {
+            sequencer: &seq,
             etag: None,
-            last_modified: now,
         },
-        EventBasis::Listing {
-            etag: Some("e"),
-            last_modified: now,
-        },
+        sent(|_| {}),
+        sent(|sent| sent.time = Some("u")),
+        sent(|sent| sent.time = None),
+        sent(|sent| sent.request_id = Some("r")),
+        sent(|sent| sent.etag = Some("r")),
+        sent(|sent| sent.size = Some(1)),
+        sent(|sent| sent.size = Some(2)),
+        sent(|sent| sent.sequencer = Some("1")),
+        sent(|sent| sent.sequencer = Some("10")),
+        request("r"),
+        request("s"),
+        delivery("r", None),
+        delivery("s", None),
+        delivery("r", Some("m")),
+        delivery("r", Some("n")),
+        listing(None),
+        listing(Some("e")),
         EventBasis::Replay { nonce: "n" },
         EventBasis::Replay { nonce: "m" },
     ] {
@@ -180,17 +228,28 @@ fn every_part_and_every_basis_makes_another_event() {
 }
 
 #[test]
-fn a_time_identifies_to_the_second() {
+fn a_removal_is_one_event_with_and_without_an_etag() {
+    let seq = sequencer("0068B5C2F4A1E3D200");
+    let removed = tuple("k", None, Kind::Removed);
+    let without = EventBasis::Sequencer {
+        sequencer: &seq,
+        etag: None,
+    };
+    assert_eq!(
+        ids(&removed, by_sequencer(&seq, "d41d8cd98f00b204e9800998ecf8427e")),
+        ids(&removed, without)
+    );
+}
+
+#[test]
+fn a_request_is_told_by_the_second() {
     let base = tuple("k", None, Kind::Tagged);
     let id = |text| {
-        ids(
-            &base,
-            EventBasis::Time {
-                event_time: at(text),
-                request_id: Some("r"),
-            },
-        )
-        .1
+        let request = EventBasis::Request {
+            event_time: at(text),
+            request_id: "r",
+        };
+        ids(&base, request).1
     };
     assert_eq!(id("2026-11-20T10:15:00Z"), id("2026-11-20T10:15:00.999Z"));
     assert_ne!(id("2026-11-20T10:15:00Z"), id("2026-11-20T10:15:01Z"));
@@ -300,11 +359,11 @@ proptest! {
     #[test]
     fn tuples_have_one_id_each(a in any_tuple(), b in any_tuple(), s in "[0-9A-F]{1,4}", t in "[0-9A-F]{1,4}") {
         let (s, t) = (sequencer(&s), sequencer(&t));
-        let (object_a, event_a) = ids(&a, EventBasis::Sequencer(&s));
-        let (object_b, event_b) = ids(&b, EventBasis::Sequencer(&t));
+        let (object_a, event_a) = ids(&a, by_sequencer(&s, "e"));
+        let (object_b, event_b) = ids(&b, by_sequencer(&t, "e"));
         prop_assert_eq!(object_a == object_b, a == b);
         prop_assert_eq!(event_a == event_b, (&a, &s) == (&b, &t));
-        prop_assert_eq!(ids(&a, EventBasis::Sequencer(&s)), (object_a, event_a));
+        prop_assert_eq!(ids(&a, by_sequencer(&s, "e")), (object_a, event_a));
         prop_assert_ne!(object_a.as_uuid(), event_a.as_uuid());
     }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use daybook_schema::notification::KeyEncoding;
 use daybook_schema::row::InvalidRow;
 use daybook_schema::{
     Attempt, DispatchMessage, EventId, ExecutionInput, ExecutionName, Kind, ObjectEvent, Origin, Outcome,
@@ -116,12 +117,17 @@ fn rows_of_version_2_keep_where_they_came_from() {
     );
     let raw = row(stored!("row_v2_raw"));
     assert_eq!(raw.event(), None);
-    let Subject::Raw { payload, source } = &raw.subject else {
+    let Subject::Raw {
+        payload,
+        source,
+        keys,
+    } = &raw.subject
+    else {
         panic!("{raw:?}")
     };
     assert_eq!(
-        (payload.as_str(), source.as_str()),
-        ("{\"hello\": \"wörld\"}", "aws")
+        (payload.as_str(), source.as_str(), *keys),
+        ("{\"hello\": \"wörld\"}", "aws", KeyEncoding::Auto)
     );
 }
 

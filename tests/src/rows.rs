@@ -137,6 +137,7 @@ impl Stage {
             event: upload.event(),
             max_attempts: self.options.dispatch.max_attempts,
             trace: None,
+            caveat: None,
         };
         let rows = uploads.iter().map(row).collect();
         self.ledger.record(rows, self.deadline()).await

@@ -16,7 +16,8 @@ use daybook_manager::{
     Invoker, Pace, Payload, Poll, Scheduler,
 };
 use daybook_reconciler::{SweepSettings, Sweeper};
-use daybook_schema::{SourceName, Timestamp, tables};
+use daybook_schema::notification::Reading;
+use daybook_schema::{Timestamp, tables};
 use tokio::time::Instant;
 
 use crate::wire::Wire;
@@ -219,7 +220,7 @@ impl Stage {
     pub fn ingest(&self) -> Ingest {
         Ingest::new(
             self.ledger.clone(),
-            SourceName::default(),
+            Reading::default(),
             self.options.dispatch.max_attempts,
         )
     }
@@ -230,7 +231,7 @@ impl Stage {
             .iter()
             .map(|body| Payload {
                 body: body.clone(),
-                trace: None,
+                ..Payload::default()
             })
             .collect();
         for ingested in self.ingest().ingest(&payloads, self.deadline()).await {

@@ -64,7 +64,10 @@ async fn bring(stage: &Stage, upload: &Upload, to: First) {
 }
 
 async fn ingest(stage: &Stage, body: String) -> Recorded {
-    let payload = Payload { body, trace: None };
+    let payload = Payload {
+        body,
+        ..Payload::default()
+    };
     let mut ingested = stage
         .ingest()
         .ingest(&[payload], stage.deadline())
@@ -346,4 +349,103 @@ async fn an_older_upload_whose_notification_comes_after_the_newer_one_is_done_is
         Recorded::Covered
     );
     assert!(stage.rows().await.is_empty());
+}
+
+/// What LocalStack sends of an upload, in both forms: one sequencer with all notifications, another with all EventBridge events.
+fn by_localstack(n: u64, etag: &str) -> [String; 2] {
+    let upload = Upload {
+        at_millis: Upload::new("reports/daily.csv", n, etag).at_millis + 137,
+        ..Upload::new("reports/daily.csv", n, etag)
+    };
+    let with = |sequencer: &str| Upload {
+        sequencer: Some(sequencer.to_owned()),
+        ..upload.clone()
+    };
+    [
+        with("0055AED6DCD90281E5").notification(),
+        with("0062E99A88DC407460").event_bridge(),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn uploads_whose_notifications_all_bear_one_sequencer_all_run_and_their_duplicates_do_not() {
+    for form in [0, 1] {
+        let stage = Stage::usual().await;
+        let uploads = [(1, "a"), (2, "b"), (3, "b"), (4, "a")];
+        for (n, etag) in uploads {
+            let body = by_localstack(n, etag)[form].clone();
+            assert_eq!(
+                ingest(&stage, body.clone()).await,
+                Recorded::Recorded,
+                "upload {n}"
+            );
+            assert_eq!(
+                ingest(&stage, body.clone()).await,
+                Recorded::AlreadyThere,
+                "upload {n}"
+            );
+            finish(&stage).await;
+            assert_eq!(ingest(&stage, body).await, Recorded::Covered, "upload {n}");
+        }
+        let all = stage.aws.executions().all();
+        let etag = |input: &str| {
+            serde_json::from_str::<ExecutionInput>(input)
+                .unwrap()
+                .etag
+                .unwrap()
+        };
+        let etags: Vec<_> = all.iter().map(|execution| etag(&execution.input)).collect();
+        assert_eq!(etags, uploads.map(|(_, etag)| etag));
+    }
+}
+
+/// Counters that begin again, or count in another base than text compares in: all open at once, all run.
+#[tokio::test(start_paused = true)]
+async fn uploads_told_apart_by_a_counter_all_run() {
+    let stage = Stage::usual().await;
+    let sequencers = ["9", "10", "100", "1", "10"];
+    for (n, sequencer) in sequencers.iter().enumerate() {
+        let upload = Upload {
+            sequencer: Some((*sequencer).to_owned()),
+            ..Upload::new("a.json", n as u64, "same content")
+        };
+        assert_eq!(
+            ingest(&stage, upload.notification()).await,
+            Recorded::Recorded,
+            "upload {n}"
+        );
+        if n % 2 == 1 {
+            finish(&stage).await;
+        }
+    }
+    finish(&stage).await;
+    assert_eq!(stage.execution_names().len(), sequencers.len());
+}
+
+/// The receipts of a key whose bucket moved from one kind of server to another, or of one that sends a constant after all:
+/// where sequencers do not tell, time does.
+#[tokio::test(start_paused = true)]
+async fn the_newest_receipt_stays_where_sequencers_give_no_order() {
+    let stage = Stage::usual().await;
+    let event = |sequencer: &str, n, etag| {
+        let mut event = Upload::new("a.json", n, etag).event();
+        event.sequencer = Some(sequencer.parse().unwrap());
+        event.id = event.replayed(&format!("{sequencer} {n}")).id;
+        event
+    };
+    let (ceph, minio) = ("6B006E8000000007", "1879B2F6C1D0A300");
+    let steps = [
+        (event(ceph, 10, "a"), true),
+        (event(minio, 20, "b"), true),
+        (event(ceph, 15, "c"), false),
+        (event(minio, 21, "d"), true),
+        (event(minio, 19, "e"), false),
+        (event("1879B2F6C1D0A2FF", 30, "f"), false),
+        (event("1879B2F6C1D0A301", 5, "g"), true),
+    ];
+    for (event, is_newest) in &steps {
+        stage.ledger.complete(event, Attempt(1), "arn").await.unwrap();
+        let receipt = stage.receipt(event).await.unwrap();
+        assert_eq!(receipt.event_id == event.id, *is_newest, "{:?}", event.etag);
+    }
 }

@@ -9,7 +9,8 @@ use daybook_manager::{
     Scheduler, Settled,
 };
 use daybook_reconciler::{SweepSettings, Sweeper};
-use daybook_schema::{DispatchMessage, EventId, ExecutionName, SourceName};
+use daybook_schema::notification::Reading;
+use daybook_schema::{DispatchMessage, EventId, ExecutionName};
 use tokio::task::JoinSet;
 
 use super::Demo;
@@ -86,7 +87,7 @@ async fn ingest(demo: Arc<Demo>) {
     let world = &demo.world;
     let ingest = Ingest::new(
         world.ledger.clone(),
-        SourceName::default(),
+        Reading::default(),
         world.dispatch.max_attempts,
     );
     loop {
@@ -96,6 +97,7 @@ async fn ingest(demo: Arc<Demo>) {
         let payload = |message: &Delivered| Payload {
             body: message.body.clone(),
             trace: message.trace.clone(),
+            message_id: Some(message.message_id.clone()),
         };
         let payloads: Vec<Payload> = batch.messages.iter().map(payload).collect();
         let mut dispositions = Vec::with_capacity(payloads.len());

@@ -10,6 +10,7 @@ use std::time::Duration;
 use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, TableName};
 use daybook_manager::{Dispatch, DispatchQueue, Executions};
 use daybook_schema::SourceName;
+use daybook_schema::notification::{KeyEncoding, Reading};
 
 pub use arguments::{AwsArguments, Chosen, DeploymentArguments, MachineArguments};
 pub use stack::{COMPLETION_QUEUE, INTAKE_QUEUE, LEDGER_TABLE, Outputs, RECEIPTS_TABLE};
@@ -198,6 +199,18 @@ impl Deployment {
         match &self.place {
             Place::Local { settings, .. } => settings.source.clone(),
             Place::Aws { .. } => SourceName::default(),
+        }
+    }
+
+    /// How its notifications are read, unless told otherwise, as far as the deployment says it: a folder does.
+    pub fn reading(&self, source: Option<SourceName>, keys: Option<KeyEncoding>) -> Reading {
+        let usual = match &self.place {
+            Place::Local { settings, .. } => settings.keys,
+            Place::Aws { .. } => KeyEncoding::default(),
+        };
+        Reading {
+            source: source.unwrap_or_else(|| self.source()),
+            keys: keys.unwrap_or(usual),
         }
     }
 

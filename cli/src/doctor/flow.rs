@@ -37,6 +37,8 @@ pub struct FlowSeen {
     pub parked: Result<Count, String>,
     /// Claimed rows that were put on the queue five times or more: how many of the first few hundred.
     pub undelivered: Result<Count, String>,
+    /// Open rows whose key was ambiguous: how many of the first few thousand.
+    pub ambiguous: Result<Count, String>,
     /// Whether a `daybook up` runs, of a folder.
     pub up_runs: Option<bool>,
 }
@@ -81,6 +83,13 @@ pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
             "undelivered",
             format!("{n}, put on the dispatch queue five times or more and never taken"),
             "does the function or worker run that reads the queue, and may it start the state machine? Its log says why",
+        )
+    }));
+    items.push(counted("keys", &seen.ambiguous, |n| {
+        Item::warning(
+            "keys",
+            format!("{n} whose notification does not tell whether the key is form-encoded"),
+            "set --key-encoding (DAYBOOK_KEY_ENCODING) to encoded or plain, whichever the source is; `daybook why` shows the key",
         )
     }));
     items

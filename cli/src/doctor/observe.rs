@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TimeToLiveStatus};
 use aws_sdk_sqs::types::QueueAttributeName;
-use daybook_ledger::{Clock, Ledger};
-use daybook_schema::{Status, Timestamp};
+use daybook_ledger::{Clock, Count, Ledger};
+use daybook_schema::{Row, Status, Timestamp, notification};
 
 use super::flow::FlowSeen;
 use super::item::Answer;
@@ -181,12 +181,13 @@ async fn url(aws: &Aws, name: &str, account: Option<&str>) -> Answer<String> {
 /// The rows.
 pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
     let now = ledger.clock().now();
-    let (control, oldest_due, oldest_lease, parked, claimed) = tokio::join!(
+    let (control, oldest_due, oldest_lease, parked, claimed, ambiguous) = tokio::join!(
         ledger.control(),
         oldest(ledger, Status::Pending, now),
         oldest(ledger, Status::Claimed, now),
         ledger.count(Status::Parked, None, Some(ENOUGH)),
         ledger.claimed_first(),
+        ambiguous(ledger),
     );
     FlowSeen {
         now,
@@ -197,8 +198,21 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
         undelivered: claimed
             .map(|claimed| claimed.undelivered)
             .map_err(|error| report::chain(&error)),
+        ambiguous,
         up_runs,
     }
+}
+
+/// Open rows with an ambiguous key, of one page of a scan: 1 MB of rows.
+async fn ambiguous(ledger: &Ledger) -> Result<Count, String> {
+    let mut pages = ledger.open_rows();
+    let page = pages.next().await.map_err(|error| report::chain(&error))?;
+    let is_ambiguous = |row: &Row| row.caveat.as_deref().is_some_and(notification::is_ambiguous);
+    let rows = page.into_iter().flatten().flatten().filter(is_ambiguous).count();
+    Ok(Count {
+        rows: rows as u64,
+        exact: pages.is_done(),
+    })
 }
 
 /// The due time of the row of that status that is due first, if it is due.

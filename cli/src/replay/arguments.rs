@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use daybook_schema::SourceName;
+use daybook_schema::notification::KeyEncoding;
 
 use crate::confirm::ConfirmArguments;
 use crate::deployment::DeploymentArguments;
@@ -46,6 +47,16 @@ pub struct ReplayArguments {
     /// Which S3 the objects are in, as it is called at ingest; aws unless given
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
     pub(super) source: Option<SourceName>,
+
+    /// How the source sends keys in the notifications of --files: auto (by the server that the notification names), encoded or
+    /// plain [default: as the folder's `daybook up` has it, auto on AWS]
+    #[arg(
+        long,
+        value_name = "HOW",
+        env = "DAYBOOK_KEY_ENCODING",
+        hide_env_values = true
+    )]
+    pub(super) key_encoding: Option<KeyEncoding>,
 
     /// After how many failed attempts an event waits for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = settings::at_least_one)]

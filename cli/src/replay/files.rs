@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use daybook_manager::Payload;
-use daybook_schema::{ObjectEvent, SourceName, notification};
+use daybook_schema::ObjectEvent;
+use daybook_schema::notification::Reading;
 use tokio::sync::mpsc;
 
 use crate::documents::{self, Broken, Input};
@@ -30,15 +31,15 @@ pub fn has_stdin(files: &[PathBuf]) -> bool {
 /// Hands over what is in the files, until `each` says that it is enough; which of them could not be read to their ends.
 pub async fn each_batch(
     inputs: Vec<Input>,
-    source: &SourceName,
+    reading: &Reading,
     mut each: impl AsyncFnMut(Batch) -> bool,
 ) -> anyhow::Result<Vec<Broken>> {
     let (batches, mut read) = mpsc::channel::<Vec<Payload>>(AHEAD);
-    let reading = tokio::task::spawn_blocking(move || documents::read_all(inputs, &batches));
+    let files = tokio::task::spawn_blocking(move || documents::read_all(inputs, &batches));
     while let Some(payloads) = read.recv().await {
         let mut batch = Batch::default();
         for payload in payloads {
-            let found = notification::read(&payload.body, source);
+            let found = reading.read(&payload.body, None);
             batch.events.extend(found.events);
             batch.unreadable += found.unreadable.len() as u64;
             batch.test_events += found.test_events as u64;
@@ -49,5 +50,5 @@ pub async fn each_batch(
     }
     // Whoever reads ahead learns that nobody wants more.
     drop(read);
-    Ok(reading.await?)
+    Ok(files.await?)
 }

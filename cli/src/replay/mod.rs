@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use daybook_ledger::{Deadline, NewRow, Person, Recorded};
-use daybook_schema::{ObjectEvent, SourceName};
+use daybook_schema::ObjectEvent;
+use daybook_schema::notification::Reading;
 use serde_json::{Value, json};
 
 use crate::arguments::Output;
@@ -112,14 +113,17 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
             replay.record(events, &mut tally).await;
         }
     } else {
-        let source = source.unwrap_or_default();
+        let reading = Reading {
+            source: source.unwrap_or_default(),
+            ..deployment.reading(None, arguments.key_encoding)
+        };
         if asks || replay.dry_run {
-            broken = replay.survey(inputs, &source, &mut tally).await?;
+            broken = replay.survey(inputs, &reading, &mut tally).await?;
             replay.ask(&arguments.confirm, &tally)?;
         }
         if !replay.dry_run {
             let again = documents::open_all(&arguments.files)?;
-            broken = replay.record_files(again, &source, &mut tally).await?;
+            broken = replay.record_files(again, &reading, &mut tally).await?;
         }
     }
     replay.print(output, &tally)?;
@@ -152,12 +156,12 @@ impl Replay<'_> {
     async fn survey(
         &self,
         inputs: Vec<documents::Input>,
-        source: &SourceName,
+        reading: &Reading,
         tally: &mut Tally,
     ) -> anyhow::Result<Vec<Broken>> {
         let mut seen = HashSet::new();
         let mut counted = Batch::default();
-        let broken = files::each_batch(inputs, source, async |batch: Batch| {
+        let broken = files::each_batch(inputs, reading, async |batch: Batch| {
             for event in batch.events {
                 if seen.insert(event.id) && tally.sample.len() < SAMPLE {
                     tally.sample.push((self.again(&event), Known::Notification));
@@ -180,11 +184,11 @@ impl Replay<'_> {
     async fn record_files(
         &self,
         inputs: Vec<documents::Input>,
-        source: &SourceName,
+        reading: &Reading,
         tally: &mut Tally,
     ) -> anyhow::Result<Vec<Broken>> {
         let mut stop = pin!(shutdown::requested());
-        files::each_batch(inputs, source, async |batch: Batch| {
+        files::each_batch(inputs, reading, async |batch: Batch| {
             tally.unreadable += batch.unreadable;
             tally.test_events += batch.test_events;
             let events = batch.events.iter().map(|event| self.again(event)).collect();

@@ -38,6 +38,9 @@ pub fn text(found: &Found, place: &Place, now: Timestamp) -> String {
             if let Some(error) = &row.last_error {
                 facts.push(fact("last error", view::escaped(error)));
             }
+            if let Some(caveat) = &row.caveat {
+                facts.push(fact("caveat", view::escaped(caveat)));
+            }
             if let Some(note) = &row.note {
                 facts.push(fact("note", view::escaped(note)));
             }
@@ -118,7 +121,7 @@ fn facts(row: &Row) -> Vec<Fact> {
     let mut facts = vec![fact("id", row.id.to_string())];
     match &row.subject {
         Subject::Event(event) => facts.extend(event_facts(event)),
-        Subject::Raw { payload, source } => {
+        Subject::Raw { payload, source, .. } => {
             facts.push(fact("source", source.to_string()));
             let beginning = view::escaped(&view::shortened(payload, PAYLOAD));
             facts.push(fact("payload", format!("{} bytes: {beginning}", payload.len())));

@@ -308,6 +308,7 @@ mod tests {
             event,
             max_attempts: 5,
             trace: None,
+            caveat: None,
         };
         let deadline = Deadline::after(ledger.clock(), Duration::from_secs(30));
         assert_eq!(ledger.record(vec![row], deadline).await, [Recorded::Recorded]);

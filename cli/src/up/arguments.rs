@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use daybook_manager::Dispatch;
 use daybook_schema::SourceName;
+use daybook_schema::notification::{KeyEncoding, Reading};
 
 use crate::folder;
 use crate::settings;
@@ -72,6 +73,18 @@ pub struct UpArguments {
     )]
     #[arg(help_heading = "Events")]
     pub source: SourceName,
+
+    /// How the source sends keys in notifications: auto (by the server that the notification names), encoded (form-encoded, as
+    /// S3 does) or plain
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value_t,
+        env = "DAYBOOK_KEY_ENCODING",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Events")]
+    pub key_encoding: KeyEncoding,
 
     /// How many events may wait or run before --admission says what happens to more; at least 1
     #[arg(long, value_name = "N", value_parser = settings::at_least_one)]
@@ -152,10 +165,19 @@ impl UpArguments {
         dispatch.checked().map_err(|error| settings::usage(&error))
     }
 
+    /// How notifications are read.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            source: self.source.clone(),
+            keys: self.key_encoding,
+        }
+    }
+
     /// What others that write into the folder must know.
     pub fn folder_settings(&self, dispatch: &Dispatch) -> folder::Settings {
         folder::Settings {
             source: self.source.clone(),
+            keys: self.key_encoding,
             max_attempts: dispatch.max_attempts,
             receipts_keep_seconds: self.receipts_keep.as_secs(),
             per_window: Some(dispatch.per_window),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use daybook_ledger::{Deadline, Ledger, LedgerError, Recorded};
 use daybook_manager::{Ingest, Ingested, Payload};
-use daybook_schema::{SourceName, Status};
+use daybook_schema::Status;
+use daybook_schema::notification::Reading;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
@@ -75,13 +76,13 @@ impl Recorder {
     /// A recorder into that ledger, and the way to it.
     pub fn new(
         ledger: Ledger,
-        source: SourceName,
+        reading: Reading,
         max_attempts: u32,
         told: Arc<Recording>,
         printer: Option<Printer>,
     ) -> (Intake, Recorder) {
         let (sender, jobs) = mpsc::channel(WAITING);
-        let ingest = Ingest::new(ledger.clone(), source, max_attempts);
+        let ingest = Ingest::new(ledger.clone(), reading, max_attempts);
         let book = Book {
             ingest,
             ledger,

@@ -64,10 +64,10 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
 
     let printer = target
         .is_none()
-        .then(|| print::Printer::new(&arguments.source, output));
+        .then(|| print::Printer::new(arguments.reading(), output));
     let (intake, recorder) = Recorder::new(
         folder.ledger.clone(),
-        arguments.source.clone(),
+        arguments.reading(),
         max_attempts,
         recording.clone(),
         printer,

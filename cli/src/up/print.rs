@@ -7,7 +7,8 @@ use daybook_ledger::{Ledger, Recorded};
 use daybook_manager::worker::WorkerReport;
 use daybook_manager::{Dispatch, Ingested, Payload};
 use daybook_reconciler::RecoverReport;
-use daybook_schema::{Attempt, ExecutionInput, SourceName, notification};
+use daybook_schema::notification::Reading;
+use daybook_schema::{Attempt, ExecutionInput};
 use serde_json::json;
 
 use super::arguments::UpArguments;
@@ -103,22 +104,22 @@ pub async fn end(
 
 /// Prints what would run, where there is no target.
 pub struct Printer {
-    source: SourceName,
+    reading: Reading,
     output: Output,
 }
 
 impl Printer {
-    /// For events of that source.
-    pub fn new(source: &SourceName, output: Output) -> Self {
-        Self {
-            source: source.clone(),
-            output,
-        }
+    /// For events that are read that way.
+    pub fn new(reading: Reading, output: Output) -> Self {
+        Self { reading, output }
     }
 
     /// Prints the events of a payload that are new.
     pub fn print(&self, payload: &Payload, ingested: &Ingested) {
-        let events = notification::read(&payload.body, &self.source).events;
+        let events = self
+            .reading
+            .read(&payload.body, payload.message_id.as_deref())
+            .events;
         for (event, outcome) in events.into_iter().zip(&ingested.rows) {
             if *outcome != Recorded::Recorded {
                 continue;

@@ -236,7 +236,11 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Res
             format!("the body is not JSON ({error}); nothing was recorded"),
         ));
     }
-    let payload = Payload { body, trace };
+    let payload = Payload {
+        body,
+        trace,
+        message_id: None,
+    };
     let Some(ingested) = inner.door.intake.record(payload, memory).await else {
         let error = "this Daybook is shutting down; send this again";
         return Err(Refusal::come_again(StatusCode::SERVICE_UNAVAILABLE, error));

@@ -86,7 +86,10 @@ pub fn event(key: &str, n: u32, version: &Version) -> ObjectEvent {
     event.event_time = Some(version.last_modified);
     event.size = Some(version.size);
     let sequencer = event.sequencer.clone().unwrap();
-    event.id = event.object_parts().event_id(EventBasis::Sequencer(&sequencer));
+    event.id = event.object_parts().event_id(EventBasis::Sequencer {
+        sequencer: &sequencer,
+        etag: event.etag.as_deref(),
+    });
     event
 }
 

@@ -115,6 +115,7 @@ impl StandIn {
                 event,
                 max_attempts: 5,
                 trace: None,
+                caveat: None,
             }
         };
         let deadline = self.deadline();

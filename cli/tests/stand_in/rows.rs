@@ -50,7 +50,10 @@ pub fn event(key: &str, n: u32) -> ObjectEvent {
     let sequencer = event.sequencer.clone().unwrap();
     event.id = event
         .object_parts()
-        .event_id(daybook_schema::identity::EventBasis::Sequencer(&sequencer));
+        .event_id(daybook_schema::identity::EventBasis::Sequencer {
+            sequencer: &sequencer,
+            etag: event.etag.as_deref(),
+        });
     event
 }
 

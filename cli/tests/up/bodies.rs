@@ -266,7 +266,7 @@ async fn an_event_that_no_row_can_hold_is_refused_and_harms_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let mut up = Up::start(folder.path(), &["--exec", "true"]).await;
     let mut huge = record("huge", 0);
-    huge["s3"]["object"]["eTag"] = "e".repeat(600_000).into();
+    huge["s3"]["object"]["key"] = "k".repeat(600_000).into();
     let alone = notification(vec![huge.clone()]).to_string();
     let among_others = notification(vec![record("a", 1), huge, record("b", 2)]).to_string();
     up.url().await;

@@ -6,7 +6,7 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
 use daybook_ledger::{Deadline, Ledger};
 use daybook_manager::arguments::AttemptsArguments;
-use daybook_manager::lambda::{self, Aws, Batch, Failure, Function, LedgerArguments, SourceArguments};
+use daybook_manager::lambda::{self, Aws, Batch, Failure, Function, LedgerArguments, ReadingArguments};
 use daybook_manager::{Ingest, Ingested};
 
 #[derive(Parser)]
@@ -16,7 +16,7 @@ struct Settings {
     ledger: LedgerArguments,
 
     #[command(flatten)]
-    source: SourceArguments,
+    reading: ReadingArguments,
 
     #[command(flatten)]
     attempts: AttemptsArguments,
@@ -34,8 +34,8 @@ impl Function for IngestFunction {
     }
 
     fn new(settings: Settings, ledger: Ledger, _: &Aws) -> Result<Self, String> {
-        let source = settings.source.source;
-        Ok(Self(Ingest::new(ledger, source, settings.attempts.max_attempts)))
+        let reading = settings.reading.reading();
+        Ok(Self(Ingest::new(ledger, reading, settings.attempts.max_attempts)))
     }
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {

@@ -31,7 +31,9 @@ use serde_json::Value;
 pub use aws::{Aws, Service};
 pub use batch::Batch;
 pub use failure::Failure;
-pub use settings::{LedgerArguments, QueueArguments, SourceArguments, StateMachineArguments, parse};
+pub use settings::{
+    LedgerArguments, QueueArguments, ReadingArguments, SourceArguments, StateMachineArguments, parse,
+};
 pub use tick::Tick;
 
 use metric::Metrics;

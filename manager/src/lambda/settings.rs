@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, Parser};
 use daybook_ledger::{ReceiptSettings, TableName};
 use daybook_schema::SourceName;
+use daybook_schema::notification::{KeyEncoding, Reading};
 
 use crate::arguments;
 
@@ -72,6 +73,34 @@ pub struct SourceArguments {
         hide_env_values = true
     )]
     pub source: SourceName,
+}
+
+/// How the source's notifications are read.
+#[derive(Args, Clone, Debug)]
+pub struct ReadingArguments {
+    /// Where they come from.
+    #[command(flatten)]
+    pub source: SourceArguments,
+
+    /// How the source sends keys in notifications: auto (by the server that the notification names), encoded or plain
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value_t,
+        env = "DAYBOOK_KEY_ENCODING",
+        hide_env_values = true
+    )]
+    pub key_encoding: KeyEncoding,
+}
+
+impl ReadingArguments {
+    /// How notifications are read.
+    pub fn reading(self) -> Reading {
+        Reading {
+            source: self.source.source,
+            keys: self.key_encoding,
+        }
+    }
 }
 
 /// The dispatch queue.

@@ -158,6 +158,7 @@ impl Repairer {
             event: event(judge, object, answered_at, etag),
             max_attempts: self.max_attempts,
             trace: None,
+            caveat: None,
         })
     }
 }

@@ -14,7 +14,10 @@ const OTHER: usize = 64;
 pub(super) fn kind(event_name: &str) -> Kind {
     let lower = event_name.to_lowercase();
     let words = lower.strip_prefix("s3:").unwrap_or(&lower);
-    let compact: String = words.chars().filter(|c| !matches!(c, ':' | ' ')).collect();
+    let compact: String = words
+        .chars()
+        .filter(|c| !matches!(c, ':' | ' ' | '_' | '-'))
+        .collect();
     known(&compact).unwrap_or_else(|| Kind::from(truncated(words).to_owned()))
 }
 
@@ -74,7 +77,12 @@ mod tests {
             ),
             (
                 Kind::Created,
-                vec!["ObjectCreated:Post", "ObjectSynced:Create", "ObjectCreatedPut"],
+                vec![
+                    "ObjectCreated:Post",
+                    "ObjectSynced:Create",
+                    "ObjectCreatedPut",
+                    "object_created_put",
+                ],
             ),
             (
                 Kind::Removed,

@@ -3,17 +3,23 @@
 
 use super::event_name;
 use super::fault::Fault;
-use super::fields::{self, EVENT_NAME, Fields, REGION, REQUEST_ID, TIME};
+use super::fields::{self, Delivered, EVENT_NAME, Fields};
 use super::json::Object;
+use super::keys;
+use super::server::Server;
+use super::side::{self, Caveats};
 use crate::event::ObjectEvent;
-use crate::names::SourceName;
 
 /// The major version of `detail` that is understood. The envelope's and the detail's `version` mean nothing
 /// here: AWS says that they are 0 for all events.
 const MAJOR: u32 = 1;
 
-/// Reads one event. Its key is not encoded.
-pub(super) fn read(event: &Object<'_>, source: &SourceName) -> Result<ObjectEvent, Fault> {
+/// Reads one event. Its key is not encoded. Bucket, key and kind decide; what else cannot be read is left out, and said.
+pub(super) fn read(
+    event: &Object<'_>,
+    delivered: Delivered<'_>,
+    caveats: &mut Caveats,
+) -> Result<ObjectEvent, Fault> {
     let detail_type = event
         .text("detail-type", EVENT_NAME)?
         .ok_or(Fault::Missing("detail-type"))?;
@@ -21,7 +27,7 @@ pub(super) fn read(event: &Object<'_>, source: &SourceName) -> Result<ObjectEven
         return Err(Fault::NoObjectEvent);
     }
     let detail = event.object("detail")?.ok_or(Fault::Missing("detail"))?;
-    fields::check_version(&detail, "detail.event-version", MAJOR)?;
+    fields::check_version(&detail, "detail.event-version", MAJOR, caveats)?;
     let bucket = detail
         .object("detail.bucket")?
         .ok_or(Fault::Missing("detail.bucket"))?;
@@ -31,31 +37,37 @@ pub(super) fn read(event: &Object<'_>, source: &SourceName) -> Result<ObjectEven
 
     // The kind comes from the type alone, so that it is the kind of the same event sent as a notification.
     let kind = event_name::kind(&detail_type);
-    let event_name = match detail.text("detail.reason", EVENT_NAME)? {
-        Some(reason) => format!("{detail_type}:{reason}"),
+    let reason = caveats.kept("detail.reason", detail.text("detail.reason", EVENT_NAME));
+    let event_name = match reason {
+        Some(reason) if detail_type.len() + 1 + reason.len() <= EVENT_NAME => {
+            format!("{detail_type}:{reason}")
+        }
+        Some(_) => {
+            caveats.left_out("detail.reason");
+            detail_type
+        }
         None => detail_type,
     };
-    if event_name.len() > EVENT_NAME {
-        let field = "detail-type with detail.reason";
-        return Err(Fault::TooLong {
-            field,
-            limit: EVENT_NAME,
-            found: event_name.len(),
-        });
-    }
+    let event_time = side::event_time(event, "time", caveats);
+    let sender = (Server::Aws, &kind, event_time.at);
+    let sequencer = side::sequencer(&object, "detail.object.sequencer", sender, caveats);
 
-    Fields {
+    Ok(Fields {
+        server: Server::Aws,
         bucket: fields::bucket(&bucket, "detail.bucket.name")?,
-        key: fields::key_as_sent(&object, "detail.object.key")?,
-        version_id: fields::version_id(&object, "detail.object.version-id")?,
+        key: keys::as_sent(&object, "detail.object.key")?,
+        version_id: caveats.kept(
+            "version-id",
+            side::version_id(&object, "detail.object.version-id"),
+        ),
+        etag: caveats.kept("etag", side::etag(&object, "detail.object.etag")),
+        size: caveats.kept("size", side::size(&object, "detail.object.size")),
+        region: caveats.kept("region", side::region(event, "region")),
+        request_id: caveats.kept("request-id", side::request_id(&detail, "detail.request-id")),
         kind,
-        etag: fields::etag(&object, "detail.object.etag")?,
-        size: fields::size(&object, "detail.object.size")?,
-        sequencer: fields::sequencer(&object, "detail.object.sequencer")?,
+        sequencer,
         event_name,
-        event_time: fields::event_time(event.text("time", TIME)?.as_deref(), "time")?,
-        region: event.text("region", REGION)?,
-        request_id: detail.text("detail.request-id", REQUEST_ID)?,
+        event_time,
     }
-    .into_event(source)
+    .into_event(delivered))
 }

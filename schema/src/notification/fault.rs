@@ -14,8 +14,8 @@ pub(super) enum Fault {
          a list of these was expected"
     )]
     UnknownForm,
-    #[error("{0} is empty, at least one record was expected")]
-    Empty(&'static str),
+    #[error("the list is empty, at least one record was expected")]
+    EmptyList,
     #[error("more than {0} envelopes are around the event")]
     TooDeep(usize),
     #[error("this is no event but a confirmation of SNS: {to_do}")]
@@ -26,7 +26,7 @@ pub(super) enum Fault {
     NoObjectEvent,
     #[error("{0} is missing")]
     Missing(&'static str),
-    #[error("{0} is there twice, so what is meant is unknown")]
+    #[error("{0} is there twice with different values, so what is meant is unknown")]
     Twice(&'static str),
     #[error("{field} must be {expected}")]
     Wrong {
@@ -43,8 +43,6 @@ pub(super) enum Fault {
     Version { field: &'static str, major: u32 },
     #[error("the key is not UTF-8 after decoding")]
     KeyNotUtf8,
-    #[error("neither a sequencer nor an event time is there, so nothing tells this event from another")]
-    NoIdentity,
     #[error(transparent)]
     Name(#[from] InvalidName),
 }

@@ -1,88 +1,106 @@
-//! The fields of an object event, checked and bounded, whatever form they came in.
-
-use chrono::{DateTime, NaiveDateTime};
-use percent_encoding::percent_decode_str;
+//! An object event put together from its fields, whatever form they came in.
 
 use super::fault::Fault;
 use super::json::Object;
+use super::server::Server;
+use super::side::{Caveats, SentSequencer, SentTime};
 use crate::event::{Kind, ObjectEvent, Origin};
-use crate::identity::{EventBasis, ObjectParts};
+use crate::identity::{EventBasis, ObjectParts, Sent};
 use crate::names::{BucketName, ObjectKey, SourceName};
-use crate::sequencer::Sequencer;
-use crate::time::Timestamp;
 
-/// Bytes of a version id: S3's limit ("How S3 Versioning works", Amazon S3 User Guide).
-const VERSION_ID: usize = 1024;
-/// Bytes of an etag. S3 sends 32 hexadecimal digits, and a part count after a multipart upload.
-const ETAG: usize = 256;
 /// Bytes of an event name, reason included.
 pub(super) const EVENT_NAME: usize = 128;
-/// Bytes of a region's name.
-pub(super) const REGION: usize = 64;
-/// Bytes of a request id. S3 sends 16, Ceph some 60.
-pub(super) const REQUEST_ID: usize = 256;
-/// Bytes of a time.
-pub(super) const TIME: usize = 64;
 /// Bytes of a version number.
 const VERSION: usize = 16;
-/// Bytes of a size: no whole number below 2^64 has more digits.
-const SIZE: usize = 20;
-/// Bytes of a sequencer, before padding.
-const SEQUENCER: usize = 64;
-/// Bytes of a key that is still encoded: at most three per byte.
-const ENCODED_KEY: usize = 3 * 1024;
 
 /// What an event says, before its identity is computed.
 pub(super) struct Fields {
+    pub server: Server,
     pub bucket: BucketName,
     pub key: ObjectKey,
     pub version_id: Option<String>,
     pub kind: Kind,
     pub etag: Option<String>,
     pub size: Option<u64>,
-    pub sequencer: Option<Sequencer>,
+    pub sequencer: SentSequencer,
     pub event_name: String,
-    pub event_time: Option<Timestamp>,
+    pub event_time: SentTime,
     pub region: Option<String>,
     pub request_id: Option<String>,
 }
 
+/// Where an event came from, beside what it says.
+#[derive(Clone, Copy)]
+pub(super) struct Delivered<'a> {
+    pub source: &'a SourceName,
+    /// The event as it came.
+    pub record: &'a str,
+    /// The queue's message that it came in.
+    pub message_id: Option<&'a str>,
+}
+
 impl Fields {
     /// The event with its identity.
-    ///
-    /// # Errors
-    /// When there is neither a sequencer nor an event time.
-    pub fn into_event(self, source: &SourceName) -> Result<ObjectEvent, Fault> {
-        let basis = match (&self.sequencer, self.event_time) {
-            (Some(sequencer), _) => EventBasis::Sequencer(sequencer),
-            (None, Some(event_time)) => EventBasis::Time {
-                event_time,
-                request_id: self.request_id.as_deref(),
-            },
-            (None, None) => return Err(Fault::NoIdentity),
-        };
+    pub fn into_event(self, delivered: Delivered<'_>) -> ObjectEvent {
         let parts = ObjectParts {
-            source,
+            source: delivered.source,
             bucket: &self.bucket,
             key: &self.key,
             version_id: self.version_id.as_deref(),
             kind: &self.kind,
         };
-        Ok(ObjectEvent {
-            id: parts.event_id(basis),
-            source: source.clone(),
+        ObjectEvent {
+            id: parts.event_id(self.basis(delivered)),
+            source: delivered.source.clone(),
             bucket: self.bucket,
             key: self.key,
             version_id: self.version_id,
             kind: self.kind,
             etag: self.etag,
             size: self.size,
-            sequencer: self.sequencer,
+            sequencer: self.sequencer.ordered,
             event_name: self.event_name,
-            event_time: self.event_time,
+            event_time: self.event_time.at,
             region: self.region,
             origin: Origin::Notification,
-        })
+        }
+    }
+
+    /// What tells the event from others of its object.
+    fn basis<'a>(&'a self, delivered: Delivered<'a>) -> EventBasis<'a> {
+        if let Some(sequencer) = &self.sequencer.ordered {
+            return EventBasis::Sequencer {
+                sequencer,
+                etag: self.etag.as_deref(),
+            };
+        }
+        let is_content = matches!(self.kind, Kind::Created | Kind::Removed);
+        // S3 sends a sequencer with all content, and none with anything else.
+        if let (false, true, Some(event_time), Some(request_id)) = (
+            is_content,
+            self.server.is_s3(),
+            self.event_time.at,
+            self.request_id.as_deref(),
+        ) {
+            return EventBasis::Request {
+                event_time,
+                request_id,
+            };
+        }
+        let sent = Sent {
+            time: self.event_time.text.as_deref(),
+            request_id: self.request_id.as_deref(),
+            etag: self.etag.as_deref(),
+            size: self.size,
+            sequencer: self.sequencer.unordered.as_deref(),
+        };
+        match sent.is_telling() {
+            true => EventBasis::Sent(sent),
+            false => EventBasis::Delivery {
+                record: delivered.record,
+                message_id: delivered.message_id,
+            },
+        }
     }
 }
 
@@ -92,99 +110,24 @@ pub(super) fn bucket(bucket: &Object<'_>, field: &'static str) -> Result<BucketN
     Ok(BucketName::try_from(name)?)
 }
 
-/// The key as it is in the message.
-pub(super) fn key_as_sent(object: &Object<'_>, field: &'static str) -> Result<ObjectKey, Fault> {
-    let key = object.text(field, usize::MAX)?.ok_or(Fault::Missing(field))?;
-    Ok(ObjectKey::try_from(key)?)
-}
-
-/// The key, form-decoded once: `+` is a space, then percent sequences are bytes ("Event message structure",
-/// Amazon S3 User Guide). A percent sign without two hexadecimal digits after it stays, as form decoding has
-/// it.
-pub(super) fn key_decoded(object: &Object<'_>, field: &'static str) -> Result<ObjectKey, Fault> {
-    let encoded = object.text(field, ENCODED_KEY)?.ok_or(Fault::Missing(field))?;
-    let spaced = encoded.replace('+', " ");
-    // A replacement character in place of bad bytes would name another object, or none.
-    let key = percent_decode_str(&spaced)
-        .decode_utf8()
-        .map_err(|_| Fault::KeyNotUtf8)?;
-    Ok(ObjectKey::try_from(key.into_owned())?)
-}
-
-/// The version id. "null" is S3's name for the version that a bucket without versions has.
-pub(super) fn version_id(object: &Object<'_>, field: &'static str) -> Result<Option<String>, Fault> {
-    Ok(object
-        .text(field, VERSION_ID)?
-        .filter(|version_id| version_id != "null"))
-}
-
-/// The etag without quotes.
-pub(super) fn etag(object: &Object<'_>, field: &'static str) -> Result<Option<String>, Fault> {
-    let etag = object.text(field, ETAG)?;
-    Ok(etag
-        .map(|etag| etag.trim_matches('"').to_owned())
-        .filter(|etag| !etag.is_empty()))
-}
-
-/// The size in bytes, sent as a number or as its digits.
-pub(super) fn size(object: &Object<'_>, field: &'static str) -> Result<Option<u64>, Fault> {
-    let wrong = |_| Fault::Wrong {
-        field,
-        expected: "a whole number of bytes from 0 to 2^64-1",
-    };
-    object
-        .text_or_number(field, SIZE)?
-        .map(|digits| digits.parse().map_err(wrong))
-        .transpose()
-}
-
-/// The sequencer.
-pub(super) fn sequencer(object: &Object<'_>, field: &'static str) -> Result<Option<Sequencer>, Fault> {
-    Ok(object
-        .text(field, SEQUENCER)?
-        .map(Sequencer::try_from)
-        .transpose()?)
-}
-
-/// When it happened. Besides RFC 3339, what versions of Ceph write: a space for the `T`, an offset without
-/// colon or none (which means UTC), and `0.000000` for a time that is not known.
-pub(super) fn event_time(text: Option<&str>, field: &'static str) -> Result<Option<Timestamp>, Fault> {
-    let Some(text) = text
-        .map(str::trim)
-        .filter(|text| !text.is_empty() && *text != "0.000000")
-    else {
-        return Ok(None);
-    };
-    if let Ok(at) = text.parse() {
-        return Ok(Some(at));
-    }
-    let text = text.replacen(' ', "T", 1);
-    let millis = DateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f%z")
-        .map(|at| at.timestamp_millis())
-        .or_else(|_| {
-            let at = NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%M:%S%.f");
-            at.map(|at| at.and_utc().timestamp_millis())
-        });
-    let at = millis.ok().and_then(Timestamp::from_unix_millis);
-    at.map(Some).ok_or(Fault::Wrong {
-        field,
-        expected: "a time such as 2026-11-21T01:02:03.004Z",
-    })
-}
-
 /// Checks a structure's version: equal on major, at least on minor, as S3 asks of consumers ("Event message
-/// structure", Amazon S3 User Guide). No version is no objection.
-pub(super) fn check_version(object: &Object<'_>, field: &'static str, major: u32) -> Result<(), Fault> {
-    let Some(version) = object.text_or_number(field, VERSION)? else {
+/// structure", Amazon S3 User Guide). No version, or one that is no number, is no objection.
+pub(super) fn check_version(
+    object: &Object<'_>,
+    field: &'static str,
+    major: u32,
+    caveats: &mut Caveats,
+) -> Result<(), Fault> {
+    let Some(version) = caveats.kept(field, object.text_or_number(field, VERSION)) else {
         return Ok(());
     };
-    let (found, minor) = version.split_once('.').unwrap_or((&version, "0"));
-    match (found.parse::<u32>(), minor.parse::<u32>()) {
-        (Ok(found), Ok(_)) if found == major => Ok(()),
-        (Ok(_), Ok(_)) => Err(Fault::Version { field, major }),
-        _ => Err(Fault::Wrong {
-            field,
-            expected: "a version such as 2.1",
-        }),
+    let found = version.trim().split('.').next().unwrap_or_default();
+    match found.parse::<u32>() {
+        Ok(found) if found == major => Ok(()),
+        Ok(_) => Err(Fault::Version { field, major }),
+        Err(_) => {
+            caveats.left_out(field);
+            Ok(())
+        }
     }
 }

@@ -6,13 +6,14 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::fault::Fault;
 
-/// One JSON object. Fields are looked up without regard to ASCII case, because servers differ in it; `null`
-/// counts as absent. A field is named by its path for messages; the last part of the path is the member's
-/// name.
+/// One JSON object. Fields are looked up without regard to ASCII case, hyphens and underscores, because servers and
+/// tools differ in them (`eventName`, `event_name`, `EventName`); `null` counts as absent. A field is named by its path
+/// for messages; the last part of the path is the member's name.
 pub(super) struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'a> Object<'a> {
@@ -33,17 +34,19 @@ impl<'a> Object<'a> {
         !self.0.is_empty() && self.0.iter().all(|(member, _)| known(member))
     }
 
-    /// The field's value.
+    /// The field's value. It may be there twice with the same value, or once with a value and once empty.
     ///
     /// # Errors
-    /// When it is there twice: parsers differ in which one they take, so none is taken.
+    /// When it is there twice with different values: parsers differ in which one they take, so none is taken.
     pub fn value(&self, field: &'static str) -> Result<Option<&'a RawValue>, Fault> {
-        let mut members = self.members(field);
-        let value = members.next();
-        if members.next().is_some() {
-            return Err(Fault::Twice(field));
+        let mut members = self.members(field).filter(|value| value.get() != "\"\"");
+        let Some(value) = members.next() else {
+            return Ok(self.members(field).next());
+        };
+        match members.all(|other| is_same(value, other)) {
+            true => Ok(Some(value)),
+            false => Err(Fault::Twice(field)),
         }
-        Ok(value)
     }
 
     /// The field's value, an object.
@@ -84,7 +87,7 @@ impl<'a> Object<'a> {
     /// The field's text or the digits of its number, at most `limit` bytes.
     pub fn text_or_number(&self, field: &'static str, limit: usize) -> Result<Option<String>, Fault> {
         match self.value(field)? {
-            Some(value) if !value.get().starts_with('"') => bounded(field, limit, value.get().to_owned()),
+            Some(value) if is_number(value) => bounded(field, limit, value.get().to_owned()),
             _ => self.text(field, limit),
         }
     }
@@ -93,14 +96,37 @@ impl<'a> Object<'a> {
         let name = field.rsplit('.').next().unwrap_or(field);
         self.0
             .iter()
-            .filter(move |(member, value)| member.eq_ignore_ascii_case(name) && value.get() != "null")
+            .filter(move |(member, value)| is_named(member, name) && value.get() != "null")
             .map(|(_, value)| *value)
     }
+}
+
+/// Whether the value is a number.
+pub(super) fn is_number(value: &RawValue) -> bool {
+    value
+        .get()
+        .starts_with(|first: char| first == '-' || first.is_ascii_digit())
 }
 
 /// The values of a JSON list.
 pub(super) fn list(value: &RawValue) -> Result<Vec<&RawValue>, Fault> {
     serde_json::from_str(value.get()).map_err(Fault::NotJson)
+}
+
+fn is_named(member: &str, name: &str) -> bool {
+    letters(member).eq(letters(name))
+}
+
+/// A name's letters and digits in lower case.
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    let bytes = name.bytes().filter(|byte| !matches!(byte, b'_' | b'-'));
+    bytes.map(|byte| byte.to_ascii_lowercase())
+}
+
+/// Whether two values are one, however they are spelt.
+fn is_same(a: &RawValue, b: &RawValue) -> bool {
+    let value = |raw: &RawValue| serde_json::from_str::<Value>(raw.get()).ok();
+    a.get() == b.get() || value(a).is_some_and(|a| value(b) == Some(a))
 }
 
 fn bounded(field: &'static str, limit: usize, text: String) -> Result<Option<String>, Fault> {

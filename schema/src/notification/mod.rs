@@ -20,19 +20,29 @@ mod eventbridge;
 mod fault;
 mod fields;
 mod json;
+mod keys;
 mod record;
 mod server;
+mod side;
+
+use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
 use crate::event::ObjectEvent;
 use crate::names::SourceName;
 use fault::Fault;
+use fields::Delivered;
 use json::Object;
+pub use keys::{InvalidKeyEncoding, KeyEncoding, is_ambiguous};
+use side::Caveats;
 
 /// How many envelopes may be around an event. The deepest form in use has five: a list of SQS events with SNS
 /// messages.
 const MAX_DEPTH: usize = 8;
+
+/// Bytes of a queue message's id; SQS's have 36.
+const MESSAGE_ID: usize = 128;
 
 /// What one payload held. Every record of it is in exactly one of the lists, or counted as skipped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,11 +53,14 @@ pub struct Notification {
     pub unreadable: Vec<Unreadable>,
     /// `s3:TestEvent`s, which S3 sends when notifications are configured.
     pub test_events: usize,
+    /// By position in `events` what was not as it should be in the event, for people: side fields that could not be read, an
+    /// ambiguous key. At most 160 characters each. It names fields, never a value.
+    pub caveats: BTreeMap<usize, String>,
 }
 
 impl Notification {
-    /// How many records the payload had. None only where the form allows for it, as an answer of ReceiveMessage
-    /// without messages does: any other payload without records is unreadable as a whole.
+    /// How many records the payload had. None only where the form allows for it, as an empty list of `Records` and an answer
+    /// of ReceiveMessage without messages do: any other payload without records is unreadable as a whole.
     pub fn records(&self) -> usize {
         self.events.len() + self.unreadable.len() + self.test_events
     }
@@ -64,17 +77,41 @@ pub struct Unreadable {
     pub why: String,
 }
 
-/// Reads one payload: the body of a queue message, of a webhook call, or a function's event. Never fails as a
-/// whole for one bad record, and never panics.
-///
-/// Two deliveries of one event give the same [`EventId`](crate::identity::EventId), whatever form each came in.
+/// How the payloads of a source are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Where they come from.
+    pub source: SourceName,
+    /// How the source sends keys.
+    pub keys: KeyEncoding,
+}
+
+impl Reading {
+    /// Reads one payload: the body of a queue message, of a webhook call, or a function's event. Never fails as a
+    /// whole for one bad record, and never panics. Bucket, key and kind of an event decide; what else of it cannot be read is
+    /// left out, and said in [`Notification::caveats`].
+    ///
+    /// Two deliveries of one event give the same [`EventId`](crate::identity::EventId), whatever form each came in. Only for an
+    /// event that bears neither a sequencer nor a time nor a request's id does the `message_id` count that the queue gave,
+    /// where there is a queue.
+    pub fn read(&self, payload: &str, message_id: Option<&str>) -> Notification {
+        let mut reader = Reader {
+            reading: self,
+            message_id: message_id.map(str::to_owned),
+            found: Notification::default(),
+        };
+        reader.payload(payload, 0);
+        reader.found
+    }
+}
+
+/// Reads one payload of a source about which nothing is set, and that comes from no queue ([`Reading::read`]).
 pub fn read(payload: &str, source: &SourceName) -> Notification {
-    let mut reader = Reader {
-        source,
-        found: Notification::default(),
+    let reading = Reading {
+        source: source.clone(),
+        keys: KeyEncoding::Auto,
     };
-    reader.payload(payload, 0);
-    reader.found
+    reading.read(payload, None)
 }
 
 /// What goes around a value that could not be read, so that `read` takes it again.
@@ -85,7 +122,8 @@ enum Wrap {
 }
 
 struct Reader<'s> {
-    source: &'s SourceName,
+    reading: &'s Reading,
+    message_id: Option<String>,
     found: Notification,
 }
 
@@ -109,11 +147,11 @@ impl Reader<'_> {
             return Err(Fault::TooDeep(MAX_DEPTH));
         }
         match value.get().as_bytes().first() {
-            Some(b'{') => self.object(&Object::parse(value)?, depth),
+            Some(b'{') => self.object(&Object::parse(value)?, value.get(), depth),
             Some(b'[') => {
                 let values = json::list(value)?;
                 if values.is_empty() {
-                    return Err(Fault::Empty("the list"));
+                    return Err(Fault::EmptyList);
                 }
                 values
                     .into_iter()
@@ -131,11 +169,15 @@ impl Reader<'_> {
         }
     }
 
-    fn object(&mut self, object: &Object<'_>, depth: usize) -> Result<(), Fault> {
+    fn object(&mut self, object: &Object<'_>, text: &str, depth: usize) -> Result<(), Fault> {
+        let (mut caveats, reading) = (Caveats::default(), self.reading);
+        let delivered = Delivered {
+            source: &reading.source,
+            record: text,
+            message_id: self.message_id.as_deref(),
+        };
         if let Some(records) = object.list("Records")? {
-            if records.is_empty() {
-                return Err(Fault::Empty("Records"));
-            }
+            // None of them is a notification of nothing.
             records
                 .into_iter()
                 .for_each(|record| self.value(record, Wrap::Records, depth + 1));
@@ -148,21 +190,35 @@ impl Reader<'_> {
             return Ok(());
         }
         if object.has("detail-type") {
-            let event = eventbridge::read(object, self.source)?;
-            self.found.events.push(event);
+            let event = eventbridge::read(object, delivered, &mut caveats)?;
+            self.event(event, &caveats);
         } else if let Some(message) = envelope::sns_message(object)? {
             self.payload(&message, depth + 1);
         } else if let Some(body) = envelope::sqs_body(object)? {
+            let outer = self.message_id.clone();
+            self.message_id = object
+                .text("messageId", MESSAGE_ID)
+                .ok()
+                .flatten()
+                .or(outer.clone());
             self.payload(&body, depth + 1);
+            self.message_id = outer;
         } else if record::is_test_event(object) {
             self.found.test_events += 1;
         } else if object.has("s3") {
-            let event = record::read(object, self.source)?;
-            self.found.events.push(event);
+            let event = record::read(object, reading.keys, delivered, &mut caveats)?;
+            self.event(event, &caveats);
         } else {
             return Err(Fault::UnknownForm);
         }
         Ok(())
+    }
+
+    fn event(&mut self, event: ObjectEvent, caveats: &Caveats) {
+        if let Some(caveat) = caveats.text() {
+            self.found.caveats.insert(self.found.events.len(), caveat);
+        }
+        self.found.events.push(event);
     }
 
     fn unreadable(&mut self, text: &str, wrap: Wrap, fault: &Fault) {

@@ -1,5 +1,6 @@
 //! Arbitrary rows and events, each of a legal shape.
 
+use daybook_schema::notification::KeyEncoding;
 use daybook_schema::{
     Attempt, EventId, Kind, ObjectEvent, ObjectKey, Origin, Row, Sequencer, SourceName, Status, Subject,
     Timestamp,
@@ -68,12 +69,17 @@ pub fn event() -> impl Strategy<Value = ObjectEvent> {
     )
 }
 
+fn keys() -> impl Strategy<Value = KeyEncoding> {
+    prop::sample::select(vec![KeyEncoding::Auto, KeyEncoding::Encoded, KeyEncoding::Plain])
+}
+
 fn subject() -> impl Strategy<Value = Subject> {
     prop_oneof![
         4 => event().prop_map(|event| Subject::Event(Box::new(event))),
-        1 => (".{0,80}", "[a-z]{1,8}").prop_map(|(payload, source)| Subject::Raw {
+        1 => (".{0,80}", "[a-z]{1,8}", keys()).prop_map(|(payload, source, keys)| Subject::Raw {
             payload,
             source: source.parse::<SourceName>().unwrap(),
+            keys,
         }),
     ]
 }
@@ -82,7 +88,7 @@ pub fn row() -> impl Strategy<Value = Row> {
     let status = prop::sample::select(Status::ALL.to_vec());
     let times = (timestamp(), timestamp());
     let counts = (0u32..100, any::<u32>(), any::<u32>(), (0u32..5, 0u32..5));
-    let words = (of(any::<u128>()), of(text()), of(text()), of(text()));
+    let words = (of(any::<u128>()), of(text()), of(text()), of(text()), of(text()));
     (status, times, counts, words, subject(), id()).prop_map(
         |(
             status,
@@ -110,6 +116,7 @@ pub fn row() -> impl Strategy<Value = Row> {
                 last_error: words.1,
                 trace: words.2,
                 note: words.3,
+                caveat: words.4,
                 subject,
             }
         },

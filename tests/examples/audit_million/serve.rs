@@ -118,7 +118,10 @@ fn event(template: &ObjectEvent, n: u64, modified: Timestamp) -> ObjectEvent {
     event.etag = Some(format!("{n:032x}"));
     event.event_time = Some(modified);
     let sequencer = event.sequencer.clone().unwrap();
-    event.id = event.object_parts().event_id(EventBasis::Sequencer(&sequencer));
+    event.id = event.object_parts().event_id(EventBasis::Sequencer {
+        sequencer: &sequencer,
+        etag: event.etag.as_deref(),
+    });
     event
 }
 

@@ -26,7 +26,8 @@ pub fn covers(uploads: &[Upload], receipt: Receipt, event: Event, defect: Option
         return true;
     }
     match (done.sequencer, asked.sequencer) {
-        (Some(done), Some(asked)) => done >= asked,
+        (Some(newer), Some(older)) if newer != older => newer > older,
+        (Some(_), Some(_)) => done.etag == asked.etag,
         _ => done.etag == asked.etag && asked.time < done.time,
     }
 }

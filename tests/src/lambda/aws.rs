@@ -169,6 +169,7 @@ impl World {
             event: upload.event(),
             max_attempts: 5,
             trace: Some(super::trace_of(&upload.key)),
+            caveat: None,
         };
         let deadline = Deadline::after(self.ledger.clock(), Duration::from_secs(30));
         let recorded = self.block_on(self.ledger.record(uploads.iter().map(row).collect(), deadline));

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use daybook_ledger::{NewRow, Recorded};
 use daybook_manager::{Delivered, Ingested, Payload};
-use daybook_schema::{EventId, SourceName, Status, Subject};
+use daybook_schema::notification::Reading;
+use daybook_schema::{EventId, Status, Subject};
 use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::{all_delivered, returned, row_in};
 use daybook_tests::{Fault, Stage};
@@ -17,7 +18,7 @@ fn too_large() -> String {
 
 fn unreadable(payload: String) -> NewRow {
     NewRow::Unreadable {
-        source: SourceName::default(),
+        reading: Reading::default(),
         payload,
         why: "no S3 event".into(),
         trace: None,
@@ -35,6 +36,7 @@ fn new_event(upload: &Upload) -> NewRow {
         event: upload.event(),
         max_attempts: 5,
         trace: None,
+        caveat: None,
     }
 }
 
@@ -191,6 +193,7 @@ async fn a_payload_that_cannot_be_read_is_one_parked_row_however_often_it_comes(
     let payload = Payload {
         body: r#"{"Records": [{"eventSource": "aws:s3"}]}"#.into(),
         trace: Some("Root=1".into()),
+        message_id: None,
     };
     let first = stage
         .ingest()
@@ -223,6 +226,7 @@ async fn a_trace_that_step_functions_would_refuse_is_not_kept_and_the_event_is()
         let payload = Payload {
             body: Upload::new("a.json", 1, "e").notification(),
             trace: Some(trace.clone()),
+            message_id: None,
         };
         let ingested = stage
             .ingest()
@@ -242,7 +246,7 @@ async fn the_outcomes_of_a_payload_are_counted() {
     let records: Vec<_> = uploads(5).iter().map(Upload::record).collect();
     let payload = Payload {
         body: json!({"Records": records}).to_string(),
-        trace: None,
+        ..Payload::default()
     };
     let ingested = stage
         .ingest()

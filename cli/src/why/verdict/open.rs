@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daybook_ledger::{Control, Pause};
 use daybook_manager::Lookup;
-use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject};
+use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, notification};
 
 use super::{Fact, Observed, Seen, Situation, Verdict};
 use crate::report;
@@ -26,7 +26,7 @@ pub fn verdict(seen: &Observed, one: &Seen) -> Verdict {
         .note
         .as_deref()
         .map(|note| format!("Last done by a person: {}.", view::escaped(note)));
-    let verdict = verdict.also(note);
+    let verdict = verdict.also(note).also(row.caveat.as_deref().map(caveat));
     let verdict = match (row.status, is_gone(seen, row)) {
         (_, None | Some(false)) => verdict,
         (Status::Claimed, Some(true)) => verdict.also(Some("The object itself is not there any more.".to_owned())),
@@ -47,6 +47,18 @@ fn is_gone(seen: &Observed, row: &Row) -> Option<bool> {
     let is_upload = row.event().is_some_and(|event| event.kind == Kind::Created);
     let head = seen.object.known().filter(|_| is_upload)?;
     Some(*head == Head::Gone)
+}
+
+/// What was not as it should be in the notification, and what to do about a key that may be the wrong one.
+fn caveat(caveat: &str) -> String {
+    let says = format!("Of its notification: {}.", view::escaped(caveat));
+    match notification::is_ambiguous(caveat) {
+        false => says,
+        true => format!(
+            "{says} If the key above is not the object's, set --key-encoding (DAYBOOK_KEY_ENCODING) to encoded or plain for this \
+             source, `daybook remove` the event, and give its notification to `daybook ingest` again."
+        ),
+    }
 }
 
 /// `; the last attempt failed: …`.
@@ -252,7 +264,7 @@ fn parked(seen: &Observed, row: &Row) -> Verdict {
     let since = view::at(row.due_at, seen.now);
     let error = row.last_error.as_deref().map(view::escaped);
     match &row.subject {
-        Subject::Raw { payload, source } => Verdict::new(
+        Subject::Raw { payload, source, .. } => Verdict::new(
             Situation::Unreadable,
             format!(
                 "Parked because the notification cannot be read, since {since}: {} ({} bytes from source {source}).",

@@ -28,12 +28,14 @@ async fn all_processes(stage: &Stage) {
     stage.pass(5 * MINUTE).await;
 }
 
-/// The nth request of that function kills it, before or after AWS does it; only once. Returns how many requests it made.
+/// The nth request of that function kills it, before or after AWS does it; only once. Queries of the index, which change nothing, do
+/// not count. Returns how many requests it made.
 fn die_at(stage: &Stage, function: &'static str, nth: u64, fault: &Fault) -> Arc<AtomicU64> {
     let made = Arc::new(AtomicU64::new(0));
     let (count, fault) = (made.clone(), fault.clone());
     stage.wire.inject(move |request| {
-        let is_its = request.process.as_ref().is_some_and(|one| one.name == function);
+        let is_its =
+            request.process.as_ref().is_some_and(|one| one.name == function) && request.operation != "Query";
         match is_its && count.fetch_add(1, Ordering::Relaxed) == nth {
             true => fault.clone(),
             false => Fault::None,

@@ -98,6 +98,7 @@ async fn a_saturated_queue_gives_each_of_4384_uploads_one_execution() {
         pump(&stage, &stage.completion, Stage::pump_complete).await;
         if minute % 5 == 0 {
             stage.sweep().await;
+            assert_eq!(executions.all().len(), events_run(&stage));
         }
         let open = stage.rows_in(Status::Pending).await + stage.rows_in(Status::Claimed).await;
         if open == 0 {

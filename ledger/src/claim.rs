@@ -1,10 +1,11 @@
 //! Claiming due rows, and giving back those that the queue certainly did not take.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::tables::attribute::DUE_AT;
-use daybook_schema::{Row, Status, Step};
+use daybook_schema::{EventId, Row, Status, Step};
 use uuid::Uuid;
 
 use crate::Ledger;
@@ -39,11 +40,15 @@ pub enum Released {
 
 impl Ledger {
     /// Claims rows as the index showed them, each with one conditional write: CLAIMED, next attempt, first delivery, a
-    /// lease of that length. Outcomes in their order. Three write units for a claimed row.
+    /// lease of that length. Outcomes in their order; a row that is there twice is claimed as it is there last. Three write units
+    /// for a claimed row.
     pub async fn claim(&self, due: &[IndexKey], lease: Duration, deadline: Deadline) -> Vec<Claim> {
         let token = self.random.token();
         let lease_end = self.clock.now().plus(lease);
-        let updates = due.iter().map(|row| {
+        // Two statements on one key would fail the whole request.
+        let last: BTreeMap<EventId, usize> = due.iter().map(|row| row.id).zip(0..).collect();
+        let is_last = |(position, row): &(usize, &IndexKey)| last[&row.id] == *position;
+        let updates = due.iter().enumerate().filter(is_last).map(|(_, row)| {
             Update::of(row.id, Step::Claim)
                 .set(DUE_AT, text(lease_end))
                 .count("attempt", true)
@@ -53,11 +58,14 @@ impl Ledger {
                 .when(DUE_AT, text(row.due_at))
                 .returning_row()
         });
-        let written = self.update(updates, deadline).await;
-        written
-            .into_iter()
-            .map(|written| claimed(written, token))
-            .collect()
+        let mut written = self.update(updates, deadline).await.into_iter();
+        let claim = |row| match is_last(&row) {
+            true => written
+                .next()
+                .map_or(Claim::Lost, |written| claimed(written, token)),
+            false => Claim::Lost,
+        };
+        due.iter().enumerate().map(claim).collect()
     }
 
     /// Gives claimed rows back whose messages the queue certainly did not take: PENDING, due now, the attempt unused.

@@ -1,4 +1,4 @@
-//! What the sweep and the invoker do to the leases of claimed rows.
+//! What the sweep and the invoker do to the leases of claimed rows, and to due times that cannot be.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use daybook_schema::{EventId, ExecutionName, Row, Step, Timestamp};
 
 use crate::Ledger;
 use crate::claim::{Claim, Released, claimed, released, token_of};
+use crate::read::IndexKey;
 use crate::statement::{Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
@@ -86,6 +87,22 @@ impl Ledger {
             Update::of(row.id, Step::MoveLease)
                 .set(DUE_AT, text(lease_end))
                 .set("lease_moves", number(row.lease_moves.saturating_add(1)))
+                .when(DUE_AT, text(row.due_at))
+        });
+        self.update(updates, deadline)
+            .await
+            .into_iter()
+            .map(moved)
+            .collect()
+    }
+
+    /// Makes PENDING rows due now that the index shows as due at another time: whoever calls it knows that time to be wrong.
+    /// `rows` without repetitions. Three write units each.
+    pub async fn bring_forward(&self, rows: &[IndexKey], deadline: Deadline) -> Vec<Moved> {
+        let now = self.clock.now();
+        let updates = rows.iter().map(|row| {
+            Update::of(row.id, Step::BringForward)
+                .set(DUE_AT, text(now))
                 .when(DUE_AT, text(row.due_at))
         });
         self.update(updates, deadline)

@@ -44,7 +44,7 @@ pub use record::{NewRow, Recorded};
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
 pub use settle::{Failed, RetryPolicy};
 pub use take::{Extended, Postponed, Taken};
-pub use time::{Clock, Deadline, Random};
+pub use time::{Clock, Deadline, Random, TokenMark};
 
 use capacity::Meter;
 

@@ -1,6 +1,6 @@
 //! Reading rows: one, by status in the order of their due times, counts, and all of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
 use daybook_schema::tables::{BY_STATUS, CONTROL_ID, attribute::ID};
@@ -33,7 +33,7 @@ pub struct IndexKey {
 #[derive(Debug)]
 pub struct DueRows<'a> {
     ledger: &'a Ledger,
-    until: Option<Timestamp>,
+    range: DueRange,
     page: i32,
     shards: Vec<ShardRows>,
 }
@@ -71,10 +71,11 @@ pub struct Count {
 }
 
 impl DueRows<'_> {
-    /// The next rows, oldest due first, up to `n`; fewer when there are no more. Shards that could not be read are left
-    /// out and named by [`DueRows::failures`]: one throttled shard does not hold up the others.
+    /// The next rows, oldest due first, up to `n`, no row twice; fewer when there are no more. Shards that could not be read are
+    /// left out and named by [`DueRows::failures`]: one throttled shard does not hold up the others.
     pub async fn next(&mut self, n: usize) -> Vec<IndexKey> {
-        let mut taken = Vec::new();
+        let mut taken: Vec<IndexKey> = Vec::new();
+        let mut places: BTreeMap<EventId, usize> = BTreeMap::new();
         while taken.len() < n {
             self.fill().await;
             let oldest = self
@@ -83,7 +84,14 @@ impl DueRows<'_> {
                 .filter(|shard| !shard.rows.is_empty())
                 .min_by_key(|shard| shard.rows.front().copied());
             match oldest.and_then(|shard| shard.rows.pop_front()) {
-                Some(key) => taken.push(key),
+                // A row whose due time is moved on between two pages is in both. The later page knows it better.
+                Some(key) => match places.get(&key.id) {
+                    Some(place) => taken[*place] = key,
+                    None => {
+                        places.insert(key.id, taken.len());
+                        taken.push(key);
+                    }
+                },
                 None => break,
             }
         }
@@ -101,12 +109,12 @@ impl DueRows<'_> {
 
     /// Reads the next page of every shard that has none in hand: without it the oldest row is not known.
     async fn fill(&mut self) {
-        let (ledger, until, page) = (self.ledger, self.until, self.page);
+        let (ledger, range, page) = (self.ledger, self.range, self.page);
         let empty: Vec<_> = self
             .shards
             .iter_mut()
             .filter(|shard| shard.wants_page())
-            .map(|shard| shard.read_rows(ledger, until, page))
+            .map(|shard| shard.read_rows(ledger, range, page))
             .collect();
         futures::stream::iter(empty)
             .buffer_unordered(CONCURRENCY)
@@ -121,18 +129,17 @@ impl ShardRows {
     }
 
     /// Reads pages until there is a row, or no more: a page may be empty and yet not the last.
-    async fn read_rows(&mut self, ledger: &Ledger, until: Option<Timestamp>, page: i32) {
+    async fn read_rows(&mut self, ledger: &Ledger, range: DueRange, page: i32) {
         while self.wants_page() {
-            self.read_page(ledger, until, page).await;
+            self.read_page(ledger, range, page).await;
         }
     }
 
-    async fn read_page(&mut self, ledger: &Ledger, until: Option<Timestamp>, page: i32) {
+    async fn read_page(&mut self, ledger: &Ledger, range: DueRange, page: i32) {
         let after = match std::mem::replace(&mut self.next, Next::End) {
             Next::After(key) => Some(key),
             _ => None,
         };
-        let range = until.map_or(DueRange::All, DueRange::Until);
         let request = ledger
             .query(self.key, range)
             .limit(page)
@@ -176,11 +183,14 @@ impl Ledger {
         answer.item.map(|item| self.row(item)).transpose()
     }
 
-    /// Rows by their ids, read consistently, in no order. One that this release cannot read is an error of its own, and so is
+    /// Rows by their ids, read consistently, in no order, each once however often it is asked for. One that this release cannot read is an error of its own, and so is
     /// a request of up to 100 rows that fails: the others are there all the same. Missing rows, and keys that DynamoDB leaves
     /// unprocessed, are left out: absence proves nothing here.
     pub async fn get_many(&self, ids: &[EventId]) -> Vec<Result<Row, LedgerError>> {
         let table = self.table.as_str();
+        // DynamoDB refuses a request that has a key twice, and with it 99 other rows.
+        let mut asked = BTreeSet::new();
+        let ids: Vec<EventId> = ids.iter().copied().filter(|id| asked.insert(*id)).collect();
         let requests: Vec<_> = ids
             .chunks(KEYS_PER_READ)
             .map(|chunk| self.read_items(table, chunk.iter().map(text).collect(), true))
@@ -199,6 +209,15 @@ impl Ledger {
     /// The rows of a status, oldest due first; with `until`, those due by then. Pages are sized for taking about `n` of
     /// them, so that what is read depends on `n` and not on how many rows there are.
     pub fn due(&self, status: Status, until: Option<Timestamp>, n: usize) -> DueRows<'_> {
+        self.due_in(status, until.map_or(DueRange::All, DueRange::Until), n)
+    }
+
+    /// The rows of a status that are due after that time, as [`Ledger::due`] gives those due by then.
+    pub fn due_after(&self, status: Status, after: Timestamp, n: usize) -> DueRows<'_> {
+        self.due_in(status, DueRange::After(after), n)
+    }
+
+    fn due_in(&self, status: Status, range: DueRange, n: usize) -> DueRows<'_> {
         // An even spread puts n/16 into a shard; twice that plus a few makes a second page rare.
         let page = (n.div_ceil(usize::from(Shard::COUNT)) * 2 + 4).min(1000);
         let shard = |shard: Shard| ShardRows {
@@ -208,7 +227,7 @@ impl Ledger {
         };
         DueRows {
             ledger: self,
-            until,
+            range,
             page: i32::try_from(page).unwrap_or(1000),
             shards: Shard::all().map(shard).collect(),
         }

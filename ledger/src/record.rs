@@ -104,7 +104,7 @@ pub enum Recorded {
     Covered,
     /// It will never fit: too large for a row, or the table refuses it. Not in the ledger.
     Rejected(String),
-    /// Throttled until the deadline. Not in the ledger.
+    /// Throttled until the deadline, or not sent before it. Not in the ledger.
     Throttled(String),
     /// Perhaps in the ledger.
     Unknown(String),

@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use daybook_schema::tables::attribute::ID;
 use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 
 use crate::Ledger;
 use crate::answers::{AnswerWatch, Verdict, describe};
@@ -19,8 +20,11 @@ use crate::update::Update;
 /// Statements per BatchExecuteStatement (DynamoDB API Reference).
 const BATCH: usize = 25;
 
-/// Why the outcome of a statement is not known that nobody answered for.
+/// Why the outcome of a statement that was sent is unknown.
 const NO_ANSWER: &str = "no answer before the deadline";
+
+/// Why a statement was not applied whose request was never made.
+const NOT_SENT: &str = "not sent before the deadline";
 
 /// Requests under way at once.
 const CONCURRENCY: usize = 8;
@@ -45,10 +49,21 @@ pub(crate) enum Written {
     Duplicate,
     /// Never going to work: the item is too large, access is denied, the table is missing.
     Refused(String),
-    /// Throttled until the deadline; certainly not applied.
+    /// Throttled until the deadline, or not sent before it; certainly not applied.
     Throttled(String),
     /// Perhaps applied.
     Unknown(String),
+}
+
+impl Written {
+    /// The statement is on its way: it is no longer known that it was not applied, whatever an earlier try was told.
+    fn sent(&mut self) {
+        let cause = match self {
+            Self::Throttled(before) if before != NOT_SENT => format!("{NO_ANSWER}; before that, {before}"),
+            _ => NO_ANSWER.to_owned(),
+        };
+        *self = Self::Unknown(cause);
+    }
 }
 
 impl Ledger {
@@ -58,17 +73,29 @@ impl Ledger {
         updates: impl IntoIterator<Item = Update>,
         deadline: Deadline,
     ) -> Vec<Written> {
-        let statements = updates
-            .into_iter()
-            .map(|update| update.statement(&self.table))
-            .collect();
-        self.write(statements, deadline).await
+        let statements = updates.into_iter().map(|update| update.statement(&self.table));
+        self.write(statements.collect(), deadline).await
     }
 
     /// Executes statements, no two of them on one key, and gives the outcome of each, in their order. Throttled ones are
-    /// retried with backoff until the deadline, and what has no answer half a second after it is unknown.
+    /// retried with backoff until the deadline. Ends half a second after it at the latest: what is not sent by then is
+    /// certainly not applied, and what is sent and not answered is unknown.
     pub(crate) async fn write(&self, statements: Vec<Statement>, deadline: Deadline) -> Vec<Written> {
-        let mut outcomes: Vec<Option<Written>> = vec![None; statements.len()];
+        let mut outcomes = vec![Written::Throttled(NOT_SENT.into()); statements.len()];
+        // One bound around all rounds and all requests: a bound per answer would start again with every answer.
+        let all = self.write_in_rounds(statements, &mut outcomes, deadline);
+        deadline.bound(&self.clock, all).await;
+        outcomes
+    }
+
+    /// Round after round until nothing is throttled, or the next round would begin after the deadline. `outcomes` is true at
+    /// every await: dropping the future leaves what is known.
+    async fn write_in_rounds(
+        &self,
+        statements: Vec<Statement>,
+        outcomes: &mut [Written],
+        deadline: Deadline,
+    ) {
         let mut waiting: Vec<(usize, Statement)> = statements.into_iter().enumerate().collect();
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(50))
@@ -78,41 +105,44 @@ impl Ledger {
             .without_max_times()
             .build();
         loop {
-            // The futures are made before they are driven: a closure inside the stream would tie it to one lifetime.
-            let requests: Vec<_> = waiting
-                .chunks(BATCH)
-                .map(|batch| self.write_batch(batch.to_vec()))
-                .collect();
-            let mut answers = futures::stream::iter(requests).buffer_unordered(CONCURRENCY);
-            let mut throttled = Vec::new();
-            // What has no answer by then is unknown, whatever an earlier try was told.
-            while let Some(answer) = deadline.bound(&self.clock, answers.next()).await {
-                let Some((batch, written)) = answer else { break };
-                for ((position, statement), outcome) in batch.into_iter().zip(written) {
-                    if matches!(outcome, Written::Throttled(_)) {
-                        throttled.push((position, statement));
-                    }
-                    outcomes[position] = Some(outcome);
-                }
-            }
+            let mut throttled = self.write_round(waiting, outcomes).await;
             let delay = delays.next().unwrap_or(Duration::from_secs(2));
             if throttled.is_empty() || deadline.left(&self.clock) <= delay {
-                break;
+                return;
             }
             throttled.sort_by_key(|(position, _)| *position);
             waiting = throttled;
             tokio::time::sleep(delay).await;
-            for (position, _) in &waiting {
-                if let Some(Written::Throttled(cause)) = &outcomes[*position] {
-                    outcomes[*position] =
-                        Some(Written::Unknown(format!("{NO_ANSWER}; before that, {cause}")));
+        }
+    }
+
+    /// Sends each statement once, and gives back those that were throttled. A request is made when its turn comes.
+    async fn write_round(
+        &self,
+        waiting: Vec<(usize, Statement)>,
+        outcomes: &mut [Written],
+    ) -> Vec<(usize, Statement)> {
+        let mut waiting = waiting.into_iter();
+        let mut requests = FuturesUnordered::new();
+        let mut throttled = Vec::new();
+        loop {
+            while requests.len() < CONCURRENCY && waiting.len() > 0 {
+                let batch: Vec<_> = waiting.by_ref().take(BATCH).collect();
+                for (position, _) in &batch {
+                    outcomes[*position].sent();
                 }
+                requests.push(self.write_batch(batch));
+            }
+            let Some((batch, written)) = requests.next().await else {
+                return throttled;
+            };
+            for ((position, statement), outcome) in batch.into_iter().zip(written) {
+                if matches!(outcome, Written::Throttled(_)) {
+                    throttled.push((position, statement));
+                }
+                outcomes[position] = outcome;
             }
         }
-        outcomes
-            .into_iter()
-            .map(|outcome| outcome.unwrap_or_else(|| Written::Unknown(NO_ANSWER.into())))
-            .collect()
     }
 
     async fn write_batch(&self, batch: Vec<(usize, Statement)>) -> (Vec<(usize, Statement)>, Vec<Written>) {

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_schema::Timestamp;
+use futures::{FutureExt, StreamExt};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Tells the time. One reading is too old after an await: ask again.
@@ -62,6 +64,28 @@ impl Deadline {
         tokio::time::timeout(self.left(clock) + LATE, future).await.ok()
     }
 
+    /// Drives futures, `at_once` of them at a time, until a little after the deadline, as [`Deadline::bound`] does: one bound
+    /// around all of them. The output of each, in their order; `None` for those that had not ended by then. One that was never
+    /// begun has done nothing; of the `at_once` that were dropped nobody knows.
+    pub async fn bound_all<F: Future>(
+        self,
+        clock: &Clock,
+        at_once: usize,
+        futures: Vec<F>,
+    ) -> Vec<Option<F::Output>> {
+        let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
+        let numbered = futures.into_iter().enumerate();
+        let numbered = numbered.map(|(position, future)| future.map(move |output| (position, output)));
+        let mut ended = futures::stream::iter(numbered).buffer_unordered(at_once);
+        let all = async {
+            while let Some((position, output)) = ended.next().await {
+                outputs[position] = Some(output);
+            }
+        };
+        self.bound(clock, all).await;
+        outputs
+    }
+
     /// Whether it has passed.
     pub fn is_over(self, clock: &Clock) -> bool {
         self.left(clock).is_zero()
@@ -70,7 +94,29 @@ impl Deadline {
 
 /// The source of tokens and jitter. Clones draw from one sequence.
 #[derive(Clone, Debug)]
-pub struct Random(Arc<Mutex<fastrand::Rng>>);
+pub struct Random {
+    numbers: Arc<Mutex<fastrand::Rng>>,
+    mark: Option<TokenMark>,
+}
+
+/// How all tokens of one holder begin, so that its own are told from others': 48 bits of a token's 122 that are random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TokenMark(u64);
+
+impl TokenMark {
+    const BITS: u32 = 48;
+
+    /// One that nobody else has.
+    pub fn draw(random: &Random) -> Self {
+        Self(random.next_u64() >> (u64::BITS - Self::BITS))
+    }
+
+    /// Whether the token bears it.
+    pub fn is_on(self, token: Uuid) -> bool {
+        token.as_u64_pair().0 >> (u64::BITS - Self::BITS) == self.0
+    }
+}
 
 impl Random {
     /// Seeded by the operating system.
@@ -86,17 +132,34 @@ impl Random {
 
     /// The same seed, the same sequence.
     pub fn from_seed(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))))
+        Self {
+            numbers: Arc::new(Mutex::new(fastrand::Rng::with_seed(seed))),
+            mark: None,
+        }
+    }
+
+    /// The same sequence, and that mark on every token.
+    pub fn marking(self, mark: TokenMark) -> Self {
+        Self {
+            mark: Some(mark),
+            ..self
+        }
     }
 
     /// The next number.
     pub fn next_u64(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
+        self.numbers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .u64(..)
     }
 
     /// A token that nobody else has.
     pub(crate) fn token(&self) -> Uuid {
-        let (high, low) = (self.next_u64(), self.next_u64());
+        let (mut high, low) = (self.next_u64(), self.next_u64());
+        if let Some(TokenMark(mark)) = self.mark {
+            high = high >> TokenMark::BITS | mark << (u64::BITS - TokenMark::BITS);
+        }
         uuid::Builder::from_random_bytes((u128::from(high) << 64 | u128::from(low)).to_be_bytes()).into_uuid()
     }
 
@@ -124,6 +187,17 @@ mod tests {
         assert_eq!(waits(0), BTreeSet::from([0]));
         assert_eq!(waits(1), BTreeSet::from([0, 1]));
         assert_eq!(waits(6), BTreeSet::from([3, 4, 5, 6]));
+    }
+
+    #[test]
+    fn a_mark_is_on_every_token_of_its_holder_and_on_no_other() {
+        let other = Random::from_seed(7);
+        let mark = TokenMark::draw(&other);
+        let marking = other.clone().marking(mark);
+        let (a, b) = (marking.token(), marking.token());
+        assert!(mark.is_on(a) && mark.is_on(b) && a != b, "{a} {b}");
+        assert_eq!(a.get_version_num(), 4);
+        assert!(!mark.is_on(other.token()));
     }
 
     #[test]

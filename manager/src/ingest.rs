@@ -5,6 +5,10 @@ use daybook_schema::notification::Reading;
 
 use crate::delivery::{Delivered, Disposition};
 
+/// From so many rows on, those of the payloads read so far are recorded before the next payload is read: many payloads of very
+/// many parts would need memory for all of them otherwise.
+const TOGETHER: usize = 4096;
+
 /// Records the events of notifications.
 #[derive(Clone, Debug)]
 pub struct Ingest {
@@ -67,45 +71,66 @@ impl Ingest {
         }
     }
 
-    /// Records all events of all payloads together, and says for each payload what came of it. A payload that cannot be read
-    /// becomes a PARKED row that keeps it.
+    /// Records all events of all payloads together, about 4,000 rows at a time, and says for each payload what came of it. A payload
+    /// that cannot be read becomes a PARKED row that keeps it. Nothing is begun after the deadline.
     pub async fn ingest(&self, payloads: &[Payload], deadline: Deadline) -> Vec<Ingested> {
-        let mut results = Vec::with_capacity(payloads.len());
+        let mut results: Vec<Ingested> = Vec::with_capacity(payloads.len());
+        let mut counts = Vec::with_capacity(payloads.len());
         let mut rows = Vec::new();
+        let mut outcomes = Vec::new();
         for payload in payloads {
-            let mut read = self.reading.read(&payload.body, payload.message_id.as_deref());
-            let (events, unreadable) = (read.events.len(), read.unreadable.len());
-            // StartExecution takes 256 ASCII characters and refuses the execution otherwise: a link is not worth an event.
-            let trace = payload
-                .trace
-                .as_ref()
-                .filter(|trace| trace.is_ascii() && trace.len() <= 256);
-            let new = |(position, event)| NewRow::Event {
-                event,
-                max_attempts: self.max_attempts,
-                trace: trace.cloned(),
-                caveat: read.caveats.remove(&position),
-            };
-            rows.extend(read.events.into_iter().enumerate().map(new));
-            rows.extend(read.unreadable.into_iter().map(|part| NewRow::Unreadable {
-                reading: self.reading.clone(),
-                payload: part.raw,
-                why: part.why,
-                trace: trace.cloned(),
-            }));
-            let ingested = Ingested {
-                rows: Vec::new(),
-                unreadable,
-                test_events: read.test_events,
-            };
-            results.push((events + unreadable, ingested));
+            let (ingested, mut read) = self.read(payload);
+            counts.push(read.len());
+            results.push(ingested);
+            rows.append(&mut read);
+            if rows.len() >= TOGETHER {
+                outcomes.append(&mut self.record(std::mem::take(&mut rows), deadline).await);
+            }
         }
-        let mut outcomes = self.ledger.record(rows, deadline).await.into_iter();
-        let fill = |(count, mut ingested): (usize, Ingested)| {
+        outcomes.append(&mut self.record(rows, deadline).await);
+        let mut outcomes = outcomes.into_iter();
+        for (ingested, count) in results.iter_mut().zip(counts) {
             ingested.rows.extend(outcomes.by_ref().take(count));
-            ingested
+        }
+        results
+    }
+
+    /// The rows of one payload, and what there is to say of it before they are recorded.
+    fn read(&self, payload: &Payload) -> (Ingested, Vec<NewRow>) {
+        let mut read = self.reading.read(&payload.body, payload.message_id.as_deref());
+        let ingested = Ingested {
+            rows: Vec::new(),
+            unreadable: read.unreadable.len(),
+            test_events: read.test_events,
         };
-        results.into_iter().map(fill).collect()
+        // StartExecution takes 256 ASCII characters and refuses the execution otherwise: a link is not worth an event.
+        let trace = payload
+            .trace
+            .as_ref()
+            .filter(|trace| trace.is_ascii() && trace.len() <= 256);
+        let events = read.events.into_iter().enumerate();
+        let events = events.map(|(position, event)| NewRow::Event {
+            event,
+            max_attempts: self.max_attempts,
+            trace: trace.cloned(),
+            caveat: read.caveats.remove(&position),
+        });
+        let unreadable = read.unreadable.into_iter().map(|part| NewRow::Unreadable {
+            reading: self.reading.clone(),
+            payload: part.raw,
+            why: part.why,
+            trace: trace.cloned(),
+        });
+        (ingested, events.chain(unreadable).collect())
+    }
+
+    /// Records rows; none of them when the deadline has passed.
+    async fn record(&self, rows: Vec<NewRow>, deadline: Deadline) -> Vec<Recorded> {
+        if deadline.is_over(self.ledger.clock()) {
+            let late = || Recorded::Throttled("no time was left to record it".into());
+            return rows.iter().map(|_| late()).collect();
+        }
+        self.ledger.record(rows, deadline).await
     }
 
     /// Handles messages of the intake queue; what came of each, in their order.

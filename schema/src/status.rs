@@ -92,13 +92,15 @@ pub enum Step {
     PutBack,
     /// A person knows that nothing runs for it: as if never claimed.
     Free,
+    /// It is due so late that only a wrong clock can have said so: due now.
+    BringForward,
 }
 
 impl Step {
     /// The status that a row must have for this step.
     pub fn from(self) -> Status {
         match self {
-            Self::Claim => Status::Pending,
+            Self::Claim | Self::BringForward => Status::Pending,
             Self::Redrive => Status::Parked,
             Self::Release
             | Self::Renew
@@ -125,9 +127,13 @@ impl Step {
             | Self::Unsend
             | Self::Take
             | Self::Extend => Status::Claimed,
-            Self::Release | Self::Retry | Self::Redrive | Self::Postpone | Self::PutBack | Self::Free => {
-                Status::Pending
-            }
+            Self::Release
+            | Self::Retry
+            | Self::Redrive
+            | Self::Postpone
+            | Self::PutBack
+            | Self::Free
+            | Self::BringForward => Status::Pending,
             Self::Park => Status::Parked,
         }
     }

@@ -382,6 +382,7 @@ fn every_step_goes_from_one_status_to_one_status() {
         (Step::Postpone, Claimed, Pending),
         (Step::PutBack, Claimed, Pending),
         (Step::Free, Claimed, Pending),
+        (Step::BringForward, Pending, Pending),
     ];
     for (step, from, to) in steps {
         assert_eq!((step.from(), step.to()), (from, to), "{step:?}");

@@ -262,6 +262,46 @@ async fn of_a_notification_what_is_readable_is_run_and_the_rest_is_kept() {
 }
 
 #[tokio::test]
+async fn a_megabyte_of_parts_that_nobody_can_read_is_kept_in_a_handful_of_rows_and_its_event_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut up = Up::start(folder.path(), &["--exec", "true"]).await;
+    let numbers: Vec<String> = (0..149_000).map(|n| n.to_string()).collect();
+    let body = format!("{{\"Records\":[{},{}]}}", numbers.join(","), record("a", 1));
+    assert!(body.len() > 900_000 && body.len() <= MOST, "{}", body.len());
+    let before = up.peak_memory();
+    for (recorded, already_there) in [(1, 0), (0, 1)] {
+        let answer = up.post(body.clone()).await;
+        let said = answer.json();
+        assert_eq!(answer.status, 200, "{said}");
+        let known = said["already_there"].as_u64().unwrap() + said["done_before"].as_u64().unwrap();
+        assert_eq!((&said["recorded"], known), (&recorded.into(), already_there));
+        assert!(said["unreadable"].as_u64().unwrap() <= 5, "{said}");
+    }
+    let more = (up.peak_memory() - before) >> 20;
+    println!("{more} MB more");
+    assert!(more < 100, "{more} MB more");
+    let ledger = ledger(folder.path());
+    crate::machine::until("it has run", async || counts(&ledger).await[..2] == [0, 0]).await;
+    let kept: Vec<String> = rows(&ledger)
+        .await
+        .into_iter()
+        .map(|row| match row.subject {
+            Subject::Raw { payload, .. } => payload,
+            Subject::Event(event) => panic!("{event:?}"),
+        })
+        .collect();
+    assert!(kept.len() <= 5, "{}", kept.len());
+    let count = |payload: &String| {
+        serde_json::from_str::<serde_json::Value>(payload).unwrap()["Records"]
+            .as_array()
+            .unwrap()
+            .len()
+    };
+    assert_eq!(kept.iter().map(count).sum::<usize>(), 149_000);
+    assert_eq!(up.drained().await["worker"]["completed"], 1);
+}
+
+#[tokio::test]
 async fn an_event_that_no_row_can_hold_is_refused_and_harms_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let mut up = Up::start(folder.path(), &["--exec", "true"]).await;

@@ -289,14 +289,9 @@ impl Sweeper {
     }
 
     async fn delete_covered(&self, covered: &[Row], deadline: Deadline, report: &mut SweepReport) {
-        let clock = self.ledger.clock();
-        let deletions: Vec<_> = covered
-            .iter()
-            .map(|row| deadline.bound(clock, self.ledger.delete_done(row)))
-            .collect();
-        let deleted: Vec<_> = futures::stream::iter(deletions)
-            .buffered(CONCURRENCY)
-            .collect()
+        let deletions: Vec<_> = covered.iter().map(|row| self.ledger.delete_done(row)).collect();
+        let deleted = deadline
+            .bound_all(self.ledger.clock(), CONCURRENCY, deletions)
             .await;
         for outcome in deleted {
             match outcome {

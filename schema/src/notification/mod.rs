@@ -20,6 +20,7 @@ mod eventbridge;
 mod fault;
 mod fields;
 mod json;
+mod kept;
 mod keys;
 mod record;
 mod server;
@@ -34,6 +35,7 @@ use crate::names::SourceName;
 use fault::Fault;
 use fields::Delivered;
 use json::Object;
+use kept::{Part, kept};
 pub use keys::{InvalidKeyEncoding, KeyEncoding, is_ambiguous};
 use side::Caveats;
 
@@ -49,7 +51,7 @@ const MESSAGE_ID: usize = 128;
 pub struct Notification {
     /// The events, in the order of the payload; duplicates are kept.
     pub events: Vec<ObjectEvent>,
-    /// The records that could not be read.
+    /// The records that could not be read, each by itself up to 1,000 of them; more are kept together, as few as fit into rows.
     pub unreadable: Vec<Unreadable>,
     /// `s3:TestEvent`s, which S3 sends when notifications are configured.
     pub test_events: usize,
@@ -59,18 +61,19 @@ pub struct Notification {
 }
 
 impl Notification {
-    /// How many records the payload had. None only where the form allows for it, as an empty list of `Records` and an answer
-    /// of ReceiveMessage without messages do: any other payload without records is unreadable as a whole.
+    /// How many events, unreadable parts and test events the payload had; parts that are kept together count as one. None
+    /// only where the form allows for it, as an empty list of `Records` and an answer of ReceiveMessage without messages do:
+    /// any other payload without records is unreadable as a whole.
     pub fn records(&self) -> usize {
         self.events.len() + self.unreadable.len() + self.test_events
     }
 }
 
-/// A record, or a whole payload, that could not be read.
+/// A record, many of them, or a whole payload, that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// What came, in a form that [`read`] takes again once the cause is mended: `{"Records":[…]}` around a
-    /// record, with the record byte for byte as it came, or else the innermost payload itself.
+    /// record, with the record byte for byte as it came, or around many, or else the innermost payload itself.
     pub raw: String,
     /// Why it could not be read, for people. It names fields, limits and lengths, never a value (keys can be
     /// personal data), except for the topic and URL of an SNS confirmation.
@@ -99,9 +102,13 @@ impl Reading {
             reading: self,
             message_id: message_id.map(str::to_owned),
             found: Notification::default(),
+            unreadable: Vec::new(),
         };
         reader.payload(payload, 0);
-        reader.found
+        Notification {
+            unreadable: kept(reader.unreadable),
+            ..reader.found
+        }
     }
 }
 
@@ -125,19 +132,20 @@ struct Reader<'s> {
     reading: &'s Reading,
     message_id: Option<String>,
     found: Notification,
+    unreadable: Vec<Part>,
 }
 
 impl Reader<'_> {
     fn payload(&mut self, text: &str, depth: usize) {
         match serde_json::from_str::<&RawValue>(text) {
             Ok(value) => self.value(value, Wrap::Nothing, depth),
-            Err(error) => self.unreadable(text, Wrap::Nothing, &Fault::NotJson(error)),
+            Err(error) => self.unreadable(text, Wrap::Nothing, Fault::NotJson(error)),
         }
     }
 
     fn value(&mut self, value: &RawValue, wrap: Wrap, depth: usize) {
         if let Err(fault) = self.try_value(value, depth) {
-            self.unreadable(value.get(), wrap, &fault);
+            self.unreadable(value.get(), wrap, fault);
         }
     }
 
@@ -221,14 +229,8 @@ impl Reader<'_> {
         self.found.events.push(event);
     }
 
-    fn unreadable(&mut self, text: &str, wrap: Wrap, fault: &Fault) {
-        let raw = match wrap {
-            Wrap::Nothing => text.to_owned(),
-            Wrap::Records => format!("{{\"Records\":[{text}]}}"),
-        };
-        self.found.unreadable.push(Unreadable {
-            raw,
-            why: fault.to_string(),
-        });
+    fn unreadable(&mut self, text: &str, wrap: Wrap, fault: Fault) {
+        let text = text.to_owned();
+        self.unreadable.push(Part { text, wrap, fault });
     }
 }

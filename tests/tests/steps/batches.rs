@@ -1,11 +1,14 @@
 //! Many rows at once: each has an outcome of its own.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use daybook_ledger::{NewRow, Recorded};
+use daybook_ledger::{Claim, Deadline, IndexKey, NewRow, Recorded};
 use daybook_manager::{Delivered, Ingested, Payload};
 use daybook_schema::notification::Reading;
-use daybook_schema::{EventId, Status, Subject};
+use daybook_schema::{EventId, Row, Status, Subject};
 use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::{all_delivered, returned, row_in};
 use daybook_tests::{Fault, Stage};
@@ -94,6 +97,167 @@ async fn due_rows_of_many_pages_come_each_once_and_oldest_first() {
     let ids: BTreeSet<EventId> = keys.iter().map(|key| key.id).collect();
     assert_eq!((keys.len(), ids.len()), (300, 300));
     assert!(keys.is_sorted_by_key(|key| key.due_at));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_ends_at_its_deadline_and_what_it_did_not_send_it_says_is_not_written() {
+    let stage = Stage::usual().await;
+    let second = Duration::from_secs(1);
+    stage
+        .wire
+        .inject_always("BatchExecuteStatement", Fault::Slow(second));
+    // 400 requests of 25, eight at once, a second each: 50 seconds of work.
+    let uploads = uploads(10_000);
+    let rows = uploads.iter().map(new_event).collect();
+    let started = stage.now();
+    let deadline = Deadline::after(&stage.clock, 10 * second + second / 4);
+    let recorded = stage.ledger.record(rows, deadline).await;
+    let took = stage.now().since(started);
+    assert!(took >= 10 * second && took <= 11 * second, "{took:?}");
+    let sent = stage.wire.operations()["BatchExecuteStatement"];
+    assert_eq!(sent, 11 * 8, "no request is made before its turn");
+    stage.wire.heal();
+    let there = stage.rows().await;
+    let mut counts = [0; 3];
+    for (upload, outcome) in uploads.iter().zip(&recorded) {
+        let is_there = there.contains_key(&upload.event().id);
+        match outcome {
+            Recorded::Recorded => counts[0] += 1,
+            Recorded::Unknown(_) => counts[1] += 1,
+            Recorded::Throttled(cause) => {
+                assert_eq!(cause, "not sent before the deadline");
+                counts[2] += 1;
+            }
+            other => panic!("{other:?}"),
+        }
+        match outcome {
+            Recorded::Recorded => assert!(is_there),
+            Recorded::Throttled(_) => assert!(!is_there),
+            // Sent and not answered: the embedded AWS has done them.
+            _ => {}
+        }
+    }
+    assert_eq!(counts, [10 * 200, 200, 10_000 - 11 * 200]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_payloads_of_many_parts_are_recorded_bit_by_bit_and_none_after_the_deadline() {
+    let stage = Stage::usual().await;
+    let payload = |n: usize| {
+        let parts: Vec<String> = (0..1000).map(|part| format!("{n}{part:03}")).collect();
+        Payload {
+            body: format!("{{\"Records\":[{}]}}", parts.join(",")),
+            ..Payload::default()
+        }
+    };
+    let payloads: Vec<Payload> = (1..=20).map(payload).collect();
+    let second = Duration::from_secs(1);
+    stage
+        .wire
+        .inject_always("BatchExecuteStatement", Fault::Slow(second));
+    // 5,000 rows are 200 requests: 25 seconds. The second 5,000 are cut off, and the others never begun.
+    let started = stage.now();
+    let deadline = Deadline::after(&stage.clock, 30 * second + second / 4);
+    let ingested = stage.ingest().ingest(&payloads, deadline).await;
+    let took = stage.now().since(started);
+    assert!(took <= 31 * second, "{took:?}");
+    let safe: Vec<bool> = ingested.iter().map(Ingested::is_safe).collect();
+    assert_eq!(safe.iter().filter(|safe| **safe).count(), 6, "{safe:?}");
+    assert!(safe[..6].iter().all(|safe| *safe), "{safe:?}");
+    assert!(
+        ingested
+            .iter()
+            .all(|one| one.rows.len() == 1000 && one.unreadable == 1000)
+    );
+    assert_eq!(stage.wire.operations()["BatchExecuteStatement"], 200 + 6 * 8);
+    let never_begun = ingested[10..].iter().flat_map(|one| &one.rows);
+    assert!(
+        never_begun
+            .into_iter()
+            .all(|row| matches!(row, Recorded::Throttled(_)))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_megabyte_of_parts_that_nobody_can_read_costs_a_handful_of_rows() {
+    let stage = Stage::usual().await;
+    let parts: Vec<String> = (0..149_000).map(|n| n.to_string()).collect();
+    let upload = Upload::new("a.json", 1, "e");
+    let body = format!("{{\"Records\":[{},{}]}}", parts.join(","), upload.record());
+    let payload = Payload {
+        body,
+        ..Payload::default()
+    };
+    let ingested = stage.ingest().ingest(&[payload], stage.deadline()).await;
+    assert!(ingested[0].is_safe(), "{ingested:?}");
+    let rows = stage.rows().await;
+    assert!(
+        rows.len() <= 6 && ingested[0].unreadable + 1 == rows.len(),
+        "{} rows",
+        rows.len()
+    );
+    assert_eq!(rows[&upload.event().id].status, Status::Pending);
+    assert!(stage.wire.operations()["BatchExecuteStatement"] <= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_are_asked_for_twice_are_read_once_and_cost_no_other_row() {
+    let stage = Stage::usual().await;
+    stage.record(&uploads(120)).await;
+    let ids: Vec<EventId> = stage.rows().await.into_keys().collect();
+    let twice: Vec<EventId> = ids.iter().chain(&ids).copied().collect();
+    let read = stage.ledger.get_many(&twice).await;
+    let found: BTreeSet<EventId> = read.iter().flatten().map(|row| row.id).collect();
+    assert_eq!(
+        (read.len(), found.len()),
+        (120, 120),
+        "{:?}",
+        read.iter().find(|row| row.is_err())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_moves_on_while_pages_are_read_is_there_once_as_it_is_now() {
+    let stage = Stage::usual().await;
+    // Enough for several pages in the row's shard.
+    stage.record(&uploads(300)).await;
+    let moved = stage.due_keys().await[0];
+    let mut due = stage.ledger.due(Status::Pending, None, 1);
+    assert_eq!(due.next(1).await.len(), 1);
+    // Its shard's first page is read. It goes on to its end, twice over.
+    let mut due = stage.ledger.due(Status::Pending, None, 1);
+    let later = stage.now().plus(Duration::from_secs(60));
+    let (ledger, row) = (stage.ledger.clone(), stage.row(moved.id).await.unwrap());
+    let (first_pages, mover) = (Arc::new(AtomicUsize::new(0)), stage.clone());
+    stage.wire.observe(move |request, _| {
+        // The first page of all sixteen shards, then the row moves.
+        if request.operation == "Query" && first_pages.fetch_add(1, Ordering::Relaxed) == 15 {
+            mover.put_rows([&Row {
+                due_at: later,
+                ..row.clone()
+            }]);
+        }
+    });
+    let keys = due.next(400).await;
+    let ids: BTreeSet<EventId> = keys.iter().map(|key| key.id).collect();
+    assert_eq!((keys.len(), ids.len()), (300, 300));
+    assert!(keys.iter().any(|key| key.id == moved.id && key.due_at == later));
+    // And where both come to be claimed, it is claimed as it is.
+    let both = [
+        moved,
+        IndexKey {
+            due_at: later,
+            ..moved
+        },
+    ];
+    let claims = ledger
+        .claim(&both, Duration::from_secs(60), stage.deadline())
+        .await;
+    assert!(
+        matches!(&claims[..], [Claim::Lost, Claim::Claimed(_)]),
+        "{claims:?}"
+    );
+    assert_eq!(stage.wire.operations()["BatchExecuteStatement"], 12 + 1);
 }
 
 #[tokio::test(start_paused = true)]

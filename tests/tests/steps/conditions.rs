@@ -76,18 +76,26 @@ fn states(stage: &Stage) -> Vec<(&'static str, Option<Row>)> {
     ]
 }
 
+/// The row as the index showed it when it was PENDING.
+fn pending_key(seen: &Row) -> IndexKey {
+    IndexKey {
+        due_at: seen.due_at,
+        id: seen.id,
+        status_shard: seen.status_shard().to(Status::Pending),
+    }
+}
+
 /// Takes the step as somebody who last saw `seen`; whether it applied.
 async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
     let (ledger, deadline, rows) = (&stage.ledger, stage.deadline(), [seen.clone()]);
     let policy = RetryPolicy::default();
     match step {
         Step::Claim => {
-            let key = IndexKey {
-                due_at: seen.due_at,
-                id: seen.id,
-                status_shard: seen.status_shard().to(Status::Pending),
-            };
-            match ledger.claim(&[key], LEASE, deadline).await.remove(0) {
+            match ledger
+                .claim(&[pending_key(seen)], LEASE, deadline)
+                .await
+                .remove(0)
+            {
                 Claim::Claimed(_) => true,
                 Claim::Lost => false,
                 other => panic!("{other:?}"),
@@ -129,11 +137,12 @@ async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
             let freed = ledger.free_rows(&rows, PERSON, deadline).await.remove(0);
             freed.unwrap()
         }
+        Step::BringForward => ledger.bring_forward(&[pending_key(seen)], deadline).await == [Moved::Moved],
     }
 }
 
 /// In which states each step applies.
-const APPLIES: [(Step, &[&str]); 14] = [
+const APPLIES: [(Step, &[&str]); 15] = [
     (Step::Claim, &["pending"]),
     (Step::Release, &["claimed"]),
     (Step::Renew, &["claimed", "other token", "other lease"]),
@@ -150,6 +159,7 @@ const APPLIES: [(Step, &[&str]); 14] = [
     (Step::PutBack, &["claimed"]),
     // A longer lease shows that somebody works on it.
     (Step::Free, &["claimed", "other token"]),
+    (Step::BringForward, &["pending"]),
 ];
 
 #[tokio::test(start_paused = true)]

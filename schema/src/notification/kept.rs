@@ -1,0 +1,73 @@
+//! What becomes of the parts of a payload that cannot be read: each is kept by itself, and very many are kept together.
+
+use serde_json::value::RawValue;
+
+use super::fault::Fault;
+use super::{Unreadable, Wrap};
+
+/// So many parts of one payload are kept one by one. Beyond it nobody looks at each, and a megabyte could become 300,000 rows.
+const ALONE: usize = 1000;
+
+/// The bytes of parts that are kept together, unless one is larger by itself: with its other attributes they fit into a row of
+/// 400 KB.
+const TOGETHER: usize = 256 * 1024;
+
+/// A part that cannot be read.
+pub(super) struct Part {
+    /// As it came.
+    pub text: String,
+    pub wrap: Wrap,
+    pub fault: Fault,
+}
+
+/// The parts as they are to be kept, in the order of the payload.
+pub(super) fn kept(parts: Vec<Part>) -> Vec<Unreadable> {
+    if parts.len() <= ALONE {
+        return parts.into_iter().map(Part::alone).collect();
+    }
+    let mut kept = Vec::new();
+    let mut parts = parts.into_iter().peekable();
+    while let Some(first) = parts.next() {
+        let mut records = first.record();
+        let mut count = 1;
+        while let Some(next) = parts.next_if(|next| records.len() + next.text.len() <= TOGETHER) {
+            records.push(',');
+            records.push_str(&next.record());
+            count += 1;
+        }
+        kept.push(match count {
+            1 => first.alone(),
+            _ => Unreadable {
+                raw: format!("{{\"Records\":[{records}]}}"),
+                why: format!(
+                    "{count} parts of one payload cannot be read and are kept together; the first: {}",
+                    first.fault
+                ),
+            },
+        });
+    }
+    kept
+}
+
+impl Part {
+    fn alone(self) -> Unreadable {
+        Unreadable {
+            raw: match self.wrap {
+                Wrap::Nothing => self.text,
+                Wrap::Records => format!("{{\"Records\":[{}]}}", self.text),
+            },
+            why: self.fault.to_string(),
+        }
+    }
+
+    /// Its form in a list of records: as it came, or, where that is not JSON, as a message of SQS.
+    fn record(&self) -> String {
+        match serde_json::from_str::<&RawValue>(&self.text) {
+            Ok(_) => self.text.clone(),
+            Err(_) => {
+                let body = serde_json::Value::from(self.text.as_str());
+                format!("{{\"eventSource\":\"aws:sqs\",\"body\":{body}}}")
+            }
+        }
+    }
+}

@@ -14,18 +14,15 @@ use daybook_ledger::Recorded;
 use daybook_local::LocalAws;
 use daybook_manager::{Ingested, Payload};
 use http_body_util::BodyExt;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::arguments::Token;
 use super::body;
+use super::connections::{self, Limits};
 use super::intake::{Backlog, Intake};
 use super::refusal::Refusal;
 
@@ -37,21 +34,6 @@ const MAX_AWS_BODY: usize = 16 * 1024 * 1024;
 
 /// The bodies of all requests together, until they are recorded or answered.
 const MAX_BODIES: usize = 64 * 1024 * 1024;
-
-/// Connections at once; more wait to be accepted.
-const MAX_CONNECTIONS: usize = 4096;
-
-/// The head of a request.
-const MAX_HEAD: usize = 32 * 1024;
-
-/// How long a request's head may take, and an idle connection may stay.
-const HEAD_PATIENCE: Duration = Duration::from_secs(15);
-
-/// How long a body may take.
-const BODY_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long the requests that run may take when the server ends.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How the token is given. SNS gives the password of its URL only when it is asked for Basic.
 const CHALLENGE: &str = "Bearer, Basic realm=\"daybook\"";
@@ -74,15 +56,17 @@ struct Inner {
     door: Door,
     aws: Option<Router>,
     memory: Arc<Semaphore>,
+    body_patience: Duration,
 }
 
 /// Serves until `stop` is true; then finishes the requests that run.
-pub async fn serve(listener: TcpListener, door: Door, mut stop: watch::Receiver<bool>) {
+pub async fn serve(listener: TcpListener, door: Door, limits: Limits, stop: watch::Receiver<bool>) {
     let aws = door.aws.as_ref().map(|aws| aws.router(stop.clone()));
     let inner = Arc::new(Inner {
         door,
         aws,
         memory: Arc::new(Semaphore::new(MAX_BODIES)),
+        body_patience: limits.body,
     });
     let router = Router::new()
         .route("/events", get(not_allowed).head(probe).post(events))
@@ -91,60 +75,7 @@ pub async fn serve(listener: TcpListener, door: Door, mut stop: watch::Receiver<
         .method_not_allowed_fallback(not_allowed)
         .layer(axum::middleware::from_fn(no_browsers))
         .with_state(inner);
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    let mut open = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            Some(_) = open.join_next(), if !open.is_empty() => continue,
-            accepted = accept(&listener, &connections) => accepted,
-        };
-        let Some((stream, place)) = accepted else { continue };
-        let mut builder = hyper::server::conn::http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
-            .max_buf_size(MAX_HEAD);
-        let service = TowerToHyperService::new(router.clone());
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
-        open.spawn(async move {
-            // A sender that breaks off, or is too slow, ends its own connection only.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-            drop(place);
-        });
-    }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_PATIENCE, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("requests that did not end in time are cut off; their senders have no answer");
-    }
-    open.shutdown().await;
-}
-
-/// The next connection and its place among them. A failure concerns one connection, or passes.
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, OwnedSemaphorePermit)> {
-    let place = connections.clone().acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => {
-            // Answers are small, and nobody should wait for more of them.
-            let _ = stream.set_nodelay(true);
-            Some((stream, place))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection cannot be accepted");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            None
-        }
-    }
+    connections::serve(listener, router, limits, stop).await;
 }
 
 /// A web page that somebody looks at on this machine could send events otherwise: browsers say where a request comes from.
@@ -194,7 +125,7 @@ async fn elsewhere(State(inner): State<Arc<Inner>>, request: Request) -> Result<
         return Ok((refusal.status, axum::Json(said)).into_response());
     }
     let (parts, body) = request.into_parts();
-    let (body, _memory) = read(body, MAX_AWS_BODY, &inner.memory).await?;
+    let (body, _memory) = read(body, MAX_AWS_BODY, &inner).await?;
     let request = Request::from_parts(parts, Body::from(body));
     match aws.oneshot(request).await {
         Ok(response) => Ok(response),
@@ -220,7 +151,7 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Res
         .and_then(|trace| trace.to_str().ok())
         .map(str::to_owned);
     body::check_encoding(request.headers())?;
-    let (body, mut memory) = read(request.into_body(), MAX_BODY, &inner.memory).await?;
+    let (body, mut memory) = read(request.into_body(), MAX_BODY, &inner).await?;
     let body = body::text(body, MAX_BODY, |bytes| {
         memory.merge(take(&inner.memory, bytes)?);
         Ok(())
@@ -289,11 +220,7 @@ fn not_safe(ingested: &Ingested, row: &Recorded) -> Refusal {
 }
 
 /// The body, and its share of the memory for bodies. A body that comes slowly holds no more memory than what has come.
-async fn read(
-    body: Body,
-    most: usize,
-    memory: &Arc<Semaphore>,
-) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
+async fn read(body: Body, most: usize, inner: &Inner) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refusal> {
     let too_large = || {
         let error = format!("the body is longer than {most} bytes; nothing was recorded");
         // What is left of it is not read.
@@ -303,6 +230,7 @@ async fn read(
     if size.lower() > most as u64 {
         return Err(too_large());
     }
+    let memory = &inner.memory;
     let mut held = take(memory, 0)?;
     let mut bytes = Vec::new();
     let reading = async {
@@ -323,11 +251,11 @@ async fn read(
         }
         Ok(())
     };
-    match tokio::time::timeout(BODY_PATIENCE, reading).await {
+    match tokio::time::timeout(inner.body_patience, reading).await {
         Ok(Ok(())) => Ok((bytes, held)),
         Ok(Err(refusal)) => Err(refusal),
         Err(_) => {
-            let seconds = BODY_PATIENCE.as_secs();
+            let seconds = inner.body_patience.as_secs_f64();
             let error = format!("the body did not arrive within {seconds} seconds; nothing was recorded");
             Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, error).with(header::CONNECTION, "close"))
         }

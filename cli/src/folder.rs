@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings};
+use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings, TokenMark};
 use daybook_local::{Found, LEDGER_FILE, LocalAws, LocalError};
 use daybook_manager::Dispatch;
 use daybook_schema::notification::KeyEncoding;
@@ -55,6 +55,9 @@ pub struct Settings {
     /// Whether the ledger was made: from then on a folder without it has lost it.
     #[serde(default)]
     pub ledger_made: bool,
+    /// How the tokens of the workers of this folder's own processes begin. It stays the same from start to start.
+    #[serde(default)]
+    pub token_mark: Option<TokenMark>,
 }
 
 /// The process that runs a folder's pipeline, as it says of itself.
@@ -81,6 +84,8 @@ pub struct Folder {
     pub ledger: Ledger,
     /// How its pipeline is set, or was when it last ran.
     pub settings: Settings,
+    /// The mark that the tokens of earlier processes' workers bear; `None` when it is not known.
+    pub mark_before: Option<TokenMark>,
 }
 
 impl Lock {
@@ -230,10 +235,12 @@ impl Folder {
     /// When it cannot be opened or made, is damaged, or was there before and is gone.
     pub async fn create(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
         let found = daybook_local::check(dir).map_err(|error| refused(dir, error))?;
-        // What a start writes that dies before it has made the ledger says nothing of one. What cannot be read may have.
-        let ledger_made = Settings::read(dir).map_or(true, |before| before.ledger_made);
+        let before = Settings::read(dir).ok();
+        let mark_before = before.as_ref().and_then(|before| before.token_mark);
         let mut settings = Settings {
-            ledger_made,
+            // What a start writes that dies before it has made the ledger says nothing of one. What cannot be read may have.
+            ledger_made: before.is_none_or(|before| before.ledger_made),
+            token_mark: Some(mark_before.unwrap_or_else(|| TokenMark::draw(&Random::from_os()))),
             ..settings
         };
         not_lost(dir, &settings, found)?;
@@ -246,7 +253,11 @@ impl Folder {
         let folder = Self::open_or_make(dir, settings.clone()).await?;
         settings.ledger_made = true;
         write(&settings)?;
-        Ok(Self { settings, ..folder })
+        Ok(Self {
+            settings,
+            mark_before,
+            ..folder
+        })
     }
 
     async fn open_or_make(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
@@ -267,17 +278,22 @@ impl Folder {
             table: receipts_table,
             keep: Duration::from_secs(settings.receipts_keep_seconds),
         });
+        let random = match settings.token_mark {
+            Some(mark) => Random::from_os().marking(mark),
+            None => Random::from_os(),
+        };
         let ledger = Ledger::new(
             clients.dynamodb.clone(),
             ledger_table,
             receipts.filter(|receipts| !receipts.keep.is_zero()),
             Clock::system(),
-            Random::from_os(),
+            random,
         );
         Ok(Self {
             aws,
             clients,
             ledger,
+            mark_before: settings.token_mark,
             settings,
         })
     }
@@ -301,6 +317,7 @@ impl Settings {
         // After a power cut it must not say less than what was made since.
         file.as_file().sync_all()?;
         file.persist(dir.join(SETTINGS_FILE))?;
+        daybook_local::flush_directory(dir)?;
         Ok(())
     }
 
@@ -316,6 +333,7 @@ impl Settings {
                 per_window: None,
                 window_millis: None,
                 ledger_made: false,
+                token_mark: None,
             }),
             Err(error) => Err(error.into()),
         }

@@ -147,8 +147,12 @@ fn create_private(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Flushes the names in a directory, where the operating system and the file system can.
-fn flush_directory(path: &Path) -> io::Result<()> {
+/// Flushes the names in a directory, where the operating system and the file system can: a file that was made or renamed there
+/// stays so after a power cut.
+///
+/// # Errors
+/// When the directory cannot be opened, or its flush failed.
+pub fn flush_directory(path: &Path) -> io::Result<()> {
     if !cfg!(unix) {
         return Ok(());
     }

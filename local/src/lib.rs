@@ -26,6 +26,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 pub use answer::Answer;
 pub use clock::{Clock, system_clock};
+pub use durable::flush_directory;
 pub use dynoxide;
 pub use executions::{
     ExecutionError, ExecutionStatus, ExecutionView, Executions, Outcome, StartedExecution, Target,

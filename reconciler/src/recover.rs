@@ -1,13 +1,13 @@
 //! After the restart of a machine whose queue and workers ended with it: what was claimed is put back at once.
 //!
 //! Only for whoever knows that both are gone, as the owner of a folder does that its process has just locked. Everywhere
-//! else a lease says it.
+//! else a lease says it; so it does of rows that a worker of another process holds.
 
 use std::collections::BTreeMap;
 
-use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Released, RetryPolicy};
+use daybook_ledger::{Deadline, Failed, Ledger, Released, RetryPolicy, TokenMark, chain};
+use daybook_manager::NO_ANSWER;
 use daybook_schema::{EventId, ExecutionName, ObjectId, Receipt, Row, Status};
-use futures::StreamExt;
 
 /// Rows that are read and put back together.
 const CHUNK: usize = 500;
@@ -28,6 +28,8 @@ pub struct RecoverReport {
     pub deleted: u32,
     /// Rows whose attempt has failed, because processes kept ending while it ran.
     pub failed: u32,
+    /// Rows that workers of other processes hold, as far as is known: nothing was changed, and their leases bring them back.
+    pub held_elsewhere: u32,
     /// Rows that stay claimed: their leases bring them back.
     pub left: u32,
     /// What went wrong, each cause once.
@@ -48,12 +50,30 @@ impl RecoverReport {
     }
 }
 
-/// Puts all claimed rows back. `retry` spaces the attempts that have failed. Dying anywhere in it leaves rows claimed, for the
-/// next recovery or for their leases.
-pub async fn recover(ledger: &Ledger, retry: &RetryPolicy, deadline: Deadline) -> RecoverReport {
-    let mut report = RecoverReport::default();
+/// Puts all claimed rows back, but those that are held under tokens without the mark `ours`: their workers may live. Without a mark
+/// every worker is known to be gone. `retry` spaces the attempts that have failed. Dying anywhere in it leaves rows claimed, for
+/// the next recovery or for their leases. It ends soon after the deadline.
+pub async fn recover(
+    ledger: &Ledger,
+    retry: &RetryPolicy,
+    ours: Option<TokenMark>,
+    deadline: Deadline,
+) -> RecoverReport {
+    let mut recovery = Recovery {
+        ledger,
+        retry,
+        ours,
+        deadline,
+        report: RecoverReport::default(),
+    };
     let mut claimed = ledger.due(Status::Claimed, None, CHUNK);
     loop {
+        if deadline.is_over(ledger.clock()) {
+            recovery
+                .report
+                .failure("out of time: some rows were not looked at");
+            break;
+        }
         let keys = claimed.next(CHUNK).await;
         if keys.is_empty() {
             break;
@@ -64,74 +84,95 @@ pub async fn recover(ledger: &Ledger, retry: &RetryPolicy, deadline: Deadline) -
             match row {
                 Ok(row) if row.status == Status::Claimed => rows.push(row),
                 Ok(_) => {}
-                Err(error) => report.left(error),
+                Err(error) => recovery.report.left(chain(&error)),
             }
         }
-        put_back(ledger, rows, retry, deadline, &mut report).await;
+        recovery.settle(rows).await;
     }
     for cause in claimed.failures() {
-        report.failure(cause);
+        recovery.report.failure(cause);
     }
-    report
+    recovery.report
 }
 
-async fn put_back(
-    ledger: &Ledger,
-    rows: Vec<Row>,
-    retry: &RetryPolicy,
+struct Recovery<'a> {
+    ledger: &'a Ledger,
+    retry: &'a RetryPolicy,
+    ours: Option<TokenMark>,
     deadline: Deadline,
-    report: &mut RecoverReport,
-) {
-    let objects = rows
-        .iter()
-        .filter_map(|row| row.event().map(|event| event.object_id()));
-    let receipts = ledger.receipts(objects).await;
-    let (done, open): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| is_done(row, &receipts));
-    let (deadly, innocent): (Vec<Row>, Vec<Row>) = open
-        .into_iter()
-        .partition(|row| row.is_held() && row.deaths >= MOST_DEATHS);
-    let deletions: Vec<_> = done.iter().map(|row| ledger.delete_done(row)).collect();
-    let deleted: Vec<Result<(), LedgerError>> = futures::stream::iter(deletions)
-        .buffered(CONCURRENCY)
-        .collect()
-        .await;
-    for outcome in deleted {
-        match outcome {
-            Ok(()) => report.deleted += 1,
-            Err(error) => report.left(error),
+    report: RecoverReport,
+}
+
+impl Recovery<'_> {
+    async fn settle(&mut self, rows: Vec<Row>) {
+        let objects = rows
+            .iter()
+            .filter_map(|row| row.event().map(|event| event.object_id()));
+        let receipts = self.ledger.receipts(objects).await;
+        let (done, open): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| is_done(row, &receipts));
+        let (elsewhere, gone): (Vec<Row>, Vec<Row>) =
+            open.into_iter().partition(|row| self.is_elsewhere(row));
+        let (deadly, innocent): (Vec<Row>, Vec<Row>) = gone
+            .into_iter()
+            .partition(|row| row.is_held() && row.deaths >= MOST_DEATHS);
+        self.report.held_elsewhere += u32::try_from(elsewhere.len()).unwrap_or(u32::MAX);
+        self.delete(&done).await;
+        self.fail(&deadly).await;
+        for outcome in self.ledger.put_back(&innocent, self.deadline).await {
+            match outcome {
+                Released::Released => self.report.put_back += 1,
+                Released::Stale => {}
+                Released::Left(cause) => self.report.left(cause),
+            }
         }
     }
-    let failures: Vec<_> = deadly
-        .iter()
-        .map(|row| async move {
-            let name = ExecutionName {
-                id: row.id,
-                attempt: row.attempt,
-            };
-            let why = format!(
-                "the process ended {} times while it worked on this",
-                row.deaths + 1
-            );
-            ledger.fail(name, None, &why, retry, deadline).await
-        })
-        .collect();
-    let failed: Vec<Result<Failed, LedgerError>> = futures::stream::iter(failures)
-        .buffered(CONCURRENCY)
-        .collect()
-        .await;
-    for outcome in failed {
-        match outcome {
-            Ok(Failed::Stale) => {}
-            Ok(Failed::Retry(_) | Failed::Parked) => report.failed += 1,
-            Err(error) => report.left(error),
+
+    /// Whether a worker took it whose token is not one of ours. The queue that it may wait in was ours in any case.
+    fn is_elsewhere(&self, row: &Row) -> bool {
+        let is_foreign = |ours: TokenMark| row.claim_token.is_some_and(|token| !ours.is_on(token));
+        row.is_held() && self.ours.is_some_and(is_foreign)
+    }
+
+    async fn delete(&mut self, done: &[Row]) {
+        let deletions: Vec<_> = done.iter().map(|row| self.ledger.delete_done(row)).collect();
+        for outcome in self.bound(deletions).await {
+            match outcome {
+                Some(Ok(())) => self.report.deleted += 1,
+                Some(Err(error)) => self.report.left(chain(&error)),
+                None => self.report.left(NO_ANSWER),
+            }
         }
     }
-    for outcome in ledger.put_back(&innocent, deadline).await {
-        match outcome {
-            Released::Released => report.put_back += 1,
-            Released::Stale => {}
-            Released::Left(cause) => report.left(cause),
+
+    async fn fail(&mut self, deadly: &[Row]) {
+        let (ledger, retry, deadline) = (self.ledger, self.retry, self.deadline);
+        let failures: Vec<_> = deadly
+            .iter()
+            .map(|row| async move {
+                let name = ExecutionName {
+                    id: row.id,
+                    attempt: row.attempt,
+                };
+                let why = format!(
+                    "the process ended {} times while it worked on this",
+                    row.deaths + 1
+                );
+                ledger.fail(name, None, &why, retry, deadline).await
+            })
+            .collect();
+        for outcome in self.bound(failures).await {
+            match outcome {
+                Some(Ok(Failed::Stale)) => {}
+                Some(Ok(Failed::Retry(_) | Failed::Parked)) => self.report.failed += 1,
+                Some(Err(error)) => self.report.left(chain(&error)),
+                None => self.report.left(NO_ANSWER),
+            }
         }
+    }
+
+    async fn bound<F: Future>(&self, futures: Vec<F>) -> Vec<Option<F::Output>> {
+        let clock = self.ledger.clock();
+        self.deadline.bound_all(clock, CONCURRENCY, futures).await
     }
 }
 

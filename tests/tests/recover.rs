@@ -3,14 +3,19 @@
 
 use std::time::Duration;
 
-use daybook_ledger::RetryPolicy;
-use daybook_reconciler::{RecoverReport, recover};
-use daybook_schema::{Attempt, Row, Status};
-use daybook_tests::notifications::Upload;
+use daybook_ledger::{Deadline, Extended, Ledger, Random, RetryPolicy, Taken, TokenMark};
+use daybook_reconciler::{RecoverReport, bring_forward, recover};
+use daybook_schema::{Attempt, DispatchMessage, Row, Status};
+use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
 use daybook_tests::{Fault, Stage};
 
 const LEASE: Duration = Duration::from_secs(900);
+
+const RETRY: RetryPolicy = RetryPolicy {
+    first_delay: Duration::from_secs(30),
+    longest_delay: Duration::from_secs(3600),
+};
 
 /// A claimed row with its lease still to run; `held` by a worker, or on the way to one.
 fn claimed(stage: &Stage, n: u32, held: bool) -> Row {
@@ -22,7 +27,7 @@ fn claimed(stage: &Stage, n: u32, held: bool) -> Row {
 }
 
 async fn recovered(stage: &Stage) -> RecoverReport {
-    recover(&stage.ledger, &RetryPolicy::default(), stage.deadline()).await
+    recover(&stage.ledger, &RETRY, None, stage.deadline()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,4 +151,123 @@ async fn a_row_that_went_on_since_the_index_showed_it_is_left_alone() {
     for row in &waiting {
         assert_eq!(stage.row(row.id).await.as_ref(), Some(row));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_of_another_process_holds_is_left_to_its_lease() {
+    let stage = Stage::usual().await;
+    let random = Random::from_seed(9);
+    let ours = TokenMark::draw(&random);
+    let worker = |random: Random| {
+        let (table, clock) = ("ledger".parse().unwrap(), stage.clock.clone());
+        Ledger::new(stage.dynamodb.clone(), table, None, clock, random)
+    };
+    let (own, foreign) = (worker(random.clone().marking(ours)), worker(random));
+    stage.record(&uploads(9)).await;
+    stage.claim_due().await;
+    let mut rows: Vec<Row> = stage.rows().await.into_values().collect();
+    for (n, row) in rows.iter_mut().enumerate() {
+        let message = DispatchMessage::for_row(row).unwrap();
+        let taken = match n % 3 {
+            // The last third waits in the queue.
+            0 => own.take(&message, LEASE, stage.deadline()).await,
+            1 => foreign.take(&message, LEASE, stage.deadline()).await,
+            _ => continue,
+        };
+        let Taken::Taken { row: taken, .. } = taken else {
+            panic!("{taken:?}")
+        };
+        *row = *taken;
+    }
+    let recover = |ours| recover(&stage.ledger, &RETRY, ours, stage.deadline());
+    let report = recover(Some(ours)).await;
+    let expected = RecoverReport {
+        put_back: 6,
+        held_elsewhere: 3,
+        ..RecoverReport::default()
+    };
+    assert_eq!(report, expected);
+    for (n, row) in rows.iter().enumerate() {
+        let now = stage.row(row.id).await.unwrap();
+        match n % 3 {
+            1 => assert_eq!(now, *row, "it is the other worker's"),
+            _ => assert_eq!((now.status, now.deaths), (Status::Pending, u32::from(n % 3 == 0))),
+        }
+    }
+    // It goes on as if nothing had been.
+    let extended = foreign.extend(&rows[1], LEASE, stage.deadline()).await;
+    assert!(matches!(extended, Extended::Extended(_)), "{extended:?}");
+    // What it is known to have done goes all the same; without a mark nobody is known to live.
+    let done = rows[4].event().unwrap();
+    stage.ledger.complete(done, Attempt(1), "worker").await.unwrap();
+    stage.put_rows([&rows[4]]);
+    let report = recover(Some(ours)).await;
+    assert_eq!(
+        (report.deleted, report.held_elsewhere, report.put_back),
+        (1, 2, 0)
+    );
+    assert_eq!(recover(None).await.put_back, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recovery_ends_soon_after_its_deadline_whatever_hangs() {
+    let stage = Stage::usual().await;
+    let rows: Vec<Row> = (0..1200).map(|n| claimed(&stage, n, true)).collect();
+    for row in &rows {
+        let event = row.event().unwrap();
+        stage.ledger.complete(event, Attempt(1), "worker").await.unwrap();
+    }
+    stage.put_rows(&rows);
+    stage
+        .wire
+        .inject_always("DeleteItem", Fault::Slow(Duration::from_secs(1)));
+    let started = stage.now();
+    let deadline = Deadline::after(&stage.clock, Duration::from_secs(10));
+    let report = recover(&stage.ledger, &RETRY, None, deadline).await;
+    let took = stage.now().since(started);
+    assert!(took <= Duration::from_secs(11), "{took:?}");
+    assert_eq!((report.deleted, report.left), (160, 340));
+    assert_eq!(report.failures.len(), 2, "{:?}", report.failures);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_recorded_while_the_clock_was_ahead_is_due_once_it_is_right() {
+    let stage = Stage::usual().await;
+    let hour = Duration::from_secs(3600);
+    let row = |n: u32, recorded_after: Duration, due_after: Duration| {
+        let upload = Upload::new(&format!("{n}.json"), n.into(), "e");
+        Row {
+            recorded_at: stage.now().plus(recorded_after),
+            ..row_in(Status::Pending, &upload, stage.now().plus(due_after))
+        }
+    };
+    // Ahead by 14 hours, as where a clock has local time; by ten years, as where it has none.
+    let mut wrong = vec![row(0, 14 * hour, 14 * hour)];
+    wrong.extend((1..700).map(|n| row(n, 87_600 * hour, 87_600 * hour)));
+    // Failed while it was ahead.
+    wrong.push(row(700, Duration::ZERO, 87_600 * hour));
+    // The longest backoff there is, and a moment's difference.
+    let right = [
+        row(800, Duration::ZERO, 7 * 24 * hour),
+        row(801, hour / 120, hour / 120),
+    ];
+    let parked = Row {
+        status: Status::Parked,
+        ..row(802, 14 * hour, 14 * hour)
+    };
+    stage.put_rows(wrong.iter().chain(&right).chain([&parked]));
+    let report = bring_forward(&stage.ledger, stage.deadline()).await;
+    assert_eq!((report.rows, report.failures.len()), (701, 0), "{report:?}");
+    for row in &wrong {
+        let now = stage.row(row.id).await.unwrap();
+        let expected = Row {
+            due_at: stage.now(),
+            ..row.clone()
+        };
+        assert_eq!(now, expected);
+    }
+    for row in right.iter().chain([&parked]) {
+        assert_eq!(stage.row(row.id).await.as_ref(), Some(row));
+    }
+    assert_eq!(bring_forward(&stage.ledger, stage.deadline()).await.rows, 0);
 }

@@ -14,5 +14,7 @@ mod holding;
 mod reports;
 #[path = "worker/shutdown.rs"]
 mod shutdown;
+#[path = "worker/suspend.rs"]
+mod suspend;
 #[path = "worker/taking.rs"]
 mod taking;

@@ -183,6 +183,7 @@ impl UpArguments {
             per_window: Some(dispatch.per_window),
             window_millis: u64::try_from(dispatch.window.as_millis()).ok(),
             ledger_made: false,
+            token_mark: None,
         }
     }
 

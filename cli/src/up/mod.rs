@@ -6,7 +6,9 @@
 
 mod arguments;
 mod body;
+mod connections;
 mod intake;
+mod jumps;
 mod pipeline;
 mod print;
 mod refusal;
@@ -22,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
 
 pub use arguments::UpArguments;
+use connections::Limits;
 use intake::{Backlog, Recorder, Recording};
 use pipeline::{Answers, Pipeline};
 use server::Door;
@@ -59,7 +62,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let answers = Arc::new(Answers::default());
     let max_attempts = dispatch.max_attempts;
     let pipeline = Pipeline::new(folder.clone(), dispatch.clone(), recording.clone())?;
-    let recovered = pipeline.recover().await;
+    let recovered = pipeline.recover(folder.mark_before).await;
+    pipeline.bring_forward().await;
     print::start(&arguments, &dispatch, &running, &recovered, &folder.ledger).await;
 
     let printer = target
@@ -107,7 +111,10 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         }
     };
     let serving = async {
-        futures::join!(server::serve(listener, door, stop.clone()), recorder.run());
+        futures::join!(
+            server::serve(listener, door, Limits::default(), stop.clone()),
+            recorder.run()
+        );
     };
     let watching = watch::Watch {
         ledger: &folder.ledger,
@@ -129,7 +136,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         }
     };
     // What waited in the queue, which ends with this process.
-    pipeline.recover().await;
+    pipeline.recover(folder.settings.token_mark).await;
     print::end(&recording, report.as_ref(), &folder.ledger, output).await?;
     tracing::info!(
         flushes = folder.aws.syncs(),

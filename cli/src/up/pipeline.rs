@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Refusal, Window};
+use daybook_ledger::{Deadline, Refusal, TokenMark, Window};
 use daybook_local::QueueAttributes;
 use daybook_manager::worker::{Run, Target, TargetAnswer, Worker, WorkerReport, WorkerSettings};
 use daybook_manager::{Dispatch, DispatchQueue, ScheduleReport, Scheduler};
-use daybook_reconciler::{RecoverReport, SweepSettings, Sweeper, recover};
+use daybook_reconciler::{RecoverReport, SweepSettings, Sweeper, bring_forward, recover};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::intake::Recording;
+use super::jumps::{Jumps, Went, steady};
 use crate::folder::Folder;
 
 /// The queue between scheduler and workers.
@@ -33,6 +34,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(15);
 
 /// Between two looks at receipts whose time is over.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
+
+/// So long the clock must have gone steadily before it is believed that a receipt's time is over: one that is ahead when the machine
+/// starts, and set right then, would remove them all.
+const STEADY: Duration = Duration::from_secs(600);
 
 /// What the target has answered so far.
 #[derive(Debug, Default)]
@@ -111,15 +116,31 @@ impl Pipeline {
         })
     }
 
-    /// Puts back what was claimed: the queue and the workers that had it are gone.
-    pub async fn recover(&self) -> RecoverReport {
+    /// Puts back what was claimed: the queue is gone, and so are the workers whose tokens bear the mark `ours`; with none, all are.
+    pub async fn recover(&self, ours: Option<TokenMark>) -> RecoverReport {
         let ledger = &self.folder.ledger;
         let deadline = Deadline::after(ledger.clock(), PATIENCE);
-        let report = recover(ledger, &self.dispatch.retry, deadline).await;
+        let report = recover(ledger, &self.dispatch.retry, ours, deadline).await;
         for cause in &report.failures {
             tracing::warn!(%cause, "not all that was claimed could be put back; leases bring it back");
         }
         report
+    }
+
+    /// Makes due what was recorded while the clock was ahead.
+    pub async fn bring_forward(&self) {
+        let ledger = &self.folder.ledger;
+        let deadline = Deadline::after(ledger.clock(), PATIENCE);
+        let done = bring_forward(ledger, deadline).await;
+        if done.rows > 0 {
+            tracing::warn!(
+                rows = done.rows,
+                "the clock was ahead when events were recorded; they are due now"
+            );
+        }
+        for cause in &done.failures {
+            tracing::warn!(%cause, "events that were recorded while the clock was ahead may wait until it gets there");
+        }
     }
 
     fn queue(&self) -> DispatchQueue {
@@ -231,11 +252,18 @@ impl Pipeline {
             SweepSettings::default(),
         );
         let every = SWEEP_EVERY.min(self.dispatch.lease);
+        let mut jumps = Jumps::of(ledger.clock());
         loop {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(every) => {}
+            }
+            match jumps.look() {
+                Went::Steadily => {}
+                Went::Back => self.bring_forward().await,
+                // The machine was suspended, and its leases seem to be over. The workers, who go on, extend them first.
+                Went::Ahead => continue,
             }
             let window = Window::at(ledger.clock().now(), self.dispatch.window);
             let deadline = Deadline::after(ledger.clock(), PATIENCE);
@@ -254,6 +282,7 @@ impl Pipeline {
     /// Removes receipts whose time is over, now and then, for ever: DynamoDB does it by itself, the folder's files do not.
     pub async fn expire(&self) {
         loop {
+            steady(self.folder.ledger.clock(), STEADY).await;
             match self.folder.expire_receipts().await {
                 Ok(receipts) => tracing::debug!(receipts, "receipts whose time was over are removed"),
                 Err(error) => tracing::warn!(%error, "receipts whose time is over stay"),

@@ -32,10 +32,16 @@ pub async fn start(
     let open = open(ledger)
         .await
         .unwrap_or_else(|error| format!("its rows cannot be counted: {error}"));
-    let back = match recovered.put_back + recovered.deleted + recovered.failed {
+    let mut back = match recovered.put_back + recovered.deleted + recovered.failed {
         0 => String::new(),
         n => format!("; {n} of the last run put back"),
     };
+    if recovered.held_elsewhere > 0 {
+        back += &format!(
+            "; {} held by workers of other processes",
+            recovered.held_elsewhere
+        );
+    }
     let every = humantime::format_duration(dispatch.window);
     let target = match arguments.target.words() {
         words if words.is_empty() => {

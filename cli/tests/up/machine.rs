@@ -308,6 +308,11 @@ impl Web {
 
 /// The ledger of a folder, as another process opens it.
 pub fn ledger(dir: &Path) -> Ledger {
+    ledger_at(dir, Clock::system())
+}
+
+/// The same, as a process with that clock has it.
+pub fn ledger_at(dir: &Path, clock: Clock) -> Ledger {
     let aws = LocalAws::builder().data_dir(dir).build().unwrap();
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -324,7 +329,7 @@ pub fn ledger(dir: &Path) -> Ledger {
         aws_sdk_dynamodb::Client::from_conf(config),
         "daybook-ledger".parse().unwrap(),
         Some(receipts),
-        Clock::system(),
+        clock,
         Random::from_os(),
     )
 }

@@ -1,11 +1,12 @@
 //! One message, from the row that is taken to the report of what came of it.
 
+use std::collections::BTreeSet;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Taken, chain};
-use daybook_schema::{DispatchMessage, Row, Timestamp};
+use daybook_schema::{DispatchMessage, ExecutionName, Row, Timestamp};
 
 use super::inbox::{Held, Inbox};
 use super::settings::WorkerSettings;
@@ -16,6 +17,12 @@ const MOST_DEATHS: u32 = 3;
 
 /// How long a message stays hidden whose row was certainly not taken.
 const RETURN_AFTER: Duration = Duration::from_secs(30);
+
+/// Between two looks at the clock while a lease is held: so soon after a suspended machine wakes, its leases are seen to be over.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How long the extension of a lease that is over already may take.
+const LATE: Duration = Duration::from_secs(5);
 
 /// How much of a reason a row keeps, in characters.
 const LONGEST_WHY: usize = 256;
@@ -46,6 +53,20 @@ pub(super) struct Job {
     pub(super) inbox: Inbox,
     pub(super) target: Arc<dyn Target>,
     pub(super) settings: WorkerSettings,
+    /// What runs here now.
+    pub(super) running: Mutex<BTreeSet<ExecutionName>>,
+}
+
+/// An attempt that runs here, until this is dropped.
+struct Mine<'a> {
+    job: &'a Job,
+    name: ExecutionName,
+}
+
+impl Drop for Mine<'_> {
+    fn drop(&mut self) {
+        self.job.running().remove(&self.name);
+    }
 }
 
 /// How a run ended.
@@ -95,6 +116,10 @@ impl Job {
                 return Worked::Returned(error.to_string());
             }
         };
+        // After a suspend of the machine the lease of a run may be over that goes on here: to take its row would be to run it twice.
+        let Some(_mine) = self.begin(message.input.name()) else {
+            return Worked::Dropped;
+        };
         let patience = (self.settings.lease / 3).min(Duration::from_secs(20));
         let deadline = Deadline::after(self.ledger.clock(), patience);
         // Take, then work: dying after this line leaves a row that is ours until its lease ends, and a message that comes
@@ -114,6 +139,16 @@ impl Job {
             // Perhaps the row is ours: seen before the lease is over, the message would be dropped. It stays hidden that long.
             Taken::Unknown(cause) => Worked::Returned(cause),
         }
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeSet<ExecutionName>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Marks that attempt as running here; `None` when it does already.
+    fn begin(&self, name: ExecutionName) -> Option<Mine<'_>> {
+        let is_new = self.running().insert(name);
+        is_new.then(|| Mine { job: self, name })
     }
 
     /// Another worker took this attempt and did not report. Either its report was half done, or this event kills workers;
@@ -213,18 +248,22 @@ impl Job {
     /// Extends lease and visibility at every third of the lease, until that fails; why it failed.
     ///
     /// The last sixth of a lease is for stopping: when the ledger did not confirm a longer one by then, another worker may have
-    /// the row when this one ends, and only stopping keeps the two apart.
+    /// the row when this one ends, and only stopping keeps the two apart. A machine that was suspended finds its leases over: one
+    /// extension says whether another worker has the row since.
     async fn hold(&self, row: &mut Row, held: &Held) -> String {
         let lease = self.settings.lease;
         let clock = self.ledger.clock();
         loop {
-            tokio::time::sleep(lease / 3).await;
+            self.wait_to_extend(row).await;
             let mut trouble = "no time left to extend the lease".to_owned();
+            let mut slept = row.due_at.since(clock.now()) <= lease / 6;
             loop {
-                let last = row.due_at.since(clock.now()).saturating_sub(lease / 6);
-                if last.is_zero() {
-                    return trouble;
-                }
+                let left = row.due_at.since(clock.now()).saturating_sub(lease / 6);
+                let last = match (left.is_zero(), std::mem::take(&mut slept)) {
+                    (true, false) => return trouble,
+                    (true, true) => LATE,
+                    (false, _) => left,
+                };
                 let deadline = Deadline::after(clock, last);
                 // Together: dying between the two would bring the message back before the lease is over, or long after.
                 let visibility =
@@ -243,6 +282,17 @@ impl Job {
                 }
                 tokio::time::sleep((lease / 30).min(Duration::from_secs(5))).await;
             }
+        }
+    }
+
+    /// Waits for a third of the lease, or until more of it is over by the clock than can be: the machine was suspended.
+    async fn wait_to_extend(&self, row: &Row) {
+        let lease = self.settings.lease;
+        let mut wait = lease / 3;
+        while !wait.is_zero() && row.due_at.since(self.ledger.clock().now()) > lease / 2 {
+            let nap = wait.min(LOOK);
+            tokio::time::sleep(nap).await;
+            wait -= nap;
         }
     }
 

@@ -22,7 +22,7 @@ mod tail;
 mod target;
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use daybook_ledger::Ledger;
@@ -111,6 +111,7 @@ impl Worker {
             inbox,
             target,
             settings,
+            running: Mutex::default(),
         };
         Self { job: Arc::new(job) }
     }

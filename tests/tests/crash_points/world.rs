@@ -319,7 +319,7 @@ impl World {
             *self.must_restart.lock().unwrap() = false;
             let retry = self.stage.options.dispatch.retry;
             let recovery = async {
-                daybook_reconciler::recover(&self.stage.ledger, &retry, self.stage.deadline()).await;
+                daybook_reconciler::recover(&self.stage.ledger, &retry, None, self.stage.deadline()).await;
             };
             self.run(Function::Recover, recovery).await;
         }

@@ -124,3 +124,13 @@ fn a_large_part_among_them_is_kept_by_itself() {
         found.unreadable[1].why
     );
 }
+
+#[test]
+fn what_grows_when_it_is_written_as_json_still_fits() {
+    let message = |body: &str| format!("{{\"eventSource\":\"aws:sqs\",\"body\":{}}}", json!(body));
+    // Each of these bytes is six as JSON.
+    let mut all = vec![message(&"\u{1}".repeat(20_000)); 20];
+    all.extend(vec![message("hello"); 1000]);
+    let found = read_it(&records(&all));
+    assert_eq!(parts(&found), all);
+}

@@ -3,7 +3,6 @@
 use serde_json::value::RawValue;
 
 use super::fault::Fault;
-use super::{Unreadable, Wrap};
 
 /// So many parts of one payload are kept one by one. Beyond it nobody looks at each, and a megabyte could become 300,000 rows.
 const ALONE: usize = 1000;
@@ -11,6 +10,24 @@ const ALONE: usize = 1000;
 /// The bytes of parts that are kept together, unless one is larger by itself: with its other attributes they fit into a row of
 /// 400 KB.
 const TOGETHER: usize = 256 * 1024;
+
+/// A record, many of them, or a whole payload, that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// What came, in a form that [`read`](super::read) takes again once the cause is mended: `{"Records":[…]}` around a
+    /// record, with the record byte for byte as it came, or around many, or else the innermost payload itself.
+    pub raw: String,
+    /// Why it could not be read, for people. It names fields, limits and lengths, never a value (keys can be
+    /// personal data), except for the topic and URL of an SNS confirmation.
+    pub why: String,
+}
+
+/// What goes around a value that could not be read, so that `read` takes it again.
+#[derive(Clone, Copy)]
+pub(super) enum Wrap {
+    Nothing,
+    Records,
+}
 
 /// A part that cannot be read.
 pub(super) struct Part {
@@ -30,7 +47,7 @@ pub(super) fn kept(parts: Vec<Part>) -> Vec<Unreadable> {
     while let Some(first) = parts.next() {
         let mut records = first.record();
         let mut count = 1;
-        while let Some(next) = parts.next_if(|next| records.len() + next.text.len() <= TOGETHER) {
+        while let Some(next) = parts.next_if(|next| records.len() + next.record().len() <= TOGETHER) {
             records.push(',');
             records.push_str(&next.record());
             count += 1;

@@ -35,7 +35,8 @@ use crate::names::SourceName;
 use fault::Fault;
 use fields::Delivered;
 use json::Object;
-use kept::{Part, kept};
+pub use kept::Unreadable;
+use kept::{Part, Wrap, kept};
 pub use keys::{InvalidKeyEncoding, KeyEncoding, is_ambiguous};
 use side::Caveats;
 
@@ -67,17 +68,6 @@ impl Notification {
     pub fn records(&self) -> usize {
         self.events.len() + self.unreadable.len() + self.test_events
     }
-}
-
-/// A record, many of them, or a whole payload, that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// What came, in a form that [`read`] takes again once the cause is mended: `{"Records":[…]}` around a
-    /// record, with the record byte for byte as it came, or around many, or else the innermost payload itself.
-    pub raw: String,
-    /// Why it could not be read, for people. It names fields, limits and lengths, never a value (keys can be
-    /// personal data), except for the topic and URL of an SNS confirmation.
-    pub why: String,
 }
 
 /// How the payloads of a source are read.
@@ -119,13 +109,6 @@ pub fn read(payload: &str, source: &SourceName) -> Notification {
         keys: KeyEncoding::Auto,
     };
     reading.read(payload, None)
-}
-
-/// What goes around a value that could not be read, so that `read` takes it again.
-#[derive(Clone, Copy)]
-enum Wrap {
-    Nothing,
-    Records,
 }
 
 struct Reader<'s> {

@@ -11,7 +11,6 @@ use daybook_ledger::{
 };
 use daybook_manager::{Dispatch, DispatchQueue, Executions, NO_ANSWER, TIME_TO_SEND};
 use daybook_schema::Row;
-use futures::StreamExt;
 
 use crate::plan::plan;
 

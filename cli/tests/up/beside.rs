@@ -116,6 +116,7 @@ async fn what_was_recorded_while_the_clock_was_years_ahead_runs_after_a_start() 
         event,
         max_attempts: 5,
         trace: None,
+        caveat: None,
     };
     let deadline = Deadline::after(ahead.clock(), LONG);
     assert_eq!(ahead.record(vec![row], deadline).await, [Recorded::Recorded]);

@@ -14,8 +14,9 @@ use crate::acting::{Actor, LEASE, minutes, settings, stage, start, start_with};
 
 const NIGHT: Duration = Duration::from_secs(8 * 3600);
 
-/// The stage as a machine sees it that can be suspended: `asleep` are the seconds that it slept.
-fn machine(stage: &Stage, asleep: &Arc<AtomicU64>) -> Stage {
+/// The stage as a machine sees it that can be suspended: `asleep` are the seconds that it slept. No two
+/// have one seed, or their tokens are the same.
+fn machine(stage: &Stage, asleep: &Arc<AtomicU64>, seed: u64) -> Stage {
     let (clock, asleep) = (stage.clock.clone(), asleep.clone());
     let clock = Clock::new(move || {
         let slept = Duration::from_secs(asleep.load(Ordering::Relaxed));
@@ -30,7 +31,7 @@ fn machine(stage: &Stage, asleep: &Arc<AtomicU64>) -> Stage {
         "ledger".parse().unwrap(),
         Some(receipts),
         clock.clone(),
-        Random::from_seed(3),
+        Random::from_seed(seed),
     );
     Stage {
         clock,
@@ -58,7 +59,7 @@ async fn what_runs_when_a_laptop_is_closed_goes_on_when_it_is_opened() {
     let stage = stage().await;
     let message = dispatched(&stage).await;
     let asleep = Arc::new(AtomicU64::new(0));
-    let laptop = machine(&stage, &asleep);
+    let laptop = machine(&stage, &asleep, 3);
     let target = Actor::succeeding(&stage, minutes(4));
     let worker = start(&laptop, &target);
     stage.pass(minutes(1)).await;
@@ -94,12 +95,12 @@ async fn what_another_machine_took_meanwhile_is_stopped_soon_after_it_is_opened(
         workers: 1,
         ..settings()
     };
-    let worker = start_with(&machine(&stage, &asleep), &target, busy);
+    let worker = start_with(&machine(&stage, &asleep, 3), &target, busy);
     // Between two looks at the clock.
     stage.pass(Duration::from_secs(65)).await;
     // For the other machine the night went by as well, only that it was awake.
     asleep.store(NIGHT.as_secs(), Ordering::Relaxed);
-    let other = start(&machine(&stage, &asleep), &target);
+    let other = start(&machine(&stage, &asleep, 4), &target);
     show_again(&stage, &message).await;
     stage.pass(Duration::from_secs(20)).await;
     let runs = target.only();

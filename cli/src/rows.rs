@@ -121,13 +121,10 @@ pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer
 
 /// The row that an error is about, if it is about one that cannot be read.
 fn unreadable(error: LedgerError) -> Result<(EventId, Answer), LedgerError> {
-    match error {
-        LedgerError::Item { id, table, source } => match id.parse() {
-            Ok(id) => Ok((id, Answer::Unreadable(source.to_string()))),
-            Err(_) => Err(LedgerError::Item { id, table, source }),
-        },
-        error => Err(error),
-    }
+    let answer = error
+        .unreadable()
+        .and_then(|(id, why)| Some((id.parse().ok()?, Answer::Unreadable(why))));
+    answer.ok_or(error)
 }
 
 /// The rows of these keys, in their order; rows that are gone are left out. And why rows could not be read.

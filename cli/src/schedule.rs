@@ -111,6 +111,11 @@ fn print(report: &ScheduleReport, per_window: u32, output: Output) -> anyhow::Re
         ("sent", count(report.sent), "are in the dispatch queue"),
         ("lost", count(report.lost), "claims that another run won"),
         (
+            "newer",
+            count(report.newer),
+            "were written by a newer Daybook: they stay as they are",
+        ),
+        (
             "released",
             count(report.released),
             "given back, because the queue did not take them; no attempt is used",
@@ -139,6 +144,7 @@ fn print(report: &ScheduleReport, per_window: u32, output: Output) -> anyhow::Re
         "claimed": report.claimed,
         "sent": report.sent,
         "lost": report.lost,
+        "newer": report.newer,
         "released": report.released,
         "unknown": report.unknown,
         "out_of_time": report.out_of_time,

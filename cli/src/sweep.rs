@@ -86,6 +86,11 @@ fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result
     let mut lines: Vec<Line> = vec![
         ("window", report::window(window), ""),
         ("stale", count(report.stale), "events whose leases have run out"),
+        (
+            "newer",
+            count(report.newer),
+            "were written by a newer Daybook: they stay as they are",
+        ),
         ("renewed", count(report.renewed), "run: they have a new lease"),
         (
             "deleted",

@@ -21,6 +21,8 @@ pub enum Claim {
     Claimed(Box<Row>),
     /// Somebody else was faster, or the index was behind the table.
     Lost,
+    /// A newer release wrote the row: it stays as it is.
+    Newer,
     /// Not claimed: throttled until the deadline, or refused.
     NotApplied(String),
     /// Perhaps ours. If so its lease brings it back.
@@ -108,6 +110,7 @@ pub(crate) fn claimed(written: Written, token: Uuid) -> Claim {
             _ => Claim::Lost,
         },
         Written::ConditionFailed(None) | Written::Duplicate => Claim::Lost,
+        Written::Newer(_) => Claim::Newer,
         Written::Refused(cause) | Written::Throttled(cause) => Claim::NotApplied(cause),
         Written::Unknown(cause) => Claim::Unknown(cause),
     }
@@ -117,6 +120,7 @@ pub(crate) fn released(written: Written) -> Released {
     match written {
         Written::Applied(_) => Released::Released,
         Written::ConditionFailed(_) | Written::Duplicate => Released::Stale,
+        Written::Newer(newer) => Released::Left(newer.to_string()),
         Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => {
             Released::Left(cause)
         }

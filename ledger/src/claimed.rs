@@ -19,13 +19,13 @@ pub struct ClaimedFirst {
 }
 
 impl Ledger {
-    /// Looks at them. One that this release cannot read is in neither count.
+    /// Looks at them. Rows of a newer release are passed over; another one that this release cannot read is in neither count.
     ///
     /// # Errors
     /// When not all of them can be read.
     pub async fn claimed_first(&self) -> Result<ClaimedFirst, LedgerError> {
         let mut rows = self.due(Status::Claimed, None, LOOKED_AT);
-        let keys = rows.next(LOOKED_AT).await;
+        let keys = rows.next_own(LOOKED_AT).await;
         if let Some(cause) = rows.failures().into_iter().next() {
             // What is said of a shard begins with its key, which differs for each.
             let cause = cause
@@ -42,7 +42,7 @@ impl Ledger {
                     undelivered += u64::from(row.is_undelivered());
                     held += u64::from(row.is_held());
                 }
-                Err(LedgerError::Item { .. }) => {}
+                Err(error) if error.unreadable().is_some() => {}
                 Err(error) => return Err(error),
             }
         }

@@ -168,6 +168,7 @@ fn moved(written: Written) -> Moved {
     match written {
         Written::Applied(_) => Moved::Moved,
         Written::ConditionFailed(_) | Written::Duplicate => Moved::Stale,
+        Written::Newer(newer) => Moved::Left(newer.to_string()),
         Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => Moved::Left(cause),
     }
 }

@@ -1,6 +1,6 @@
 //! Every read and write of the ledger and receipts tables, and nothing else.
 //!
-//! Each step of a row is one function with one conditional write. What came of it is a value, per row: a lost race is
+//! Each step of a row is one function with one conditional write, which asks besides that no newer release wrote the row. What came of it is a value, per row: a lost race is
 //! an outcome, not an error, and a write whose answer never came is `Unknown`, never "not applied".
 //!
 //! | step | function | write units |
@@ -30,6 +30,7 @@ mod statement;
 mod take;
 mod time;
 mod update;
+mod version;
 
 pub use answers::{AnswerWatch, Verdict, chain, describe};
 pub use budget::{Control, Grant, GrantRequest, Pause, Refusal, SweepTurn, Window, decide};
@@ -42,11 +43,12 @@ pub use people::{Person, Redriven, Removed};
 pub use read::{Count, DueRows, IndexKey, OpenRows};
 pub use record::{NewRow, Recorded};
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
-pub use settle::{Failed, RetryPolicy};
+pub use settle::{Deleted, Failed, RetryPolicy};
 pub use take::{Extended, Postponed, Taken};
 pub use time::{Clock, Deadline, Random, TokenMark};
 
 use capacity::Meter;
+use daybook_schema::InvalidRow;
 
 /// The ledger and its receipts. Cheap to clone; clones share the count of consumed capacity.
 #[derive(Clone, Debug)]
@@ -121,4 +123,21 @@ pub enum LedgerError {
         #[source]
         source: serde_dynamo::Error,
     },
+    /// A newer release wrote the row: this one leaves it as it is.
+    #[error(transparent)]
+    Newer(InvalidRow),
+}
+
+impl LedgerError {
+    /// The id of the stored item that this release cannot read, and why, if the error is about one.
+    pub fn unreadable(&self) -> Option<(String, String)> {
+        match self {
+            Self::Request { .. } => None,
+            Self::Item { id, source, .. } => Some((id.clone(), source.to_string())),
+            Self::Newer(row) => {
+                let (InvalidRow::Newer { id, .. } | InvalidRow::Missing { id, .. }) = row;
+                Some((id.to_string(), row.to_string()))
+            }
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::settle::{Expected, Failed, RetryPolicy, clipped_to, settled, settled_
 use crate::statement::{Statement, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
-use crate::{Ledger, LedgerError};
+use crate::{Ledger, LedgerError, version};
 
 /// The longest note that is stored, in characters: with an error of usual length a row stays below one write unit.
 const LONGEST_NOTE: usize = 160;
@@ -173,8 +173,10 @@ impl Ledger {
             let cause = format!("an event of the payload is not recorded: {unsafe_:?}");
             return Err(self.not_written(cause, matches!(unsafe_, Recorded::Unknown(_))));
         }
-        self.delete(row.id).await?;
-        Ok(Redriven::Parsed { events })
+        match self.delete(row.id).await? {
+            Some(newer) => Err(LedgerError::Newer(newer)),
+            None => Ok(Redriven::Parsed { events }),
+        }
     }
 
     /// Gives claimed rows back of which a person knows that nothing runs for them: PENDING, due now, the attempt unused. `rows`
@@ -262,6 +264,7 @@ impl Ledger {
             outcomes[position] = match written {
                 // One that is gone is as good.
                 Written::Applied(_) | Written::ConditionFailed(_) | Written::Duplicate => Ok(()),
+                Written::Newer(newer) => Err(LedgerError::Newer(newer)),
                 Written::Refused(cause) | Written::Throttled(cause) => Err(self.not_written(cause, false)),
                 Written::Unknown(cause) => Err(self.not_written(cause, true)),
             };
@@ -286,8 +289,12 @@ impl Ledger {
 
     fn delete_statement(&self, id: EventId) -> Statement {
         Statement {
-            text: format!("DELETE FROM \"{}\" WHERE \"{ID}\" = ?", self.table),
-            parameters: vec![text(id)],
+            text: format!(
+                "DELETE FROM \"{}\" WHERE \"{ID}\" = ? AND {}",
+                self.table,
+                version::KNOWN
+            ),
+            parameters: vec![text(id), version::mine()],
         }
     }
 
@@ -302,7 +309,9 @@ impl Ledger {
         };
         let person = Person { by, why: Some(why) };
         self.leave_receipt_of(&row, Outcome::Removed, person).await?;
-        self.delete(id).await?;
-        Ok(Removed::Removed)
+        match self.delete(id).await? {
+            Some(newer) => Err(LedgerError::Newer(newer)),
+            None => Ok(Removed::Removed),
+        }
     }
 }

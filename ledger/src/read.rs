@@ -11,10 +11,16 @@ use serde::Deserialize;
 use crate::answers::describe;
 use crate::receipts::KEYS_PER_READ;
 use crate::statement::{Item, id_of, text};
-use crate::{Ledger, LedgerError};
+use crate::{Ledger, LedgerError, version};
 
 /// Queries under way at once: one per shard.
 const CONCURRENCY: usize = Shard::COUNT as usize;
+
+/// The most keys that are read from a shard at once.
+const LARGEST_PAGE: i32 = 1000;
+
+/// Rows that are looked at together while there are rows of a newer release to pass.
+const PASSED_AT_ONCE: usize = 3200;
 
 /// A row as the index shows it: all that a conditional write needs. The index is eventually consistent, so the row may have
 /// moved on, or be gone.
@@ -36,6 +42,20 @@ pub struct DueRows<'a> {
     range: DueRange,
     page: i32,
     shards: Vec<ShardRows>,
+    own: Own,
+}
+
+/// Where a reader stands that wants no rows of a newer release.
+#[derive(Debug, Default)]
+struct Own {
+    /// Whether the row that comes first was looked at.
+    begun: bool,
+    /// Whether rows of a newer release were met: from then on every row is looked at.
+    wary: bool,
+    /// Rows that were looked at and not asked for yet.
+    ready: VecDeque<IndexKey>,
+    newer: u32,
+    failure: Option<String>,
 }
 
 #[derive(Debug)]
@@ -98,13 +118,69 @@ impl DueRows<'_> {
         taken
     }
 
-    /// Why shards could not be read, if any could not.
+    /// As [`DueRows::next`], and passes over rows of a newer release. Nothing moves these, so they come first sooner or later:
+    /// usually only the first row of all is looked at (half a read unit), and all others where that one is of a newer release,
+    /// or [`DueRows::beware`] was called. What cannot be looked at is taken for this release's own; every write has the
+    /// condition besides.
+    pub async fn next_own(&mut self, n: usize) -> Vec<IndexKey> {
+        if !self.own.begun && n > 0 {
+            self.own.begun = true;
+            let first = self.next(1).await;
+            let own = self.look(first.clone()).await;
+            self.own.wary |= own.len() < first.len();
+            self.own.ready.extend(own);
+        }
+        while self.own.ready.len() < n {
+            let missing = n - self.own.ready.len();
+            if !self.own.wary {
+                let keys = self.next(missing).await;
+                self.own.ready.extend(keys);
+                break;
+            }
+            // Many at once: there may be any number to pass.
+            self.page = LARGEST_PAGE;
+            let keys = self.next(missing.max(PASSED_AT_ONCE)).await;
+            if keys.is_empty() {
+                break;
+            }
+            let own = self.look(keys).await;
+            self.own.ready.extend(own);
+        }
+        let n = n.min(self.own.ready.len());
+        self.own.ready.drain(..n).collect()
+    }
+
+    /// A row of a newer release was met: from now on [`DueRows::next_own`] looks at every row.
+    pub fn beware(&mut self) {
+        self.own.wary = true;
+    }
+
+    /// How many rows of a newer release were passed over.
+    pub fn newer(&self) -> u32 {
+        self.own.newer
+    }
+
+    async fn look(&mut self, keys: Vec<IndexKey>) -> Vec<IndexKey> {
+        match self.ledger.newer_among(&keys).await {
+            Ok(newer) => {
+                self.own.newer += u32::try_from(newer.len()).unwrap_or(u32::MAX);
+                keys.into_iter().filter(|key| !newer.contains(&key.id)).collect()
+            }
+            Err(error) => {
+                self.own.failure = Some(error.to_string());
+                keys
+            }
+        }
+    }
+
+    /// Why shards, or the versions of rows, could not be read, if any could not.
     pub fn failures(&self) -> Vec<String> {
         let failure = |shard: &ShardRows| match &shard.next {
             Next::Failed(cause) => Some(format!("{}: {cause}", shard.key)),
             _ => None,
         };
-        self.shards.iter().filter_map(failure).collect()
+        let shards = self.shards.iter().filter_map(failure);
+        shards.chain(self.own.failure.clone()).collect()
     }
 
     /// Reads the next page of every shard that has none in hand: without it the oldest row is not known.
@@ -219,7 +295,7 @@ impl Ledger {
 
     fn due_in(&self, status: Status, range: DueRange, n: usize) -> DueRows<'_> {
         // An even spread puts n/16 into a shard; twice that plus a few makes a second page rare.
-        let page = (n.div_ceil(usize::from(Shard::COUNT)) * 2 + 4).min(1000);
+        let page = i32::try_from(n.div_ceil(usize::from(Shard::COUNT)) * 2 + 4).unwrap_or(LARGEST_PAGE);
         let shard = |shard: Shard| ShardRows {
             key: shard.with(status),
             rows: VecDeque::new(),
@@ -228,8 +304,9 @@ impl Ledger {
         DueRows {
             ledger: self,
             range,
-            page: i32::try_from(page).unwrap_or(1000),
+            page: page.min(LARGEST_PAGE),
             shards: Shard::all().map(shard).collect(),
+            own: Own::default(),
         }
     }
 
@@ -347,6 +424,10 @@ impl Ledger {
     }
 
     fn row(&self, item: Item) -> Result<Row, LedgerError> {
+        // The version first: a newer form may differ in everything else.
+        if let Some(newer) = version::newer(&item) {
+            return Err(LedgerError::Newer(newer));
+        }
         let id = id_of(&item);
         serde_dynamo::from_item(item).map_err(|source| LedgerError::Item {
             table: self.table.to_string(),

@@ -200,7 +200,7 @@ fn recorded(written: Written) -> Recorded {
         Written::Applied(_) => Recorded::Recorded,
         Written::Duplicate => Recorded::AlreadyThere,
         // An INSERT has no other condition than the key.
-        Written::ConditionFailed(_) => Recorded::AlreadyThere,
+        Written::ConditionFailed(_) | Written::Newer(_) => Recorded::AlreadyThere,
         Written::Refused(cause) => Recorded::Rejected(cause),
         Written::Throttled(cause) => Recorded::Throttled(cause),
         Written::Unknown(cause) => Recorded::Unknown(cause),

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::ReturnConsumedCapacity;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
+use aws_smithy_runtime_api::client::result::SdkError;
 use daybook_schema::tables::attribute::{DUE_AT, ID, STATUS_SHARD};
 use daybook_schema::{
-    Attempt, EventId, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, StatusShard, Step, Timestamp,
+    Attempt, EventId, ExecutionName, InvalidRow, ObjectEvent, Origin, Outcome, Receipt, Row, StatusShard, Step,
+    Timestamp,
 };
 
 use crate::answers::{AnswerWatch, Verdict, describe};
@@ -13,6 +16,7 @@ use crate::claim::token_of;
 use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
+use crate::version;
 use crate::{Ledger, LedgerError};
 
 /// The longest `last_error` that is stored, in characters: a row stays below one write unit.
@@ -58,20 +62,40 @@ pub enum Failed {
     Stale,
 }
 
+/// What came of deleting a row that is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone, now or already.
+    Deleted,
+    /// A newer release wrote it, and may mean more by it than this one knows: it stays as it is. Its receipt says that it is
+    /// done, and the newer release finds both.
+    LeftNewer,
+}
+
 impl Ledger {
     /// Completes an event: the receipt first, then the row's deletion. One and two write units.
     ///
-    /// Success of any attempt is success of the event, so nothing is asked of the row. A missing row is success too: done
-    /// twice is done.
+    /// Success of any attempt is success of the event, so nothing is asked of the row but that no newer release wrote it. A missing
+    /// row is success too: done twice is done.
     ///
     /// # Errors
-    /// When the receipt or the deletion was not certainly written. Nothing is lost: report the success again.
-    pub async fn complete(&self, event: &ObjectEvent, attempt: Attempt, by: &str) -> Result<(), LedgerError> {
+    /// When the receipt or the deletion was not certainly written, and for a row of a newer release with receipts off: then
+    /// nothing but the report says that the event is done. Nothing is lost: report the success again.
+    pub async fn complete(
+        &self,
+        event: &ObjectEvent,
+        attempt: Attempt,
+        by: &str,
+    ) -> Result<Deleted, LedgerError> {
         // Receipt, then delete. A crash in between leaves a row that its receipt covers: the sweep deletes it. The opposite
         // order would leave an object of which nobody can say whether it was processed.
         self.leave_receipt(event, attempt, Outcome::Succeeded, by, None)
             .await?;
-        self.delete(event.id).await
+        match self.delete(event.id).await? {
+            Some(newer) if self.receipts.is_none() => Err(LedgerError::Newer(newer)),
+            Some(_) => Ok(Deleted::LeftNewer),
+            None => Ok(Deleted::Deleted),
+        }
     }
 
     /// Deletes a row that is known to be done: a stored receipt covers it. This is the second half of a completion that died
@@ -79,8 +103,9 @@ impl Ledger {
     ///
     /// # Errors
     /// When the deletion was not certainly written.
-    pub async fn delete_done(&self, row: &Row) -> Result<(), LedgerError> {
-        self.delete(row.id).await
+    pub async fn delete_done(&self, row: &Row) -> Result<Deleted, LedgerError> {
+        let newer = self.delete(row.id).await?;
+        Ok(newer.map_or(Deleted::Deleted, |_| Deleted::LeftNewer))
     }
 
     /// The receipt of an event that ended, if receipts are on.
@@ -109,26 +134,37 @@ impl Ledger {
         Ok(())
     }
 
-    pub(crate) async fn delete(&self, id: EventId) -> Result<(), LedgerError> {
+    /// Deletes a row unless a newer release wrote it, which is what comes back then.
+    pub(crate) async fn delete(&self, id: EventId) -> Result<Option<InvalidRow>, LedgerError> {
         let watch = AnswerWatch::default();
         let answer = self
             .client
             .delete_item()
             .table_name(self.table.as_str())
             .key(ID, text(id))
+            .condition_expression(version::KNOWN_EXPRESSION)
+            .expression_attribute_values(":mine", version::mine())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .customize()
             .interceptor(watch.clone())
             .send()
-            .await
-            .map_err(|error| LedgerError::Request {
-                operation: "DeleteItem",
-                table: self.table.to_string(),
-                cause: describe(&error),
-                unknown: watch.verdict(&error) == Verdict::Unknown,
-            })?;
-        self.meter.write(answer.consumed_capacity.as_ref());
-        Ok(())
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.meter.write(answer.consumed_capacity.as_ref());
+                Ok(None)
+            }
+            Err(error) => match left(&error) {
+                Some(newer) => Ok(Some(newer)),
+                None => Err(LedgerError::Request {
+                    operation: "DeleteItem",
+                    table: self.table.to_string(),
+                    cause: describe(&error),
+                    unknown: watch.verdict(&error) == Verdict::Unknown,
+                }),
+            },
+        }
     }
 
     /// Reports that an attempt failed: PENDING again after a delay, or PARKED when no attempt is left. Applies only while the
@@ -239,6 +275,7 @@ impl Ledger {
             Written::Applied(_) => Ok(true),
             Written::ConditionFailed(Some(item)) => Ok(stands(&item, becomes)),
             Written::ConditionFailed(None) | Written::Duplicate => Ok(false),
+            Written::Newer(newer) => Err(LedgerError::Newer(newer)),
             Written::Refused(cause) | Written::Throttled(cause) => Err(self.not_written(cause, false)),
             Written::Unknown(cause) => Err(self.not_written(cause, true)),
         };
@@ -252,6 +289,14 @@ impl Ledger {
             cause,
             unknown,
         }
+    }
+}
+
+/// The newer release's row, if that is why a deletion was refused.
+fn left<R>(error: &SdkError<DeleteItemError, R>) -> Option<InvalidRow> {
+    match error.as_service_error()? {
+        DeleteItemError::ConditionalCheckFailedException(refused) => version::newer(refused.item()?),
+        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::{
     BatchStatementResponse, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure,
 };
 use backon::{BackoffBuilder, ExponentialBuilder};
+use daybook_schema::InvalidRow;
 use daybook_schema::tables::attribute::ID;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -16,6 +17,7 @@ use crate::Ledger;
 use crate::answers::{AnswerWatch, Verdict, describe};
 use crate::time::Deadline;
 use crate::update::Update;
+use crate::version;
 
 /// Statements per BatchExecuteStatement (DynamoDB API Reference).
 const BATCH: usize = 25;
@@ -45,6 +47,8 @@ pub(crate) enum Written {
     Applied(Option<Item>),
     /// The condition was false; the item as it stands, if there is one.
     ConditionFailed(Option<Item>),
+    /// The condition was false, and cannot be true: a newer release wrote the row.
+    Newer(InvalidRow),
     /// An INSERT found the key taken.
     Duplicate,
     /// Never going to work: the item is too large, access is denied, the table is missing.
@@ -230,7 +234,10 @@ fn failed(error: BatchStatementError) -> Written {
         None => code,
     };
     match error.code {
-        Some(Code::ConditionalCheckFailed) => Written::ConditionFailed(error.item),
+        Some(Code::ConditionalCheckFailed) => match error.item.as_ref().and_then(version::newer) {
+            Some(newer) => Written::Newer(newer),
+            None => Written::ConditionFailed(error.item),
+        },
         Some(Code::DuplicateItem) => Written::Duplicate,
         Some(
             Code::ThrottlingError

@@ -205,6 +205,7 @@ impl Ledger {
                 Err(cause) => Postponed::Left(cause),
             },
             Written::ConditionFailed(None) | Written::Duplicate => Postponed::Stale,
+            Written::Newer(newer) => Postponed::Left(newer.to_string()),
             Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => {
                 Postponed::Left(cause)
             }
@@ -294,6 +295,7 @@ fn taken(written: Written, token: Uuid, after_another: bool) -> Taken {
             _ => Taken::Stale,
         },
         Written::ConditionFailed(None) | Written::Duplicate => Taken::Stale,
+        Written::Newer(newer) => Taken::NotApplied(newer.to_string()),
         Written::Refused(cause) | Written::Throttled(cause) => Taken::NotApplied(cause),
         Written::Unknown(cause) => Taken::Unknown(cause),
     }
@@ -304,7 +306,8 @@ fn extended(until: Timestamp, written: Written) -> Extended {
         Written::Applied(_) => Extended::Extended(until),
         // Seen a moment ago, and changed since: the next extension looks again.
         Written::ConditionFailed(Some(_)) => Extended::Unknown("the row changed meanwhile".into()),
-        Written::ConditionFailed(None) | Written::Duplicate => Extended::Stale,
+        // It was ours, and a newer release changed it: it is ours no more.
+        Written::ConditionFailed(None) | Written::Duplicate | Written::Newer(_) => Extended::Stale,
         Written::Refused(cause) | Written::Throttled(cause) => Extended::NotApplied(cause),
         Written::Unknown(cause) => Extended::Unknown(cause),
     }

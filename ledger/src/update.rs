@@ -6,6 +6,7 @@ use daybook_schema::{EventId, Shard, Step};
 
 use crate::settings::TableName;
 use crate::statement::{Statement, text};
+use crate::version;
 
 /// What a step changes in one row, and what must hold for it.
 #[derive(Clone, Debug)]
@@ -69,18 +70,20 @@ impl Update {
         self
     }
 
-    /// As PartiQL. Names are Daybook's own; everything else is a parameter.
+    /// As PartiQL, which asks for a version that this release knows, besides. Names are Daybook's own; everything else is a
+    /// parameter.
     pub(crate) fn statement(self, table: &TableName) -> Statement {
         let set: Vec<String> = self
             .set
             .iter()
             .map(|(name, to)| format!("SET \"{name}\" = {to}"))
             .collect();
-        let when: Vec<String> = self
+        let mut when: Vec<String> = self
             .when
             .iter()
             .map(|(name, _)| format!("\"{name}\" = ?"))
             .collect();
+        when.push(version::KNOWN.to_owned());
         Statement {
             text: format!(
                 "UPDATE \"{table}\" {} WHERE {}{}",
@@ -92,6 +95,7 @@ impl Update {
                 .set_to
                 .into_iter()
                 .chain(self.when.into_iter().map(|(_, value)| value))
+                .chain([version::mine()])
                 .collect(),
         }
     }

@@ -1,6 +1,6 @@
 //! What an execution's end means for its row; one meaning, whether a status event or a probe tells of it.
 
-use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, RetryPolicy};
+use daybook_ledger::{Deadline, Deleted, Failed, Ledger, LedgerError, RetryPolicy};
 use daybook_schema::{ExecutionInput, ObjectEvent};
 
 use crate::executions::{Ended, EndedStatus};
@@ -10,6 +10,8 @@ use crate::executions::{Ended, EndedStatus};
 pub enum Settled {
     /// The event is done; its row is gone.
     Completed,
+    /// The event is done, and its receipt says so; its row is left to the newer release that wrote it.
+    LeftNewer,
     /// The attempt failed.
     Failed(Failed),
 }
@@ -27,10 +29,14 @@ pub(crate) async fn settle(
     match ended.status {
         EndedStatus::Succeeded => {
             // Without the event there is no receipt to write; without a row there is nothing left to do.
-            if let Some(event) = event_of(ledger, ended).await? {
-                ledger.complete(&event, ended.name.attempt, &ended.arn).await?;
-            }
-            Ok(Settled::Completed)
+            let Some(event) = event_of(ledger, ended).await? else {
+                return Ok(Settled::Completed);
+            };
+            let deleted = ledger.complete(&event, ended.name.attempt, &ended.arn).await?;
+            Ok(match deleted {
+                Deleted::Deleted => Settled::Completed,
+                Deleted::LeftNewer => Settled::LeftNewer,
+            })
         }
         EndedStatus::Failed => ledger
             .fail(ended.name, ended.started_at, &ended.why, policy, deadline)

@@ -41,13 +41,17 @@ pub struct ScheduleReport {
     pub claimed: u32,
     /// Claims lost to another run, or to an index behind its table.
     pub lost: u32,
+    /// Due rows that a newer release wrote, as far as this run looked. They stay as they are, use up nothing, and hide no
+    /// other row.
+    pub newer: u32,
     /// Messages that the queue has.
     pub sent: u32,
     /// Rows given back, because the queue certainly did not take their messages.
     pub released: u32,
     /// Rows that stay claimed although their claim, send or release is unknown: their leases bring them back.
     pub unknown: u32,
-    /// For how long the oldest due row had been due when the run began, 0 if none was; `None` when that is not known.
+    /// For how long the oldest due row had been due when the run began, 0 if none was; `None` when that is not known. Rows of a
+    /// newer release are not asked.
     pub oldest_due_seconds: Option<u64>,
     /// Whether rows may have been left because the deadline neared.
     pub out_of_time: bool,
@@ -64,6 +68,7 @@ impl ScheduleReport {
             granted: 0,
             claimed: 0,
             lost: 0,
+            newer: 0,
             sent: 0,
             released: 0,
             unknown: 0,
@@ -100,6 +105,7 @@ impl ScheduleReport {
     fn add(&mut self, other: ScheduleReport) {
         self.claimed += other.claimed;
         self.lost += other.lost;
+        self.newer += other.newer;
         self.sent += other.sent;
         self.released += other.released;
         self.unknown += other.unknown;
@@ -134,7 +140,9 @@ impl Scheduler {
         match begun {
             Some(begun) => {
                 if let Some((mut due, first)) = begun? {
+                    let before = due.newer();
                     self.dispatch(&mut due, first, &mut report, deadline).await;
+                    report.newer += due.newer() - before;
                     for cause in due.failures() {
                         report.failure(cause);
                     }
@@ -165,8 +173,9 @@ impl Scheduler {
         let is_known = n == 0 || control.knows_of_scheduler(report.window);
         if pause.is_some() || (left == 0 && is_known) {
             let mut due = self.ledger.due(Status::Pending, Some(now), 1);
-            let first = due.next(1).await;
+            let first = due.next_own(1).await;
             report.see_oldest(&first, &due.failures(), now);
+            report.newer = due.newer();
             report.refusal = Some(pause.unwrap_or(match first.is_empty() {
                 true => Refusal::NothingWanted,
                 false => Refusal::WindowFull,
@@ -180,8 +189,9 @@ impl Scheduler {
         let wanted = left.max(1).min(self.room(n).await?);
         let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize);
         // One row more than none, to see how old it is.
-        let mut first = due.next(wanted.max(1) as usize).await;
+        let mut first = due.next_own(wanted.max(1) as usize).await;
         report.see_oldest(&first, &due.failures(), now);
+        report.newer = due.newer();
         first.truncate(wanted as usize);
         let request = GrantRequest {
             window: report.window,
@@ -205,12 +215,37 @@ impl Scheduler {
         let Some(cap) = self.dispatch.max_in_flight else {
             return Ok(n);
         };
-        let claimed = self.ledger.count(Status::Claimed, None, Some(cap)).await?;
-        Ok(u32::try_from(u64::from(cap).saturating_sub(claimed.rows)).unwrap_or(0))
+        let room = |claimed: u64| u32::try_from(u64::from(cap).saturating_sub(claimed)).unwrap_or(0);
+        let claimed = self.ledger.count(Status::Claimed, None, Some(cap)).await?.rows;
+        if room(claimed) >= n {
+            return Ok(n);
+        }
+        // Rows of a newer release whose leases are over stay claimed until that release is back. Counted, they would end
+        // dispatch for as long.
+        let left = self.left_to_newer().await;
+        let claimed = match left {
+            0 => claimed,
+            _ => {
+                let enough = cap.saturating_add(left);
+                self.ledger.count(Status::Claimed, None, Some(enough)).await?.rows
+            }
+        };
+        Ok(room(claimed.saturating_sub(u64::from(left))))
     }
 
-    /// Claims and sends until the grant is used, no row is due, or the deadline nears. Rows lost to others are replaced by
-    /// the next ones.
+    /// How many rows of a newer release are claimed and their leases over. What cannot be looked at is none: it counts.
+    async fn left_to_newer(&self) -> u32 {
+        let now = self.ledger.clock().now();
+        let mut stale = self.ledger.due(Status::Claimed, Some(now), CHUNK);
+        let mut own = stale.next_own(1).await;
+        while stale.newer() > 0 && !own.is_empty() {
+            own = stale.next_own(CHUNK).await;
+        }
+        stale.newer()
+    }
+
+    /// Claims and sends until the grant is used, no row is due, or the deadline nears. Rows lost to others, or left to a newer
+    /// release, are replaced by the next ones.
     async fn dispatch(
         &self,
         due: &mut DueRows<'_>,
@@ -234,11 +269,14 @@ impl Scheduler {
                 round.add(part);
             }
             drop(parts);
-            let lost = round.lost as usize;
+            let lost = (round.lost + round.newer) as usize;
+            if round.newer > 0 {
+                due.beware();
+            }
             report.add(round);
             // A claim whose outcome is unknown counts against the grant as well.
             rows = spare.by_ref().take(lost).collect();
-            let next = due.next(lost - rows.len());
+            let next = due.next_own(lost - rows.len());
             match deadline.bound(self.ledger.clock(), next).await {
                 Some(next) => rows.extend(next),
                 None => report.out_of_time = true,
@@ -262,6 +300,7 @@ impl Scheduler {
             match claim {
                 Claim::Claimed(row) => claimed.push(*row),
                 Claim::Lost => report.lost += 1,
+                Claim::Newer => report.newer += 1,
                 Claim::NotApplied(cause) => report.failure(cause),
                 Claim::Unknown(cause) => {
                     report.unknown += 1;

@@ -34,9 +34,10 @@ pub async fn gauges(ledger: &Ledger, deadline: Deadline) {
             count(Status::Claimed),
             count(Status::Parked),
             ledger.claimed_first(),
+            ledger.newer_rows(),
         )
     };
-    let Some((pending, claimed, parked, in_flight)) = deadline.bound(clock, looked).await else {
+    let Some((pending, claimed, parked, in_flight, newer)) = deadline.bound(clock, looked).await else {
         tracing::warn!("no time is left to count rows: where they stand is not known");
         return;
     };
@@ -44,6 +45,7 @@ pub async fn gauges(ledger: &Ledger, deadline: Deadline) {
         (metric::PENDING_ROWS, pending),
         (metric::CLAIMED_ROWS, claimed),
         (metric::PARKED_ROWS, parked),
+        (metric::NEWER_ROWS, newer),
     ] {
         match count {
             Ok(Count { rows, .. }) => metric::gauge(name, rows as f64),

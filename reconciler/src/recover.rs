@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use daybook_ledger::{Deadline, Failed, Ledger, Released, RetryPolicy, TokenMark, chain};
+use daybook_ledger::{
+    Deadline, Deleted, Failed, Ledger, LedgerError, Released, RetryPolicy, TokenMark, chain,
+};
 use daybook_manager::NO_ANSWER;
 use daybook_schema::{EventId, ExecutionName, ObjectId, Receipt, Row, Status};
 
@@ -30,6 +32,8 @@ pub struct RecoverReport {
     pub failed: u32,
     /// Rows that workers of other processes hold, as far as is known: nothing was changed, and their leases bring them back.
     pub held_elsewhere: u32,
+    /// Rows that a newer release wrote: they stay as they are.
+    pub newer: u32,
     /// Rows that stay claimed: their leases bring them back.
     pub left: u32,
     /// What went wrong, each cause once.
@@ -84,6 +88,7 @@ pub async fn recover(
             match row {
                 Ok(row) if row.status == Status::Claimed => rows.push(row),
                 Ok(_) => {}
+                Err(LedgerError::Newer(_)) => recovery.report.newer += 1,
                 Err(error) => recovery.report.left(chain(&error)),
             }
         }
@@ -137,7 +142,8 @@ impl Recovery<'_> {
         let deletions: Vec<_> = done.iter().map(|row| self.ledger.delete_done(row)).collect();
         for outcome in self.bound(deletions).await {
             match outcome {
-                Some(Ok(())) => self.report.deleted += 1,
+                Some(Ok(Deleted::Deleted)) => self.report.deleted += 1,
+                Some(Ok(Deleted::LeftNewer)) => self.report.newer += 1,
                 Some(Err(error)) => self.report.left(chain(&error)),
                 None => self.report.left(NO_ANSWER),
             }

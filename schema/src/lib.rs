@@ -23,7 +23,7 @@ pub use identity::{EventId, ObjectId};
 pub use message::DispatchMessage;
 pub use names::{BucketName, InvalidName, ObjectKey, SourceName};
 pub use receipt::{Outcome, Receipt};
-pub use row::{Row, Subject};
+pub use row::{InvalidRow, ROW_VERSION, Row, Subject};
 pub use sequencer::Sequencer;
 pub use status::{Attempt, Shard, Status, StatusShard, Step};
 pub use time::Timestamp;

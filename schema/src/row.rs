@@ -165,7 +165,7 @@ impl Row {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRow {
     /// It was written by a newer release.
-    #[error("row {id} has version {version}; this release reads versions up to {ROW_VERSION}")]
+    #[error("row {id} was written by a newer Daybook (v = {version}; this one knows up to {ROW_VERSION}): use that release")]
     Newer {
         /// The row.
         id: EventId,

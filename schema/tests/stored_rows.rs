@@ -152,7 +152,7 @@ fn a_row_of_a_newer_release_is_an_error_that_names_row_and_versions() {
     let error = serde_json::from_value::<Row>(stored).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "row 0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11 has version 3; this release reads versions up to 2"
+        "row 0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11 was written by a newer Daybook (v = 3; this one knows up to 2): use that release"
     );
 }
 

@@ -8,7 +8,8 @@ use daybook_local::dynoxide::{AttributeValue, ImportOptions, Item};
 use daybook_local::{ExecutionStatus, MessageView, Outcome};
 use daybook_manager::{Delivered, Disposition, ScheduleReport, batch_response};
 use daybook_schema::{
-    Attempt, DispatchMessage, EventId, ExecutionName, ObjectEvent, Receipt, Row, Status, Timestamp,
+    Attempt, DispatchMessage, EventId, ExecutionName, ObjectEvent, ROW_VERSION, Receipt, Row, Status,
+    Timestamp,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -36,6 +37,14 @@ pub fn item(attributes: Value) -> Item {
         .iter()
         .map(|(name, value)| (name.clone(), attribute(value)))
         .collect()
+}
+
+/// The row as a newer release would have written it: with a version and an attribute that this one does not know.
+pub fn newer_item(row: &Row) -> Item {
+    let mut newer = serde_json::to_value(row).unwrap();
+    newer["v"] = (ROW_VERSION + 1).into();
+    newer["novelty"] = "kept".into();
+    item(newer)
 }
 
 /// The row of an upload in that status: claimed rows are at attempt 1 with a lease that ends at `due_at`, parked ones
@@ -87,6 +96,11 @@ impl Stage {
         assert_eq!(answer.status, 200, "{answer:?}");
         let answer: Value = serde_json::from_slice(&answer.body).unwrap();
         Some(plain(answer.get("Item")?))
+    }
+
+    /// The row as it stands in the table, whoever can read it, past the wire.
+    pub async fn row_as_stored(&self, id: EventId) -> Option<Value> {
+        self.stored("ledger", &id.to_string()).await
     }
 
     /// The row as it stands, past the wire.

@@ -42,8 +42,8 @@ async fn rows(stage: &Stage, status: Status, count: usize) -> Vec<Row> {
     rows
 }
 
-/// The row as a newer release would have written it: this one can change it and not read it.
-fn unreadable(row: &Row) -> Value {
+/// The row as a newer release would have written it.
+fn newer(row: &Row) -> Value {
     let mut row = serde_json::to_value(row).unwrap();
     row["v"] = 99.into();
     row

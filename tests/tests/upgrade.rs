@@ -3,6 +3,9 @@
 //! another implementation.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "upgrade/newer.rs"]
+mod newer;
+
 use std::time::Duration;
 
 use daybook_ledger::{Person, Redriven};

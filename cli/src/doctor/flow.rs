@@ -39,6 +39,8 @@ pub struct FlowSeen {
     pub undelivered: Result<Count, String>,
     /// Open rows whose key was ambiguous: how many of the first few thousand.
     pub ambiguous: Result<Count, String>,
+    /// Rows that a newer release wrote: how many of the first few hundred of each status.
+    pub newer: Result<Count, String>,
     /// Whether a `daybook up` runs, of a folder.
     pub up_runs: Option<bool>,
 }
@@ -90,6 +92,13 @@ pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
             "keys",
             format!("{n} whose notification does not tell whether the key is form-encoded"),
             "set --key-encoding (DAYBOOK_KEY_ENCODING) to encoded or plain, whichever the source is; `daybook why` shows the key",
+        )
+    }));
+    items.push(counted("newer", &seen.newer, |n| {
+        Item::problem(
+            "newer",
+            format!("{n}, written by a newer Daybook: this one leaves them alone"),
+            "use that release: nothing else moves them",
         )
     }));
     items

@@ -181,13 +181,14 @@ async fn url(aws: &Aws, name: &str, account: Option<&str>) -> Answer<String> {
 /// The rows.
 pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
     let now = ledger.clock().now();
-    let (control, oldest_due, oldest_lease, parked, claimed, ambiguous) = tokio::join!(
+    let (control, oldest_due, oldest_lease, parked, claimed, ambiguous, newer) = tokio::join!(
         ledger.control(),
         oldest(ledger, Status::Pending, now),
         oldest(ledger, Status::Claimed, now),
         ledger.count(Status::Parked, None, Some(ENOUGH)),
         ledger.claimed_first(),
         ambiguous(ledger),
+        ledger.newer_rows(),
     );
     FlowSeen {
         now,
@@ -199,6 +200,7 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
             .map(|claimed| claimed.undelivered)
             .map_err(|error| report::chain(&error)),
         ambiguous,
+        newer: newer.map_err(|error| report::chain(&error)),
         up_runs,
     }
 }
@@ -215,10 +217,10 @@ async fn ambiguous(ledger: &Ledger) -> Result<Count, String> {
     })
 }
 
-/// The due time of the row of that status that is due first, if it is due.
+/// The due time of the row of that status that is due first, if it is due; rows of a newer release wait for that release.
 async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Option<Timestamp>, String> {
     let mut rows = ledger.due(status, Some(now), 1);
-    let first = rows.next(1).await;
+    let first = rows.next_own(1).await;
     match report::shard_failures(rows.failures()).into_iter().next() {
         Some(failure) => Err(failure),
         None => Ok(first.first().map(|key| key.due_at)),

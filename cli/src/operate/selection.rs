@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use clap::Args;
 use clap::error::ErrorKind;
-use daybook_ledger::{Ledger, LedgerError};
+use daybook_ledger::Ledger;
 use daybook_schema::{Attempt, EventId, Row, Status, Timestamp};
 
 use super::progress::Progress;
@@ -227,11 +227,13 @@ impl Selected {
             for row in page {
                 let row = match row {
                     Ok(row) => row,
-                    Err(LedgerError::Item { id, source, .. }) => {
-                        self.unreadable.push((id, source.to_string()));
-                        continue;
-                    }
-                    Err(error) => return Err(report::chain(&error)),
+                    Err(error) => match error.unreadable() {
+                        Some(unreadable) => {
+                            self.unreadable.push(unreadable);
+                            continue;
+                        }
+                        None => return Err(report::chain(&error)),
+                    },
                 };
                 let is_of = |object: &&ObjectText| row.event().is_some_and(|event| object.is_of(event, None));
                 let Some(position) = objects.iter().position(is_of) else {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use daybook_ledger::{LedgerError, ReceiptLookup};
+use daybook_ledger::ReceiptLookup;
 use daybook_schema::{
     BucketName, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, Origin, Receipt, Row, SourceName,
 };
@@ -81,7 +81,7 @@ async fn open(
             let row: Row = match row {
                 Ok(row) => row,
                 // What another release wrote may be about any object; without it there is less known, and no harm.
-                Err(LedgerError::Item { .. }) => continue,
+                Err(error) if error.unreadable().is_some() => continue,
                 Err(error) => return Err(report::chain(&error)),
             };
             let is_meant = |event: &&ObjectEvent| objects.iter().any(|object| object.is_of(event, source));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_ledger::{Control, Ledger, LedgerError, ReceiptLookup};
+use daybook_ledger::{Control, Ledger, ReceiptLookup};
 use daybook_manager::{Executions, Lookup};
 use daybook_schema::{
     Attempt, EventId, ExecutionInput, ExecutionName, ObjectEvent, ObjectId, Receipt, Row, SourceName,
@@ -65,11 +65,10 @@ pub async fn event(deployment: &Deployment, id: EventId, scan: bool) -> anyhow::
                 .push(Open::of(row, deployment.executions.as_ref()).await);
         }
         Ok(None) => {}
-        Err(LedgerError::Item { id, source, .. }) => found.open.push(Open::Unreadable {
-            id,
-            why: source.to_string(),
-        }),
-        Err(error) => return Err(deployment.place.ledger_failure(error).into()),
+        Err(error) => match error.unreadable() {
+            Some((id, why)) => found.open.push(Open::Unreadable { id, why }),
+            None => return Err(deployment.place.ledger_failure(error).into()),
+        },
     }
     if found.open.is_empty() {
         found.done(deployment, id, scan || deployment.is_local()).await;

@@ -31,8 +31,9 @@ pub use table::per_window_words;
 /// With --output json: pending, claimed and parked each have rows, exact (false: at least so many) and first (id, due_at,
 /// recorded_at of the row that comes first); pending has due and later, claimed has within_lease and lease_over, and each of
 /// these has an _exact beside it. dispatch has per_window (null: as configured), window (start, seconds, granted), owed and
-/// paused. claimed has undelivered and held too, from the 300 rows whose leases end first. running_executions has rows and
-/// exact. drain has per_window, window_seconds, seconds and exact: how long what waits needs at least. What is not known is
+/// paused. claimed has undelivered and held too, from the 300 rows whose leases end first. newer (rows, exact) counts rows that
+/// a newer release wrote, which this one leaves alone, among the 300 of each status that are due first. running_executions has
+/// rows and exact. drain has per_window, window_seconds, seconds and exact: how long what waits needs at least. What is not known is
 /// null, and failures says why.
 #[derive(Args, Debug)]
 pub struct StatusArguments {
@@ -70,6 +71,7 @@ struct Found {
     parked: Part<Count>,
     first: [FirstPart; 3],
     claimed: Part<ClaimedFirst>,
+    newer: Part<Count>,
     depth: Option<Result<u64, String>>,
     /// Of the state machine, where there is one.
     running: Option<Result<Count, String>>,
@@ -157,14 +159,9 @@ async fn gather(deployment: &Deployment, enough: Option<u32>, given: Rate) -> Fo
             first(ledger, Status::Parked),
         )
     };
-    let (control, (due, later, within_lease, lease_over, parked), firsts, claimed, depth, running) = tokio::join!(
-        ledger.control(),
-        counts,
-        firsts,
-        ledger.claimed_first(),
-        depth,
-        running
-    );
+    let looks = async { tokio::join!(ledger.claimed_first(), ledger.newer_rows()) };
+    let (control, (due, later, within_lease, lease_over, parked), firsts, looks, depth, running) =
+        tokio::join!(ledger.control(), counts, firsts, looks, depth, running);
     let mut counts = [due, later, within_lease, lease_over, parked];
     let nothing = |count: &Part<Count>| matches!(count, Ok(Count { rows: 0, exact: true }));
     if counts.iter().all(nothing) {
@@ -174,7 +171,8 @@ async fn gather(deployment: &Deployment, enough: Option<u32>, given: Rate) -> Fo
     Found {
         now,
         rate: Rate::of(control.as_ref().ok(), given, deployment.rate()),
-        claimed,
+        claimed: looks.0,
+        newer: looks.1,
         running,
         control,
         due,
@@ -230,7 +228,7 @@ async fn first(ledger: &Ledger, status: Status) -> FirstPart {
     // One that cannot be read is shown by `list`; here its place in the index says enough.
     let row = match ledger.get(key.id).await {
         Ok(row) => row,
-        Err(LedgerError::Item { .. }) => None,
+        Err(error) if error.unreadable().is_some() => None,
         Err(error) => return Err(report::chain(&error)),
     };
     Ok(Some(First {
@@ -254,7 +252,7 @@ impl Found {
     fn failures(&self) -> Vec<String> {
         let counts = self.counts();
         let counts = counts.iter().filter_map(|count| count.as_ref().err());
-        let of_claimed = self.claimed.as_ref().err();
+        let of_claimed = self.claimed.as_ref().err().into_iter().chain(self.newer.as_ref().err());
         let of_ledger = self
             .control
             .as_ref()

@@ -63,6 +63,7 @@ impl Found {
                 }),
             ),
             "parked": whole(self.parked.as_ref().ok().copied(), parked, json!({})),
+            "newer": self.newer.as_ref().ok().map(|newer| json!({"rows": newer.rows, "exact": newer.exact})),
             "queue_depth": self.depth.as_ref().and_then(|depth| depth.as_ref().ok()),
             "running_executions": running.map(|running| json!({"rows": running.rows, "exact": running.exact})),
             "drain": self.drain_json(),

@@ -68,6 +68,14 @@ impl Found {
             self.parked.as_ref().ok().copied(),
             format!("wait for a person{parked_first}"),
         );
+        let newer = self.newer.as_ref().ok().copied();
+        if newer.is_none_or(|newer| newer.rows > 0) {
+            count(
+                "newer",
+                newer,
+                "of all these a newer Daybook wrote, and this one leaves them alone: use that release".to_owned(),
+            );
+        }
         match (&self.depth, &deployment.place) {
             (Some(Ok(depth)), _) => lines.push((
                 "queue",

@@ -42,6 +42,10 @@ pub async fn start(
             recovered.held_elsewhere
         );
     }
+    let newer = match recovered.newer {
+        0 => String::new(),
+        n => format!("; {n} claimed by a newer Daybook, and left alone: use that release"),
+    };
     let every = humantime::format_duration(dispatch.window);
     let target = match arguments.target.words() {
         words if words.is_empty() => {
@@ -55,7 +59,7 @@ pub async fn start(
     eprintln!("daybook up: listening on {url}");
     eprintln!("  events   POST {url}/events");
     eprintln!("  target   {target}");
-    eprintln!("  ledger   {dir}: {open}{back}");
+    eprintln!("  ledger   {dir}: {open}{back}{newer}");
     eprintln!("  look     daybook status --local {dir}");
     if arguments.listen.ip().is_loopback() {
         let table = crate::folder::LEDGER_TABLE;

@@ -76,6 +76,8 @@ names! {
     CLAIMED_ROWS = "ClaimedRows" in Count;
     /// Reconcile: rows PARKED.
     PARKED_ROWS = "ParkedRows" in Count;
+    /// Reconcile: rows that a newer release wrote and this one leaves alone, among the 300 of each status that are due first.
+    NEWER_ROWS = "NewerRows" in Count;
     /// Reconcile: rows sent five times or more without a sign.
     UNDELIVERED_ROWS = "UndeliveredRows" in Count;
     /// Reconcile: for how long the lease that ended first is over; 0 if none is.

@@ -78,7 +78,7 @@ pub fn completed(messages: &[Delivered], completed: &[Completed]) {
             |one| matches!(one, Completed::Settled(settled) if is(settled)),
         )
     };
-    let done = settled(|settled| *settled == Settled::Completed);
+    let done = settled(|settled| matches!(settled, Settled::Completed | Settled::LeftNewer));
     let failed = settled(|settled| matches!(settled, Settled::Failed(Failed::Retry(_) | Failed::Parked)));
     let parked = settled(|settled| *settled == Settled::Failed(Failed::Parked));
     let ignored = tally(completed, |one| *one == Completed::Ignored);
@@ -130,6 +130,7 @@ pub fn scheduled(report: &ScheduleReport) -> Value {
         "claimed": report.claimed,
         "sent": report.sent,
         "lost": report.lost,
+        "newer": report.newer,
         "released": report.released,
         "unknown": report.unknown,
         "oldest_pending_seconds": report.oldest_due_seconds,

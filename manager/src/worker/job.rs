@@ -164,7 +164,7 @@ impl Job {
         // The other worker died between receipt and deletion.
         if is_done {
             return Some(match self.ledger.delete_done(row).await {
-                Ok(()) => Worked::Dropped,
+                Ok(_) => Worked::Dropped,
                 Err(error) => Worked::Returned(chain(&error)),
             });
         }
@@ -323,7 +323,7 @@ impl Job {
                 let by = &self.settings.name;
                 let completed = self.ledger.complete(event, row.attempt, by).await;
                 completed
-                    .map(|()| Worked::Completed)
+                    .map(|_| Worked::Completed)
                     .map_err(|error| chain(&error))
             }
             Report::Failure(why) => {

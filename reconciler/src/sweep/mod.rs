@@ -6,7 +6,7 @@ mod report;
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Control, Deadline, Grant, GrantRequest, Lease, Ledger, LedgerError, Refusal, Released, SweepTurn,
+    Claim, Control, Deadline, Deleted, Grant, GrantRequest, Lease, Ledger, LedgerError, Refusal, Released, SweepTurn,
     Window,
 };
 use daybook_manager::{Dispatch, DispatchQueue, Executions, NO_ANSWER, TIME_TO_SEND};
@@ -294,7 +294,8 @@ impl Sweeper {
             .await;
         for outcome in deleted {
             match outcome {
-                Some(Ok(())) => report.deleted += 1,
+                Some(Ok(Deleted::Deleted)) => report.deleted += 1,
+                Some(Ok(Deleted::LeftNewer)) => report.newer += 1,
                 Some(Err(error)) => {
                     report.left += 1;
                     report.failure(error);
@@ -313,6 +314,7 @@ impl Sweeper {
             match claim {
                 Claim::Claimed(row) => claimed.push(*row),
                 Claim::Lost => {}
+                Claim::Newer => report.newer += 1,
                 Claim::NotApplied(cause) => {
                     report.left += 1;
                     report.failure(cause);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use daybook_ledger::{Deadline, IndexKey};
+use daybook_ledger::{Deadline, IndexKey, LedgerError};
 use daybook_manager::{Executions, Lookup, Pace, Running};
 use daybook_schema::{EventId, ExecutionName, Status};
 use futures::StreamExt;
@@ -24,8 +24,10 @@ impl Sweeper {
     pub(super) async fn stale_keys(&self, report: &mut SweepReport) -> Vec<IndexKey> {
         let now = self.ledger.clock().now();
         let mut stale = self.ledger.due(Status::Claimed, Some(now), self.settings.rows);
-        let keys = stale.next(self.settings.rows).await;
-        report.stale = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+        // Nothing moves rows of a newer release, so they come first: the others take their places.
+        let keys = stale.next_own(self.settings.rows).await;
+        report.newer = stale.newer();
+        report.stale = u32::try_from(keys.len()).unwrap_or(u32::MAX).saturating_add(report.newer);
         report.more = keys.len() == self.settings.rows;
         for cause in stale.failures() {
             report.failure(cause);
@@ -87,6 +89,7 @@ impl Sweeper {
         for row in self.ledger.get_many(&ids).await {
             match row {
                 Ok(row) => rows.push(row),
+                Err(LedgerError::Newer(_)) => report.newer += 1,
                 Err(error) => report.failure(error),
             }
         }

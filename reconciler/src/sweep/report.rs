@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 pub struct SweepReport {
     /// Rows whose leases had run out, as far as this run looked.
     pub stale: u32,
+    /// Of these, rows that a newer release wrote. They stay as they are and hide no other row.
+    pub newer: u32,
     /// Whether there may be more.
     pub more: bool,
     /// Rows with new leases, because their executions run.
@@ -42,6 +44,7 @@ impl SweepReport {
             "window_start": window.start,
             "window_seconds": window.length.as_secs_f64(),
             "stale": self.stale,
+            "newer": self.newer,
             "more": self.more,
             "renewed": self.renewed,
             "deleted": self.deleted,
@@ -97,7 +100,9 @@ impl SweepReport {
 
     /// Both as one: what was left before was looked at once more.
     pub(super) fn followed_by(mut self, next: Self) -> Self {
-        self.stale += next.stale.saturating_sub(self.left);
+        // What was left, and what a newer release wrote, is seen again.
+        self.stale += next.stale.saturating_sub(self.left + self.newer);
+        self.newer = self.newer.max(next.newer);
         self.more = next.more;
         self.renewed += next.renewed;
         self.deleted += next.deleted;

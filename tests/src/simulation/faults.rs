@@ -31,7 +31,7 @@ const fn class(name: &'static str, per_mille: u32, what: &'static str) -> Class 
 
 /// All classes of faults, those at the wire first. Rates: a bad day, not the end of the world; each seed takes a quarter of it, all
 /// of it, or twice as much, for each class by itself.
-pub const CLASSES: [Class; 41] = [
+pub const CLASSES: [Class; 42] = [
     class("not_sent", 10, "the connection breaks before a request leaves"),
     class("answer_lost", 15, "a request is done, and its answer never comes"),
     class("throttled", 15, "a request is refused for now"),
@@ -120,6 +120,11 @@ pub const CLASSES: [Class; 41] = [
         "a receipt outlives its time by up to two days",
     ),
     class("old_row", 100, "a row is one that the previous version wrote"),
+    class(
+        "newer_row",
+        25,
+        "a row is a newer release's, which is back hours later",
+    ),
     class(
         "restore",
         80,

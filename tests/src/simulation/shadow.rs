@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use chrono::DateTime;
 use serde_json::Value;
 
+use super::actors::is_newer;
 use super::checker::{Property, Violation};
 use super::scenario::{PER_WINDOW, SKEW, Scenario, WINDOW};
 use super::statement::{Attributes, Statement, attributes, plain};
@@ -65,6 +66,8 @@ pub(crate) struct Shadow {
     pub(crate) most_claimed: usize,
     pub(crate) states: BTreeSet<String>,
     pub(crate) violations: Vec<Violation>,
+    /// Rows that a newer release has written.
+    pub(crate) newer: BTreeSet<String>,
     /// Windows of which a restore has made the control item forget what was granted.
     forgotten: BTreeSet<i64>,
     cap: Option<u32>,
@@ -124,6 +127,11 @@ impl Shadows {
             (item["id"].clone(), row)
         };
         let mut shadow = self.lock();
+        shadow.newer = items
+            .iter()
+            .filter(|item| is_newer(item))
+            .map(|item| plain(&item["id"]))
+            .collect();
         shadow.rows = rows.map(row).collect();
         let control = items.iter().map(attributes).find(|item| item["id"] == "control");
         let control = control.unwrap_or_default();
@@ -281,6 +289,10 @@ impl Shadow {
     }
 
     fn update(&mut self, id: &str, (set, when): (&Attributes, &Attributes), process: Option<u64>, now: i64) {
+        if self.newer.contains(id) || !when.contains_key("v") {
+            let text = format!("{id} was changed without asking whether a newer release wrote it");
+            self.violation(now, Property::Lost, text);
+        }
         let Some(row) = self.rows.get_mut(id) else {
             let text = format!("{id} was changed, and there was no such row");
             self.violation(now, Property::Attempts, text);
@@ -324,7 +336,8 @@ impl Shadow {
         if to == "CLAIMED" {
             self.claimed(id, &from, set, was_due_at, process, now);
         }
-        let claimed = self.rows.values().filter(|row| row.status == "CLAIMED").count();
+        let is_claimed = |(id, row): &(&String, &ShadowRow)| row.status == "CLAIMED" && !self.newer.contains(*id);
+        let claimed = self.rows.iter().filter(is_claimed).count();
         self.most_claimed = self.most_claimed.max(claimed);
         if let Some(cap) = self.cap
             && step == "PENDING→CLAIMED"
@@ -378,6 +391,10 @@ impl Shadow {
     fn delete(&mut self, id: &str, now: i64, world: &World) {
         if self.rows.remove(id).is_none() {
             return;
+        }
+        if self.newer.contains(id) {
+            let text = format!("{id} was deleted, and a newer release wrote it");
+            self.violation(now, Property::Lost, text);
         }
         *self.steps.entry("deletion".into()).or_default() += 1;
         let Some(insert) = self.inserts.get(id).filter(|insert| !insert.key.is_empty()) else {

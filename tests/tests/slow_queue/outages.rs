@@ -231,9 +231,9 @@ async fn a_row_that_this_release_cannot_read_does_not_keep_the_sweep_from_the_ot
         .iter()
         .map(|upload| row_in(Status::Claimed, upload, stage.now()))
         .collect();
-    let mut newer = serde_json::to_value(&rows[0]).unwrap();
-    newer["v"] = 99.into();
-    stage.put_items("ledger", vec![item(newer)]);
+    let mut broken = serde_json::to_value(&rows[0]).unwrap();
+    broken.as_object_mut().unwrap().remove("bucket");
+    stage.put_items("ledger", vec![item(broken)]);
     stage.put_rows([&rows[1]]);
     let report = stage.sweep().await;
     assert_eq!((report.stale, report.redelivered), (2, 1));

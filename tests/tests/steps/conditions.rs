@@ -13,14 +13,14 @@ use uuid::Uuid;
 
 use crate::name_of;
 
-const LEASE: Duration = Duration::from_secs(900);
-const PERSON: Person<'_> = Person {
+pub(super) const LEASE: Duration = Duration::from_secs(900);
+pub(super) const PERSON: Person<'_> = Person {
     by: "kim",
     why: Some("no"),
 };
 
 /// What the caller of a step last saw: claimed at attempt 1, lease over now.
-fn seen(stage: &Stage) -> Row {
+pub(super) fn seen(stage: &Stage) -> Row {
     let row = row_in(Status::Claimed, &Upload::new("a.json", 1, "e"), stage.now());
     Row {
         lease_moves: 1,
@@ -30,7 +30,7 @@ fn seen(stage: &Stage) -> Row {
 }
 
 /// The states that the row may be in meanwhile, by name.
-fn states(stage: &Stage) -> Vec<(&'static str, Option<Row>)> {
+pub(super) fn states(stage: &Stage) -> Vec<(&'static str, Option<Row>)> {
     let claimed = seen(stage);
     let later = stage.now().plus(Duration::from_secs(1));
     let other = Some(Uuid::from_u128(0x07E5));
@@ -77,7 +77,7 @@ fn states(stage: &Stage) -> Vec<(&'static str, Option<Row>)> {
 }
 
 /// The row as the index showed it when it was PENDING.
-fn pending_key(seen: &Row) -> IndexKey {
+pub(super) fn pending_key(seen: &Row) -> IndexKey {
     IndexKey {
         due_at: seen.due_at,
         id: seen.id,
@@ -86,7 +86,7 @@ fn pending_key(seen: &Row) -> IndexKey {
 }
 
 /// Takes the step as somebody who last saw `seen`; whether it applied.
-async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
+pub(super) async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
     let (ledger, deadline, rows) = (&stage.ledger, stage.deadline(), [seen.clone()]);
     let policy = RetryPolicy::default();
     match step {
@@ -142,7 +142,7 @@ async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
 }
 
 /// In which states each step applies.
-const APPLIES: [(Step, &[&str]); 15] = [
+pub(super) const APPLIES: [(Step, &[&str]); 15] = [
     (Step::Claim, &["pending"]),
     (Step::Release, &["claimed"]),
     (Step::Renew, &["claimed", "other token", "other lease"]),
@@ -170,7 +170,7 @@ async fn every_step_applies_in_its_states_and_changes_nothing_in_any_other() {
         for (name, state) in states(&stage) {
             match &state {
                 Some(row) => stage.put_rows([row]),
-                None => stage.ledger.delete_done(&seen).await.unwrap(),
+                None => drop(stage.ledger.delete_done(&seen).await.unwrap()),
             }
             let applied = take(&stage, step, &seen).await;
             assert_eq!(

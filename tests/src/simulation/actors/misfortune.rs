@@ -7,6 +7,7 @@ use daybook_local::dynoxide::{ImportOptions, Item};
 use serde_json::{Value, json};
 
 use super::Cast;
+use super::releases::is_newer;
 use crate::simulation::checker::scan;
 use crate::simulation::faults::{Brownout, DYNAMODB};
 use crate::simulation::world::Restore;
@@ -129,7 +130,7 @@ pub(super) async fn items(cast: Cast) {
         }
         for row in scan(&cast.stage, "ledger").await {
             let is_new = row["status"]["S"] == json!("PENDING") && row["attempt"]["N"] == json!("0");
-            if is_new && cast.chaos.strikes("old_row") {
+            if is_new && !is_newer(&row) && cast.chaos.strikes("old_row") {
                 // Version 1 had no version, and did not say how many attempts there are.
                 let request = json!({"TableName": "ledger", "Key": {"id": row["id"]},
                     "UpdateExpression": "REMOVE v, max_attempts, deliveries"});
@@ -228,7 +229,7 @@ pub(super) async fn restore(cast: Cast) {
 }
 
 /// A request that nothing can happen to. In memory it is done at once.
-async fn past_the_wire(cast: &Cast, operation: &str, request: &Value) {
+pub(super) async fn past_the_wire(cast: &Cast, operation: &str, request: &Value) {
     let target = format!("DynamoDB_20120810.{operation}");
     let answer = cast
         .stage

@@ -5,6 +5,7 @@ mod machine;
 mod misfortune;
 mod movers;
 mod people;
+mod releases;
 mod s3;
 mod workers;
 
@@ -24,6 +25,7 @@ use crate::s3::S3;
 use crate::stage::Stage;
 use crate::wire::Process;
 
+pub(crate) use self::releases::is_newer;
 pub(crate) use self::s3::GARBAGE;
 
 /// What all actors share. Clones are one.
@@ -77,6 +79,7 @@ impl Cast {
         actors.spawn(misfortune::ledger_outages(self.clone()));
         actors.spawn(misfortune::items(self.clone()));
         actors.spawn(misfortune::restore(self.clone()));
+        actors.spawn(releases::newer_rows(self.clone()));
         actors.spawn(people::dead_letters(self.clone()));
         actors.spawn(people::operator(self.clone()));
         if self.scenario.has_receipts() {

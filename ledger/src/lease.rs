@@ -75,6 +75,26 @@ impl Ledger {
             .collect()
     }
 
+    /// Counts that an execution was started by the delivery that the row bears, a repeated one, and gives the row a new lease: CLAIMED,
+    /// same attempt, delivery and token as `row` was just read; one death more, and the delivery count starts again at 1. The same
+    /// three write units as a renewal.
+    ///
+    /// For executions whose names protect from nothing and whose ends nobody can ask for: when the next delivery comes, this one has
+    /// ended untold. A message that is lost starts nothing, so it counts nothing; a copy of a message finds another count of
+    /// deliveries.
+    pub async fn count_start(&self, row: &Row, lease: Duration, deadline: Deadline) -> Moved {
+        let update = Update::of(row.id, Step::Renew)
+            .set(DUE_AT, text(self.clock.now().plus(lease)))
+            .set("deliveries", number(1))
+            .set("lease_moves", number(0))
+            .set("deaths", number(row.deaths.saturating_add(1)))
+            .when("attempt", number(row.attempt))
+            .when("deliveries", number(row.deliveries))
+            .when("claim_token", token_of(row));
+        let written = self.update([update], deadline).await.pop();
+        written.map_or_else(|| Moved::Left("no outcome".into()), moved)
+    }
+
     /// Moves the leases of rows on whose messages probably still wait in a slow queue: the same delivery, one lease longer.
     pub async fn move_leases(
         &self,

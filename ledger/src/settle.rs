@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionChe
 use aws_smithy_runtime_api::client::result::SdkError;
 use daybook_schema::tables::attribute::{DUE_AT, ID, STATUS_SHARD};
 use daybook_schema::{
-    Attempt, EventId, ExecutionName, InvalidRow, ObjectEvent, Origin, Outcome, Receipt, Row, StatusShard, Step,
-    Timestamp,
+    Attempt, EventId, ExecutionName, InvalidRow, ObjectEvent, Origin, Outcome, Receipt, Row, StatusShard,
+    Step, Timestamp,
 };
 
 use crate::answers::{AnswerWatch, Verdict, describe};
@@ -194,9 +194,9 @@ impl Ledger {
             .await
     }
 
-    /// Reports that the attempt of a taken row failed: as [`Ledger::fail`], and only while the row bears our token. Another worker
-    /// that has it since may be running its target: put back by us, the row would be claimed again beside that run. Three write
-    /// units, and no read.
+    /// Reports that the attempt of a row failed: as [`Ledger::fail`], and only while it bears the token and the count of deliveries
+    /// that it has here. Whoever took it, sent it again or started an execution for it since may be running it: put back by us,
+    /// the row would be claimed again beside that run. Three write units, and no read.
     ///
     /// # Errors
     /// When the write was not certainly applied. Report it again.
@@ -317,10 +317,11 @@ impl Expected {
         }
     }
 
-    /// And only while the row bears the token that it has here.
+    /// And only while the row bears the token and the count of deliveries that it has here.
     fn when_ours(self, row: &Row) -> Self {
+        let update = self.update.when("claim_token", token_of(row));
         Self {
-            update: self.update.when("claim_token", token_of(row)),
+            update: update.when("deliveries", number(row.deliveries)),
             ..self
         }
     }

@@ -33,6 +33,8 @@ pub struct Executions {
 pub enum Started {
     /// It runs: started now, or already running under this name with this very input.
     Running,
+    /// It runs, as an Express execution: its name protects from no second start, and nobody can ask for it.
+    Express,
     /// The name is taken by an execution that ended, or has another input.
     NameTaken,
     /// Step Functions calls the name or input invalid: no attempt could ever succeed.
@@ -169,8 +171,10 @@ impl Executions {
             .set_trace_header(trace.map(str::to_owned))
             .send()
             .await;
-        let Err(error) = answer else {
-            return Started::Running;
+        let error = match answer {
+            Ok(started) if is_express(&started.execution_arn) => return Started::Express,
+            Ok(_) => return Started::Running,
+            Err(error) => error,
         };
         match error.code() {
             Some("ExecutionAlreadyExists") => Started::NameTaken,
@@ -300,6 +304,11 @@ where
     format!("ListExecutions: {}", describe(error))
 }
 
+/// `arn:aws:states:r:a:express:m:name:uuid`, beside `…:execution:m:name` (StartExecution, Step Functions API Reference).
+fn is_express(execution_arn: &str) -> bool {
+    execution_arn.split(':').nth(5) == Some("express")
+}
+
 /// `arn:aws:states:r:a:stateMachine:m` → `arn:aws:states:r:a:execution:m:name`.
 fn execution_arn(state_machine_arn: &str, name: ExecutionName) -> Option<String> {
     let (account, machine) = state_machine_arn.split_once(":stateMachine:")?;
@@ -375,5 +384,26 @@ mod tests {
             )
         );
         assert_eq!(execution_arn("work", name), None);
+    }
+
+    #[test]
+    fn an_express_execution_is_known_by_its_arn_and_not_by_its_state_machines_name() {
+        for (arn, express) in [
+            (
+                "arn:aws:states:us-east-1:123456789012:express:work:e-1:4f0d",
+                true,
+            ),
+            (
+                "arn:aws:states:us-east-1:123456789012:execution:express:e-1",
+                false,
+            ),
+            (
+                "arn:aws:states:us-east-1:123456789012:execution:work:express",
+                false,
+            ),
+            ("", false),
+        ] {
+            assert_eq!(is_express(arn), express, "{arn}");
+        }
     }
 }

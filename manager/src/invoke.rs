@@ -1,9 +1,10 @@
 //! From dispatch messages to executions, one per (event, attempt).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Moved, chain};
-use daybook_schema::{DispatchMessage, Status};
+use daybook_schema::{DispatchMessage, Row, Status};
 use futures::StreamExt;
 
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
@@ -14,6 +15,14 @@ use crate::settings::Dispatch;
 
 /// Starts under way at once.
 const CONCURRENCY: usize = 16;
+
+/// So many starts of an attempt by repeated deliveries are counted; the delivery after the last of them fails the attempt. The same as
+/// of workers' deaths.
+const MOST_UNTOLD: u32 = 3;
+
+/// An Express execution is over after five minutes ("Service quotas", Step Functions Developer Guide), and has another one here to
+/// tell its end: a lease that a counted start writes is no shorter.
+const EXPRESS_LEASE: Duration = Duration::from_secs(6 * 60);
 
 /// Starts executions for dispatch messages.
 #[derive(Clone, Debug)]
@@ -35,6 +44,8 @@ pub enum Invoked {
     Renewed,
     /// The name was taken, and the execution has ended: the row follows.
     Settled(Settled),
+    /// Its executions kept ending without a word: the attempt has failed, and none was started.
+    Untold(Failed),
     /// The input is invalid to Step Functions: the row is parked.
     Parked(Failed),
     /// Step Functions starts no more for now: the message comes again.
@@ -108,12 +119,16 @@ impl Invoker {
             "a dispatch message is at hand"
         );
         // Only a repeated delivery can be late; the first one is worth no read.
-        if message.delivery > 1 {
-            match self.ledger.get(name.id).await {
-                Ok(Some(row)) if row.status == Status::Claimed && row.attempt == name.attempt => {}
+        let row = match message.delivery {
+            0 | 1 => None,
+            _ => match self.ledger.get(name.id).await {
+                Ok(Some(row)) if row.status == Status::Claimed && row.attempt == name.attempt => Some(row),
                 Ok(_) => return Invoked::Dropped,
-                Err(error) => return Invoked::Returned(chain(&error)),
-            }
+                Err(error) => return returned(error),
+            },
+        };
+        if let Some(row) = row.as_ref().filter(|row| row.deaths >= MOST_UNTOLD) {
+            return self.fail_untold(row, &message, deadline).await;
         }
         self.pace.turn().await;
         match self
@@ -121,13 +136,21 @@ impl Invoker {
             .start(&message.input, message.trace.as_deref())
             .await
         {
-            Started::Running if message.delivery > 1 => {
-                // It runs, so this delivery arrived: a row whose executions cannot be listed must not look undelivered. When
-                // the renewal fails the execution runs all the same, and the sweep looks again.
+            // It runs, so this delivery arrived, and must not look undelivered. When the renewal fails the execution runs all the
+            // same, and the sweep looks again.
+            Started::Running if row.is_some() => {
                 self.ledger.renew(&[name], self.dispatch.lease, deadline).await;
                 Invoked::Started
             }
             Started::Running => Invoked::Started,
+            Started::Express => {
+                // One that another delivery has taken the place of, or that has arrived before, counts nothing.
+                if let Some(row) = row.filter(|row| row.deliveries == message.delivery) {
+                    let lease = self.dispatch.lease.max(EXPRESS_LEASE);
+                    self.ledger.count_start(&row, lease, deadline).await;
+                }
+                Invoked::Started
+            }
             Started::NameTaken => self.probe(&message, deadline).await,
             Started::Invalid(cause) => {
                 let parked = self.ledger.park(name, &cause, deadline).await;
@@ -136,6 +159,25 @@ impl Invoker {
             Started::Throttled(cause) => Invoked::Throttled(format!("StartExecution {name}: {cause}")),
             Started::NotStarted(cause) => Invoked::Returned(format!("StartExecution {name}: {cause}")),
         }
+    }
+
+    /// Fails the attempt instead of starting it once more. Every start that was counted has ended: the sweep sent this delivery
+    /// after the lease that its count had written.
+    async fn fail_untold(&self, row: &Row, message: &DispatchMessage, deadline: Deadline) -> Invoked {
+        if row.deliveries != message.delivery {
+            // A copy of one that has arrived, or older than one that is on its way: what it is about may run.
+            return Invoked::Dropped;
+        }
+        let why = format!(
+            "UNTOLD: {} executions in a row ended without a report: the state machine's log says why (output above 256 KiB, \
+             over 5 minutes, no access to the completion queue)",
+            row.deaths
+        );
+        let failed = self
+            .ledger
+            .fail_taken(row, &why, &self.dispatch.retry, deadline)
+            .await;
+        failed.map_or_else(returned, Invoked::Untold)
     }
 
     /// The name is taken: what became of that execution becomes of the row.

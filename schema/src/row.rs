@@ -41,7 +41,8 @@ pub struct Row {
     pub deliveries: u32,
     /// How often the sweep moved the lease on because the queue was slow, since the row was claimed.
     pub lease_moves: u32,
-    /// How often a worker that had this attempt ended or lost its lease without a report, as far as anybody noticed.
+    /// How often a worker that had this attempt ended or lost its lease without a report, as far as anybody noticed; of Express
+    /// executions, how often one was started by a repeated delivery.
     pub deaths: u32,
     /// Random per claim call: whose claim this is.
     pub claim_token: Option<Uuid>,
@@ -165,7 +166,9 @@ impl Row {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRow {
     /// It was written by a newer release.
-    #[error("row {id} was written by a newer Daybook (v = {version}; this one knows up to {ROW_VERSION}): use that release")]
+    #[error(
+        "row {id} was written by a newer Daybook (v = {version}; this one knows up to {ROW_VERSION}): use that release"
+    )]
     Newer {
         /// The row.
         id: EventId,

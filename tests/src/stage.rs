@@ -32,6 +32,8 @@ pub struct StageOptions {
     pub seed: u64,
     /// N, windows, leases, attempts.
     pub dispatch: Dispatch,
+    /// Whether the state machine is an Express one. What its executions tell of their ends the test sends.
+    pub express: bool,
     /// Whether the dispatch queue is FIFO.
     pub fifo: bool,
     /// How long receipts stay; `None` is receipts off.
@@ -90,6 +92,7 @@ impl Default for StageOptions {
         Self {
             seed: 1,
             dispatch: Dispatch::default(),
+            express: false,
             fifo: false,
             receipts: Some(Duration::from_secs(14 * 24 * 3600)),
             queues: Queues::default(),
@@ -172,7 +175,10 @@ impl Stage {
         let intake = create_queue(&aws, "intake", &queues.intake, false);
         let dispatch_queue = create_queue(&aws, "dispatch", &queues.dispatch, options.fifo);
         let completion = create_queue(&aws, "completion", &queues.completion, false);
-        let state_machine = aws.executions().create_state_machine("work");
+        let state_machine = match options.express {
+            true => aws.executions().create_express_state_machine("work"),
+            false => aws.executions().create_state_machine("work"),
+        };
         aws.executions().status_events_to_queue(&completion);
         let (dynamodb, sqs, sfn) = clients(&wire, time, options.seed);
         let ledger = Ledger::new(

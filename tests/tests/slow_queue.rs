@@ -13,6 +13,8 @@ mod reports;
 mod running;
 #[path = "slow_queue/shares.rs"]
 mod shares;
+#[path = "slow_queue/untold.rs"]
+mod untold;
 #[path = "slow_queue/waiting.rs"]
 mod waiting;
 

@@ -220,8 +220,8 @@ async fn a_tick_adds_one_write_unit_for_its_grant_however_many_rows_it_sends() {
     assert_eq!((report.granted, report.claimed, report.sent), (40, 40, 40));
     let (units, requests) = used(&stage, before);
     assert_eq!(units, 40.0 * 3.0 + 1.0);
-    // Control item, 16 shards, grant, 40 claims in two batches.
-    assert_eq!(requests, 1 + 16 + 1 + 2);
+    // Control item, 16 shards, the version of the first row, grant, 40 claims in two batches.
+    assert_eq!(requests, 1 + 16 + 1 + 1 + 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -174,7 +174,9 @@ async fn complete(demo: Arc<Demo>) {
         let completed = completer.handle(&batch.messages, demo.deadline()).await;
         for (message, outcome) in batch.messages.iter().zip(&completed) {
             match (outcome, ended(message)) {
-                (Completed::Settled(Settled::Completed | Settled::LeftNewer), Some(name)) => demo.tally.done(name.id),
+                (Completed::Settled(Settled::Completed | Settled::LeftNewer), Some(name)) => {
+                    demo.tally.done(name.id)
+                }
                 (Completed::Settled(Settled::Failed(failed)), _) => demo.failed("complete", *failed),
                 (Completed::Returned(cause), _) => demo.trouble("complete", cause),
                 (Completed::Ignored, _) => demo.trouble("complete", "a status event of something else"),

@@ -252,7 +252,12 @@ impl Found {
     fn failures(&self) -> Vec<String> {
         let counts = self.counts();
         let counts = counts.iter().filter_map(|count| count.as_ref().err());
-        let of_claimed = self.claimed.as_ref().err().into_iter().chain(self.newer.as_ref().err());
+        let of_claimed = self
+            .claimed
+            .as_ref()
+            .err()
+            .into_iter()
+            .chain(self.newer.as_ref().err());
         let of_ledger = self
             .control
             .as_ref()

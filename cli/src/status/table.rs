@@ -73,7 +73,8 @@ impl Found {
             count(
                 "newer",
                 newer,
-                "of all these a newer Daybook wrote, and this one leaves them alone: use that release".to_owned(),
+                "of all these a newer Daybook wrote, and this one leaves them alone: use that release"
+                    .to_owned(),
             );
         }
         match (&self.depth, &deployment.place) {

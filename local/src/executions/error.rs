@@ -14,6 +14,8 @@ pub enum ExecutionError {
     ExecutionDoesNotExist(String),
     #[error("State Machine Does Not Exist: '{0}'")]
     StateMachineDoesNotExist(String),
+    #[error("This operation is not supported by this type of state machine: '{0}'")]
+    StateMachineTypeNotSupported(String),
     #[error("State Machine Already Exists: '{0}'")]
     StateMachineAlreadyExists(String),
     #[error("Invalid State Machine Execution Input: '{0}'")]
@@ -37,6 +39,7 @@ impl ExecutionError {
             Self::ExecutionAlreadyExists(_) => "ExecutionAlreadyExists",
             Self::ExecutionDoesNotExist(_) => "ExecutionDoesNotExist",
             Self::StateMachineDoesNotExist(_) => "StateMachineDoesNotExist",
+            Self::StateMachineTypeNotSupported(_) => "StateMachineTypeNotSupported",
             Self::StateMachineAlreadyExists(_) => "StateMachineAlreadyExists",
             Self::InvalidExecutionInput(_) => "InvalidExecutionInput",
             Self::InvalidName(_) => "InvalidName",

@@ -24,6 +24,8 @@ pub(super) struct StateMachine {
     pub(super) definition: String,
     pub(super) role_arn: String,
     pub(super) created_at: Millis,
+    /// Express: names protect from nothing, nobody can list its executions, and their ends are told to nobody.
+    pub(super) express: bool,
     /// The newest execution of each name, by index.
     pub(super) names: BTreeMap<String, usize>,
     /// All its executions, oldest first.
@@ -48,6 +50,10 @@ impl Execution {
         self.outcome
             .as_ref()
             .map_or(ExecutionStatus::Running, Outcome::status)
+    }
+
+    pub(super) fn is_express(&self) -> bool {
+        self.arn.split(':').nth(5) == Some("express")
     }
 
     /// Whether AWS would have forgotten it.
@@ -123,6 +129,7 @@ impl State {
         let machine_arn = execution.state_machine_arn.clone();
         let machine = self.machine(&machine_arn)?;
         let taken = machine.names.get(&execution.name).copied();
+        let taken = taken.filter(|_| !machine.express);
         if let Some(index) = taken.filter(|index| !self.executions[*index].is_forgotten(now)) {
             let earlier = &self.executions[index];
             if earlier.outcome.is_none() && earlier.input == execution.input {
@@ -148,7 +155,13 @@ impl State {
         count: usize,
         now: Millis,
     ) -> Result<(Vec<usize>, bool), ExecutionError> {
-        let all = self.machine(machine_arn)?.executions.clone();
+        let machine = self.machine(machine_arn)?;
+        if machine.express {
+            return Err(ExecutionError::StateMachineTypeNotSupported(
+                machine_arn.to_owned(),
+            ));
+        }
+        let all = machine.executions.clone();
         let wanted = |index: &usize| {
             let execution = &self.executions[*index];
             *index < before

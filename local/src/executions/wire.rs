@@ -149,6 +149,9 @@ impl Executions {
         let state = self.inner.state();
         let index = state.index(&request.execution_arn, self.inner.now())?;
         let execution = &state.executions[index];
+        if execution.is_express() {
+            return Err(ExecutionError::InvalidArn(request.execution_arn.clone()));
+        }
         let mut shown = execution.summary();
         shown["input"] = json!(execution.input);
         shown["inputDetails"] = json!({"included": true});
@@ -230,6 +233,7 @@ impl Executions {
             definition: request.definition.clone(),
             role_arn: request.role_arn.clone(),
             created_at: self.inner.now(),
+            express: false,
             names: std::collections::BTreeMap::new(),
             executions: Vec::new(),
         });
@@ -250,7 +254,7 @@ impl Executions {
             "status": "ACTIVE",
             "definition": machine.definition,
             "roleArn": machine.role_arn,
-            "type": "STANDARD",
+            "type": if machine.express { "EXPRESS" } else { "STANDARD" },
             "creationDate": seconds(machine.created_at),
         }))
     }

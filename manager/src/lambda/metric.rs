@@ -56,7 +56,7 @@ names! {
     STARTS_THROTTLED = "StartsThrottled" in Count;
     /// Complete: events done.
     EVENTS_COMPLETED = "EventsCompleted" in Count;
-    /// Complete: attempts that failed, those that parked their rows included.
+    /// Complete: attempts that failed, those that parked their rows included. Invoke: those whose executions kept ending untold.
     ATTEMPTS_FAILED = "AttemptsFailed" in Count;
     /// Complete and invoke: rows parked.
     EVENTS_PARKED = "EventsParked" in Count;

@@ -51,19 +51,26 @@ pub fn invoked(messages: &[Delivered], invoked: &[Invoked]) {
     let parked = tally(invoked, |one| {
         matches!(
             one,
-            Invoked::Parked(Failed::Parked) | Invoked::Settled(Settled::Failed(Failed::Parked))
+            Invoked::Parked(Failed::Parked)
+                | Invoked::Untold(Failed::Parked)
+                | Invoked::Settled(Settled::Failed(Failed::Parked))
         )
+    });
+    let untold = tally(invoked, |one| {
+        matches!(one, Invoked::Untold(Failed::Retry(_) | Failed::Parked))
     });
     let returned = returned(messages, invoked.iter().map(Invoked::disposition));
     metric::count(metric::EXECUTIONS_STARTED, started);
     metric::count(metric::MESSAGES_DROPPED, dropped);
     metric::count(metric::STARTS_THROTTLED, throttled);
+    metric::count(metric::ATTEMPTS_FAILED, untold);
     metric::count(metric::EVENTS_PARKED, parked);
     tracing::info!(
         messages = messages.len(),
         started,
         dropped,
         throttled,
+        untold,
         parked,
         returned,
         "started executions"

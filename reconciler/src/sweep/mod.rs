@@ -6,8 +6,8 @@ mod report;
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Control, Deadline, Deleted, Grant, GrantRequest, Lease, Ledger, LedgerError, Refusal, Released, SweepTurn,
-    Window,
+    Claim, Control, Deadline, Deleted, Grant, GrantRequest, Lease, Ledger, LedgerError, Refusal, Released,
+    SweepTurn, Window,
 };
 use daybook_manager::{Dispatch, DispatchQueue, Executions, NO_ANSWER, TIME_TO_SEND};
 use daybook_schema::Row;

@@ -27,7 +27,9 @@ impl Sweeper {
         // Nothing moves rows of a newer release, so they come first: the others take their places.
         let keys = stale.next_own(self.settings.rows).await;
         report.newer = stale.newer();
-        report.stale = u32::try_from(keys.len()).unwrap_or(u32::MAX).saturating_add(report.newer);
+        report.stale = u32::try_from(keys.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(report.newer);
         report.more = keys.len() == self.settings.rows;
         for cause in stale.failures() {
             report.failure(cause);

@@ -12,6 +12,7 @@ pub mod receipts;
 pub mod rows;
 pub mod search;
 pub mod steps;
+pub mod untold;
 mod words;
 pub mod worker;
 pub mod world;

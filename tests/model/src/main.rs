@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use daybook_model::bounds::{Bounds, LARGE, SMALL};
 use daybook_model::defects::Defect;
 use daybook_model::search::{Found, planted, search, search_all, shortest};
+use daybook_model::untold::{Express, UntoldDefect};
 use daybook_model::worker::{WorkerDefect, Workshop};
 
 #[derive(Parser)]
@@ -88,6 +89,16 @@ fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
         holds &= found.failed.is_empty();
         print(name, &found);
     }
+    let larger = match bounds {
+        Size::Small => None,
+        Size::Large => Some(("untold-large", Express::LARGE)),
+    };
+    let express = [("untold", Express::SMALL)].into_iter().chain(larger);
+    for (name, express) in express.filter(|(name, _)| defect.is_none() && wanted(name)) {
+        let found = search_all(express, 2);
+        holds &= found.failed.is_empty();
+        print(name, &found);
+    }
     holds
 }
 
@@ -120,6 +131,13 @@ fn defects(table: bool) -> bool {
             ..Workshop::SMALL
         };
         print(format!("{defect:?}"), "workers", shortest(workshop));
+    }
+    for defect in UntoldDefect::value_variants() {
+        let express = Express {
+            defect: Some(*defect),
+            ..Express::SMALL
+        };
+        print(format!("{defect:?}"), "untold", shortest(express));
     }
     all_found
 }

@@ -4,6 +4,7 @@ use clap::ValueEnum;
 use daybook_model::bounds::SMALL;
 use daybook_model::defects::Defect;
 use daybook_model::search::{planted, search, search_all};
+use daybook_model::untold::{Express, UntoldDefect};
 use daybook_model::worker::{WorkerDefect, Workshop};
 
 #[test]
@@ -35,6 +36,13 @@ fn the_rules_of_workers_hold_in_every_state() {
 }
 
 #[test]
+fn the_rules_of_executions_that_end_untold_hold_in_every_state() {
+    let found = search_all(Express::SMALL, 2);
+    assert!(found.failed.is_empty(), "{:#?}", found.failed);
+    assert_eq!(found.reached.len(), 3, "{:?}", found.reached);
+}
+
+#[test]
 fn every_planted_defect_is_seen() {
     for defect in Defect::value_variants() {
         let (name, model) = planted(*defect).unwrap_or_else(|| panic!("{defect:?} has no bounds"));
@@ -45,6 +53,16 @@ fn every_planted_defect_is_seen() {
         let planted = Workshop {
             defect: Some(*defect),
             ..Workshop::SMALL
+        };
+        assert!(
+            !search_all(planted, 2).failed.is_empty(),
+            "{defect:?} is not seen"
+        );
+    }
+    for defect in UntoldDefect::value_variants() {
+        let planted = Express {
+            defect: Some(*defect),
+            ..Express::SMALL
         };
         assert!(
             !search_all(planted, 2).failed.is_empty(),

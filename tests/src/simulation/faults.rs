@@ -31,7 +31,7 @@ const fn class(name: &'static str, per_mille: u32, what: &'static str) -> Class 
 
 /// All classes of faults, those at the wire first. Rates: a bad day, not the end of the world; each seed takes a quarter of it, all
 /// of it, or twice as much, for each class by itself.
-pub const CLASSES: [Class; 42] = [
+pub const CLASSES: [Class; 43] = [
     class("not_sent", 10, "the connection breaks before a request leaves"),
     class("answer_lost", 15, "a request is done, and its answer never comes"),
     class("throttled", 15, "a request is refused for now"),
@@ -111,6 +111,11 @@ pub const CLASSES: [Class; 42] = [
         "hung_execution",
         20,
         "an execution hangs until somebody aborts it, hours later",
+    ),
+    class(
+        "untold_execution",
+        150,
+        "an Express execution dies, and tells nobody",
     ),
     class("worker_dies", 300, "a worker dies in the middle of what it does"),
     class("receipt_early", 15, "a receipt is gone before its time"),

@@ -107,6 +107,11 @@ impl Scenario {
         self.seed % 8 == 3
     }
 
+    /// Every sixteenth day has an Express state machine.
+    pub fn has_express(&self) -> bool {
+        self.seed % 16 == 7
+    }
+
     /// Every third day has a cap below what is uploaded in a burst.
     pub(super) fn cap(&self) -> Option<u32> {
         (self.seed % 3 == 2).then_some(4)
@@ -160,6 +165,7 @@ impl Scenario {
                     longest_delay: Duration::from_secs(3600),
                 },
             },
+            express: self.has_express(),
             fifo: self.seed % 4 == 1,
             receipts: self.has_receipts().then(|| self.receipts_keep()),
             queues: self.queues(),

@@ -336,7 +336,8 @@ impl Shadow {
         if to == "CLAIMED" {
             self.claimed(id, &from, set, was_due_at, process, now);
         }
-        let is_claimed = |(id, row): &(&String, &ShadowRow)| row.status == "CLAIMED" && !self.newer.contains(*id);
+        let is_claimed =
+            |(id, row): &(&String, &ShadowRow)| row.status == "CLAIMED" && !self.newer.contains(*id);
         let claimed = self.rows.iter().filter(is_claimed).count();
         self.most_claimed = self.most_claimed.max(claimed);
         if let Some(cap) = self.cap

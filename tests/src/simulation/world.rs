@@ -120,6 +120,8 @@ pub(crate) struct History {
     pub(crate) lines: Option<Vec<String>>,
     /// Ends of executions that were told, to be told again.
     pub(crate) told_ends: Vec<Value>,
+    /// Express executions that ended and told nobody, by row and attempt.
+    pub(crate) untold: BTreeMap<(String, u64), usize>,
     /// Runs of workers.
     pub(crate) worker_runs: Vec<WorkerRun>,
     /// Messages of the intake queue that were found among its dead letters.

@@ -81,11 +81,7 @@ async fn what_became_of_each_of_many_rows_is_counted_once() {
         "{report:?}"
     );
     // One that the queue failed at inside, and ten whose answer did not come.
-    assert_eq!(
-        (report.released, report.unknown),
-        (2 + 10, 1 + 10),
-        "{report:?}"
-    );
+    assert_eq!((report.released, report.unknown), (2 + 10, 1 + 10), "{report:?}");
     assert_eq!(report.sent, 344 - 12 - 11);
     assert!(!report.out_of_time && report.refusal.is_none(), "{report:?}");
     assert_eq!(stage.dispatched().len(), report.sent as usize + 1);

@@ -35,7 +35,10 @@ async fn says(stage: &Stage, step: Step, seen: &Row) -> String {
             format!("{by_person:?}")
         }
         Step::Park => format!("{:?}", ledger.park(name_of(seen), "no", deadline).await),
-        Step::Redrive => format!("{:?}", ledger.redrive_rows(&rows, 5, Some(PERSON), deadline).await),
+        Step::Redrive => format!(
+            "{:?}",
+            ledger.redrive_rows(&rows, 5, Some(PERSON), deadline).await
+        ),
         Step::Take => {
             let message = DispatchMessage::for_row(seen).unwrap();
             format!("{:?}", ledger.take(&message, LEASE, deadline).await)
@@ -82,7 +85,10 @@ async fn every_step_leaves_a_row_of_a_newer_release_as_it_is_and_says_so() {
                 _ => says(&stage, step, &seen).await,
             };
             assert!(
-                said.contains("Newer") || said.contains("was written by a newer Daybook (v = 3; this one knows up to 2): use that release"),
+                said.contains("Newer")
+                    || said.contains(
+                        "was written by a newer Daybook (v = 3; this one knows up to 2): use that release"
+                    ),
                 "{step:?}: {said}"
             );
             assert_eq!(stage.row_as_stored(seen.id).await, before, "{step:?}");
@@ -140,7 +146,10 @@ async fn with_receipts_off_a_success_of_a_row_of_a_newer_release_is_an_error() {
     .await;
     let seen = seen(&stage);
     stage.put_items("ledger", vec![newer_item(&seen)]);
-    let completed = stage.ledger.complete(seen.event().unwrap(), Attempt(1), "arn").await;
+    let completed = stage
+        .ledger
+        .complete(seen.event().unwrap(), Attempt(1), "arn")
+        .await;
     assert!(
         matches!(completed, Err(daybook_ledger::LedgerError::Newer(_))),
         "{completed:?}"
@@ -166,7 +175,11 @@ async fn a_person_can_neither_complete_nor_remove_a_row_of_a_newer_release() {
     assert_eq!(removed.unwrap_err().to_string(), words);
     let redriven = stage.ledger.redrive(seen.id, 5, deadline).await;
     assert_eq!(redriven.unwrap_err().to_string(), words);
-    assert_eq!(stage.receipt(seen.event().unwrap()).await, None, "refused before its receipt");
+    assert_eq!(
+        stage.receipt(seen.event().unwrap()).await,
+        None,
+        "refused before its receipt"
+    );
     for outcome in [Outcome::Succeeded, Outcome::Removed] {
         let closed = stage
             .ledger

@@ -104,3 +104,24 @@ async fn an_express_execution_that_fails_fails_its_attempt_and_says_why() {
         "{error}"
     );
 }
+
+#[test]
+fn what_the_function_answers_goes_no_further_and_what_states_all_does_not_catch_is_caught_by_name() {
+    let example = read("deploy/examples/express.yaml");
+    let states = &example["Resources"]["StateMachine"]["Properties"]["Definition"]["States"];
+    let process = &states["Process"];
+    assert_eq!(process["ResultSelector"], json!({"StatusCode.$": "$.StatusCode"}));
+    let caught: Vec<&Value> = process["Catch"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|catch| &catch["ErrorEquals"])
+        .collect();
+    assert_eq!(
+        caught,
+        [&json!(["States.DataLimitExceeded"]), &json!(["States.ALL"])]
+    );
+    for catch in process["Catch"].as_array().unwrap() {
+        assert_eq!(catch["Next"], "TellFailure");
+    }
+}

@@ -58,13 +58,23 @@ async fn rows_of_a_newer_release_at_the_head_of_the_index_hide_nothing_and_use_u
         let before = stored(&stage, &left[..newer.min(40)]).await;
         let report = stage.schedule().await;
         assert_eq!(
-            (report.granted, report.claimed, report.newer, report.lost, report.unknown),
+            (
+                report.granted,
+                report.claimed,
+                report.newer,
+                report.lost,
+                report.unknown
+            ),
             (10, 10, newer as u32, 0, 0),
             "{report:?}"
         );
         assert!(report.failures.is_empty(), "{report:?}");
         let oldest = own[..10].iter().map(|row| row.id);
-        let mut sent: Vec<EventId> = stage.dispatched().iter().map(|message| message.input.id).collect();
+        let mut sent: Vec<EventId> = stage
+            .dispatched()
+            .iter()
+            .map(|message| message.input.id)
+            .collect();
         sent.sort_unstable();
         let mut expected: Vec<EventId> = oldest.collect();
         expected.sort_unstable();
@@ -80,7 +90,13 @@ async fn where_only_rows_of_a_newer_release_are_due_no_budget_is_taken() {
     let (stage, _, _) = after_roll_back(n(10), Status::Pending, 30, 0).await;
     let report = stage.schedule().await;
     assert_eq!((report.granted, report.newer), (0, 30), "{report:?}");
-    assert_eq!(stage.control_item().await.map(|control| control["granted"].clone()), None);
+    assert_eq!(
+        stage
+            .control_item()
+            .await
+            .map(|control| control["granted"].clone()),
+        None
+    );
     // All of N is left for what the sweep finds.
     let lost: Vec<Row> = uploads(45)[30..40]
         .iter()
@@ -98,7 +114,12 @@ async fn a_row_of_a_newer_release_among_the_others_is_replaced_by_the_next_one()
     let rows: Vec<Row> = stage.rows().await.into_values().collect();
     let mut oldest = rows.clone();
     oldest.sort_by_key(|row| row.due_at);
-    stage.put_items("ledger", [3, 5].map(|position: usize| newer_item(&oldest[position])).to_vec());
+    stage.put_items(
+        "ledger",
+        [3, 5]
+            .map(|position: usize| newer_item(&oldest[position]))
+            .to_vec(),
+    );
     let report = stage.schedule().await;
     assert_eq!(
         (report.granted, report.claimed, report.newer),

@@ -3,26 +3,57 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_local::{Outcome, StartedExecution, Target};
+use daybook_ledger::Clock;
+use daybook_local::{Outcome, Sqs, StartedExecution, Target};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::Cast;
 use crate::simulation::faults::Chaos;
+use crate::simulation::world::World;
 
 /// What becomes of an execution follows from the seed and its name, not from when it is started.
 /// Executions own it, so that it must not own them.
 struct Machine {
     chaos: Chaos,
+    /// Of an Express state machine: its executions tell of their ends themselves.
+    express: Option<Reports>,
+}
+
+/// The way that the ends of executions take to the completion queue.
+#[derive(Clone)]
+struct Reports {
+    chaos: Chaos,
+    world: World,
+    clock: Clock,
+    sqs: Sqs,
+    url: String,
+    /// Whether executions may die untold: those for some keys always do then, and their rows must end parked.
+    deadly: bool,
 }
 
 pub(super) fn set(cast: &Cast) {
     let executions = cast.stage.aws.executions();
+    let reports = Reports {
+        chaos: cast.chaos.clone(),
+        world: cast.world.clone(),
+        clock: cast.stage.clock.clone(),
+        sqs: cast.stage.aws.sqs().clone(),
+        url: cast.stage.completion.clone(),
+        deadly: cast.scenario.has("untold_execution"),
+    };
     let machine = Machine {
         chaos: cast.chaos.clone(),
+        express: cast.scenario.has_express().then(|| reports.clone()),
     };
     executions.set_target(&cast.stage.state_machine, Arc::new(machine));
-    status_events(cast);
+    executions.set_status_sink(Arc::new(move |event: Value| {
+        let is_end = event["detail"]["status"] != json!("RUNNING");
+        reports.line(&event);
+        if is_end && !reports.chaos.strikes("status_event_lost") {
+            reports.send(event);
+        }
+    }));
 }
 
 impl Target for Machine {
@@ -33,8 +64,11 @@ impl Target for Machine {
         // One key is poison: it fails every time, and must end parked.
         let is_poison = input["key"].as_str().is_some_and(|key| key.contains("/07 "))
             && input["kind"] == json!("created");
-        let hangs = chaos.strikes("hung_execution");
-        let millis = if hangs {
+        let express = self.express.clone();
+        let hangs = express.is_none() && chaos.strikes("hung_execution");
+        let millis = if express.is_some() {
+            1000 + rng.u64(0..240_000)
+        } else if hangs {
             2 * 3_600_000 + rng.u64(0..8 * 3_600_000)
         } else if chaos.strikes("instant_execution") {
             0
@@ -47,8 +81,13 @@ impl Target for Machine {
             if millis > 0 {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
             }
+            if let Some(express) = &express
+                && express.dies(&input)
+            {
+                return untold();
+            }
             let (error, cause) = ("Work.Failed".to_owned(), "the simulation says so".to_owned());
-            match rng.u32(0..100) {
+            let outcome = match rng.u32(0..100) {
                 _ if hangs => Outcome::Aborted {
                     error: Some("Operator.Aborted".into()),
                     cause: Some("it hung".into()),
@@ -61,37 +100,77 @@ impl Target for Machine {
                     cause: Some(cause),
                 },
                 _ => Outcome::Succeeded { output: "{}".into() },
+            };
+            if let Some(express) = express {
+                express.tell(&execution, &outcome);
             }
+            outcome
         })
     }
 }
 
-/// EventBridge delivers status events never, once or twice, soon or late.
-fn status_events(cast: &Cast) {
-    let executions = cast.stage.aws.executions();
-    let (chaos, world, clock) = (cast.chaos.clone(), cast.world.clone(), cast.stage.clock.clone());
-    let (sqs, url) = (cast.stage.aws.sqs().clone(), cast.stage.completion.clone());
-    executions.set_status_sink(Arc::new(move |event: Value| {
-        let detail = &event["detail"];
-        let (name, status) = (detail["name"].clone(), detail["status"].clone());
-        let now = clock.now().unix_millis();
-        world.lock().line(now, || format!("execution {name} is {status}"));
-        if detail["status"] == json!("RUNNING") || chaos.strikes("status_event_lost") {
-            return;
-        }
-        world.lock().told_ends.push(event.clone());
-        let copies = 1 + usize::from(chaos.strikes("status_event_twice"));
+/// What nobody is told of.
+fn untold() -> Outcome {
+    Outcome::Failed {
+        error: "States.DataLimitExceeded".into(),
+        cause: "the simulation says so".into(),
+    }
+}
+
+impl Reports {
+    fn line(&self, event: &Value) {
+        let (name, status) = (&event["detail"]["name"], &event["detail"]["status"]);
+        let now = self.clock.now().unix_millis();
+        self.world
+            .lock()
+            .line(now, || format!("execution {name} is {status}"));
+    }
+
+    /// An end comes once or twice, soon or late.
+    fn send(&self, event: Value) {
+        self.world.lock().told_ends.push(event.clone());
+        let copies = 1 + usize::from(self.chaos.strikes("status_event_twice"));
         for _ in 0..copies {
-            let most = match chaos.strikes("status_event_late") {
+            let most = match self.chaos.strikes("status_event_late") {
                 true => 6 * 3_600_000,
                 false => 2000,
             };
-            let delay = Duration::from_millis(chaos.below("status_event_late", most));
-            let (sqs, url, body) = (sqs.clone(), url.clone(), event.to_string());
+            let delay = Duration::from_millis(self.chaos.below("status_event_late", most));
+            let (sqs, url, body) = (self.sqs.clone(), self.url.clone(), event.to_string());
             tokio::spawn(async move {
                 tokio::time::sleep(delay).await;
                 sqs.send(&url, &body).unwrap();
             });
         }
-    }));
+    }
+
+    /// Whether an Express execution dies and tells nobody.
+    fn dies(&self, input: &Value) -> bool {
+        let is_deadly = self.deadly
+            && input["key"].as_str().is_some_and(|key| key.contains("/06 "))
+            && input["kind"] == json!("created");
+        let dies = self.chaos.strikes("untold_execution") || is_deadly;
+        if dies {
+            let id = input["id"].as_str().unwrap_or_default().to_owned();
+            let of = (id, input["attempt"].as_u64().unwrap_or(0));
+            let mut world = self.world.lock();
+            *world.untold.entry(of).or_default() += 1;
+            world.count("executions that ended untold");
+        }
+        dies
+    }
+
+    /// The last step of an Express execution.
+    fn tell(&self, execution: &StartedExecution, outcome: &Outcome) {
+        let event = json!({
+            "source": "daybook.express",
+            "detail-type": "Step Functions Execution Status Change",
+            "detail": {
+                "executionArn": execution.arn, "stateMachineArn": execution.state_machine_arn,
+                "name": execution.name, "input": execution.input, "status": outcome.status().as_str(),
+            },
+        });
+        self.line(&event);
+        self.send(event);
+    }
 }

@@ -194,10 +194,10 @@ pub(super) fn nothing_is_lost(
             false => findings.violate(Property::Lost, format!("never found by an audit: {event:?}")),
         }
         if successes > 1 {
-            // A worker may run one row twice; that two rows of one event run needs another reason.
+            // A worker, or an Express state machine, may run one row twice; that two rows of one event run needs another reason.
             let of_one_row = all().any(|id| runs.successes(id) == successes);
-            let by_worker =
-                checker.scenario.has_workers() && !checker.scenario.faults.is_empty() && of_one_row;
+            let unprotected = checker.scenario.has_workers() || checker.scenario.has_express();
+            let by_worker = unprotected && !checker.scenario.faults.is_empty() && of_one_row;
             duplicate(event, &fate, (successes, by_worker), &history, &shadow, findings);
         }
     }
@@ -247,7 +247,7 @@ fn duplicate(
     } else if by_worker && was_recorded_again {
         Some("an event was told of again after its receipt had expired")
     } else if by_worker {
-        Some("a worker died after its work, or could not report it")
+        Some("a worker or an Express execution did not report its work in time")
     } else {
         None
     };

@@ -1,6 +1,7 @@
 //! Watches from outside: what S3 did and told, what executions ran, what DynamoDB and SQS did on the wire, what is in the tables
 //! as raw JSON. It uses none of the ledger's own code, which could share its errors.
 
+mod express;
 mod lost;
 mod runs;
 
@@ -169,9 +170,12 @@ impl Checker {
         }
         let now = stage.now().unix_millis();
         lost::nothing_is_lost(self, (&rows, now), &runs, &mut findings);
-        match self.scenario.has_workers() {
-            true => runs::workers_are_honest(self, &rows, &runs, &mut findings),
-            false => runs::attempts_are_honest(self, &rows, &runs, &mut findings),
+        if self.scenario.has_workers() {
+            runs::workers_are_honest(self, &rows, &runs, &mut findings);
+        } else if self.scenario.has_express() {
+            express::executions_are_honest(self, &rows, &runs, &mut findings);
+        } else {
+            runs::attempts_are_honest(self, &rows, &runs, &mut findings);
         }
         self.shadow_says(&rows, &mut findings);
         counts_are_true(stage, &rows, &mut findings).await;

@@ -373,7 +373,7 @@ fn every_function_has_the_settings_that_are_its_own() {
     };
     assert_eq!(names(&template["Globals"]["Function"]), prefixed(&of_all));
     let own: BTreeMap<&str, &[&str]> = BTreeMap::from([
-        ("IngestFunction", &["SOURCE", "MAX_ATTEMPTS"] as &[&str]),
+        ("IngestFunction", &["SOURCE", "KEY_ENCODING", "MAX_ATTEMPTS"] as &[&str]),
         (
             "ScheduleFunction",
             &[

@@ -373,7 +373,10 @@ fn every_function_has_the_settings_that_are_its_own() {
     };
     assert_eq!(names(&template["Globals"]["Function"]), prefixed(&of_all));
     let own: BTreeMap<&str, &[&str]> = BTreeMap::from([
-        ("IngestFunction", &["SOURCE", "KEY_ENCODING", "MAX_ATTEMPTS"] as &[&str]),
+        (
+            "IngestFunction",
+            &["SOURCE", "KEY_ENCODING", "MAX_ATTEMPTS"] as &[&str],
+        ),
         (
             "ScheduleFunction",
             &[
@@ -419,6 +422,7 @@ fn every_function_has_the_settings_that_are_its_own() {
                 "AUDIT_EVERY",
                 "AUDIT_REPAIR",
                 "AUDIT_GRACE",
+                "INTAKE_QUEUE_URL",
                 "REPORTS_BUCKET",
             ],
         ),
@@ -465,6 +469,7 @@ fn a_variable_has_the_value_of_the_parameter_of_its_name() {
         "ReceiptsTable",
         "Stack",
         "DispatchQueueUrl",
+        "IntakeQueueUrl",
         "ReportsBucket",
     ];
     for (name, value) in all {

@@ -179,7 +179,7 @@ async fn a_restart_of_one_machine_puts_its_own_rows_back_and_leaves_those_of_a_n
     let (stage, left, own) = after_roll_back(n(50), Status::Claimed, 7, 4).await;
     let before = stored(&stage, &left).await;
     let deadline = Deadline::after(&stage.clock, Duration::from_secs(60));
-    let report = recover(&stage.ledger, &RetryPolicy::default(), deadline).await;
+    let report = recover(&stage.ledger, &RetryPolicy::default(), None, deadline).await;
     assert_eq!(
         (report.put_back, report.newer, report.left),
         (own.len() as u32, 7, 0),

@@ -1,6 +1,6 @@
 //! A deployment in mid-flight: rows, receipts, messages, executions and status events as the release before this one wrote them go
-//! through the functions of this one. The fixture is what was stored and sent then; it never changes. Its ids were computed by
-//! another implementation.
+//! through the functions of this one. The fixture is what was stored and sent then; it never changes, but for the id of the event that
+//! still waits in the intake: this release records it, and gives it an id of its own. Ids were computed by another implementation.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 #[path = "upgrade/newer.rs"]
@@ -83,7 +83,10 @@ async fn what_the_previous_release_left_in_flight_is_processed_once() {
     assert!(matches!(redriven[..], [Ok(Redriven::Redriven)]), "{redriven:?}");
     stage.pump_ingest().await.unwrap();
     let waiting = stage.row(id(&previous, "waiting")).await;
-    assert!(waiting.is_some(), "the id of an event is the same as ever");
+    assert!(
+        waiting.is_some(),
+        "what waited in the intake is recorded, under the id that this release gives it"
+    );
     let done = stage.row(id(&previous, "done")).await;
     assert_eq!(done, None, "a receipt of then covers what arrives late");
     for _ in 0..90 {

@@ -40,10 +40,10 @@ pub(super) async fn audits(cast: Cast) {
                 found.may_wait
             )
         });
-        let is_judged = found.may_wait == 0;
-        if !is_judged {
+        if found.may_wait > 0 {
             cast.world.lock().count("audits that found what may wait");
         }
+        let is_judged = found.may_wait + found.unknown == 0;
         if missing.is_empty() {
             if is_judged {
                 cast.world.lock().audited.push(begun);
@@ -91,6 +91,7 @@ struct Found {
     intake: IntakeSeen,
     missing: Vec<ListedObject>,
     may_wait: usize,
+    unknown: usize,
 }
 
 /// What is missing, after a look at the intake; `None` when it could not be finished.
@@ -99,7 +100,7 @@ async fn audit(cast: &Cast, stage: &Stage, earlier: Option<Timestamp>) -> Option
     let intake = intake.look(&stage.clock).await.or_earlier(earlier);
     let audit = Audit::new(cast.s3.client(), stage.ledger.clone(), settings(intake.clone()));
     let mut run = audit.begin().await.ok()?;
-    let (mut missing, mut may_wait) = (Vec::new(), 0);
+    let (mut missing, mut may_wait, mut unknown) = (Vec::new(), 0, 0);
     while let Some(batch) = run.next().await.ok()? {
         for finding in batch.findings {
             match finding {
@@ -111,6 +112,11 @@ async fn audit(cast: &Cast, stage: &Stage, earlier: Option<Timestamp>) -> Option
                     class: Class::MayWait,
                     ..
                 } => may_wait += 1,
+                // A row that cannot be read, such as one of a newer release, may be the object's.
+                Finding::Object {
+                    class: Class::Unknown { .. },
+                    ..
+                } => unknown += 1,
                 _ => {}
             }
         }
@@ -119,5 +125,6 @@ async fn audit(cast: &Cast, stage: &Stage, earlier: Option<Timestamp>) -> Option
         intake,
         missing,
         may_wait,
+        unknown,
     })
 }

@@ -46,6 +46,9 @@ impl Clients {
     }
 }
 
+/// What SQLite says of a table that dynoxide has only written down: it makes both one after the other.
+const NO_TABLE: &str = "no such table";
+
 /// Makes the table if it is not there, with the TTL that its definition has.
 ///
 /// # Errors
@@ -68,6 +71,29 @@ pub async fn create_table(
         }
     }
     name.parse().context("the name of an embedded table")
+}
+
+/// Takes back a table whose making was cut off: it is described, and what holds its items or those of an index is not there. It has
+/// never held an item, because no write to it succeeds. Only for a folder whose ledger was never made to its end.
+///
+/// # Errors
+/// When it cannot be taken back.
+pub async fn drop_half_made(aws: &LocalAws, definition: &TableDefinition, name: &str) -> anyhow::Result<()> {
+    let mut reads = vec![serde_json::json!({ "TableName": name, "Limit": 1 })];
+    let created = definition.create_table(name);
+    for index in created["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
+        reads.push(serde_json::json!({ "TableName": name, "IndexName": index["IndexName"], "Limit": 1 }));
+    }
+    for read in reads {
+        let read = request(aws, "Scan", &read).await;
+        if read.is_err_and(|cause| cause.to_string().contains(NO_TABLE)) {
+            let table = serde_json::json!({ "TableName": name });
+            return request(aws, "DeleteTable", &table)
+                .await
+                .with_context(|| format!("table {name} is half made and cannot be taken back"));
+        }
+    }
+    Ok(())
 }
 
 async fn request(aws: &LocalAws, operation: &str, body: &Value) -> anyhow::Result<()> {

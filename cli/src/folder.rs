@@ -16,7 +16,7 @@ use daybook_schema::notification::KeyEncoding;
 use daybook_schema::{SourceName, tables};
 use serde::{Deserialize, Serialize};
 
-use crate::embedded::{Clients, create_table};
+use crate::embedded::{Clients, create_table, drop_half_made};
 use crate::failure::Advised;
 use crate::shutdown;
 
@@ -268,6 +268,10 @@ impl Folder {
             .build()
             .map_err(|error| cannot().because(error))?;
         let made = async {
+            if !settings.ledger_made {
+                drop_half_made(&aws, &tables::LEDGER, LEDGER_TABLE).await?;
+                drop_half_made(&aws, &tables::RECEIPTS, RECEIPTS_TABLE).await?;
+            }
             let ledger = create_table(&aws, tables::LEDGER, LEDGER_TABLE).await?;
             let receipts = create_table(&aws, tables::RECEIPTS, RECEIPTS_TABLE).await?;
             anyhow::Ok((ledger, receipts))

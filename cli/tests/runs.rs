@@ -112,6 +112,7 @@ fn a_pause_is_said_and_nothing_is_claimed() {
     claimed   0  taken for this run
     sent      0  are in the dispatch queue
     lost      0  claims that another run won
+    newer     0  were written by a newer Daybook: they stay as they are
     released  0  given back, because the queue did not take them; no attempt is used
     unknown   0  without an answer: their leases bring them back
     refused   dispatch is paused until 2126-11-21T00:00:00.000Z by kim: the target is being repaired
@@ -143,6 +144,7 @@ fn the_sweep_brings_back_what_a_queue_has_lost() {
     insta::assert_snapshot!(stdout, @r"
     window       2026-11-21T01:02:00.000Z, 1m long
     stale        0  events whose leases have run out
+    newer        0  were written by a newer Daybook: they stay as they are
     renewed      0  run: they have a new lease
     deleted      0  are done, as their receipts say
     moved        0  probably wait in the dispatch queue: they have more time

@@ -124,11 +124,12 @@ fn what_is_not_known_is_not_told_as_zero() {
         "ParkedRows",
         "UndeliveredRows",
         "OldestClaimedSeconds",
+        "NewerRows",
     ] {
         assert_eq!(told.metric("request-1", name), None, "{name}");
     }
     assert_eq!(told.metric("request-1", "Failures"), Some(1.0));
-    assert_eq!(told.saying("is not known").len(), 4);
+    assert_eq!(told.saying("is not known").len(), 5);
 }
 
 #[test]

@@ -153,7 +153,7 @@ const KINDS: [(Function, &str); 10] = [
     ),
     (
         Function::Schedule,
-        "BatchExecuteStatement GetItem Query SendMessageBatch UpdateItem",
+        "BatchExecuteStatement BatchGetItem GetItem Query SendMessageBatch UpdateItem",
     ),
     (
         Function::Invoke,

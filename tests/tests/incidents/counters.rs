@@ -112,7 +112,10 @@ fn end_some(stage: &Stage, minute: usize) {
     let executions = stage.aws.executions();
     let all = executions.all();
     let running = all.iter().filter(|one| one.status == ExecutionStatus::Running);
-    for (_, one) in running.enumerate().filter(|(n, _)| (n + minute) % 3 > 0) {
+    for (_, one) in running
+        .enumerate()
+        .filter(|(n, _)| !(n + minute).is_multiple_of(3))
+    {
         let outcome = match one.name.ends_with("-1") {
             true => Outcome::Failed {
                 error: "States.TaskFailed".into(),

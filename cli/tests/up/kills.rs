@@ -205,7 +205,11 @@ async fn killed_while_it_makes_its_folder_it_starts_there_the_next_time() {
 
 #[tokio::test]
 async fn a_table_whose_making_was_cut_off_is_made_again() {
-    for lost in ["daybook-ledger", "daybook-ledger::gsi::by_status", "daybook-receipts"] {
+    for lost in [
+        "daybook-ledger",
+        "daybook-ledger::gsi::by_status",
+        "daybook-receipts",
+    ] {
         let data = tempfile::tempdir().unwrap();
         let mut up = Up::start(data.path(), &[]).await;
         up.kill();

@@ -185,6 +185,9 @@ where
     filling.join().unwrap();
 }
 
+/// An audit with repair: its exit code, and its counts as JSON.
+type Driver = fn(&Stage) -> (i32, Value);
+
 #[test]
 fn the_same_bucket_comes_to_the_same_counts_in_every_outcome_of_a_repair() {
     use Meanwhile::{Deleted, Done, Forbidden, Nothing, Notified, Overwritten, TakenOut, Unreadable, Waits};
@@ -199,7 +202,7 @@ fn the_same_bucket_comes_to_the_same_counts_in_every_outcome_of_a_repair() {
         (Unreadable, Some("not_safe"), (1, 1), (3, false)),
         (Waits, None, (0, 0), (1, false)),
     ];
-    let drivers: [(&str, fn(&Stage) -> (i32, Value)); 2] = [
+    let drivers: [(&str, Driver); 2] = [
         ("command line", Stage::by_command_line),
         ("function", Stage::by_function),
     ];

@@ -81,7 +81,7 @@ fn starts(stage: &Stage, id: EventId, attempt: u32) -> usize {
 async fn executions_that_always_die_untold_use_up_the_attempts_and_the_row_is_parked() {
     let stage = express().await;
     let upload = Upload::new("a.json", 1, "e");
-    stage.record(&[upload.clone()]).await;
+    stage.record(std::slice::from_ref(&upload)).await;
     let id = upload.event().id;
     for _ in 0..24 * 60 {
         stage.schedule().await;
@@ -111,7 +111,7 @@ async fn executions_that_always_die_untold_use_up_the_attempts_and_the_row_is_pa
 async fn lost_messages_are_no_deaths() {
     let stage = express().await;
     let upload = Upload::new("a.json", 1, "e");
-    stage.record(&[upload.clone()]).await;
+    stage.record(std::slice::from_ref(&upload)).await;
     let id = upload.event().id;
     stage.schedule().await;
     for _ in 0..5 {

@@ -158,7 +158,7 @@ impl Reader<'_> {
 
     fn child(&mut self, item: &syn::ItemMod) {
         let name = item.ident.to_string();
-        let module = [self.module.as_slice(), &[name.clone()]].concat();
+        let module = [self.module.as_slice(), std::slice::from_ref(&name)].concat();
         if let Some((_, items)) = &item.content {
             let mut reader = Reader {
                 source: &mut *self.source,

@@ -21,6 +21,8 @@ from up import ROOT, equal, event_id, object_id, until
 
 # Two ticks and what they start, on a machine that does much else.
 PATIENCE = 420.0
+# Seconds: `SETTLES` of reconciler/src/audit/intake.rs.
+INTAKE_SETTLES = 300.0
 EVENTS = 200
 
 # What the functions asked AWS for.
@@ -248,9 +250,10 @@ def audit_flow(first):
     first.daybook("detach", f"s3://{first.bucket}", "--yes")
     untold = keys("untold", 5)
     first.upload(untold)
-    # The audit's grace is a second, to the second.
+    # The audit's grace is a second, to the second. What arrived in the last five minutes before the intake was seen empty may still wait.
     newest = max(one["LastModified"] for one in first.s3.list_objects_v2(Bucket=first.bucket)["Contents"]).timestamp()
-    until("the objects to be older than the grace", lambda: time.time() > newest + 3)
+    settled = newest + INTAKE_SETTLES + 5
+    until("the objects to be older than what may wait in the intake", lambda: time.time() > settled, INTAKE_SETTLES + 60, 1)
 
     reports = []
 

@@ -225,7 +225,7 @@ impl Folder {
         })?;
         let found = daybook_local::look(dir).map_err(|error| refused(dir, error))?;
         not_lost(dir, &settings, found)?;
-        Self::open_or_make(dir, settings).await
+        Self::open_or_make(dir, settings, false).await
     }
 
     /// Opens the ledger of a folder that is locked, makes what is missing, and writes down the settings. Reads the whole
@@ -250,7 +250,9 @@ impl Folder {
                 .with_context(|| format!("{} cannot be written", dir.join(SETTINGS_FILE).display()))
         };
         write(&settings)?;
-        let folder = Self::open_or_make(dir, settings.clone()).await?;
+        // Nobody but the holder of the lock takes back what another start has half made: it may be at it.
+        let takes_back = !settings.ledger_made;
+        let folder = Self::open_or_make(dir, settings.clone(), takes_back).await?;
         settings.ledger_made = true;
         write(&settings)?;
         Ok(Self {
@@ -260,7 +262,7 @@ impl Folder {
         })
     }
 
-    async fn open_or_make(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
+    async fn open_or_make(dir: &Path, settings: Settings, takes_back: bool) -> anyhow::Result<Self> {
         let cannot = || cannot_open(dir).hint(IS_IT_USABLE);
         shutdown::survive_file_size_limits();
         let aws = LocalAws::builder()
@@ -268,7 +270,7 @@ impl Folder {
             .build()
             .map_err(|error| cannot().because(error))?;
         let made = async {
-            if !settings.ledger_made {
+            if takes_back {
                 drop_half_made(&aws, &tables::LEDGER, LEDGER_TABLE).await?;
                 drop_half_made(&aws, &tables::RECEIPTS, RECEIPTS_TABLE).await?;
             }

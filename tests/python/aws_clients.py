@@ -31,10 +31,10 @@ EVENTS = {
     "bad": {"key": "in/bad.bin", "version": None, "etag": "b1946ac92492d2347c6235b4d2611184", "size": 5368709120},
 }
 for number, event in enumerate(EVENTS.values()):
-    event["sequencer"] = f"0068b5c2f4a1{number:02x}"
+    event["sequencer"] = f"0068b5c2f4a1b7{number:02x}"
     event["padded"] = event["sequencer"].upper().ljust(32, "0")
     identifying = (SOURCE, BUCKET, event["key"], event["version"], "created")
-    event["id"] = event_id(*identifying, event["padded"])
+    event["id"] = event_id(*identifying, event["padded"], event["etag"])
     event["object_id"] = object_id(*identifying)
 
 # Says that it runs, waits until it may go on, then fails for keys with "bad" in them.

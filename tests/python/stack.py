@@ -144,7 +144,7 @@ class Pipeline:
             equal(given["bucket"], self.bucket, f"the bucket of an execution of {self.name}")
             equal(described["name"], f"{given['id']}-{given['attempt']}", "the name of an execution")
             if "sequencer" in given:
-                named = event_id("aws", self.bucket, given["key"], None, "created", given["sequencer"])
+                named = event_id("aws", self.bucket, given["key"], None, "created", given["sequencer"], given["etag"])
                 equal(given["id"], str(named), f"the id of the event of {given['key']}")
             runs[given["key"]].append((given["attempt"], described["status"]))
         expected = {

@@ -58,8 +58,9 @@ def identity(domain, source, bucket, key, version_id, kind, *basis):
     return uuid.UUID(bytes=hashlib.sha1(NAMESPACE.bytes + name).digest()[:16], version=5)
 
 
-def event_id(source, bucket, key, version_id, kind, sequencer):
-    return identity("event", source, bucket, key, version_id, kind, "sequencer", sequencer)
+def event_id(source, bucket, key, version_id, kind, sequencer, etag):
+    """The id of an event that came with a sequencer and with an etag, written without quotes."""
+    return identity("event", source, bucket, key, version_id, kind, "sequencer", sequencer, etag)
 
 
 def object_id(source, bucket, key, version_id, kind):

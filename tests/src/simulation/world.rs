@@ -122,6 +122,8 @@ pub(crate) struct History {
     pub(crate) told_ends: Vec<Value>,
     /// Express executions that ended and told nobody, by row and attempt.
     pub(crate) untold: BTreeMap<(String, u64), usize>,
+    /// Executions whose end was told, and whose report was late, by row and attempt.
+    pub(crate) unheard: BTreeMap<(String, u64), usize>,
     /// Runs of workers.
     pub(crate) worker_runs: Vec<WorkerRun>,
     /// Messages of the intake queue that were found among its dead letters.

@@ -102,7 +102,7 @@ impl Target for Machine {
                 _ => Outcome::Succeeded { output: "{}".into() },
             };
             if let Some(express) = express {
-                express.tell(&execution, &outcome);
+                express.tell(&execution, &input, &outcome);
             }
             outcome
         })
@@ -126,15 +126,15 @@ impl Reports {
             .line(now, || format!("execution {name} is {status}"));
     }
 
-    /// An end comes once or twice, soon or late.
-    fn send(&self, event: Value) {
+    /// An end comes once or twice, soon or late. Whether it came soon.
+    fn send(&self, event: Value) -> bool {
         self.world.lock().told_ends.push(event.clone());
         let copies = 1 + usize::from(self.chaos.strikes("status_event_twice"));
+        let mut is_soon = false;
         for _ in 0..copies {
-            let most = match self.chaos.strikes("status_event_late") {
-                true => 6 * 3_600_000,
-                false => 2000,
-            };
+            let is_late = self.chaos.strikes("status_event_late");
+            is_soon |= !is_late;
+            let most = if is_late { 6 * 3_600_000 } else { 2000 };
             let delay = Duration::from_millis(self.chaos.below("status_event_late", most));
             let (sqs, url, body) = (self.sqs.clone(), self.url.clone(), event.to_string());
             tokio::spawn(async move {
@@ -142,6 +142,7 @@ impl Reports {
                 sqs.send(&url, &body).unwrap();
             });
         }
+        is_soon
     }
 
     /// Whether an Express execution dies and tells nobody.
@@ -151,17 +152,15 @@ impl Reports {
             && input["kind"] == json!("created");
         let dies = self.chaos.strikes("untold_execution") || is_deadly;
         if dies {
-            let id = input["id"].as_str().unwrap_or_default().to_owned();
-            let of = (id, input["attempt"].as_u64().unwrap_or(0));
             let mut world = self.world.lock();
-            *world.untold.entry(of).or_default() += 1;
+            *world.untold.entry(attempt_of(input)).or_default() += 1;
             world.count("executions that ended untold");
         }
         dies
     }
 
     /// The last step of an Express execution.
-    fn tell(&self, execution: &StartedExecution, outcome: &Outcome) {
+    fn tell(&self, execution: &StartedExecution, input: &Value, outcome: &Outcome) {
         let event = json!({
             "source": "daybook.express",
             "detail-type": "Step Functions Execution Status Change",
@@ -171,6 +170,14 @@ impl Reports {
             },
         });
         self.line(&event);
-        self.send(event);
+        if !self.send(event) {
+            *self.world.lock().unheard.entry(attempt_of(input)).or_default() += 1;
+        }
     }
+}
+
+/// The row and the attempt that an execution was started for.
+fn attempt_of(input: &Value) -> (String, u64) {
+    let id = input["id"].as_str().unwrap_or_default().to_owned();
+    (id, input["attempt"].as_u64().unwrap_or(0))
 }

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::runs::Runs;
 use super::{Checker, Findings, Property, has_failed, status};
 
-/// So many executions of one attempt must have ended untold before it may have failed without a report: a start by a first delivery
-/// is counted by none, each of these three by a repeated one.
+/// So many executions of one attempt must have ended without a report that came in time before it may have failed without one: a start by
+/// a first delivery is counted by none, each of these three by a repeated one.
 const MOST_UNTOLD: usize = 3;
 
-/// An attempt has failed only when one of its executions told so, or at least three of them ended untold.
+/// An attempt has failed only when one of its executions told so, or when nothing was heard of at least three of them in time: they ended
+/// untold, or their report was late.
 pub(super) fn executions_are_honest(checker: &Checker, rows: &[Value], runs: &Runs, findings: &mut Findings) {
     let world = checker.world.lock();
     for (id, of_row) in &runs.0 {
@@ -36,10 +37,13 @@ pub(super) fn executions_are_honest(checker: &Checker, rows: &[Value], runs: &Ru
         });
         for attempt in 1..=behind.unwrap_or(0).max(last.saturating_sub(1)) {
             let failed = failures.get(&attempt).copied().unwrap_or(0);
-            let untold = world.untold.get(&(id.clone(), attempt)).copied().unwrap_or(0);
-            if failed == untold && untold < MOST_UNTOLD {
+            let count =
+                |of: &BTreeMap<(String, u64), usize>| of.get(&(id.clone(), attempt)).copied().unwrap_or(0);
+            let (untold, unheard) = (count(&world.untold), count(&world.unheard));
+            if failed == untold && untold + unheard < MOST_UNTOLD {
                 let text = format!(
-                    "{id}: attempt {attempt} counts as failed; {untold} of its executions ended untold, and none told of a failure"
+                    "{id}: attempt {attempt} counts as failed; {untold} of its executions ended untold, the reports of {unheard} were \
+                     late, and none told of a failure"
                 );
                 findings.violate(Property::Attempts, text);
             }

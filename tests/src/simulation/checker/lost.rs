@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use daybook_reconciler::audit::SETTLES;
 use serde_json::{Value, json};
 
 use super::runs::Runs;
@@ -122,7 +123,8 @@ fn is_covered(event: &S3Event, fates: &Fates<'_>, runs: &Runs, history: &History
 /// does not judge.
 fn is_out_of_reach(event: &S3Event, checker: &Checker, history: &History, now: i64) -> bool {
     let millis = |duration: std::time::Duration| duration.as_millis() as i64;
-    let grace = millis(GRACE + SKEW);
+    // The intake counts as drained of what arrived so long before it was seen empty.
+    let grace = millis(GRACE + SETTLES + SKEW);
     let until = event.at_millis + millis(checker.scenario.receipts_keep()) - grace;
     // A restore makes the ledger forget what it knew.
     let restored = history.restores.iter().map(|restore| restore.at).max();

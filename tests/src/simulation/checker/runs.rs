@@ -90,11 +90,13 @@ pub(super) fn attempts_are_honest(checker: &Checker, rows: &[Value], runs: &Runs
                 .as_str()
                 .and_then(|n| n.parse().ok())
                 .unwrap_or(0);
-            // A row that was restored may be parked as it was before a redrive.
+            // A row that was restored may be parked as it was before a redrive; what a person failed ran no execution. Where both
+            // happened, neither bound holds.
             let is_honest = match (by_person, world.restores.is_empty()) {
-                (true, _) => counted >= failed,
+                (true, true) => counted >= failed,
                 (false, true) => counted == failed,
                 (false, false) => counted <= failed,
+                (true, false) => true,
             };
             if !is_honest {
                 let text = format!("{id} counts {counted} attempts, {failed} executions failed");

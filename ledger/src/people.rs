@@ -263,7 +263,10 @@ impl Ledger {
         for (position, written) in positions.into_iter().zip(deleted) {
             outcomes[position] = match written {
                 // One that is gone is as good.
-                Written::Applied(_) | Written::ConditionFailed(_) | Written::Duplicate => Ok(()),
+                Written::Applied(_) | Written::ConditionFailed(None) | Written::Duplicate => Ok(()),
+                Written::ConditionFailed(Some(_)) => {
+                    Err(self.not_written("the row changed meanwhile".into(), false))
+                }
                 Written::Newer(newer) => Err(LedgerError::Newer(newer)),
                 Written::Refused(cause) | Written::Throttled(cause) => Err(self.not_written(cause, false)),
                 Written::Unknown(cause) => Err(self.not_written(cause, true)),

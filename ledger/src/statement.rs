@@ -120,7 +120,7 @@ impl Ledger {
         }
     }
 
-    /// Sends each statement once, and gives back those that were throttled. A request is made when its turn comes.
+    /// Sends each statement once, and gives back those that were throttled, and those that a row of version 1 needs in another form. A request is made when its turn comes.
     async fn write_round(
         &self,
         waiting: Vec<(usize, Statement)>,
@@ -141,6 +141,11 @@ impl Ledger {
                 return throttled;
             };
             for ((position, statement), outcome) in batch.into_iter().zip(written) {
+                let (statement, outcome) = match version::for_version_one(&statement, &outcome) {
+                    // Refused, and so not applied; the next round sends it in the form for such a row.
+                    Some(again) => (again, Written::Throttled(NOT_SENT.into())),
+                    None => (statement, outcome),
+                };
                 if matches!(outcome, Written::Throttled(_)) {
                     throttled.push((position, statement));
                 }

@@ -43,11 +43,13 @@ impl Statement {
         }
         let mut when = Attributes::new();
         for part in condition.split(" AND ") {
-            let (name, _) = match part.strip_prefix('(') {
-                // The one condition that is no equality: a version up to that one.
-                Some(part) => part.split_once(" IS MISSING OR ")?,
-                None => part.split_once(" = ")?,
-            };
+            // Of a row of version 1, which says none.
+            if part == "\"v\" IS MISSING" {
+                when.insert("v".into(), "missing".into());
+                continue;
+            }
+            // The one condition that is no equality is a version up to that one.
+            let (name, _) = part.split_once(" = ").or_else(|| part.split_once(" <= "))?;
             when.insert(name.trim_matches('"').to_owned(), values.next()?);
         }
         let id = when.get("id")?.clone();

@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use daybook_ledger::TableName;
 
-use crate::settings;
+use crate::args::values;
 
 /// A deployment on AWS: the stack that names its parts, or the parts one by one. A part that is given wins over the stack's.
 #[derive(Args, Clone, Debug)]
@@ -37,12 +37,12 @@ pub struct AwsArguments {
     pub receipts_table: Option<TableName>,
 
     /// How long receipts stay, such as 14d or 36h; 0 turns receipts off
-    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = settings::time)]
+    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = values::time)]
     #[arg(env = "DAYBOOK_RECEIPTS_KEEP", hide_env_values = true)]
     pub receipts_keep: Duration,
 
     /// The SQS queue between scheduler and processing; FIFO if its name ends in .fifo
-    #[arg(long, value_name = "URL", value_parser = settings::queue_url)]
+    #[arg(long, value_name = "URL", value_parser = values::queue_url)]
     #[arg(env = "DAYBOOK_DISPATCH_QUEUE_URL", hide_env_values = true)]
     pub dispatch_queue_url: Option<String>,
 }
@@ -52,7 +52,7 @@ pub struct AwsArguments {
 #[command(next_help_heading = "Deployment")]
 pub struct MachineArguments {
     /// The Step Functions state machine that processes events; without it (workers) none is known to run
-    #[arg(long, value_name = "ARN", value_parser = settings::state_machine_arn)]
+    #[arg(long, value_name = "ARN", value_parser = values::state_machine_arn)]
     #[arg(env = "DAYBOOK_STATE_MACHINE_ARN", hide_env_values = true)]
     pub state_machine_arn: Option<String>,
 }

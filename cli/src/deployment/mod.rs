@@ -1,7 +1,17 @@
 //! The deployment that a command is about: a folder of this machine, or tables and queues on AWS.
 
-mod arguments;
-mod stack;
+use crate::args::values;
+use crate::deployment::aws::AwsDeployment;
+
+pub mod arguments;
+pub mod aws;
+pub mod embedded;
+pub mod failures;
+pub mod folder;
+pub mod preflight;
+pub mod rate;
+pub mod s3;
+pub mod stack;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,32 +22,13 @@ use daybook_manager::{Dispatch, DispatchQueue, Executions};
 use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
 
-pub use arguments::{AwsArguments, Chosen, DeploymentArguments, MachineArguments};
-pub use stack::{COMPLETION_QUEUE, INTAKE_QUEUE, LEDGER_TABLE, Outputs, RECEIPTS_TABLE};
-
-use crate::aws::{Aws, Thing};
-use crate::failure::Advised;
-use crate::folder::{self, Folder, Running};
-use crate::settings;
-use crate::status::Rate;
-use arguments::missing;
-
-/// A deployment's parts on AWS.
-#[derive(Debug)]
-pub struct AwsDeployment {
-    /// Clients.
-    pub aws: Aws,
-    /// The ledger.
-    pub ledger: Ledger,
-    /// The dispatch queue's URL, if known.
-    pub queue_url: Option<String>,
-    /// The state machine's ARN, if there is one.
-    pub state_machine_arn: Option<String>,
-    /// What the stack says, if one is given.
-    pub outputs: Outputs,
-    /// What to call it.
-    pub name: String,
-}
+use crate::aws::clients::{Aws, Thing};
+use crate::commands::inspect::status::Rate;
+use crate::deployment::arguments::missing;
+pub use crate::deployment::arguments::{AwsArguments, Chosen, DeploymentArguments, MachineArguments};
+use crate::deployment::folder::{Folder, Running};
+pub use crate::deployment::stack::{COMPLETION_QUEUE, INTAKE_QUEUE, LEDGER_TABLE, Outputs, RECEIPTS_TABLE};
+use crate::ui::error::Advised;
 
 /// A deployment, opened.
 pub struct Deployment {
@@ -98,11 +89,11 @@ impl AwsArguments {
         };
         let queue_url = match &self.dispatch_queue_url {
             Some(url) => Some(url.clone()),
-            None => outputs.read(stack::DISPATCH_QUEUE, settings::queue_url)?,
+            None => outputs.read(stack::DISPATCH_QUEUE, values::queue_url)?,
         };
         let given_machine = machine.and_then(|machine| machine.state_machine_arn.clone());
         let state_machine_arn = match (machine, given_machine) {
-            (Some(_), None) => outputs.read(stack::STATE_MACHINE, settings::state_machine_arn)?,
+            (Some(_), None) => outputs.read(stack::STATE_MACHINE, values::state_machine_arn)?,
             (_, given) => given,
         };
         if let Some(stack) = &self.stack {

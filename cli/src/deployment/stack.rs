@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use daybook_ledger::describe;
 
-use crate::aws::{Aws, Thing};
-use crate::failure::Advised;
-use crate::settings;
+use crate::args::values;
+use crate::aws::clients::{Aws, Thing};
+use crate::ui::error::Advised;
 
 /// The output that every stack of Daybook's has.
 pub const LEDGER_TABLE: &str = "LedgerTableName";
@@ -80,7 +80,7 @@ impl Outputs {
     pub fn queue(&self, given: Option<&String>, output: &str) -> Result<Option<String>, Advised> {
         match given {
             Some(url) => Ok(Some(url.clone())),
-            None => self.read(output, settings::queue_url),
+            None => self.read(output, values::queue_url),
         }
     }
 

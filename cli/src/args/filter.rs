@@ -1,0 +1,161 @@
+//! Which open rows: one plain question that `daybook list` and all that changes rows ask in the same way.
+
+use std::time::Duration;
+
+use clap::Args;
+use daybook_schema::{Row, Status, Timestamp};
+
+use crate::args::values;
+
+/// What must hold for a row; all that is given.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Rows")]
+pub struct Filter {
+    /// Only objects whose keys begin so, or s3://bucket/prefix; unreadable notifications have no key and do not match
+    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    prefix: Option<Prefix>,
+
+    /// Only events whose last error contains that text
+    #[arg(long, value_name = "TEXT")]
+    error: Option<String>,
+
+    /// Only events that were recorded so long ago or longer, such as 2h or 7d
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    older_than: Option<Duration>,
+}
+
+impl Filter {
+    /// Whether it lets all rows through.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it lets the row through.
+    pub fn covers(&self, row: &Row, now: Timestamp) -> bool {
+        let has_error = |text: &String| row.last_error.as_ref().is_some_and(|error| error.contains(text));
+        let is_old = |age: Duration| row.recorded_at.plus(age) <= now;
+        self.prefix.as_ref().is_none_or(|prefix| prefix.covers(row))
+            && self.error.as_ref().is_none_or(has_error)
+            && self.older_than.is_none_or(is_old)
+    }
+}
+
+/// Which objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Prefix {
+    bucket: Option<String>,
+    key: String,
+}
+
+impl Prefix {
+    fn covers(&self, row: &Row) -> bool {
+        row.event().is_some_and(|event| {
+            let in_bucket = self
+                .bucket
+                .as_ref()
+                .is_none_or(|bucket| event.bucket.as_str() == bucket);
+            in_bucket && event.key.as_str().starts_with(&self.key)
+        })
+    }
+}
+
+fn prefix(text: &str) -> Result<Prefix, String> {
+    let Some(rest) = text.strip_prefix("s3://") else {
+        return Ok(Prefix {
+            bucket: None,
+            key: text.to_owned(),
+        });
+    };
+    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+    match bucket.is_empty() {
+        true => Err("a bucket is needed after s3://, such as s3://data/2026/".to_owned()),
+        false => Ok(Prefix {
+            bucket: Some(bucket.to_owned()),
+            key: key.to_owned(),
+        }),
+    }
+}
+
+/// A status as it is given on the command line.
+pub fn status(text: &str) -> Result<Status, String> {
+    text.parse()
+        .map_err(|_| "pending, claimed or parked is needed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_schema::{SourceName, notification};
+
+    use super::*;
+
+    const NOW: &str = "2026-11-21T01:00:00Z";
+
+    fn row(error: Option<&str>) -> Row {
+        let body = r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","eventTime":"2026-11-20T10:15:00.000Z",
+            "s3":{"bucket":{"name":"data"},"object":{"key":"in/a.json","sequencer":"01"}}}]}"#;
+        let read = notification::read(body, &SourceName::default());
+        let event = read.events.into_iter().next().unwrap();
+        let mut row = Row::recorded(event, 5, None, "2026-11-21T00:00:00Z".parse().unwrap());
+        row.last_error = error.map(str::to_owned);
+        row
+    }
+
+    fn covers(filter: &Filter, row: &Row) -> bool {
+        filter.covers(row, NOW.parse().unwrap())
+    }
+
+    #[test]
+    fn all_that_is_given_must_hold() {
+        let parked = row(Some("FAILED: no such column"));
+        let any = Filter::default();
+        assert!(any.is_empty() && covers(&any, &parked) && covers(&any, &row(None)));
+        let hour = Some(Duration::from_secs(3600));
+        let whole = Filter {
+            prefix: Some(prefix("s3://data/in/").unwrap()),
+            error: Some("such col".to_owned()),
+            older_than: hour,
+        };
+        assert!(!whole.is_empty() && covers(&whole, &parked));
+        let others = [
+            Filter {
+                prefix: Some(prefix("out/").unwrap()),
+                ..whole.clone()
+            },
+            Filter {
+                prefix: Some(prefix("s3://dat/in/").unwrap()),
+                ..whole.clone()
+            },
+            Filter {
+                error: Some("TIMED_OUT".to_owned()),
+                ..whole.clone()
+            },
+            Filter {
+                older_than: Some(Duration::from_secs(3601)),
+                ..whole.clone()
+            },
+        ];
+        for other in others {
+            assert!(!covers(&other, &parked), "{other:?}");
+        }
+        assert!(!covers(&whole, &row(None)), "no error contains nothing");
+    }
+
+    #[test]
+    fn what_has_no_key_has_no_prefix() {
+        let source = SourceName::default();
+        let raw = Row::unreadable(
+            &source,
+            "in/".into(),
+            "no JSON".into(),
+            None,
+            NOW.parse().unwrap(),
+        );
+        let filter = Filter {
+            prefix: Some(prefix("").unwrap()),
+            ..Filter::default()
+        };
+        assert!(!covers(&filter, &raw));
+        assert!(covers(&Filter::default(), &raw));
+        assert!(prefix("s3://").is_err() && prefix("s3:///in").is_err());
+    }
+}

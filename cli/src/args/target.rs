@@ -1,0 +1,82 @@
+//! What runs for each event, where no Step Functions does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{ArgGroup, Args};
+use daybook_ledger::Clock;
+use daybook_manager::worker::{CommandTarget, HttpTarget, Target};
+
+use crate::args::values;
+
+/// The target, and how many at once.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Target")]
+#[group(skip)]
+#[command(group = ArgGroup::new("target").args(["exec", "post"]))]
+pub struct TargetArguments {
+    /// POST each event as JSON to that URL: 2xx is success, 429 and 503 with Retry-After mean later, anything else is
+    /// a failed attempt
+    #[arg(long, value_name = "URL", env = "DAYBOOK_POST", hide_env_values = true)]
+    post: Option<String>,
+
+    /// How many events to work on at once, 1 to 1000
+    #[arg(long, value_name = "N", default_value = "4", value_parser = values::at_least_one)]
+    #[arg(env = "DAYBOOK_WORKERS", hide_env_values = true)]
+    pub workers: u32,
+
+    /// How long one event may take; the process group is killed then, and the attempt has failed
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::time)]
+    #[arg(env = "DAYBOOK_TIMEOUT", hide_env_values = true)]
+    pub timeout: Duration,
+
+    /// Run that command for each event, without a shell; must come last. The event is in the environment
+    /// (DAYBOOK_BUCKET, DAYBOOK_KEY …) and as JSON on stdin. Exit code 0 is success, 75 means later (no attempt used),
+    /// anything else is a failed attempt
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
+    exec: Vec<String>,
+}
+
+impl TargetArguments {
+    /// The target, if one is given.
+    ///
+    /// # Errors
+    /// A usage error of clap's, when it is a URL that cannot be called.
+    pub fn target(&self) -> Result<Option<Arc<dyn Target>>, clap::Error> {
+        if let Some(url) = &self.post {
+            let target = HttpTarget::new(url, Clock::system());
+            return match target {
+                Ok(target) => Ok(Some(Arc::new(target))),
+                Err(error) => Err(values::usage_of("post", &error)),
+            };
+        }
+        let Some((program, arguments)) = self.exec.split_first() else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(CommandTarget::new(program, arguments))))
+    }
+
+    /// The target of a command that is nothing without one.
+    ///
+    /// # Errors
+    /// As [`TargetArguments::target`], and when none is given.
+    pub fn required(&self) -> Result<Arc<dyn Target>, clap::Error> {
+        let missing = "one of the arguments --post <URL> or --exec <COMMAND>... is required\n";
+        let missing = || clap::Error::raw(ErrorKind::MissingRequiredArgument, missing);
+        self.target()?.ok_or_else(missing)
+    }
+
+    /// The target in a few words, for people.
+    pub fn words(&self) -> String {
+        match &self.post {
+            Some(url) => format!("POST {url}"),
+            None => self.exec.join(" "),
+        }
+    }
+}
+
+/// Who works, as receipts name it: `host:pid`.
+pub fn this_process() -> String {
+    format!("{}:{}", crate::args::operator::host(), std::process::id())
+}

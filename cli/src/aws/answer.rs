@@ -1,0 +1,67 @@
+//! What a service answers to a question: something, that there is none, or nothing that helps.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use daybook_ledger::describe;
+
+/// Codes of services that do not have what they are asked for.
+const ABSENT: [&str; 5] = [
+    "ResourceNotFoundException",
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+    "StateMachineDoesNotExist",
+    "TableNotFoundException",
+];
+
+/// What a service says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// That.
+    Known(T),
+    /// There is no such thing.
+    Absent,
+    /// Nothing that helps.
+    Unknown(Refusal),
+}
+
+/// Why a service says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The IAM action that is needed.
+    pub action: &'static str,
+    /// What was said.
+    pub cause: String,
+}
+
+impl<T> Answer<T> {
+    /// From what the SDK says.
+    pub fn of<E>(answer: Result<T, SdkError<E>>, action: &'static str) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        match answer {
+            Ok(value) => Self::Known(value),
+            Err(error) if error.code().is_some_and(|code| ABSENT.contains(&code)) => Self::Absent,
+            Err(error) => Self::Unknown(Refusal {
+                action,
+                cause: describe(&error),
+            }),
+        }
+    }
+
+    /// The answer in another form.
+    pub fn map<U>(self, what: impl FnOnce(T) -> U) -> Answer<U> {
+        match self {
+            Self::Known(value) => Answer::Known(what(value)),
+            Self::Absent => Answer::Absent,
+            Self::Unknown(refusal) => Answer::Unknown(refusal),
+        }
+    }
+
+    /// The answer, if there is one.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Absent | Self::Unknown(_) => None,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! AWS as the environment describes it, and what to do when it does not answer as it should.
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use daybook_ledger::client_timeouts;
+use daybook_manager::{DispatchQueue, IntakeQueue};
+
+use crate::args::values;
+use crate::ui::error::Advised;
+
+/// Clients of the account that the environment names.
+#[derive(Debug)]
+pub struct Aws {
+    config: SdkConfig,
+    region: String,
+    /// The stack that names things, and which ones.
+    stack: Option<(String, Vec<Thing>)>,
+}
+
+/// What a request was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// The ledger table.
+    Ledger,
+    /// The receipts table.
+    Receipts,
+    /// The dispatch queue.
+    Queue,
+    /// The state machine.
+    StateMachine,
+    /// The stack that names the others.
+    Stack,
+}
+
+impl Thing {
+    /// What a failure was about, by the request that it names; the ledger unless another is told.
+    pub fn of(failure: &str) -> Self {
+        let begins = |operation: &str| failure.starts_with(operation);
+        match () {
+            () if begins("GetQueueAttributes") => Self::Queue,
+            () if begins("DescribeExecution") || begins("ListExecutions") => Self::StateMachine,
+            () if begins("the receipt") => Self::Receipts,
+            () => Self::Ledger,
+        }
+    }
+
+    /// The variable that names the endpoint of its service alone.
+    fn endpoint_variable(self) -> &'static str {
+        match self {
+            Self::Ledger | Self::Receipts => "AWS_ENDPOINT_URL_DYNAMODB",
+            Self::Queue => "AWS_ENDPOINT_URL_SQS",
+            Self::StateMachine => "AWS_ENDPOINT_URL_SFN",
+            Self::Stack => "AWS_ENDPOINT_URL_CLOUDFORMATION",
+        }
+    }
+
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Ledger => "--ledger-table (DAYBOOK_LEDGER_TABLE)",
+            Self::Receipts => "--receipts-table (DAYBOOK_RECEIPTS_TABLE)",
+            Self::Queue => "--dispatch-queue-url (DAYBOOK_DISPATCH_QUEUE_URL)",
+            Self::StateMachine => "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)",
+            Self::Stack => "--stack (DAYBOOK_STACK)",
+        }
+    }
+}
+
+impl Aws {
+    /// By AWS's own configuration: environment, profile, single sign-on, container or instance role.
+    ///
+    /// # Errors
+    /// When an endpoint is no URL, no region is set, or no credentials can be had.
+    pub async fn from_environment() -> Result<Self, Advised> {
+        Self::in_region(None).await
+    }
+
+    /// The same, in that region if one is given.
+    ///
+    /// # Errors
+    /// As [`Aws::from_environment`].
+    pub async fn in_region(region: Option<String>) -> Result<Self, Advised> {
+        values::check_endpoint_variables()
+            .map_err(|error| Advised::new("an endpoint cannot be used").because(anyhow::anyhow!(error)))?;
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(client_timeouts());
+        if let Some(region) = region {
+            loader = loader.region(Region::new(region));
+        }
+        let config = loader.load().await;
+        // The variables are checked: what is wrong now is in a file.
+        values::endpoint(config.endpoint_url().unwrap_or_default()).map_err(|allowed| {
+            let given = values::redacted(config.endpoint_url().unwrap_or_default());
+            Advised::new("an endpoint cannot be used").because(anyhow::anyhow!(
+                "endpoint_url of the profile is {given:?}: {allowed}"
+            ))
+        })?;
+        let Some(region) = config.region().map(ToString::to_string) else {
+            return Err(Advised::new(match std::env::var("AWS_PROFILE") {
+                Ok(profile) => format!("no AWS region is set, and profile {profile} (AWS_PROFILE) has none"),
+                Err(_) => "no AWS region is set".to_owned(),
+            })
+                .hint("set AWS_REGION (such as AWS_REGION=eu-central-1), or AWS_PROFILE to a profile that has a region"));
+        };
+        let Some(provider) = config.credentials_provider() else {
+            return Err(no_credentials());
+        };
+        match provider.provide_credentials().await {
+            Ok(_) => Ok(Self {
+                config,
+                region,
+                stack: None,
+            }),
+            Err(CredentialsError::CredentialsNotLoaded(_)) => Err(no_credentials()),
+            Err(error) => Err(Advised::new("the AWS credentials cannot be loaded")
+                .because(error)
+                .hint("`aws sts get-caller-identity` uses the same configuration and tells more; with single sign-on, `aws sso login` renews it")),
+        }
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// These things were named by that stack, not by flags.
+    pub fn named_by_stack(&mut self, stack: &str, things: Vec<Thing>) {
+        self.stack = Some((stack.to_owned(), things));
+    }
+
+    /// A client of DynamoDB.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    /// A client of CloudFormation.
+    pub fn cloudformation(&self) -> aws_sdk_cloudformation::Client {
+        aws_sdk_cloudformation::Client::new(&self.config)
+    }
+
+    /// The dispatch queue at that URL.
+    pub fn dispatch_queue(&self, url: &str) -> DispatchQueue {
+        DispatchQueue::new(self.queues(), url)
+    }
+
+    /// The intake queue at that URL.
+    pub fn intake_queue(&self, url: &str) -> IntakeQueue {
+        IntakeQueue::new(self.queues(), url)
+    }
+
+    /// A client of SQS.
+    pub fn queues(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config)
+    }
+
+    /// The SDK's client of S3, at that endpoint.
+    pub fn s3_client(&self, endpoint: Option<&str>, region: &str, path_style: bool) -> aws_sdk_s3::Client {
+        let mut config = aws_sdk_s3::config::Builder::from(&self.config)
+            .region(Region::new(region.to_owned()))
+            .force_path_style(path_style || endpoint.is_some())
+            .timeout_config(listing_timeouts());
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(values::endpoint_of_s3(endpoint));
+        }
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// The endpoint of all services, if one is set.
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.config.endpoint_url().filter(|url| !url.is_empty())
+    }
+
+    /// A client of Step Functions.
+    pub fn step_functions(&self) -> aws_sdk_sfn::Client {
+        aws_sdk_sfn::Client::new(&self.config)
+    }
+
+    /// What to do about a failed request, by what is said of it.
+    pub fn advice(&self, thing: Thing, said: &str) -> Option<String> {
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        let region = &self.region;
+        if says(&[
+            "ResourceNotFound",
+            "NonExistentQueue",
+            "QueueDoesNotExist",
+            "StateMachineDoesNotExist",
+        ]) || (thing == Thing::Stack && says(&["does not exist"]))
+        {
+            let named_by = match &self.stack {
+                Some((stack, things)) if things.contains(&thing) => format!("the stack {stack}"),
+                _ => thing.flag().to_owned(),
+            };
+            return Some(format!(
+                "{named_by} names something that is not in region {region} of this account{}: check name, region and account",
+                self.endpoint(thing)
+                    .map(|(url, _)| format!(" (at {url})"))
+                    .unwrap_or_default()
+            ));
+        }
+        if let Some(advice) = Self::advice_on_credentials(said) {
+            return Some(advice);
+        }
+        if says(&["AccessDenied", "AccessDeniedException", "KMS"]) {
+            return Some(
+                "the credentials are known, but their policy does not allow this; the message says which action"
+                    .to_owned(),
+            );
+        }
+        if says(&["could not be parsed"]) {
+            let server = self.endpoint(thing).map_or("AWS".to_owned(), |(url, _)| url);
+            return Some(format!(
+                "{server} answered, but not as this service does: is a proxy, a portal or another server in between?"
+            ));
+        }
+        if says(&["no connection", "no answer", "without a code"]) {
+            return Some(match self.endpoint(thing) {
+                Some((url, named_by)) => {
+                    format!("the endpoint is {url}, as {named_by} says: is it up and reachable from here?")
+                }
+                None => format!(
+                    "is AWS in region {region} reachable from here? A proxy or a missing VPC endpoint may be in the way"
+                ),
+            });
+        }
+        None
+    }
+
+    /// What to do about refused credentials, whatever service refused them.
+    pub fn advice_on_credentials(said: &str) -> Option<String> {
+        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+        if says(&[
+            "UnrecognizedClient",
+            "InvalidClientTokenId",
+            "InvalidAccessKeyId",
+            "ExpiredToken",
+        ]) {
+            return Some(
+                "the credentials are wrong, have expired, or belong to another endpoint; \
+                 `aws sts get-caller-identity` shows whose they are"
+                    .to_owned(),
+            );
+        }
+        if says(&["InvalidSignature", "SignatureDoesNotMatch", "IncompleteSignature"]) {
+            return Some(
+                "the secret access key does not belong to the access key id, or this machine's clock is wrong"
+                    .to_owned(),
+            );
+        }
+        None
+    }
+
+    /// The endpoint that requests about it go to, if it is not AWS's, and what names it.
+    fn endpoint(&self, thing: Thing) -> Option<(String, &'static str)> {
+        let of_service = thing.endpoint_variable();
+        let given = std::env::var(of_service).ok().filter(|url| !url.is_empty());
+        given.map(|url| (url, of_service)).or_else(|| {
+            let url = self.endpoint_url()?.to_owned();
+            Some((url, "AWS_ENDPOINT_URL (or the profile)"))
+        })
+    }
+}
+
+/// A page of a listing takes longer than a row of a table, most of all from small servers.
+fn listing_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .operation_timeout(Duration::from_secs(90))
+        .build()
+}
+
+fn no_credentials() -> Advised {
+    let what = match std::env::var("AWS_PROFILE") {
+        Ok(profile) => format!("no AWS credentials were found, and none in profile {profile} (AWS_PROFILE)"),
+        Err(_) => "no AWS credentials were found".to_owned(),
+    };
+    Advised::new(what).hint(
+        "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached; \
+         `aws configure` or `aws sso login` sets a profile up",
+    )
+}

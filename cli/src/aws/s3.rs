@@ -1,0 +1,177 @@
+//! S3 as far as the command line asks it: is an object there, and whom does its bucket notify.
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_bucket_notification_configuration::GetBucketNotificationConfigurationOutput;
+use aws_sdk_s3::types::NotificationConfiguration;
+use daybook_ledger::describe;
+use daybook_schema::Timestamp;
+use serde_json::{Value, json};
+
+pub use crate::aws::notifications::{
+    Coverage, Destination, Entry, Notifications, Pattern, encoded, event, expanded, share_events,
+};
+pub use crate::deployment::s3::{S3Arguments, S3Place};
+
+/// S3, or what stands in for it.
+#[derive(Clone, Debug)]
+pub struct S3 {
+    client: aws_sdk_s3::Client,
+}
+
+/// What HeadObject says of a key or a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Head {
+    /// It is there.
+    There(ObjectNow),
+    /// It is not, or is a delete marker.
+    Gone,
+}
+
+/// An object as it is now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectNow {
+    /// Without quotes.
+    pub etag: Option<String>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// To the second.
+    pub last_modified: Option<Timestamp>,
+    /// The version, where the bucket has versions.
+    pub version_id: Option<String>,
+}
+
+impl ObjectNow {
+    /// Whether it was uploaded in parts: its etag ends in their number ("Checking object integrity", Amazon S3 User Guide).
+    pub fn came_in_parts(&self) -> bool {
+        let parts = self.etag.as_deref().and_then(|etag| etag.rsplit_once('-'));
+        parts.is_some_and(|(_, parts)| parts.parse::<u16>().is_ok())
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "etag": self.etag, "size": self.size, "last_modified": self.last_modified, "version_id": self.version_id,
+        })
+    }
+}
+
+impl S3 {
+    /// The S3 there.
+    pub fn new(place: S3Place) -> Self {
+        Self { client: place.client }
+    }
+
+    /// Looks at a key, or at a version of it.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub async fn head(&self, bucket: &str, key: &str, version_id: Option<&str>) -> Result<Head, String> {
+        let answer = self
+            .client
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .set_version_id(version_id.map(str::to_owned))
+            .send()
+            .await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            // An answer to HEAD has no body, so its status is all there is. 405 is a version that is a delete marker.
+            Err(error) => {
+                return match status(&error) {
+                    Some(404 | 405) => Ok(Head::Gone),
+                    Some(403) => Err(
+                        "HeadObject: 403, not allowed: s3:GetObject is needed, and s3:ListBucket to tell an object that is \
+                         gone from one that is forbidden"
+                            .to_owned(),
+                    ),
+                    _ => Err(refusal("HeadObject", bucket, &error)),
+                };
+            }
+        };
+        if answer.delete_marker == Some(true) {
+            return Ok(Head::Gone);
+        }
+        let at = answer.last_modified.and_then(|at| at.to_millis().ok());
+        Ok(Head::There(ObjectNow {
+            etag: answer.e_tag.map(|etag| etag.trim_matches('"').to_owned()),
+            size: answer.content_length.and_then(|size| size.try_into().ok()),
+            last_modified: at.and_then(Timestamp::from_unix_millis),
+            version_id: answer.version_id.filter(|version| version != "null"),
+        }))
+    }
+
+    /// Whom the bucket notifies, whole, as it can be written back.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub async fn notifications(&self, bucket: &str) -> Result<NotificationConfiguration, String> {
+        let answer = self
+            .client
+            .get_bucket_notification_configuration()
+            .bucket(bucket)
+            .send()
+            .await
+            .map_err(|error| refusal("GetBucketNotificationConfiguration", bucket, &error))?;
+        Ok(whole(answer))
+    }
+
+    /// Writes whom the bucket notifies, whole.
+    ///
+    /// # Errors
+    /// What S3 said.
+    pub async fn put_notifications(
+        &self,
+        bucket: &str,
+        configuration: NotificationConfiguration,
+    ) -> Result<(), String> {
+        let put = self
+            .client
+            .put_bucket_notification_configuration()
+            .bucket(bucket)
+            .notification_configuration(configuration);
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refusal("PutBucketNotificationConfiguration", bucket, &error)),
+        }
+    }
+}
+
+/// All that the answer has: what is not written back is deleted.
+fn whole(answer: GetBucketNotificationConfigurationOutput) -> NotificationConfiguration {
+    let some = |is_empty: bool| !is_empty;
+    NotificationConfiguration::builder()
+        .set_topic_configurations(answer.topic_configurations.filter(|all| some(all.is_empty())))
+        .set_queue_configurations(answer.queue_configurations.filter(|all| some(all.is_empty())))
+        .set_lambda_function_configurations(
+            answer
+                .lambda_function_configurations
+                .filter(|all| some(all.is_empty())),
+        )
+        .set_event_bridge_configuration(answer.event_bridge_configuration)
+        .build()
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn refusal<E>(operation: &str, bucket: &str, error: &SdkError<E, HttpResponse>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    if status(error) == Some(301) {
+        let region = error
+            .raw_response()
+            .and_then(|response| response.headers().get("x-amz-bucket-region"));
+        let region = region.map_or_else(
+            || "another region".to_owned(),
+            |region| format!("region {region}"),
+        );
+        return format!(
+            "{operation}: bucket {bucket} is in {region}: --s3-region (DAYBOOK_S3_REGION) names it"
+        );
+    }
+    format!("{operation} on bucket {bucket}: {}", describe(error))
+}

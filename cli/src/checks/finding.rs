@@ -1,0 +1,105 @@
+//! What a check found, and answers that may not be there.
+
+use serde_json::{Value, json};
+
+use crate::aws::answer::Refusal;
+
+/// What came of one check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What was looked at.
+    pub check: String,
+    /// How it stands.
+    pub level: Level,
+    /// In words.
+    pub finding: String,
+    /// What to do about it; empty where there is nothing to do.
+    pub remedy: String,
+}
+
+/// How something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Events can be lost, stand still, or be misread.
+    Problem,
+    /// It works, and costs more or protects less than it should.
+    Warning,
+    /// Not known.
+    Unknown,
+    /// As it should be.
+    Ok,
+}
+
+impl Level {
+    /// All of them, the worst first.
+    pub const ALL: [Self; 4] = [Self::Problem, Self::Warning, Self::Unknown, Self::Ok];
+
+    /// For programs, and for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Problem => "problem",
+            Self::Warning => "warning",
+            Self::Unknown => "unknown",
+            Self::Ok => "ok",
+        }
+    }
+}
+
+impl Item {
+    fn new(check: &str, level: Level, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            check: check.to_owned(),
+            level,
+            finding: finding.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// As it should be.
+    pub fn ok(check: &str, finding: impl Into<String>) -> Self {
+        Self::new(check, Level::Ok, finding, "")
+    }
+
+    /// Works, and should be better.
+    pub fn warning(check: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(check, Level::Warning, finding, remedy)
+    }
+
+    /// Does not work.
+    pub fn problem(check: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(check, Level::Problem, finding, remedy)
+    }
+
+    /// Not known.
+    pub fn unknown(check: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(check, Level::Unknown, finding, remedy)
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "check": self.check, "level": self.level.word(), "finding": self.finding, "remedy": self.remedy,
+        })
+    }
+}
+
+impl Item {
+    /// That check could not be made.
+    pub fn refused(check: &str, refusal: &Refusal) -> Self {
+        let says = |words: &[&str]| words.iter().any(|word| refusal.cause.contains(word));
+        let action = refusal.action;
+        let remedy = match () {
+            () if says(&["AccessDenied", "NotAuthorized", "Forbidden", "not authorized"]) => {
+                format!("allow {action} to these credentials, or let somebody run this who may")
+            }
+            () if says(&["UnknownOperation", "NotImplemented"]) => {
+                format!("nothing here: this endpoint does not serve what AWS would be asked by {action}")
+            }
+            () if says(&["no connection", "no answer"]) => {
+                "is the service up and reachable from here?".to_owned()
+            }
+            () => format!("the message says it; {action} is what is needed"),
+        };
+        Self::unknown(check, refusal.cause.clone(), remedy)
+    }
+}

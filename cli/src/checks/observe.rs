@@ -1,0 +1,229 @@
+//! Looking at everything at once; what cannot be seen is kept with its reason.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TimeToLiveStatus};
+use aws_sdk_sqs::types::QueueAttributeName;
+use daybook_ledger::{Clock, Count, Ledger};
+use daybook_schema::{Row, Status, Timestamp, notification};
+
+use crate::aws::answer::Answer;
+use crate::aws::clients::Aws;
+use crate::checks::flow::FlowSeen;
+use crate::checks::queues::{Attributes, QueueSeen, Role, redrive_policy};
+use crate::checks::tables::TableSeen;
+use crate::deployment::failures;
+use crate::ui::dispatch;
+
+/// Parked rows are counted up to about so many per shard.
+const ENOUGH: u32 = 1000;
+
+/// Keeps when an answer came, and the `Date` that it bears.
+#[derive(Clone, Debug)]
+pub struct Dates {
+    clock: Clock,
+    seen: Arc<Mutex<Option<(Timestamp, Timestamp)>>>,
+}
+
+impl Dates {
+    /// None yet.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            seen: Arc::default(),
+        }
+    }
+
+    /// The last one: here, and there.
+    pub fn get(&self) -> Option<(Timestamp, Timestamp)> {
+        *self.seen.lock().expect("no code panics while it holds the date")
+    }
+}
+
+impl Intercept for Dates {
+    fn name(&self) -> &'static str {
+        "Dates"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let there = date.and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok());
+        let there = there.and_then(|at| Timestamp::from_unix_millis(at.timestamp_millis()));
+        if let Some(there) = there {
+            let mut seen = self.seen.lock().expect("no code panics while it holds the date");
+            *seen = Some((self.clock.now(), there));
+        }
+        Ok(())
+    }
+}
+
+/// A table.
+pub async fn table(aws: &Aws, name: &str, dates: &Dates) -> TableSeen {
+    let client = aws.dynamodb();
+    let describe = client
+        .describe_table()
+        .table_name(name)
+        .customize()
+        .interceptor(dates.clone())
+        .send();
+    let ttl = client.describe_time_to_live().table_name(name).send();
+    let backups = client.describe_continuous_backups().table_name(name).send();
+    let (table, ttl, backups) = tokio::join!(describe, ttl, backups);
+    let table = Answer::of(table, "dynamodb:DescribeTable").map(|answer| answer.table);
+    TableSeen {
+        name: name.to_owned(),
+        table: match table {
+            Answer::Known(Some(table)) => Answer::Known(table),
+            Answer::Known(None) | Answer::Absent => Answer::Absent,
+            Answer::Unknown(refusal) => Answer::Unknown(refusal),
+        },
+        ttl: Answer::of(ttl, "dynamodb:DescribeTimeToLive").map(|answer| {
+            let description = answer.time_to_live_description?;
+            let is_on = matches!(
+                description.time_to_live_status,
+                Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+            );
+            description.attribute_name.filter(|_| is_on)
+        }),
+        backups: Answer::of(backups, "dynamodb:DescribeContinuousBackups").map(|answer| {
+            let described = answer.continuous_backups_description;
+            let status = described
+                .and_then(|described| described.point_in_time_recovery_description)
+                .and_then(|described| described.point_in_time_recovery_status);
+            status == Some(PointInTimeRecoveryStatus::Enabled)
+        }),
+    }
+}
+
+/// A queue and its dead-letter queue.
+pub async fn queue(aws: &Aws, role: Role, url: Option<String>) -> QueueSeen {
+    let Some(url) = url else {
+        return QueueSeen {
+            role,
+            url: None,
+            attributes: Answer::Absent,
+            dead_letters: None,
+        };
+    };
+    let attributes = attributes(aws, &url).await;
+    let letters = attributes.known().and_then(redrive_policy);
+    let dead_letters = match letters {
+        None => None,
+        Some((arn, _)) => Some((arn.clone(), by_arn(aws, &arn).await)),
+    };
+    QueueSeen {
+        role,
+        url: Some(url),
+        attributes,
+        dead_letters,
+    }
+}
+
+/// All attributes of a queue.
+pub async fn attributes(aws: &Aws, url: &str) -> Answer<Attributes> {
+    let asked = aws
+        .queues()
+        .get_queue_attributes()
+        .queue_url(url)
+        .attribute_names(QueueAttributeName::All);
+    Answer::of(asked.send().await, "sqs:GetQueueAttributes").map(|answer| {
+        let named = |(name, value): (QueueAttributeName, String)| (name.as_str().to_owned(), value);
+        answer
+            .attributes
+            .unwrap_or_default()
+            .into_iter()
+            .map(named)
+            .collect::<BTreeMap<_, _>>()
+    })
+}
+
+async fn by_arn(aws: &Aws, arn: &str) -> Answer<Attributes> {
+    match url_of(aws, arn).await {
+        Answer::Known(url) => attributes(aws, &url).await,
+        Answer::Absent => Answer::Absent,
+        Answer::Unknown(refusal) => Answer::Unknown(refusal),
+    }
+}
+
+/// The URL of the queue with that ARN.
+pub async fn url_of(aws: &Aws, arn: &str) -> Answer<String> {
+    let mut parts = arn.rsplit(':');
+    let (name, account) = (parts.next().unwrap_or_default(), parts.next());
+    url(aws, name, account).await
+}
+
+/// The URL of the queue of that name in this account.
+pub async fn url_by_name(aws: &Aws, name: &str) -> Answer<String> {
+    url(aws, name, None).await
+}
+
+async fn url(aws: &Aws, name: &str, account: Option<&str>) -> Answer<String> {
+    let asked = aws
+        .queues()
+        .get_queue_url()
+        .queue_name(name)
+        .set_queue_owner_aws_account_id(account.map(str::to_owned));
+    match Answer::of(asked.send().await, "sqs:GetQueueUrl").map(|answer| answer.queue_url) {
+        Answer::Known(Some(url)) => Answer::Known(url),
+        Answer::Known(None) | Answer::Absent => Answer::Absent,
+        Answer::Unknown(refusal) => Answer::Unknown(refusal),
+    }
+}
+
+/// The rows.
+pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
+    let now = ledger.clock().now();
+    let (control, oldest_due, oldest_lease, parked, claimed, ambiguous, newer) = tokio::join!(
+        ledger.control(),
+        oldest(ledger, Status::Pending, now),
+        oldest(ledger, Status::Claimed, now),
+        ledger.count(Status::Parked, None, Some(ENOUGH)),
+        ledger.claimed_first(),
+        ambiguous(ledger),
+        ledger.newer_rows(),
+    );
+    FlowSeen {
+        now,
+        control: control.map_err(|error| dispatch::chain(&error)),
+        oldest_due,
+        oldest_lease,
+        parked: parked.map_err(|error| dispatch::chain(&error)),
+        undelivered: claimed
+            .map(|claimed| claimed.undelivered)
+            .map_err(|error| dispatch::chain(&error)),
+        ambiguous,
+        newer: newer.map_err(|error| dispatch::chain(&error)),
+        up_runs,
+    }
+}
+
+/// Open rows with an ambiguous key, of one page of a scan: 1 MB of rows.
+async fn ambiguous(ledger: &Ledger) -> Result<Count, String> {
+    let mut pages = ledger.open_rows();
+    let page = pages.next().await.map_err(|error| dispatch::chain(&error))?;
+    let is_ambiguous = |row: &Row| row.caveat.as_deref().is_some_and(notification::is_ambiguous);
+    let rows = page.into_iter().flatten().flatten().filter(is_ambiguous).count();
+    Ok(Count {
+        rows: rows as u64,
+        exact: pages.is_done(),
+    })
+}
+
+/// The due time of the row of that status that is due first, if it is due; rows of a newer release wait for that release.
+async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    let mut rows = ledger.due(status, Some(now), 1);
+    let first = rows.next_own(1).await;
+    match failures::shard_failures(rows.failures()).into_iter().next() {
+        Some(failure) => Err(failure),
+        None => Ok(first.first().map(|key| key.due_at)),
+    }
+}

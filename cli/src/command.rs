@@ -1,0 +1,129 @@
+//! The verbs. A new one is a line in [`Command`] and a line in [`Command::run`]; what it does is a file in `commands`.
+
+use std::process::ExitCode;
+
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+
+use crate::commands;
+use crate::commands::audit::arguments::AuditArguments;
+use crate::commands::demo::DemoArguments;
+use crate::commands::inspect::doctor::DoctorArguments;
+use crate::commands::inspect::list::ListArguments;
+use crate::commands::inspect::show::ShowArguments;
+use crate::commands::inspect::status::StatusArguments;
+use crate::commands::inspect::why::arguments::WhyArguments;
+use crate::commands::operate::bulk::{
+    CompleteArguments, FailArguments, RedriveArguments, ReleaseArguments, RemoveArguments,
+};
+use crate::commands::operate::pause::{PauseArguments, ResumeArguments, SetArguments};
+use crate::commands::operate::redrive_queue::RedriveQueueArguments;
+use crate::commands::operate::replay::ReplayArguments;
+use crate::commands::run::ingest::IngestArguments;
+use crate::commands::run::schedule::ScheduleArguments;
+use crate::commands::run::sweep::SweepArguments;
+use crate::commands::run::up::UpArguments;
+use crate::commands::run::worker::WorkerArguments;
+use crate::commands::setup::attach::{AttachArguments, DetachArguments};
+use crate::commands::setup::init::InitArguments;
+use crate::commands::setup::manual::{CompletionsArguments, ManArguments};
+use crate::ui::output::Output;
+
+/// Daybook writes every S3 event into a ledger before anything else happens to it, hands out N events per
+/// window and no more, and keeps each until it is processed.
+#[derive(Debug, Parser)]
+#[command(name = "daybook", version, max_term_width = 100)]
+#[command(
+    after_help = "New here? `daybook demo` shows all of it in about 15 seconds, with no AWS account.\n\
+    Every flag can also be set by the environment variable beside it; a flag wins."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// How the result is written to stdout: a table for people, or one JSON object for programs
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(env = "DAYBOOK_OUTPUT", hide_env_values = true, help_heading = "Output")]
+    pub output: Output,
+
+    /// Tell more on stderr: -v what happens, -vv every step, -vvv the AWS clients too (or set RUST_LOG)
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
+    pub verbose: u8,
+}
+
+/// The verbs. Without comments of their own here, they show the whole text of their arguments' comments in --help.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Demo(DemoArguments),
+    Up(Box<UpArguments>),
+    Ingest(Box<IngestArguments>),
+    Status(Box<StatusArguments>),
+    List(Box<ListArguments>),
+    Show(Box<ShowArguments>),
+    Why(Box<WhyArguments>),
+    Doctor(Box<DoctorArguments>),
+    Init(Box<InitArguments>),
+    Attach(Box<AttachArguments>),
+    Detach(Box<DetachArguments>),
+    RedriveQueue(RedriveQueueArguments),
+    Audit(Box<AuditArguments>),
+    Redrive(Box<RedriveArguments>),
+    Release(Box<ReleaseArguments>),
+    Fail(Box<FailArguments>),
+    Complete(Box<CompleteArguments>),
+    Remove(Box<RemoveArguments>),
+    Replay(Box<ReplayArguments>),
+    Pause(Box<PauseArguments>),
+    Resume(Box<ResumeArguments>),
+    Set(Box<SetArguments>),
+    Schedule(ScheduleArguments),
+    Sweep(SweepArguments),
+    Worker(WorkerArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
+}
+
+impl Command {
+    /// Whether it shows what fails on the screen itself, so that the log need not.
+    pub fn shows_its_failures(&self) -> bool {
+        matches!(self, Self::Demo(_))
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever ends it before it has a result; the error says what to do.
+    pub async fn run(self, output: Output) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Demo(arguments) => commands::demo::run(arguments, output).await,
+            Self::Status(arguments) => commands::inspect::status::run(*arguments, output).await,
+            Self::List(arguments) => commands::inspect::list::run(*arguments, output).await,
+            Self::Show(arguments) => commands::inspect::show::run(*arguments, output).await,
+            Self::Why(arguments) => commands::inspect::why::run(*arguments, output).await,
+            Self::Doctor(arguments) => commands::inspect::doctor::run(*arguments, output).await,
+            Self::Init(arguments) => commands::setup::init::run(*arguments, output).await,
+            Self::Attach(arguments) => commands::setup::attach::attach(*arguments, output).await,
+            Self::Detach(arguments) => commands::setup::attach::detach(*arguments, output).await,
+            Self::RedriveQueue(arguments) => commands::operate::redrive_queue::run(arguments, output).await,
+            Self::Audit(arguments) => commands::audit::run(*arguments, output).await,
+            Self::Redrive(arguments) => commands::operate::bulk::redrive(*arguments, output).await,
+            Self::Release(arguments) => commands::operate::bulk::release(*arguments, output).await,
+            Self::Fail(arguments) => commands::operate::bulk::fail(*arguments, output).await,
+            Self::Complete(arguments) => commands::operate::bulk::complete(*arguments, output).await,
+            Self::Remove(arguments) => commands::operate::bulk::remove(*arguments, output).await,
+            Self::Replay(arguments) => commands::operate::replay::run(*arguments, output).await,
+            Self::Pause(arguments) => commands::operate::pause::pause(*arguments, output).await,
+            Self::Resume(arguments) => commands::operate::pause::resume(*arguments, output).await,
+            Self::Set(arguments) => commands::operate::pause::set(*arguments, output).await,
+            Self::Schedule(arguments) => commands::run::schedule::run(arguments, output).await,
+            Self::Sweep(arguments) => commands::run::sweep::run(arguments, output).await,
+            Self::Ingest(arguments) => commands::run::ingest::run(*arguments, output).await,
+            Self::Up(arguments) => commands::run::up::run(*arguments, output).await,
+            Self::Worker(arguments) => commands::run::worker::run(arguments, output).await,
+            Self::Completions(arguments) => {
+                commands::setup::manual::completions(&arguments, Cli::command(), output)
+            }
+            Self::Man(arguments) => commands::setup::manual::man(&arguments, Cli::command(), output),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The file that says how far an audit is. Another process goes on from it.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use daybook_reconciler::audit::{Checkpoint, ListedObject, RepairCounts};
+use daybook_schema::{BucketName, SourceName, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::commands::audit::findings::Form;
+use crate::ui::error::Advised;
+
+/// The form of the file. Another one is not read.
+const VERSION: u32 = 1;
+
+/// What must be the same for an audit to go on: with anything else its counts would be of two audits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Which deployment.
+    pub deployment: String,
+    /// Which S3.
+    pub s3: String,
+    /// By which name.
+    pub source: SourceName,
+    /// Which bucket.
+    pub bucket: BucketName,
+    /// Which keys.
+    pub prefix: String,
+    /// Of which time.
+    pub since: Option<Timestamp>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// Which inventory, if it does not list the bucket.
+    pub inventory: Option<String>,
+    /// Which versions.
+    pub versions: String,
+    /// Levels of the statement.
+    pub depth: usize,
+    /// Whether what is missing is recorded.
+    pub repair: bool,
+    /// The file of findings.
+    pub report: Option<PathBuf>,
+    /// Its form.
+    pub format: Option<Form>,
+    /// Whether it lists what is done.
+    pub all: bool,
+}
+
+/// What the file holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stored {
+    v: u32,
+    /// As whom it may go on.
+    pub terms: Terms,
+    /// How far it is.
+    pub checkpoint: Checkpoint,
+    /// What came of repairs.
+    pub repair: RepairCounts,
+    /// What is missing and was not yet looked at again.
+    pub pending: Vec<ListedObject>,
+    /// What had arrived in the intake by then does not wait there any more, as far as it was seen.
+    #[serde(default)]
+    pub intake_drained_until: Option<Timestamp>,
+    /// So long is the file of findings; what comes after is of pages that will be listed again.
+    pub report_bytes: u64,
+}
+
+impl Stored {
+    /// To be written.
+    pub fn new(
+        terms: Terms,
+        checkpoint: Checkpoint,
+        repair: RepairCounts,
+        pending: Vec<ListedObject>,
+        (intake_drained_until, report_bytes): (Option<Timestamp>, u64),
+    ) -> Self {
+        Self {
+            v: VERSION,
+            terms,
+            checkpoint,
+            repair,
+            pending,
+            intake_drained_until,
+            report_bytes,
+        }
+    }
+
+    /// What the file holds of an unfinished audit; none where there is no file, or its audit is finished.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is of another audit.
+    pub fn read(path: &Path, terms: &Terms) -> Result<Option<Self>, Advised> {
+        let text = match std::fs::read(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                return Err(
+                    Advised::new(format!("the checkpoint {} cannot be read", path.display())).because(error),
+                );
+            }
+        };
+        let other = |cause: String| {
+            Advised::new(format!("the checkpoint {} is of no such audit", path.display()))
+                .because(anyhow!(cause))
+                .hint("give another file with --checkpoint, or delete this one to begin anew")
+        };
+        let json: Value = serde_json::from_slice(&text).map_err(|error| other(error.to_string()))?;
+        if let Some(form) = json["v"].as_u64().filter(|form| *form != u64::from(VERSION)) {
+            return Err(other(format!(
+                "it has form {form}, and this release reads form {VERSION}"
+            )));
+        }
+        let stored: Self = serde_json::from_value(json).map_err(|error| other(error.to_string()))?;
+        if stored.is_finished() {
+            return Ok(None);
+        }
+        match stored.terms.difference(terms) {
+            Some(difference) => Err(other(difference)),
+            None => Ok(Some(stored)),
+        }
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_finished(&self) -> bool {
+        self.checkpoint.is_complete && self.pending.is_empty()
+    }
+
+    /// Writes it beside the file and puts it in its place, so that there is a whole one at any time.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Advised> {
+        let written = || -> std::io::Result<()> {
+            let mut beside = path.as_os_str().to_owned();
+            beside.push(".new");
+            let mut file = File::create(&beside)?;
+            file.write_all(&serde_json::to_vec(self)?)?;
+            file.sync_data()?;
+            std::fs::rename(&beside, path)
+        };
+        written().map_err(|error| {
+            Advised::new(format!("the checkpoint {} cannot be written", path.display()))
+                .because(error)
+                .hint("give a file in a folder that is there and that this user may write, with --checkpoint")
+        })
+    }
+}
+
+impl Terms {
+    /// What differs, in words.
+    fn difference(&self, now: &Self) -> Option<String> {
+        let (was, is) = (serde_json::to_value(self).ok()?, serde_json::to_value(now).ok()?);
+        let mut names = was.as_object()?.keys();
+        let name = names.find(|name| was[name.as_str()] != is[name.as_str()])?;
+        Some(format!("its {name} was {}, and is {} now", was[name], is[name]))
+    }
+}

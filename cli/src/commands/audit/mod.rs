@@ -1,0 +1,80 @@
+//! `daybook audit`: a bucket compared with the ledger and its receipts.
+
+use crate::commands::audit::arguments::AuditArguments;
+use crate::ui::output::print_either;
+
+pub mod arguments;
+pub mod checkpoint;
+pub mod findings;
+pub mod outcome;
+pub mod output;
+pub mod progress;
+pub mod run;
+
+use std::process::ExitCode;
+
+use daybook_reconciler::audit::{Audit, Repairer};
+
+use crate::commands::audit::checkpoint::Stored;
+use crate::commands::audit::run::Course;
+use crate::ui::output::Output;
+
+/// Runs it.
+///
+/// # Errors
+/// When it cannot be done, something could not be found out, or nobody agrees to what it asks.
+pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<ExitCode> {
+    arguments.check_intake()?;
+    let deployment = arguments.deployment.open().await?;
+    let s3 = arguments.s3.open(&deployment.place).await?;
+    let mut settings = arguments.settings(&deployment);
+    let terms = arguments.terms(&deployment.place, &s3, &settings.scope);
+    let stored = match arguments.files.checkpoint.as_deref() {
+        Some(path) => Stored::read(path, &terms)?,
+        None => None,
+    };
+    let mut around = arguments.look_around(&deployment).await?;
+    let earlier = stored.as_ref().and_then(|stored| stored.intake_drained_until);
+    around.intake = around.intake.or_earlier(earlier);
+    settings.intake = around.intake.clone();
+    let audit = Audit::new(s3.client.clone(), deployment.ledger.clone(), settings.clone());
+    let repairer = Repairer::new(
+        s3.client.clone(),
+        deployment.ledger.clone(),
+        settings.clone(),
+        arguments
+            .mending
+            .max_attempts
+            .unwrap_or_else(|| deployment.max_attempts()),
+    );
+    let mut course = Course::new(&deployment, &s3, &audit, &repairer, &arguments, &settings);
+    let mut done = match course.audit(terms, stored).await? {
+        Some(done) => done,
+        None => return Ok(ExitCode::from(crate::signals::INTERRUPTED)),
+    };
+    let mut refused = None;
+    if arguments.mending.backfill && done.is_finished() && done.checkpoint.tally.before_watermark > 0 {
+        match arguments.ask_to_backfill(&done) {
+            Ok(()) => course.backfill(&mut done).await?,
+            Err(error) => refused = Some(error),
+        }
+    }
+    let result = crate::commands::audit::outcome::Result {
+        place: &deployment.place,
+        s3: &s3,
+        arguments: &arguments,
+        scope: &settings.scope,
+        around: &around,
+        done: &done,
+    };
+    print_either(
+        output,
+        || crate::commands::audit::output::text(&result),
+        &crate::commands::audit::output::json(&result),
+    )?;
+    result.warn();
+    match refused {
+        Some(error) => Err(error.into()),
+        None => result.end(),
+    }
+}

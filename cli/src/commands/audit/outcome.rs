@@ -1,0 +1,279 @@
+//! What an audit came to, and how the command ends.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use daybook_reconciler::audit::{
+    AuditOutcome, Checkpoint, Class, Finding, IntakeSeen, InventorySummary, ListedObject, OpenSummary,
+    Progress, RepairCounts, Repaired, Scope, Verdict,
+};
+
+use crate::aws::s3::S3Place;
+use crate::commands::audit::arguments::AuditArguments;
+use crate::deployment::Place;
+use crate::signals::INTERRUPTED;
+use crate::ui::error::Advised;
+use crate::ui::{error, text};
+
+/// Causes that are told.
+const CAUSES: usize = 5;
+
+/// What was seen before the audit began.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// Whether the ledger has ever granted anything.
+    pub is_installed: bool,
+    /// What is known of notifications that wait in the intake queue.
+    pub intake: IntakeSeen,
+    /// What could not be found out.
+    pub failures: Vec<String>,
+}
+
+/// An audit that went as far as it did.
+#[derive(Debug)]
+pub struct Done {
+    /// How far, and its counts.
+    pub checkpoint: Checkpoint,
+    /// Missing objects that were not yet looked at again.
+    pub pending: usize,
+    /// What came of repairs, if any were asked for.
+    pub repair: Option<RepairCounts>,
+    /// What came of the backfill, if there was one.
+    pub backfill: Option<RepairCounts>,
+    /// Whether every version was listed.
+    pub by_version: bool,
+    /// What the ledger held.
+    pub open_rows: OpenSummary,
+    /// How far S3's clock is behind.
+    pub clock_behind: Duration,
+    /// The inventory that was read, if the bucket was not listed.
+    pub inventory: Option<InventorySummary>,
+    /// How it went.
+    pub progress: Progress,
+    /// Some of what is missing.
+    pub examples: Vec<ListedObject>,
+    /// By Ctrl-C.
+    pub interrupted: bool,
+    /// Why it could not go on.
+    pub broken: Option<anyhow::Error>,
+    /// What could not be found out.
+    pub failures: Failures,
+}
+
+/// What could not be found out, each cause once.
+#[derive(Debug, Default)]
+pub struct Failures(Vec<String>);
+
+impl Failures {
+    /// What findings say of it.
+    pub fn note(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            match finding {
+                Finding::Object {
+                    class: Class::Unknown { cause },
+                    object,
+                } => self.add(&cause.to_string(), object.key.as_str()),
+                Finding::Unreadable(entry) => self.add(&entry.cause, &entry.key),
+                Finding::Gone {
+                    row,
+                    unconfirmed: Some(cause),
+                } => self.add(cause, &row.key),
+                _ => {}
+            }
+        }
+    }
+
+    /// What the outcome of a repair says of it.
+    pub fn note_repair(&mut self, object: &ListedObject, outcome: &Repaired) {
+        if let Repaired::NotSafe { cause } = outcome {
+            self.add(cause, object.key.as_str());
+        }
+    }
+
+    /// Those of another part.
+    pub fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+    }
+
+    fn add(&mut self, cause: &str, key: &str) {
+        let is_known = self.0.iter().any(|known| known.ends_with(cause));
+        if !is_known && self.0.len() < CAUSES {
+            self.0
+                .push(format!("{}: {}", text::escaped(key), text::escaped(cause)));
+        }
+    }
+}
+
+/// All there is to tell.
+pub struct Result<'a> {
+    /// The deployment.
+    pub place: &'a Place,
+    /// The S3.
+    pub s3: &'a S3Place,
+    /// What was asked.
+    pub arguments: &'a AuditArguments,
+    /// Which objects.
+    pub scope: &'a Scope,
+    /// What was seen before.
+    pub around: &'a Surroundings,
+    /// What it came to.
+    pub done: &'a Done,
+}
+
+impl Done {
+    /// Whether all there is was judged, and repaired where that was asked for.
+    pub fn is_finished(&self) -> bool {
+        self.checkpoint.is_complete && self.pending == 0 && self.broken.is_none() && !self.interrupted
+    }
+
+    /// What it came to.
+    pub fn outcome(&self) -> AuditOutcome<'_> {
+        AuditOutcome {
+            tally: &self.checkpoint.tally,
+            unreadable: self.checkpoint.unreadable,
+            repair: self.repair,
+            backfill: self.backfill,
+            is_finished: self.is_finished(),
+        }
+    }
+}
+
+impl Result<'_> {
+    /// What could not be found out.
+    pub fn failures(&self) -> Vec<String> {
+        let of_audit = self.done.failures.0.iter();
+        let broken = self.done.broken.as_ref().map(|error| format!("{error:#}"));
+        self.around
+            .failures
+            .iter()
+            .chain(of_audit)
+            .cloned()
+            .chain(broken)
+            .collect()
+    }
+
+    /// Warnings, on stderr.
+    pub fn warn(&self) {
+        let rows = &self.done.open_rows;
+        if !self.around.is_installed {
+            eprintln!(
+                "warning: this ledger has not dispatched anything yet: everything is from before it, and nothing is called \
+                 missing"
+            );
+        }
+        if rows.of_other_sources > 0 {
+            eprintln!(
+                "warning: the ledger has {} about this bucket under another source than {}: is --source right?",
+                text::many(rows.of_other_sources, "row"),
+                self.scope.source
+            );
+        }
+        if rows.unreadable > 0 {
+            eprintln!(
+                "warning: {} of the ledger cannot be read by this release: nothing is called missing while there are such",
+                text::many(rows.unreadable, "row")
+            );
+            for cause in &rows.causes {
+                eprintln!("  {}", text::escaped(cause));
+            }
+        }
+        if let Some(messages) = self.around.intake.messages().filter(|messages| *messages > 0) {
+            eprintln!(
+                "warning: about {} wait in the intake queue: an object without row and receipt may be one of theirs, and is not \
+                 recorded until the queue was seen drained",
+                text::many(messages, "notification")
+            );
+        }
+        let recorded = [self.done.repair, self.done.backfill].into_iter().flatten();
+        let recorded: u64 = recorded.map(|counts| counts.recorded).sum();
+        if let (
+            true,
+            Place::Local {
+                dir, running: None, ..
+            },
+        ) = (recorded > 0, self.place)
+        {
+            let dir = dir.display();
+            eprintln!("note: no `daybook up` runs on {dir}: what was recorded waits there until one does");
+        }
+        let behind = self.done.clock_behind.as_secs();
+        if behind > 0 {
+            eprintln!(
+                "warning: S3's clock is {} behind this machine's; the grace was made longer by that",
+                humantime::format_duration(Duration::from_secs(behind))
+            );
+        }
+    }
+
+    /// How the command ends.
+    ///
+    /// # Errors
+    /// When the audit could not go on, or something could not be found out.
+    pub fn end(&self) -> anyhow::Result<ExitCode> {
+        let tally = &self.done.checkpoint.tally;
+        if self.done.interrupted {
+            eprintln!("interrupted: {}", self.how_to_go_on());
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        if let Some(error) = &self.done.broken {
+            let hint = error.downcast_ref::<Advised>().and_then(Advised::advice);
+            let hint = hint.map_or_else(
+                || self.how_to_go_on(),
+                |hint| format!("{hint}\n        {}", self.how_to_go_on()),
+            );
+            let objects = text::many(tally.objects, "object");
+            return Err(Advised::new(format!("the audit broke off after {objects}"))
+                .because(anyhow!("{error:#}"))
+                .hint(hint)
+                .into());
+        }
+        let outcome = self.done.outcome();
+        let failures = self.failures();
+        match outcome.verdict() {
+            Verdict::Missing => {
+                error::print(&self.missing(outcome.missing_left()).into());
+                return Ok(ExitCode::from(Verdict::Missing.exit_code()));
+            }
+            Verdict::Accounted if failures.is_empty() => return Ok(ExitCode::SUCCESS),
+            Verdict::Accounted | Verdict::Undetermined => {}
+        }
+        let mut error =
+            Advised::new("not everything could be found out; see unknown, may wait, unreadable and gone");
+        if !failures.is_empty() {
+            error = error.because(anyhow!(failures.join("\n  caused by: ")));
+        }
+        let wants_report = self.arguments.files.report.is_none();
+        let hint = wants_report.then(|| "--report FILE names them all, with the reason for each".to_owned());
+        Err(error.hint_if_any(hint).into())
+    }
+
+    fn missing(&self, left: u64) -> Advised {
+        let objects = text::many(left, "object");
+        let are = if left == 1 { "is" } else { "are" };
+        match self.done.repair {
+            None => Advised::new(format!("{objects} {are} missing: neither done nor in the ledger"))
+                .hint("--repair records them, so that they are processed; --report FILE names them all"),
+            Some(_) => {
+                let causes = self.failures();
+                let error = Advised::new(format!("{objects} {are} missing and not recorded for certain"));
+                let error = match causes.is_empty() {
+                    true => error,
+                    false => error.because(anyhow!(causes.join("\n  caused by: "))),
+                };
+                error.hint("repair again: nothing is recorded twice")
+            }
+        }
+    }
+
+    fn how_to_go_on(&self) -> String {
+        let is_over = self.done.checkpoint.is_complete && self.done.pending == 0;
+        match (&self.arguments.files.checkpoint, is_over) {
+            (Some(file), false) => format!(
+                "the same command again goes on where this one ended ({} says where)",
+                file.display()
+            ),
+            _ => "the same command begins again; what was recorded is not recorded twice".to_owned(),
+        }
+    }
+}

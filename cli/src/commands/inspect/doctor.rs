@@ -1,0 +1,222 @@
+//! `daybook doctor`: what is not as it should be, and what to do about it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use daybook_ledger::TableName;
+use daybook_schema::tables as definitions;
+use serde_json::{Value, json};
+
+use crate::args::values;
+use crate::args::values::DispatchArguments;
+use crate::aws::answer::Answer;
+use crate::aws::s3::{Notifications, S3, S3Arguments};
+use crate::checks::buckets::{BucketSeen, IntakeSeen};
+use crate::checks::finding::{Item, Level};
+use crate::checks::flow::Configured;
+use crate::checks::observe::Dates;
+use crate::checks::queues::{Role, Use};
+use crate::deployment::aws::AwsDeployment;
+use crate::deployment::{
+    COMPLETION_QUEUE, Chosen, DeploymentArguments, INTAKE_QUEUE, LEDGER_TABLE, Place, RECEIPTS_TABLE,
+};
+use crate::ui::output::Output;
+use crate::ui::{output, text};
+
+/// Look for what is wrong with a deployment, and say what to do about it
+///
+/// Looked at are the tables and the index, the queues with their dead letters, encryption and policies, the state machine, the
+/// clock, pause, the schedule, the sweep, parked and undelivered rows, N against quotas, and the notifications of each --bucket.
+/// Nothing is changed. A check that is refused is unknown, and its remedy names the permission. Of a folder (--local) its rows
+/// and its process are looked at.
+///
+/// The exit code is 1 when there are problems; warnings and unknowns leave it 0. With --output json: {"where", "problems",
+/// "warnings", "unknown", "checks": [{"check", "level", "finding", "remedy"}]}; level is problem, warning, unknown or ok.
+#[derive(Args, Debug)]
+pub struct DoctorArguments {
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+
+    /// The SQS queue that S3's notifications arrive on
+    #[arg(long, value_name = "URL", value_parser = values::queue_url, help_heading = "Deployment")]
+    #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
+    intake_queue_url: Option<String>,
+
+    /// The SQS queue that the ends of executions arrive on
+    #[arg(long, value_name = "URL", value_parser = values::queue_url, help_heading = "Deployment")]
+    #[arg(env = "DAYBOOK_COMPLETION_QUEUE_URL", hide_env_values = true)]
+    completion_queue_url: Option<String>,
+
+    /// A bucket whose notifications should arrive; may be given more than once
+    #[arg(long = "bucket", value_name = "NAME", help_heading = "Buckets")]
+    buckets: Vec<String>,
+
+    #[command(flatten)]
+    s3: S3Arguments,
+
+    #[command(flatten)]
+    dispatch: DispatchArguments,
+
+    /// Show what is as it should be, too
+    #[arg(long, help_heading = "Output")]
+    all: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the deployment cannot be found.
+pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let dispatch = arguments.dispatch.checked()?;
+    let configured = Configured {
+        per_window: dispatch.per_window,
+        window: dispatch.window,
+        lease: dispatch.lease,
+    };
+    let (place, mut items) = match arguments.deployment.chosen {
+        Chosen::Local(_) => {
+            let deployment = arguments.deployment.open().await?;
+            let up_runs = match &deployment.place {
+                Place::Local { running, .. } => Some(running.is_some()),
+                Place::Aws { .. } => None,
+            };
+            let seen = crate::checks::observe::flow(&deployment.ledger, up_runs).await;
+            (
+                deployment.place.to_string(),
+                crate::checks::flow::checks(&seen, configured),
+            )
+        }
+        Chosen::Aws => {
+            let given = &arguments.deployment;
+            let deployment = given.aws.open(Some(&given.machine)).await?;
+            let items = on_aws(&arguments, &deployment, configured).await?;
+            (deployment.name.clone(), items)
+        }
+    };
+    items.sort_by_key(|item| item.level);
+    let count = |level| items.iter().filter(|item| item.level == level).count();
+    let json = json!({
+        "where": place,
+        "problems": count(Level::Problem),
+        "warnings": count(Level::Warning),
+        "unknown": count(Level::Unknown),
+        "checks": items.iter().map(Item::json).collect::<Vec<Value>>(),
+    });
+    output::print_either(output, || text(&place, &items, arguments.all), &json)?;
+    Ok(match count(Level::Problem) {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+async fn on_aws(
+    arguments: &DoctorArguments,
+    deployment: &AwsDeployment,
+    configured: Configured,
+) -> anyhow::Result<Vec<Item>> {
+    let (aws, outputs) = (&deployment.aws, &deployment.outputs);
+    let given = &arguments.deployment.aws;
+    let named = |given: &Option<TableName>, output| match given {
+        Some(name) => Ok(Some(name.clone())),
+        None => outputs.read(output, str::parse::<TableName>),
+    };
+    let dates = Dates::new(deployment.ledger.clock().clone());
+    let mut items = Vec::new();
+    if let Some(ledger) = named(&given.ledger_table, LEDGER_TABLE)? {
+        let seen = crate::checks::observe::table(aws, ledger.as_str(), &dates).await;
+        items.extend(crate::checks::tables::checks(&seen, &definitions::LEDGER));
+    }
+    match named(&given.receipts_table, RECEIPTS_TABLE)?.filter(|_| !given.receipts_keep.is_zero()) {
+        Some(receipts) => {
+            let seen = crate::checks::observe::table(aws, receipts.as_str(), &dates).await;
+            items.extend(crate::checks::tables::checks(&seen, &definitions::RECEIPTS));
+        }
+        None => items.push(Item::warning(
+            "receipts table",
+            "receipts are off: nobody can tell what is done, and a notification that comes late is run again",
+            "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the table; `daybook init` makes one",
+        )),
+    }
+    let used = Use {
+        by_workers: deployment.state_machine_arn.is_none(),
+        lease: configured.lease,
+    };
+    let intake_url = outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)?;
+    let completion_url = outputs.queue(arguments.completion_queue_url.as_ref(), COMPLETION_QUEUE)?;
+    let (intake, dispatch, completion) = tokio::join!(
+        crate::checks::observe::queue(aws, Role::Intake, intake_url),
+        crate::checks::observe::queue(aws, Role::Dispatch, deployment.queue_url.clone()),
+        crate::checks::observe::queue(aws, Role::Completion, completion_url),
+    );
+    items.extend(crate::checks::queues::checks(&intake, used));
+    items.extend(crate::checks::queues::checks(&dispatch, used));
+    // Workers report themselves.
+    if !used.by_workers || completion.url.is_some() {
+        items.extend(crate::checks::queues::checks(&completion, used));
+    }
+    let intake = intake
+        .attributes
+        .known()
+        .map_or_else(IntakeSeen::default, |attributes| IntakeSeen {
+            arn: attributes.get("QueueArn").cloned(),
+            policy: attributes.get("Policy").cloned(),
+        });
+    let s3 = S3::new(arguments.s3.at(aws));
+    for name in &arguments.buckets {
+        let notifications = s3.notifications(name).await;
+        let seen = BucketSeen {
+            name: name.clone(),
+            notifications: notifications.map(|configuration| Notifications::of(&configuration)),
+        };
+        items.extend(crate::checks::buckets::checks(&seen, &intake));
+    }
+    let machine = match &deployment.state_machine_arn {
+        Some(arn) => {
+            let asked = aws
+                .step_functions()
+                .describe_state_machine()
+                .state_machine_arn(arn);
+            Answer::of(asked.send().await, "states:DescribeStateMachine").map(|answer| answer.r#type)
+        }
+        None => Answer::Absent,
+    };
+    items.push(crate::checks::flow::state_machine(
+        deployment.state_machine_arn.as_deref(),
+        &machine,
+    ));
+    let seen = crate::checks::observe::flow(&deployment.ledger, None).await;
+    let control = seen.control.as_ref().ok();
+    items.push(crate::checks::flow::quotas(
+        control,
+        configured,
+        aws.region(),
+        used.by_workers,
+    ));
+    items.extend(crate::checks::flow::checks(&seen, configured));
+    items.push(crate::checks::flow::clock(dates.get()));
+    Ok(items)
+}
+
+fn text(place: &str, items: &[Item], all: bool) -> String {
+    let mut text = format!("{place}\n");
+    for item in items.iter().filter(|item| all || item.level != Level::Ok) {
+        let word = item.level.word();
+        text.push_str(&format!(
+            "\n{word:8} {}\n         {}\n",
+            item.check,
+            text::escaped(&item.finding)
+        ));
+        if !item.remedy.is_empty() {
+            text.push_str(&format!("         → {}\n", text::escaped(&item.remedy)));
+        }
+    }
+    let told = Level::ALL.map(|level| {
+        let n = items.iter().filter(|item| item.level == level).count();
+        match level {
+            Level::Ok | Level::Unknown => format!("{n} {}", level.word()),
+            _ => text::many(n as u64, level.word()),
+        }
+    });
+    text.push_str(&format!("\n{}\n", told.join(", ")));
+    text
+}

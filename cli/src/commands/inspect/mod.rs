@@ -1,0 +1,7 @@
+//! Verbs that look and change nothing.
+
+pub mod doctor;
+pub mod list;
+pub mod show;
+pub mod status;
+pub mod why;

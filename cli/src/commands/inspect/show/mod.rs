@@ -1,0 +1,114 @@
+//! `daybook show`: all that is known of one event, or of one object's events.
+
+use crate::deployment::failures;
+use crate::ui::{output, text};
+
+pub mod timeline;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use daybook_schema::SourceName;
+
+use crate::args::object_ref::Wanted;
+use crate::deployment::{Deployment, DeploymentArguments};
+use crate::ui::error::Advised;
+use crate::ui::output::Output;
+
+/// Show what happened to one event or object, and what happens next
+///
+/// The row, the execution of its attempt as Step Functions sees it now, and the receipt of what is done.
+///
+/// An id is looked up at once. For s3://bucket/key all open rows are read (the table holds open work only), and the receipts
+/// of created and removed objects are looked up; where the bucket has versions, receipts are found with ?versionId= only.
+///
+/// With --output json: {"open": [{"row", "execution", "next", "done_by_receipt"}], "receipts": […], "failures": […]}. next has
+/// what (due, wait, paused, lease, sweep, person, done, unknown) and at.
+#[derive(Args, Debug)]
+pub struct ShowArguments {
+    /// An event's id, an execution's name, or s3://bucket/key, with ?versionId=… for one version
+    #[arg(value_name = "ID|S3-URI")]
+    what: Wanted,
+
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+
+    /// Which S3 the object is in, as it is called at ingest; unless given as the folder calls it (aws on AWS), and open rows
+    /// of all sources
+    #[arg(long, value_name = "NAME", help_heading = "Object")]
+    #[arg(env = "DAYBOOK_SOURCE", hide_env_values = true)]
+    source: Option<SourceName>,
+
+    /// For an id without a row: read all receipts until its receipt is found (half a read unit per 4 KB). A local folder
+    /// is always searched so
+    #[arg(long, help_heading = "Object")]
+    scan_receipts: bool,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the deployment cannot be found, nothing is known of the event, or not everything could be read.
+pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let deployment = arguments.deployment.open().await?;
+    let found = match &arguments.what {
+        Wanted::Id(id) => crate::lookup::history::event(&deployment, *id, arguments.scan_receipts).await?,
+        Wanted::Object(object) => {
+            crate::lookup::history::object(&deployment, object, arguments.source.as_ref()).await?
+        }
+    };
+    if found.open.is_empty() && found.receipts.is_empty() && found.failures.is_empty() {
+        return Err(nothing(&arguments, &deployment).into());
+    }
+    let now = deployment.ledger.clock().now();
+    output::print_either(
+        output,
+        || crate::commands::inspect::show::timeline::text(&found, &deployment.place, now),
+        &crate::commands::inspect::show::timeline::json(&found, now),
+    )?;
+    if deployment.ledger.receipts_kept_for().is_none() {
+        eprintln!("note: receipts are off here, so what is done cannot be shown");
+    }
+    failures::incomplete(&found.failures, &deployment.place)
+}
+
+/// Neither open nor done, as far as anybody can know.
+fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> Advised {
+    let what = match &arguments.what {
+        Wanted::Id(id) => format!("event {id}"),
+        Wanted::Object(object) => text::escaped(&format!("s3://{}/{}", object.bucket, object.whole)),
+    };
+    let place = &deployment.place;
+    let Some(keep) = deployment.ledger.receipts_kept_for() else {
+        return Advised::new(format!("{what} is not open in {place}"))
+            .because(anyhow::anyhow!(
+                "it was never seen, or it is done: receipts are off, so nobody can tell"
+            ))
+            .hint(
+                "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the table of receipts, where there is one",
+            );
+    };
+    let keep = humantime::format_duration(keep);
+    let scanned = deployment.is_local() || arguments.scan_receipts;
+    let (cause, hint) = match &arguments.what {
+        Wanted::Id(_) if !scanned => (
+            "it is done, or it was never seen: receipts are kept by object, and the object of this id is not known"
+                .to_owned(),
+            "--scan-receipts looks through all receipts for it; s3://bucket/key looks its object up at once",
+        ),
+        Wanted::Id(_) => (
+            format!("it was never seen, or was done longer ago than receipts are kept ({keep}), or a newer event of its object is done"),
+            "s3://bucket/key shows what is known of an object",
+        ),
+        Wanted::Object(object) => (
+            format!("no open event, and no receipt: it was never seen, or was done longer ago than receipts are kept ({keep})"),
+            match object.parts {
+                None => "in a bucket with versions, receipts are found with ?versionId=…; --source names another S3 than aws",
+                Some(_) => "--source names another S3 than aws",
+            },
+        ),
+    };
+    Advised::new(format!("nothing is known of {what} in {place}"))
+        .because(anyhow::anyhow!(cause))
+        .hint(hint)
+}

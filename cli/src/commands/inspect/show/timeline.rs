@@ -1,0 +1,321 @@
+//! Telling it: one timeline per open row, and the receipts.
+
+use daybook_manager::{Described, Lookup};
+use daybook_schema::{
+    Attempt, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, Status, Subject, Timestamp,
+};
+use serde_json::{Value, json};
+
+use crate::deployment::Place;
+use crate::lookup::history::{Found, Open};
+use crate::lookup::next_step::{Next, next};
+use crate::ui::{json, text, time};
+
+/// Of a payload that cannot be read, so many characters are shown.
+const PAYLOAD: usize = 400;
+
+/// For people.
+pub fn text(found: &Found, place: &Place, now: Timestamp) -> String {
+    let open = found.open.iter().map(|open| match open {
+        Open::Unreadable { id, why } => section(
+            "A row that this release cannot read",
+            &[fact("id", text::escaped(id)), fact("why", text::escaped(why))],
+            Vec::new(),
+            now,
+        ),
+        Open::Row {
+            row,
+            execution,
+            done_by_receipt,
+        } => {
+            let control = found.control.as_ref();
+            let next = next(row, *done_by_receipt, control, now);
+            let mut facts = facts(row);
+            facts.push(fact("now", state(row)));
+            if let Some((name, lookup)) = execution {
+                facts.push(fact("execution", execution_text(*name, lookup, now)));
+            }
+            if let Some(error) = &row.last_error {
+                facts.push(fact("last error", text::escaped(error)));
+            }
+            if let Some(caveat) = &row.caveat {
+                facts.push(fact("caveat", text::escaped(caveat)));
+            }
+            if let Some(note) = &row.note {
+                facts.push(fact("note", text::escaped(note)));
+            }
+            facts.push(fact("next", next.words(place, now)));
+            section(&title(row), &facts, timeline(row, execution.as_ref(), &next), now)
+        }
+    });
+    let is_open = !found.open.is_empty();
+    let done = found
+        .receipts
+        .iter()
+        .map(|receipt| receipt_text(receipt, is_open, now));
+    open.chain(done).collect::<Vec<_>>().join("\n")
+}
+
+/// For programs.
+pub fn json(found: &Found, now: Timestamp) -> Value {
+    let open = found.open.iter().map(|open| match open {
+        Open::Unreadable { id, why } => json!({
+            "row": json::unreadable_json(id, None, why),
+            "execution": Value::Null,
+            "next": {"what": "unknown", "at": Value::Null},
+            "done_by_receipt": Value::Null,
+        }),
+        Open::Row {
+            row,
+            execution,
+            done_by_receipt,
+        } => {
+            let next = next(row, *done_by_receipt, found.control.as_ref(), now);
+            json!({
+                "row": json::row_json(row),
+                "execution": execution.as_ref().map(|(name, lookup)| execution_json(*name, lookup)),
+                "next": {"what": next.word(), "at": next.at()},
+                "done_by_receipt": done_by_receipt,
+            })
+        }
+    });
+    json!({
+        "open": open.collect::<Vec<_>>(),
+        "receipts": found.receipts.iter().map(json::receipt_json).collect::<Vec<_>>(),
+        "failures": found.failures,
+    })
+}
+
+type Fact = (&'static str, String);
+
+/// What happened when.
+type Moment = (Timestamp, String);
+
+fn fact(what: &'static str, text: String) -> Fact {
+    (what, text)
+}
+
+fn section(title: &str, facts: &[Fact], mut moments: Vec<Moment>, now: Timestamp) -> String {
+    let mut text = format!("{title}\n");
+    for (what, value) in facts {
+        text.push_str(&format!("  {what:10}  {value}\n"));
+    }
+    moments.sort_by_key(|(at, _)| *at);
+    if !moments.is_empty() {
+        text.push('\n');
+    }
+    for (at, what) in moments {
+        text.push_str(&format!("  {at}  {what} ({})\n", time::relative(at, now)));
+    }
+    text
+}
+
+fn title(row: &Row) -> String {
+    match &row.subject {
+        Subject::Event(event) => text::event_uri(event),
+        Subject::Raw { .. } => "A notification that cannot be read".to_owned(),
+    }
+}
+
+fn facts(row: &Row) -> Vec<Fact> {
+    let mut facts = vec![fact("id", row.id.to_string())];
+    match &row.subject {
+        Subject::Event(event) => facts.extend(event_facts(event)),
+        Subject::Raw { payload, source, .. } => {
+            facts.push(fact("source", source.to_string()));
+            let beginning = text::escaped(&text::shortened(payload, PAYLOAD));
+            facts.push(fact("payload", format!("{} bytes: {beginning}", payload.len())));
+        }
+    }
+    facts
+}
+
+fn event_facts(event: &ObjectEvent) -> Vec<Fact> {
+    let region = event.region.as_deref().map(text::escaped);
+    let region = region
+        .map(|region| format!(", region {region}"))
+        .unwrap_or_default();
+    let origin = match &event.origin {
+        Origin::Notification => "told by a notification",
+        Origin::Listing { .. } => "found by listing the bucket",
+        Origin::Replay { .. } => "replayed on purpose",
+    };
+    let name = match event.event_name.as_str() {
+        "" => String::new(),
+        name => format!(" ({})", text::escaped(name)),
+    };
+    let unknown = || "unknown".to_owned();
+    let size = event.size.map_or_else(unknown, |size| text::many(size, "byte"));
+    let etag = event.etag.as_deref().map_or_else(unknown, text::escaped);
+    let sequencer = event.sequencer.as_ref().map_or_else(unknown, ToString::to_string);
+    vec![
+        fact(
+            "event",
+            format!("{}{name}, {origin}", text::escaped(event.kind.as_str())),
+        ),
+        fact("source", format!("{}{region}", event.source)),
+        fact(
+            "object",
+            format!("size {size}, etag {etag}, sequencer {sequencer}"),
+        ),
+    ]
+}
+
+/// Where the row stands, in words.
+fn state(row: &Row) -> String {
+    let status = row.status;
+    let used = |n: u32| format!("{n} of {} attempts used", row.max_attempts);
+    match status {
+        Status::Pending => format!("{status}: {}", used(row.attempt.0)),
+        Status::Parked if matches!(row.subject, Subject::Raw { .. }) => {
+            format!("{status}: nothing can be run for it")
+        }
+        Status::Parked => format!("{status}: {}", used(row.attempt.0)),
+        Status::Claimed => {
+            let where_ = match row.deliveries {
+                0 => "a worker holds it".to_owned(),
+                1 => "sent to the dispatch queue".to_owned(),
+                n => format!("sent to the dispatch queue {n} times"),
+            };
+            let undelivered = match row.is_undelivered() {
+                true => ": undelivered, nothing takes it from there",
+                false => "",
+            };
+            let moves = match row.lease_moves {
+                0 => String::new(),
+                n => format!(
+                    "; its lease was moved on {}, because the queue was slow",
+                    text::many(n.into(), "time")
+                ),
+            };
+            format!(
+                "{status}: attempt {} of {} is under way; {where_}{undelivered}{moves}",
+                row.attempt, row.max_attempts
+            )
+        }
+    }
+}
+
+fn execution_text(name: ExecutionName, lookup: &Lookup, now: Timestamp) -> String {
+    match lookup {
+        Lookup::Absent => format!("{name}: not there; it was not started"),
+        Lookup::Unknown(_) => format!("{name}: unknown"),
+        Lookup::Found(described) => {
+            let since = match (described.ended_at, described.started_at) {
+                (Some(ended), _) => format!(" since {}", time::at(ended, now)),
+                (None, Some(started)) => format!(" since {}", time::at(started, now)),
+                (None, None) => String::new(),
+            };
+            format!("{name}: {}{since}{}", described.status, why(described))
+        }
+    }
+}
+
+fn why(described: &Described) -> String {
+    let parts = [described.error.as_deref(), described.cause.as_deref()];
+    let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
+    parts.map(|part| format!(": {}", text::escaped(part))).collect()
+}
+
+fn execution_json(name: ExecutionName, lookup: &Lookup) -> Value {
+    let described = match lookup {
+        Lookup::Found(described) => Some(described),
+        Lookup::Absent | Lookup::Unknown(_) => None,
+    };
+    json!({
+        "name": name.to_string(),
+        "found": match lookup {
+            Lookup::Found(_) => Value::Bool(true),
+            Lookup::Absent => Value::Bool(false),
+            Lookup::Unknown(_) => Value::Null,
+        },
+        "unknown": match lookup {
+            Lookup::Unknown(cause) => Some(cause),
+            _ => None,
+        },
+        "arn": described.map(|one| &one.arn),
+        "status": described.map(|one| &one.status),
+        "started_at": described.and_then(|one| one.started_at),
+        "ended_at": described.and_then(|one| one.ended_at),
+        "error": described.and_then(|one| one.error.as_ref()),
+        "cause": described.and_then(|one| one.cause.as_ref()),
+    })
+}
+
+fn timeline(row: &Row, execution: Option<&(ExecutionName, Lookup)>, next: &Next) -> Vec<Moment> {
+    let happened = row.event().and_then(|event| event.event_time);
+    let mut moments: Vec<Moment> = Vec::new();
+    moments.extend(happened.map(|at| (at, "happened, as S3 says".to_owned())));
+    moments.push((row.recorded_at, "recorded in the ledger".to_owned()));
+    if let Some((name, Lookup::Found(described))) = execution {
+        let Attempt(attempt) = name.attempt;
+        let started = described
+            .started_at
+            .map(|at| (at, format!("execution of attempt {attempt} started")));
+        let ended = described.ended_at.map(|at| {
+            let status = &described.status;
+            (at, format!("execution of attempt {attempt} ended: {status}"))
+        });
+        moments.extend(started.into_iter().chain(ended));
+    }
+    let due = match (row.status, next) {
+        (_, Next::Done) => None,
+        (Status::Pending, _) => Some("due"),
+        (Status::Claimed, Next::Sweep) => Some("its lease ended"),
+        (Status::Claimed, _) => Some("its lease ends"),
+        (Status::Parked, _) => Some("parked"),
+    };
+    moments.extend(due.map(|due| (row.due_at, due.to_owned())));
+    moments
+}
+
+fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {
+    let how = match receipt.outcome {
+        Outcome::Succeeded => "done",
+        Outcome::Removed => "removed by a person",
+    };
+    let version = receipt.version_id.as_deref();
+    let uri = text::object_uri(receipt.bucket.as_str(), receipt.key.as_str(), version);
+    let unknown = || "unknown".to_owned();
+    let size = receipt.size.map_or_else(unknown, |size| text::many(size, "byte"));
+    let etag = receipt.etag.as_deref().map_or_else(unknown, text::escaped);
+    let mut facts = vec![
+        fact("event id", receipt.event_id.to_string()),
+        fact(
+            "event",
+            format!(
+                "{}, source {}",
+                text::escaped(receipt.kind.as_str()),
+                receipt.source
+            ),
+        ),
+        fact("object", format!("size {size}, etag {etag}")),
+        fact(
+            how_fact(receipt.outcome),
+            format!(
+                "{} by {}, in attempt {}",
+                time::at(receipt.completed_at, now),
+                text::escaped(&receipt.by),
+                receipt.attempt
+            ),
+        ),
+    ];
+    if let Some(why) = &receipt.why {
+        facts.push(fact("why", text::escaped(why)));
+    }
+    if let Some(at) = json::expires_at(receipt) {
+        facts.push(fact("kept until", time::at(at, now)));
+    }
+    let title = match is_open {
+        true => format!("{uri}: the newest event of this object that is {how}"),
+        false => format!("{uri}: {how}"),
+    };
+    section(&title, &facts, Vec::new(), now)
+}
+
+fn how_fact(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "done",
+        Outcome::Removed => "removed",
+    }
+}

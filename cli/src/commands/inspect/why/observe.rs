@@ -1,0 +1,298 @@
+//! Looking: the ledger first, then the queue and S3 as far as they have to do with it.
+
+use daybook_ledger::{Count, Ledger, describe};
+use daybook_schema::{EventId, ObjectEvent, Row, Status, Subject};
+
+use crate::args::object_ref::Wanted;
+use crate::aws::clients::Aws;
+use crate::aws::s3::{Head, Notifications, S3};
+use crate::commands::inspect::why::arguments::WhyArguments;
+use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Seen};
+use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
+use crate::lookup::history;
+use crate::lookup::history::{Found, Open};
+use crate::ui::{dispatch, text};
+
+/// Rows before one are counted up to about so many per shard.
+const ENOUGH: u32 = 1000;
+
+/// One of these says which S3 is meant, where the deployment is a folder and no flag does.
+const S3_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE"];
+
+/// The object that S3 is asked about.
+struct Object {
+    bucket: String,
+    key: String,
+    version_id: Option<String>,
+}
+
+/// Observes all that the answer may need.
+///
+/// # Errors
+/// When the ledger does not answer.
+pub async fn observe(arguments: &WhyArguments, deployment: &Deployment) -> anyhow::Result<Observed> {
+    let ledger = &deployment.ledger;
+    let mut found = match &arguments.what {
+        Wanted::Id(id) => history::event(deployment, *id, arguments.scan_receipts).await?,
+        Wanted::Object(object) => history::object(deployment, object, arguments.source.as_ref()).await?,
+    };
+    let object = object(arguments, &found);
+    let s3 = s3(arguments, deployment).await;
+    let head = match (&s3, &object) {
+        (Ok(s3), Some(object)) => {
+            let version_id = object.version_id.as_deref();
+            known(s3.head(&object.bucket, &object.key, version_id).await)
+        }
+        (Err(why), _) => Fact::NotAsked(why.clone()),
+        (_, None) => Fact::NotAsked("no object is known".to_owned()),
+    };
+    let notifications = match (&s3, &object) {
+        (Ok(s3), Some(object)) => {
+            let answer = s3.notifications(&object.bucket).await;
+            known(answer.map(|configuration| Notifications::of(&configuration)))
+        }
+        (Err(why), _) => Fact::NotAsked(why.clone()),
+        (_, None) => Fact::NotAsked("no object is known".to_owned()),
+    };
+    if let (Wanted::Object(asked), Fact::Known(Head::There(now))) = (&arguments.what, &head)
+        && let Some(version) = &now.version_id
+        && found.receipts.is_empty()
+    {
+        // In a bucket with versions a receipt is found by the version, which S3 has just told.
+        let source = arguments.source.clone().unwrap_or_else(|| deployment.source());
+        let asked = asked.at_version(version);
+        found.look_up(ledger, asked.object_ids(Some(&source))).await;
+    }
+    let mut unreadable = unreadable(&found);
+    if let (Some(object), true) = (&object, found.open.is_empty() && found.receipts.is_empty()) {
+        unreadable.extend(naming(ledger, object).await);
+    }
+    let open = open(&found);
+    let newest = open.iter().rev().find(|one| !one.is_done).map(|one| &one.row);
+    let intake = match &deployment.place {
+        Place::Aws { aws, outputs, .. } => {
+            match outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)? {
+                Some(url) => queue_arn(aws, &url).await,
+                None => None,
+            }
+        }
+        Place::Local { .. } => None,
+    };
+    Ok(Observed {
+        now: ledger.clock().now(),
+        subject: match (&arguments.what, &object) {
+            (Wanted::Object(object), _) => object.to_string(),
+            (Wanted::Id(_), Some(it)) => {
+                let version = it.version_id.as_ref();
+                let version = version.map_or_else(String::new, |version| format!("?versionId={version}"));
+                format!("s3://{}/{}{version}", it.bucket, it.key)
+            }
+            (Wanted::Id(id), None) => format!("event {id}"),
+        },
+        key: object.map(|object| object.key),
+        ahead: ahead(ledger, newest).await,
+        depth: depth(deployment, newest).await,
+        control: match ledger.control().await {
+            Ok(control) => Fact::Known(control),
+            Err(error) => Fact::Unknown(dispatch::chain(&error)),
+        },
+        receipts: receipts(arguments, deployment, &mut found),
+        open,
+        unreadable,
+        unreadable_rows: found.unreadable,
+        per_window: arguments.per_window,
+        up_runs: match &deployment.place {
+            Place::Local { running, .. } => Some(running.is_some()),
+            Place::Aws { .. } => None,
+        },
+        object: head,
+        notifications,
+        intake,
+        event: arguments.event.clone(),
+        keep: ledger.receipts_kept_for(),
+    })
+}
+
+fn known<T>(answer: Result<T, String>) -> Fact<T> {
+    match answer {
+        Ok(value) => Fact::Known(value),
+        Err(why) => Fact::Unknown(why),
+    }
+}
+
+fn open(found: &Found) -> Vec<Seen> {
+    let seen = found.open.iter().filter_map(|open| match open {
+        Open::Row {
+            row,
+            execution,
+            done_by_receipt,
+        } => Some(Seen {
+            row: (**row).clone(),
+            execution: execution.as_ref().map(|(_, lookup)| lookup.clone()),
+            is_done: *done_by_receipt,
+        }),
+        Open::Unreadable { .. } => None,
+    });
+    seen.collect()
+}
+
+/// The object that was asked for, or that the event which was asked for is about.
+fn object(arguments: &WhyArguments, found: &Found) -> Option<Object> {
+    if let Wanted::Object(object) = &arguments.what {
+        let (key, version_id) = object.parts.clone().unwrap_or((object.whole.clone(), None));
+        return Some(Object {
+            bucket: object.bucket.clone(),
+            key,
+            version_id,
+        });
+    }
+    let of_event = |event: &ObjectEvent| Object {
+        bucket: event.bucket.to_string(),
+        key: event.key.to_string(),
+        version_id: event.version_id.clone(),
+    };
+    let mut events = found.open.iter().filter_map(|open| match open {
+        Open::Row { row, .. } => row.event(),
+        Open::Unreadable { .. } => None,
+    });
+    let of_receipt = found.receipts.first().map(|receipt| Object {
+        bucket: receipt.bucket.to_string(),
+        key: receipt.key.to_string(),
+        version_id: receipt.version_id.clone(),
+    });
+    events.next_back().map(of_event).or(of_receipt)
+}
+
+/// The S3 to ask, or why none is asked.
+async fn s3(arguments: &WhyArguments, deployment: &Deployment) -> Result<S3, String> {
+    if arguments.no_s3 {
+        return Err("S3 is not asked (--no-s3)".to_owned());
+    }
+    match &deployment.place {
+        Place::Aws { aws, .. } => Ok(S3::new(arguments.s3.at(aws))),
+        Place::Local { .. } => {
+            let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            if !arguments.s3.is_given() && !S3_VARIABLES.iter().any(|name| is_set(name)) {
+                return Err(
+                    "S3 is not asked: --s3-endpoint (AWS_ENDPOINT_URL_S3) would say where it is".to_owned(),
+                );
+            }
+            let s3 = arguments.s3.open(&deployment.place).await;
+            s3.map(S3::new)
+                .map_err(|error| format!("S3 is not asked: {error}"))
+        }
+    }
+}
+
+fn receipts(
+    arguments: &WhyArguments,
+    deployment: &Deployment,
+    found: &mut Found,
+) -> Fact<Vec<daybook_schema::Receipt>> {
+    let nothing = found.receipts.is_empty() && found.open.is_empty();
+    if deployment.ledger.receipts_kept_for().is_none() {
+        return Fact::NotAsked("receipts are off".to_owned());
+    }
+    if let Some(why) = &found.unknown_receipts {
+        return Fact::Unknown(why.clone());
+    }
+    if matches!(arguments.what, Wanted::Id(_))
+        && nothing
+        && !arguments.scan_receipts
+        && !deployment.is_local()
+    {
+        return Fact::NotAsked(
+            "they are kept by object, and the object of this id is not known: --scan-receipts looks through all".to_owned(),
+        );
+    }
+    let mut receipts = std::mem::take(&mut found.receipts);
+    receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.completed_at));
+    Fact::Known(receipts)
+}
+
+/// How many pending rows are due before this one, itself included.
+async fn ahead(ledger: &Ledger, newest: Option<&Row>) -> Fact<Count> {
+    match newest {
+        Some(row) if row.status == Status::Pending => {
+            let counted = ledger
+                .count(Status::Pending, Some(row.due_at), Some(ENOUGH))
+                .await;
+            known(counted.map_err(|error| dispatch::chain(&error)))
+        }
+        _ => Fact::NotAsked("the row is not pending".to_owned()),
+    }
+}
+
+async fn depth(deployment: &Deployment, newest: Option<&Row>) -> Fact<u64> {
+    match (&deployment.queue, newest) {
+        (Some(queue), Some(row)) if row.status == Status::Claimed => {
+            known(queue.depth().await.map_err(|error| error.to_string()))
+        }
+        (None, _) => Fact::NotAsked("no dispatch queue is named".to_owned()),
+        _ => Fact::NotAsked("the row is not on the queue".to_owned()),
+    }
+}
+
+/// The queue's ARN as SQS says; without it every queue counts.
+async fn queue_arn(aws: &Aws, url: &str) -> Option<String> {
+    let name = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
+    let asked = aws
+        .queues()
+        .get_queue_attributes()
+        .queue_url(url)
+        .attribute_names(name.clone());
+    match asked.send().await {
+        Ok(answer) => answer.attributes?.remove(&name),
+        Err(error) => {
+            tracing::warn!(
+                queue.url = url,
+                error = describe(&error),
+                "the intake queue's ARN is unknown"
+            );
+            None
+        }
+    }
+}
+
+fn unreadable(found: &Found) -> Vec<String> {
+    let of_event = found.open.iter().filter_map(|open| match open {
+        Open::Unreadable { id, why } => Some(format!(
+            "its row cannot be read by this release ({}: {})",
+            text::escaped(id),
+            text::escaped(why)
+        )),
+        Open::Row { .. } => None,
+    });
+    of_event.collect()
+}
+
+/// Parked payloads that name the object.
+async fn naming(ledger: &Ledger, object: &Object) -> Vec<String> {
+    let mut naming: Vec<EventId> = Vec::new();
+    let mut pages = ledger.open_rows();
+    // A page that fails was read without a failure a moment ago, for the rows of the object.
+    while let Ok(Some(page)) = pages.next().await {
+        for row in page.into_iter().flatten() {
+            if let Subject::Raw { payload, .. } = &row.subject
+                && names(payload, object)
+            {
+                naming.push(row.id);
+            }
+        }
+    }
+    naming
+        .iter()
+        .map(|id| format!("parked notification {id}, which cannot be read, names it"))
+        .collect()
+}
+
+/// Whether a text has bucket and key in it, plain or encoded as forms are or as JSON is.
+fn names(payload: &str, object: &Object) -> bool {
+    let form: String = form_urlencoded::byte_serialize(object.key.as_bytes()).collect();
+    let json = serde_json::Value::from(object.key.as_str()).to_string();
+    let with_slashes = form.replace("%2F", "/");
+    payload.contains(&object.bucket)
+        && [&object.key, &form, &with_slashes, json.trim_matches('"')]
+            .iter()
+            .any(|spelling: &&str| payload.contains(*spelling))
+}

@@ -1,0 +1,297 @@
+//! Answers about open rows.
+
+use std::time::Duration;
+
+use daybook_ledger::{Control, Pause};
+use daybook_manager::Lookup;
+use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, notification};
+
+use crate::aws::s3::Head;
+use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Seen, Situation, Verdict};
+use crate::ui::{dispatch, text, time};
+
+/// A row that is due for so many windows should have been sent, unless others are before it.
+const LATE_WINDOWS: u32 = 3;
+
+/// The answer about that row.
+pub fn verdict(seen: &Observed, one: &Seen) -> Verdict {
+    let row = &one.row;
+    let verdict = match row.status {
+        Status::Pending => pending(seen, row),
+        Status::Claimed => claimed(seen, one),
+        Status::Parked => parked(seen, row),
+    };
+    let note = row
+        .note
+        .as_deref()
+        .map(|note| format!("Last done by a person: {}.", text::escaped(note)));
+    let verdict = verdict.also(note).also(row.caveat.as_deref().map(caveat));
+    let verdict = match (row.status, is_gone(seen, row)) {
+        (_, None | Some(false)) => verdict,
+        (Status::Claimed, Some(true)) => verdict.also(Some("The object itself is not there any more.".to_owned())),
+        (_, Some(true)) => Verdict {
+            situation: Situation::ObjectGone,
+            says: format!("It was seen, but the object is not there any more. {}", verdict.says),
+            next: "If it was deleted on purpose: `daybook remove` takes the event out, or let its target find nothing. \
+                   Otherwise restore it first."
+                .to_owned(),
+            ..verdict
+        },
+    };
+    verdict.of(row.id)
+}
+
+/// Whether the object of an upload is there no more; `None` where that is unknown, or nothing is expected there.
+fn is_gone(seen: &Observed, row: &Row) -> Option<bool> {
+    let is_upload = row.event().is_some_and(|event| event.kind == Kind::Created);
+    let head = seen.object.known().filter(|_| is_upload)?;
+    Some(*head == Head::Gone)
+}
+
+/// What was not as it should be in the notification, and what to do about a key that may be the wrong one.
+fn caveat(caveat: &str) -> String {
+    let says = format!("Of its notification: {}.", text::escaped(caveat));
+    match notification::is_ambiguous(caveat) {
+        false => says,
+        true => format!(
+            "{says} If the key above is not the object's, set --key-encoding (DAYBOOK_KEY_ENCODING) to encoded or plain for this \
+             source, `daybook remove` the event, and give its notification to `daybook ingest` again."
+        ),
+    }
+}
+
+/// `; the last attempt failed: …`.
+fn last_error(row: &Row) -> String {
+    match &row.last_error {
+        Some(error) => format!("; attempt {} failed: {}", row.attempt, text::escaped(error)),
+        None => String::new(),
+    }
+}
+
+fn pending(seen: &Observed, row: &Row) -> Verdict {
+    let now = seen.now;
+    let pause = seen.control.known().and_then(|control| control.pause(now));
+    if row.due_at > now {
+        let says = format!(
+            "Waiting because its next attempt is not before {}{}.",
+            time::at(row.due_at, now),
+            last_error(row)
+        );
+        let next = "Nothing: one of the windows after that sends it.";
+        let verdict = Verdict::new(Situation::Backoff, says, next).also(pause.as_ref().map(also_paused));
+        return verdict.without("pause", seen.control.why_not());
+    }
+    if let Some(pause) = pause {
+        let says = format!("Waiting because dispatch is paused {}.", dispatch::paused(&pause));
+        let next = "`daybook resume` lets it go, or wait until the pause ends.";
+        return Verdict::new(Situation::Paused, says, next);
+    }
+    if seen.up_runs == Some(false) {
+        let says = format!(
+            "Waiting because `daybook up` does not run: due since {}.",
+            time::at(row.due_at, now)
+        );
+        return Verdict::new(Situation::NotRunning, says, "Start `daybook up` on its folder.")
+            .without("pause", seen.control.why_not());
+    }
+    due(seen, row).unless("pause", seen.control.why_not())
+}
+
+fn also_paused(pause: &Pause) -> String {
+    format!("Dispatch is paused as well, {}.", dispatch::paused(pause))
+}
+
+/// A row that is due, while nothing is paused as far as is known.
+fn due(seen: &Observed, row: &Row) -> Verdict {
+    let now = seen.now;
+    let since = format!("due since {}", time::at(row.due_at, now));
+    let error = last_error(row);
+    let control = seen.control.known();
+    let before = seen
+        .ahead
+        .known()
+        .map(|count| (count.rows.saturating_sub(1), count.exact));
+    match before {
+        None => Verdict::new(
+            Situation::Due,
+            format!("Waiting to be sent: {since}{error}."),
+            "Nothing: windows send the oldest due rows first.",
+        )
+        .unless("rows before it", seen.ahead.why_not()),
+        Some((0, _)) => {
+            let late = control.and_then(|control| late(seen, row, control));
+            let next = match late {
+                None => "Nothing: the next window sends it.",
+                Some(_) => "Does the schedule run? `daybook doctor` looks; `daybook schedule` runs it once.",
+            };
+            let says = format!("Waiting to be sent: {since}, and nothing is before it{error}.");
+            Verdict::new(Situation::Due, says, next).also(late)
+        }
+        Some((before, exact)) => {
+            let at_least = if exact { "" } else { "at least " };
+            let n = control.and_then(|control| control.per_window).or(seen.per_window);
+            let windows = n.map(|n| before / u64::from(n.max(1)) + 1);
+            let room = match (n, windows) {
+                (Some(n), Some(windows)) => format!(
+                    "; at {n} per window that is {at_least}{}",
+                    text::many(windows, "window")
+                ),
+                _ => String::new(),
+            };
+            let says = format!(
+                "Waiting because {at_least}{} due before it and each window sends N at most: {since}{room}{error}.",
+                are(before)
+            );
+            let next = "Nothing, or raise N if the target can take more.";
+            Verdict::new(Situation::Backlog, says, next)
+        }
+    }
+}
+
+fn are(rows: u64) -> String {
+    match rows {
+        1 => "1 row is".to_owned(),
+        n => format!("{n} rows are"),
+    }
+}
+
+fn late(seen: &Observed, row: &Row, control: &Control) -> Option<String> {
+    let window = match control.window_millis {
+        0 => Duration::from_secs(60),
+        millis => Duration::from_millis(millis),
+    };
+    (seen.now.since(row.due_at) > window * LATE_WINDOWS)
+        .then(|| "It should have been sent by now: the schedule seems not to run.".to_owned())
+}
+
+fn claimed(seen: &Observed, one: &Seen) -> Verdict {
+    let row = &one.row;
+    let now = seen.now;
+    let lease = time::at(row.due_at, now);
+    let attempt = format!("attempt {} of {}", row.attempt, row.max_attempts);
+    match &one.execution {
+        Some(Lookup::Found(execution)) if execution.is_running() => {
+            let since = execution
+                .started_at
+                .map_or_else(String::new, |at| format!(" since {}", time::at(at, now)));
+            return Verdict::new(
+                Situation::Running,
+                format!("Running{since}: {attempt}, execution {}.", execution.name),
+                "Nothing: its end is reported, and while it runs the sweep leaves it alone.",
+            );
+        }
+        Some(Lookup::Found(execution)) => {
+            let at = execution
+                .ended_at
+                .map_or_else(String::new, |at| format!(" at {}", time::at(at, now)));
+            return Verdict::new(
+                Situation::Ended,
+                format!(
+                    "Its execution {} ended{at}: {}; the ledger does not know yet.",
+                    execution.name, execution.status
+                ),
+                format!(
+                    "Nothing: the report may be on its way; if it never comes, the end is read after the lease, at {lease}."
+                ),
+            );
+        }
+        _ => {}
+    }
+    let is_over = row.due_at <= now;
+    let sweep = "The next sweep looks after it; `daybook sweep` runs it once.";
+    let verdict = if row.is_undelivered() {
+        Verdict::new(
+            Situation::Undelivered,
+            format!(
+                "Undelivered: {attempt} was put on the dispatch queue {} times and nothing started it; its lease {} {lease}.",
+                row.deliveries,
+                if is_over { "ended at" } else { "ends at" },
+            ),
+            "Does anything take messages from the dispatch queue, and may it start what it should? `daybook doctor` looks.",
+        )
+    } else if is_over {
+        let who = if row.is_held() {
+            "the worker that had it was not heard of again"
+        } else {
+            "nothing was heard of it"
+        };
+        let says = format!("Its lease ended at {lease}, and {who}: {attempt}.");
+        Verdict::new(Situation::LeaseOver, says, sweep)
+    } else if row.is_held() {
+        Verdict::new(
+            Situation::Running,
+            format!("Running: a worker has it, {attempt}; its lease ends at {lease}."),
+            "Nothing: the worker reports its end, or the lease ends and it is sent again.",
+        )
+    } else {
+        let times = match row.deliveries {
+            0 | 1 => String::new(),
+            n => format!(" {n} times"),
+        };
+        let depth = match &seen.depth {
+            Fact::Known(depth) => format!(", which holds about {}", text::many(*depth, "message")),
+            Fact::Unknown(_) | Fact::NotAsked(_) => String::new(),
+        };
+        let started = match (&one.execution, seen.up_runs) {
+            (Some(Lookup::Unknown(_)), _) => "whether it was started is unknown",
+            (None, None) => "no worker has taken it; whether an execution runs is not known",
+            (None, Some(_)) => "no worker has taken it yet",
+            (Some(_), _) => "it was not started yet",
+        };
+        let no_machine = matches!((&one.execution, seen.up_runs), (None, None))
+            .then_some("no state machine is named: --state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)");
+        Verdict::new(
+            Situation::Queued,
+            format!("Sent{times} to the dispatch queue{depth}, and {started}: {attempt}."),
+            format!("Nothing: if it is not heard of by {lease}, the sweep looks after it."),
+        )
+        .without("execution", no_machine)
+        .without("queue", seen.depth.why_not().filter(|_| seen.up_runs.is_none()))
+    };
+    let moved = (row.lease_moves > 0).then(|| {
+        let times = text::many(row.lease_moves.into(), "time");
+        format!("The sweep moved its lease on {times}, because the queue was slow.")
+    });
+    let execution = match &one.execution {
+        Some(Lookup::Unknown(why)) => Some(why.as_str()),
+        _ => None,
+    };
+    verdict.also(moved).unless("execution", execution)
+}
+
+fn parked(seen: &Observed, row: &Row) -> Verdict {
+    let since = time::at(row.due_at, seen.now);
+    let error = row.last_error.as_deref().map(text::escaped);
+    match &row.subject {
+        Subject::Raw { payload, source, .. } => Verdict::new(
+            Situation::Unreadable,
+            format!(
+                "Parked because the notification cannot be read, since {since}: {} ({} bytes from source {source}).",
+                error.unwrap_or_else(|| "nobody knows why".to_owned()),
+                payload.len()
+            ),
+            "`daybook show` has the payload. `daybook redrive` reads it again (with a release that can), `daybook remove` \
+             takes it out.",
+        ),
+        Subject::Event(event) => {
+            let used = match row.attempt {
+                Attempt(0) => "before its first attempt".to_owned(),
+                attempt => format!("after attempt {attempt} of {}", row.max_attempts),
+            };
+            let error = error.map_or_else(|| ".".to_owned(), |error| format!(": {error}."));
+            Verdict::new(
+                Situation::Parked,
+                format!("Parked {used}, since {since}{error}"),
+                format!(
+                    "It waits for a person. Mend the cause, then `daybook redrive` gives {} another round of attempts; \
+                     `daybook remove` takes it out.",
+                    name(event)
+                ),
+            )
+        }
+    }
+}
+
+fn name(event: &ObjectEvent) -> String {
+    event.id.to_string()
+}

@@ -1,0 +1,8 @@
+//! One module for each verb, by what people do: look, operate, set up, run.
+
+pub mod audit;
+pub mod demo;
+pub mod inspect;
+pub mod operate;
+pub mod run;
+pub mod setup;

@@ -1,0 +1,177 @@
+//! Doing it, chunk by chunk.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+
+use daybook_ledger::{Ledger, Person};
+use daybook_schema::{EventId, Row};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use crate::commands::operate::bulk::action::{Action, Applied};
+use crate::commands::operate::bulk::progress::Progress;
+use crate::commands::operate::bulk::selection::{Seen, Selected};
+use crate::lookup::rows;
+use crate::lookup::rows::Answer;
+use crate::signals;
+
+/// Rows that are changed together: one BatchExecuteStatement.
+const CHUNK: usize = 25;
+
+/// Chunks under way at once.
+const CHUNKS: usize = 16;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How many ended how, by the action's outcomes.
+    pub outcomes: Vec<usize>,
+    /// Rows that went on, and were left alone.
+    pub moved_on: usize,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+    unreadable: BTreeMap<String, String>,
+    /// How many rows failed, by cause.
+    causes: BTreeMap<String, usize>,
+    seen: usize,
+}
+
+impl Tally {
+    /// Before anything is done.
+    pub fn new(action: Action, selected: &Selected) -> Self {
+        Self {
+            outcomes: vec![0; action.outcomes().len()],
+            unreadable: selected.unreadable.iter().cloned().collect(),
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, id: EventId, applied: Applied) {
+        self.seen += 1;
+        match applied {
+            Applied::Done(outcome) => self.outcomes[outcome] += 1,
+            Applied::MovedOn => self.moved_on += 1,
+            Applied::Unreadable(why) => drop(self.unreadable.insert(id.to_string(), why)),
+            Applied::Failed(cause) => *self.causes.entry(cause).or_default() += 1,
+        }
+    }
+
+    /// How many of the selected rows were gone through, whatever came of them.
+    pub fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// How many rows this release cannot read.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable.len()
+    }
+
+    /// How many were not done for certain.
+    pub fn failed(&self) -> usize {
+        self.causes.values().sum()
+    }
+
+    /// Why, each cause once.
+    pub fn failures(&self) -> Vec<String> {
+        let causes = self.causes.iter().map(|(cause, n)| match n {
+            1 => cause.clone(),
+            n => format!("{n} times: {cause}"),
+        });
+        let mut unreadable: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (id, why) in &self.unreadable {
+            // What is said of a row names it; the rest tells rows of one kind from another.
+            let kind = why.split_once(id.as_str()).map_or(why.as_str(), |(_, kind)| kind);
+            unreadable.entry(kind).or_default().push(id);
+        }
+        let unreadable = unreadable.iter().map(|(kind, ids)| match ids.as_slice() {
+            [id] => format!("row {id} cannot be read: it{kind}"),
+            [id, ..] => format!("{} rows cannot be read; row {id}{kind}", ids.len()),
+            [] => String::new(),
+        });
+        causes.chain(unreadable).collect()
+    }
+}
+
+/// Does it to all that is selected. Ctrl-C stops it: no chunk is begun any more, and those under way are finished; a second
+/// one ends it at once, and what was under way is done or not.
+pub async fn apply(
+    ledger: &Ledger,
+    action: Action,
+    person: Person<'_>,
+    selected: &Selected,
+    progress: &Progress,
+) -> Tally {
+    let mut tally = Tally::new(action, selected);
+    if selected.rows.is_empty() {
+        return tally;
+    }
+    let mut changing = progress.changing(action.imperative(), selected.rows.len());
+    let mut waiting = selected.rows.chunks(CHUNK);
+    let mut under_way = FuturesUnordered::new();
+    let mut stop = pin!(signals::requested());
+    let mut end = pin!(signals::impatience());
+    loop {
+        while !tally.interrupted && under_way.len() < CHUNKS {
+            match waiting.next() {
+                Some(chunk) => under_way.push(apply_to(ledger, action, person, chunk)),
+                None => break,
+            }
+        }
+        if under_way.is_empty() {
+            break;
+        }
+        tokio::select! {
+            biased;
+            () = &mut end => break,
+            () = &mut stop, if !tally.interrupted => {
+                tally.interrupted = true;
+                changing.say("stopping: what is under way is finished first; Ctrl-C once more ends at once");
+            }
+            Some(applied) = under_way.next() => {
+                let applied: Vec<(EventId, Applied)> = applied;
+                changing.add(applied.len());
+                for (id, applied) in applied {
+                    tally.add(id, applied);
+                }
+            }
+        }
+    }
+    changing.clear();
+    // Whoever stops it when all is done has stopped nothing.
+    tally.interrupted &= tally.seen < selected.rows.len();
+    tally
+}
+
+/// Reads the rows again, and does it to those that stand as they were selected.
+async fn apply_to(
+    ledger: &Ledger,
+    action: Action,
+    person: Person<'_>,
+    chunk: &[Seen],
+) -> Vec<(EventId, Applied)> {
+    let ids: Vec<EventId> = chunk.iter().map(|seen| seen.id).collect();
+    let (mut answers, failures) = rows::read(ledger, &ids).await;
+    let cause = failures.into_iter().next();
+    let mut applied = Vec::with_capacity(chunk.len());
+    let mut rows: Vec<Row> = Vec::with_capacity(chunk.len());
+    for seen in chunk {
+        let outcome = match answers.remove(&seen.id) {
+            Some(Answer::Row(row)) if stands(&row, seen, action) => {
+                rows.push(*row);
+                continue;
+            }
+            Some(Answer::Row(_) | Answer::Gone) => Applied::MovedOn,
+            Some(Answer::Unreadable(why)) => Applied::Unreadable(why),
+            None => Applied::Failed(cause.clone().unwrap_or_else(|| "the row was not read".to_owned())),
+        };
+        applied.push((seen.id, outcome));
+    }
+    let outcomes = action.apply(ledger, person, &rows).await;
+    applied.extend(rows.iter().map(|row| row.id).zip(outcomes));
+    applied
+}
+
+fn stands(row: &Row, seen: &Seen, action: Action) -> bool {
+    (row.status, row.attempt) == (seen.status, seen.attempt)
+        && (row.due_at == seen.due_at || !action.heeds_due_times())
+}

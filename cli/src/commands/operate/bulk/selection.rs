@@ -1,0 +1,278 @@
+//! Which rows: named ones, or all that a filter lets through.
+
+use std::collections::HashSet;
+
+use clap::Args;
+use clap::error::ErrorKind;
+use daybook_ledger::Ledger;
+use daybook_schema::{Attempt, EventId, Row, Status, Timestamp};
+
+use crate::args::filter::Filter;
+use crate::args::object_ref::{ObjectText, Wanted};
+use crate::aws::clients::Thing;
+use crate::commands::operate::bulk::progress::Progress;
+use crate::deployment::{Deployment, failures};
+use crate::lookup::rows;
+use crate::lookup::rows::{Answer, Listed};
+use crate::ui::error::Advised;
+use crate::ui::{dispatch, text};
+
+/// Rows read at once.
+const CHUNK: usize = 400;
+
+/// How many rows are shown before anything is asked.
+const SAMPLE: usize = 5;
+
+/// How many named events that are not selected are told one by one.
+const TOLD: usize = 5;
+
+/// Which events. Something must be said: no command changes all events because nothing was said.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Rows")]
+pub struct SelectionArguments {
+    /// Events by their ids, or open events of objects as s3://bucket/key, with ?versionId=… for one version
+    #[arg(value_name = "ID|S3-URI", conflicts_with_all = ["prefix", "error", "older_than", "all"])]
+    named: Vec<Wanted>,
+
+    #[command(flatten)]
+    filter: Filter,
+
+    /// All that the command can be used for
+    #[arg(long, conflicts_with_all = ["prefix", "error", "older_than"])]
+    all: bool,
+}
+
+/// A row as it was selected: whether it went on can be told by these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The row.
+    pub id: EventId,
+    /// Its status.
+    pub status: Status,
+    /// Its attempt.
+    pub attempt: Attempt,
+    /// When it was due.
+    pub due_at: Timestamp,
+}
+
+/// What was selected.
+#[derive(Default)]
+pub struct Selected {
+    /// The rows, oldest due first. Rows themselves are read again when they are changed, so that millions can be selected.
+    pub rows: Vec<Seen>,
+    /// The first of them.
+    pub sample: Vec<Listed>,
+    /// Rows that this release cannot read, and why: they may be among those that are meant.
+    pub unreadable: Vec<(String, String)>,
+    /// What was named and is not selected, in words.
+    pub passed_over: Vec<String>,
+    seen: HashSet<EventId>,
+}
+
+impl SelectionArguments {
+    /// Something must be said.
+    ///
+    /// # Errors
+    /// A usage error of clap's, when nothing is.
+    pub fn check(&self, by_status: bool) -> Result<(), clap::Error> {
+        let is_said = by_status || self.all || !self.named.is_empty() || !self.filter.is_empty();
+        if is_said {
+            return Ok(());
+        }
+        Err(clap::Error::raw(
+            ErrorKind::MissingRequiredArgument,
+            "it is not said which events are meant; these say it:\n  \
+             ID or s3://bucket/key …             single events, or the open events of objects\n  \
+             --prefix, --error, --older-than …   all that these let through\n  \
+             --all                               all of them\n\n  \
+             hint: --dry-run shows how many that would be, and a few of them\n",
+        ))
+    }
+
+    /// Reads what is selected, of rows in these statuses.
+    ///
+    /// # Errors
+    /// When not all of the ledger that matters could be read: nobody could say how many there are.
+    pub async fn select(
+        &self,
+        deployment: &Deployment,
+        statuses: &[Status],
+        progress: &Progress,
+    ) -> Result<Selected, Advised> {
+        let ledger = &deployment.ledger;
+        let mut selected = Selected::default();
+        let mut objects = Vec::new();
+        let mut ids = Vec::new();
+        for wanted in &self.named {
+            match wanted {
+                // Named twice is named.
+                Wanted::Id(id) if ids.contains(id) => {}
+                Wanted::Id(id) => ids.push(*id),
+                Wanted::Object(object) => objects.push(object),
+            }
+        }
+        let read = async {
+            if self.named.is_empty() {
+                for status in statuses {
+                    selected
+                        .by_filter(ledger, *status, &self.filter, progress)
+                        .await?;
+                }
+            }
+            if !ids.is_empty() {
+                selected.by_id(ledger, &ids, statuses).await?;
+            }
+            if !objects.is_empty() {
+                selected.by_object(ledger, &objects, statuses).await?;
+            }
+            Ok(())
+        };
+        let read: Result<(), String> = read.await;
+        progress.clear();
+        match read {
+            Ok(()) => Ok(selected),
+            Err(failure) => {
+                let advice = deployment.place.advice(Thing::of(&failure), &failure);
+                Err(
+                    Advised::new("nothing was changed: the ledger could not be read to its end")
+                        .because(anyhow::anyhow!(failure))
+                        .hint_if_any(advice),
+                )
+            }
+        }
+    }
+}
+
+impl Selected {
+    fn add(&mut self, row: Box<Row>) {
+        // A row that moves while the index is read can be met twice.
+        if !self.seen.insert(row.id) {
+            return;
+        }
+        self.rows.push(Seen {
+            id: row.id,
+            status: row.status,
+            attempt: row.attempt,
+            due_at: row.due_at,
+        });
+        if self.sample.len() < SAMPLE {
+            self.sample.push(Listed::Row(row));
+        }
+    }
+
+    async fn by_filter(
+        &mut self,
+        ledger: &Ledger,
+        status: Status,
+        filter: &Filter,
+        progress: &Progress,
+    ) -> Result<(), String> {
+        let now = ledger.clock().now();
+        let mut due = ledger.due(status, None, CHUNK);
+        let mut read = 0;
+        loop {
+            let keys = due.next(CHUNK).await;
+            if keys.is_empty() {
+                break;
+            }
+            let (listed, failures) = rows::of_keys(ledger, &keys).await;
+            if let Some(failure) = failures.into_iter().next() {
+                return Err(failure);
+            }
+            for listed in listed {
+                match listed {
+                    Listed::Row(row) if row.status == status && filter.covers(&row, now) => self.add(row),
+                    Listed::Row(_) => {}
+                    Listed::Unreadable { key, why } => self.unreadable.push((key.id.to_string(), why)),
+                }
+            }
+            read += keys.len();
+            progress.reading(read, self.rows.len());
+        }
+        match failures::shard_failures(due.failures()).into_iter().next() {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+
+    async fn by_id(&mut self, ledger: &Ledger, ids: &[EventId], statuses: &[Status]) -> Result<(), String> {
+        let (mut answers, failures) = rows::read(ledger, ids).await;
+        if let Some(failure) = failures.into_iter().next() {
+            return Err(failure);
+        }
+        for id in ids {
+            match answers.remove(id) {
+                Some(Answer::Row(row)) if statuses.contains(&row.status) => self.add(row),
+                Some(Answer::Row(row)) => self.passed_over.push(format!("event {id} is {}", row.status)),
+                Some(Answer::Unreadable(why)) => self.unreadable.push((id.to_string(), why)),
+                Some(Answer::Gone) => self
+                    .passed_over
+                    .push(format!("event {id} is not open: it is done, or was never seen")),
+                // All were answered: there was no failure.
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn by_object(
+        &mut self,
+        ledger: &Ledger,
+        objects: &[&ObjectText],
+        statuses: &[Status],
+    ) -> Result<(), String> {
+        let mut found = vec![false; objects.len()];
+        let mut pages = ledger.open_rows();
+        while let Some(page) = pages.next().await.map_err(|error| dispatch::chain(&error))? {
+            for row in page {
+                let row = match row {
+                    Ok(row) => row,
+                    Err(error) => match error.unreadable() {
+                        Some(unreadable) => {
+                            self.unreadable.push(unreadable);
+                            continue;
+                        }
+                        None => return Err(dispatch::chain(&error)),
+                    },
+                };
+                let is_of = |object: &&ObjectText| row.event().is_some_and(|event| object.is_of(event, None));
+                let Some(position) = objects.iter().position(is_of) else {
+                    continue;
+                };
+                found[position] = true;
+                match statuses.contains(&row.status) {
+                    true => self.add(Box::new(row)),
+                    false => self.passed_over.push(format!(
+                        "event {} of {} is {}, not {}",
+                        row.id,
+                        text::escaped(&objects[position].to_string()),
+                        row.status,
+                        either(statuses)
+                    )),
+                }
+            }
+        }
+        self.rows.sort_by_key(|seen| (seen.due_at, seen.id));
+        let absent = objects.iter().zip(found).filter(|(_, found)| !found);
+        self.passed_over.extend(
+            absent.map(|(object, _)| format!("no event of {} is open", text::escaped(&object.to_string()))),
+        );
+        Ok(())
+    }
+
+    /// Says on stderr what was named and is not selected.
+    pub fn tell_passed_over(&self) {
+        for what in self.passed_over.iter().take(TOLD) {
+            eprintln!("note: {what}");
+        }
+        if let Some(more) = self.passed_over.len().checked_sub(TOLD + 1) {
+            eprintln!("note: and {} more are passed over", more + 1);
+        }
+    }
+}
+
+/// `CLAIMED or PARKED`.
+fn either(statuses: &[Status]) -> String {
+    let words: Vec<String> = statuses.iter().map(ToString::to_string).collect();
+    words.join(" or ")
+}

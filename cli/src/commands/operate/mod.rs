@@ -1,0 +1,6 @@
+//! Verbs by which a person changes rows, queues or the dispatch.
+
+pub mod bulk;
+pub mod pause;
+pub mod redrive_queue;
+pub mod replay;

@@ -1,0 +1,213 @@
+//! `daybook pause`, `daybook resume` and `daybook set`: dispatch as a whole, while it runs.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use clap::error::ErrorKind;
+use daybook_ledger::{Clock, Control, LedgerError, Person};
+use daybook_schema::Timestamp;
+use serde_json::json;
+
+use crate::args::operator::ByArguments;
+use crate::args::{operator, values};
+use crate::commands::inspect::status::{dispatch_json, per_window_words};
+use crate::deployment::{Deployment, DeploymentArguments};
+use crate::ui::dispatch::Line;
+use crate::ui::output::Output;
+use crate::ui::{dispatch, output};
+
+/// Stop dispatch: nothing is sent any more until it is resumed, or until a time
+///
+/// Events are recorded all the same, what was sent goes on and completes, and nobody's attempts are used. A pause in force is
+/// replaced. The ledger keeps who, why and until when; `daybook status` shows it.
+///
+/// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
+#[derive(Args, Debug)]
+pub struct PauseArguments {
+    /// When dispatch goes on by itself: a length of time such as 2h, or an instant such as 2026-11-21T06:00:00Z; until
+    /// `daybook resume` unless given
+    #[arg(long, value_name = "TIME", value_parser = until)]
+    until: Option<Until>,
+
+    /// Why, for whoever wonders
+    #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]
+    why: Option<String>,
+
+    #[command(flatten)]
+    by: ByArguments,
+
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+}
+
+/// Let dispatch go on after a pause
+///
+/// What became due meanwhile is sent within N per window, oldest first. Where nothing is paused, nothing changes.
+///
+/// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
+#[derive(Args, Debug)]
+pub struct ResumeArguments {
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+}
+
+/// Set N, how many events may be sent per window, while it runs
+///
+/// It holds from the next tick on, for all schedulers and sweeps of the deployment, and takes the place of what they are
+/// configured with. What was granted in the current window counts. The ledger keeps who and why; `daybook status` shows it.
+///
+/// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
+#[derive(Args, Debug)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("n").required(true).args(["per_window", "per_window_as_configured"]))]
+pub struct SetArguments {
+    /// N from now on; at least 1 (`daybook pause` stops dispatch)
+    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
+    per_window: Option<u32>,
+
+    /// N as schedulers and sweeps are configured, again
+    #[arg(long)]
+    per_window_as_configured: bool,
+
+    /// Why, for whoever wonders
+    #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]
+    why: Option<String>,
+
+    #[command(flatten)]
+    by: ByArguments,
+
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+}
+
+/// When a pause ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    At(Timestamp),
+    After(Duration),
+}
+
+fn until(text: &str) -> Result<Until, String> {
+    let length = || values::time(text).ok().filter(|length| !length.is_zero());
+    text.trim()
+        .parse()
+        .ok()
+        .map(Until::At)
+        .or_else(|| length().map(Until::After))
+        .ok_or_else(|| {
+            "a length of time such as 30m or 2h, or an RFC 3339 time such as 2026-11-21T06:00:00Z, is needed"
+                .to_owned()
+        })
+}
+
+impl Until {
+    fn from(self, now: Timestamp) -> Result<Timestamp, clap::Error> {
+        let at = match self {
+            Self::At(at) => at,
+            Self::After(length) => now.plus(length),
+        };
+        match at > now {
+            true => Ok(at),
+            false => Err(clap::Error::raw(
+                ErrorKind::ValueValidation,
+                format!("--until: {at} has passed; a time to come is needed\n"),
+            )),
+        }
+    }
+}
+
+/// Pauses.
+///
+/// # Errors
+/// When the deployment cannot be found, or its control item not be written.
+pub async fn pause(arguments: PauseArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let now = Clock::system().now();
+    let until = arguments.until.map(|until| until.from(now)).transpose()?;
+    let by = arguments.by.name();
+    let why = arguments.why.unwrap_or_default();
+    let deployment = arguments.deployment.open().await?;
+    change(&deployment, output, async || {
+        deployment.ledger.pause(until, &by, &why).await
+    })
+    .await
+}
+
+/// Resumes.
+///
+/// # Errors
+/// As [`pause`].
+pub async fn resume(arguments: ResumeArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let deployment = arguments.deployment.open().await?;
+    change(&deployment, output, async || deployment.ledger.resume().await).await
+}
+
+/// Sets N.
+///
+/// # Errors
+/// As [`pause`].
+pub async fn set(arguments: SetArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let deployment = arguments.deployment.open().await?;
+    let (n, by) = (arguments.per_window, arguments.by.name());
+    let person = Person {
+        by: &by,
+        why: arguments.why.as_deref(),
+    };
+    change(&deployment, output, async || {
+        deployment.ledger.set_per_window(n, person).await
+    })
+    .await
+}
+
+/// Changes the control item, and says what it was before and is now.
+async fn change(
+    deployment: &Deployment,
+    output: Output,
+    write: impl AsyncFnOnce() -> Result<(), LedgerError>,
+) -> anyhow::Result<ExitCode> {
+    let ledger = &deployment.ledger;
+    let failed = |error| deployment.place.ledger_failure(error);
+    let before = ledger.control().await.map_err(failed)?;
+    write().await.map_err(failed)?;
+    let after = ledger.control().await.map_err(failed)?;
+    let now = ledger.clock().now();
+    let words = |control: &Control| {
+        let pause = match control.pause(now) {
+            Some(pause) => format!("is paused {}", dispatch::paused(&pause)),
+            None => "is not paused".to_owned(),
+        };
+        format!("dispatch {pause}; {}", per_window_words(control))
+    };
+    let lines: Vec<Line> = vec![
+        ("where", deployment.place.to_string(), ""),
+        ("before", words(&before), ""),
+        ("now", words(&after), ""),
+    ];
+    let json = json!({
+        "where": deployment.place.to_string(),
+        "before": dispatch_json(&before, now),
+        "after": dispatch_json(&after, now),
+    });
+    output::print(output, &lines, &json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_after_a_while_or_at_a_time_to_come() {
+        let now: Timestamp = "2026-11-21T01:00:00.000Z".parse().unwrap();
+        let ends = |text: &str| until(text).unwrap().from(now);
+        assert_eq!(ends("2h").unwrap().to_string(), "2026-11-21T03:00:00.000Z");
+        assert_eq!(
+            ends("2026-11-21T02:00:00+00:00").unwrap().to_string(),
+            "2026-11-21T02:00:00.000Z"
+        );
+        assert!(ends("2026-11-21T01:00:00Z").is_err());
+        for bad in ["", "0", "tomorrow", "-1h", "2h ago"] {
+            assert!(until(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! `daybook redrive-queue`: the messages of a dead-letter queue go back where they came from.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aws_sdk_sqs::operation::list_message_move_tasks::ListMessageMoveTasksOutput;
+use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Task;
+use clap::Args;
+use daybook_ledger::describe;
+use daybook_schema::Timestamp;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::args::values;
+use crate::aws::answer::Answer;
+use crate::aws::clients::{Aws, Thing};
+use crate::checks::observe;
+use crate::commands::setup::attach::queue_arn;
+use crate::signals;
+use crate::ui::confirm::ConfirmArguments;
+use crate::ui::error::Advised;
+use crate::ui::output::Output;
+use crate::ui::{output, text};
+
+/// How often a task is looked at.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Move the messages of a dead-letter queue back to where they came from, and watch
+///
+/// SQS moves them (StartMessageMoveTask): first mend what refused them, or they come again. Each goes back to the queue it came
+/// from, or to --to. SQS runs one task per queue: one that runs already is watched. Ctrl-C ends watching, and SQS goes on;
+/// --cancel stops it. Messages that are moved are new ones: nothing is lost, and their ages and receives begin anew.
+///
+/// With --output json: {"queue", "status": "completed", "running", "cancelled", "cancelling", "failed" or "empty", "moved",
+/// "to_move", "destination", "started_at", "failure"}, about as SQS counts.
+#[derive(Args, Debug)]
+pub struct RedriveQueueArguments {
+    /// The dead-letter queue, by its URL or its ARN
+    #[arg(value_name = "QUEUE", value_parser = queue)]
+    queue: Named,
+
+    /// Another queue to move them to, by its ARN
+    #[arg(long, value_name = "ARN", value_parser = queue_arn)]
+    to: Option<String>,
+
+    /// How many per second at most, 1 to 500; as fast as SQS likes unless given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=500))]
+    per_second: Option<i32>,
+
+    /// Start it, and do not wait for its end
+    #[arg(long, conflicts_with = "cancel")]
+    no_wait: bool,
+
+    /// Cancel the task that runs; what is moved stays moved
+    #[arg(long, conflicts_with_all = ["to", "per_second"])]
+    cancel: bool,
+
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
+/// A queue as a person names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Named {
+    Url(String),
+    Arn(String),
+}
+
+fn queue(text: &str) -> Result<Named, String> {
+    if text.starts_with("arn:") {
+        return queue_arn(text).map(Named::Arn);
+    }
+    values::queue_url(text).map(Named::Url)
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When there is no such dead-letter queue, SQS refuses, the task fails, or the answer is no.
+pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let aws = Aws::from_environment().await?;
+    let (arn, waiting) = find(&aws, &arguments.queue).await?;
+    let tasks = Tasks { aws: &aws, arn: &arn };
+    let last = tasks.last().await?;
+    let running = last.filter(|task| task.status() == Some("RUNNING"));
+    if arguments.cancel {
+        let Some(task) = running else {
+            return Err(Advised::new(format!("no task runs for {arn}"))
+                .hint("there is nothing to cancel; without --cancel one is started")
+                .into());
+        };
+        tasks.cancel(&task).await?;
+        // SQS ends it after the messages that are on their way.
+        let task = tasks.last().await?.unwrap_or(task);
+        return print(output, &arn, Some(&task));
+    }
+    match running {
+        Some(_) => eprintln!("note: a task runs for {arn} already: it is watched, and no other is started"),
+        None if waiting == 0 => {
+            eprintln!("note: {arn} is empty");
+            return print(output, &arn, None);
+        }
+        None => {
+            let to = arguments
+                .to
+                .as_deref()
+                .unwrap_or("the queues that they came from");
+            eprintln!("About {} of {arn}: back to {to}.", text::many(waiting, "message"));
+            arguments.confirm.ask("Move them?")?;
+            tasks.start(arguments.to.as_deref(), arguments.per_second).await?;
+        }
+    }
+    if arguments.no_wait {
+        return print(output, &arn, tasks.last().await?.as_ref());
+    }
+    tokio::select! {
+        biased;
+        () = signals::requested() => {
+            eprintln!("note: SQS goes on moving; the same command watches again, and with --cancel stops it");
+            print(output, &arn, tasks.last().await?.as_ref())?;
+            Ok(ExitCode::from(signals::INTERRUPTED))
+        }
+        task = tasks.watch() => print(output, &arn, Some(&task?)),
+    }
+}
+
+/// The queue's ARN, and about how many messages it has.
+async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), Advised> {
+    let refused = |name: &str, cause: &str| {
+        Advised::new(format!("the queue {name} cannot be looked at"))
+            .because(anyhow::anyhow!("{cause}"))
+            .hint_if_any(aws.advice(Thing::Queue, cause))
+    };
+    let gone = |name: &str| {
+        Advised::new(format!("there is no queue {name} in region {}", aws.region()))
+            .hint("check name, region and account; `daybook doctor` names the dead-letter queues")
+    };
+    let (name, url) = match queue {
+        Named::Url(url) => (url, url.clone()),
+        Named::Arn(arn) => match observe::url_of(aws, arn).await {
+            Answer::Known(url) => (arn, url),
+            Answer::Absent => return Err(gone(arn)),
+            Answer::Unknown(refusal) => return Err(refused(arn, &refusal.cause)),
+        },
+    };
+    match observe::attributes(aws, &url).await {
+        Answer::Known(attributes) => {
+            let waiting = attributes.get("ApproximateNumberOfMessages");
+            let waiting = waiting.and_then(|n| n.parse().ok()).unwrap_or(0);
+            let arn = attributes.get("QueueArn").cloned();
+            let arn = arn.ok_or_else(|| refused(name, "GetQueueAttributes gave no QueueArn"))?;
+            Ok((arn, waiting))
+        }
+        Answer::Absent => Err(gone(name)),
+        Answer::Unknown(refusal) => Err(refused(name, &refusal.cause)),
+    }
+}
+
+/// The move tasks of a queue.
+struct Tasks<'a> {
+    aws: &'a Aws,
+    arn: &'a str,
+}
+
+impl Tasks<'_> {
+    fn refused(&self, what: &str, cause: &str) -> Advised {
+        let hint = match () {
+            () if cause.contains("Dead Letter Queue") => Some(
+                "only the dead-letter queue of another queue can be moved back: give that one, or name it in the other \
+                 queue's redrive policy first"
+                    .to_owned(),
+            ),
+            () if cause.contains("CouldNotDetermineMessageSource") => {
+                Some("where the messages came from is not known to SQS: --to names a queue".to_owned())
+            }
+            () => self.aws.advice(Thing::Queue, cause),
+        };
+        Advised::new(format!("the messages of {} cannot be {what}", self.arn))
+            .because(anyhow::anyhow!("{cause}"))
+            .hint_if_any(hint)
+    }
+
+    /// The newest task, if there ever was one.
+    async fn last(&self) -> Result<Option<Task>, Advised> {
+        let asked = self
+            .aws
+            .queues()
+            .list_message_move_tasks()
+            .source_arn(self.arn)
+            .max_results(1);
+        let ListMessageMoveTasksOutput { results, .. } = asked
+            .send()
+            .await
+            .map_err(|error| self.refused("moved", &format!("ListMessageMoveTasks: {}", describe(&error))))?;
+        Ok(results.unwrap_or_default().into_iter().next())
+    }
+
+    async fn start(&self, to: Option<&str>, per_second: Option<i32>) -> Result<(), Advised> {
+        let start = self
+            .aws
+            .queues()
+            .start_message_move_task()
+            .source_arn(self.arn)
+            .set_destination_arn(to.map(str::to_owned))
+            .set_max_number_of_messages_per_second(per_second);
+        match start.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(self.refused("moved", &format!("StartMessageMoveTask: {}", describe(&error)))),
+        }
+    }
+
+    async fn cancel(&self, task: &Task) -> Result<(), Advised> {
+        let handle = task.task_handle().unwrap_or_default();
+        let cancel = self.aws.queues().cancel_message_move_task().task_handle(handle);
+        match cancel.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let cause = format!("CancelMessageMoveTask: {}", describe(&error));
+                Err(self.refused("left where they are", &cause))
+            }
+        }
+    }
+
+    /// Looks until the newest task has ended.
+    async fn watch(&self) -> Result<Task, Advised> {
+        let style = ProgressStyle::with_template("{bar:40} {pos} of about {len} moved, {elapsed}");
+        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        loop {
+            if let Some(task) = self.last().await? {
+                let moved = count(task.approximate_number_of_messages_moved());
+                let to_move = task.approximate_number_of_messages_to_move().map_or(moved, count);
+                bar.set_length(to_move.max(moved));
+                bar.set_position(moved);
+                match task.status() {
+                    Some("RUNNING" | "CANCELLING") => {}
+                    Some("FAILED") => {
+                        bar.finish_and_clear();
+                        let why = task.failure_reason().unwrap_or("SQS does not say why");
+                        return Err(self.refused("moved", &format!("the task failed after {moved}: {why}")));
+                    }
+                    _ => {
+                        bar.finish_and_clear();
+                        return Ok(task);
+                    }
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+pub fn count(n: i64) -> u64 {
+    n.try_into().unwrap_or(0)
+}
+
+fn print(output: Output, arn: &str, task: Option<&Task>) -> anyhow::Result<ExitCode> {
+    let moved = task.map_or(0, |task| count(task.approximate_number_of_messages_moved()));
+    let status = task
+        .and_then(Task::status)
+        .map_or("empty".to_owned(), str::to_lowercase);
+    let started_at = task.and_then(|task| Timestamp::from_unix_millis(task.started_timestamp()));
+    let json = json!({
+        "queue": arn,
+        "status": status,
+        "moved": moved,
+        "to_move": task.and_then(Task::approximate_number_of_messages_to_move),
+        "destination": task.and_then(Task::destination_arn),
+        "started_at": started_at,
+        "failure": task.and_then(Task::failure_reason).map_or(Value::Null, Value::from),
+    });
+    let text = || format!("{status}: {} of {arn} moved\n", text::many(moved, "message"));
+    output::print_either(output, text, &json)?;
+    Ok(ExitCode::SUCCESS)
+}

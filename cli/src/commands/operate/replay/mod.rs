@@ -1,0 +1,398 @@
+//! `daybook replay`: objects once more, on purpose.
+
+use crate::lookup::json_files;
+use crate::signals;
+use crate::ui::{json, output, table, text};
+
+pub mod arguments;
+pub mod files;
+pub mod object;
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use daybook_ledger::{Deadline, NewRow, Person, Recorded};
+use daybook_schema::ObjectEvent;
+use daybook_schema::notification::Reading;
+use serde_json::{Value, json};
+
+use crate::aws::clients::Thing;
+pub use crate::commands::operate::replay::arguments::ReplayArguments;
+use crate::commands::operate::replay::files::Batch;
+use crate::commands::operate::replay::object::Known;
+use crate::deployment::{Deployment, Place};
+use crate::lookup::json_files::Broken;
+use crate::signals::INTERRUPTED;
+use crate::ui::confirm::ConfirmArguments;
+use crate::ui::error::Advised;
+use crate::ui::output::Output;
+
+/// How many events are shown before anything is asked.
+const SAMPLE: usize = 5;
+
+/// How long one batch may take, a throttling table's retries included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How many causes of failures are told.
+const CAUSES: usize = 5;
+
+/// What is to be replayed, and what came of it.
+#[derive(Default)]
+struct Tally {
+    /// How many events, where they were counted before.
+    selected: Option<usize>,
+    sample: Vec<(ObjectEvent, Known)>,
+    recorded: u64,
+    already_there: u64,
+    done_before: u64,
+    unreadable: u64,
+    test_events: u64,
+    not_safe: u64,
+    interrupted: bool,
+    failures: Vec<String>,
+}
+
+/// A replay under way.
+struct Replay<'a> {
+    deployment: &'a Deployment,
+    nonce: String,
+    max_attempts: u32,
+    dry_run: bool,
+    by: String,
+    why: Option<String>,
+}
+
+/// Replays.
+///
+/// # Errors
+/// When a file or the ledger cannot be read, nobody agrees, or an event is not in the ledger for certain.
+pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let asks = !arguments.confirm.yes && !arguments.dry_run;
+    if asks && files::has_stdin(&arguments.files) {
+        let needs_yes = "stdin can be read only once, and so cannot be asked about: give --yes\n";
+        return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, needs_yes).into());
+    }
+    let inputs = json_files::open_all(&arguments.files)?;
+    let deployment = arguments.deployment.open().await?;
+    let ledger = &deployment.ledger;
+    ledger
+        .check_receipts()
+        .await
+        .map_err(|error| deployment.place.ledger_failure(error))?;
+    let random = || format!("{:016x}", ledger.random().next_u64());
+    let replay = Replay {
+        deployment: &deployment,
+        nonce: arguments.nonce.clone().unwrap_or_else(random),
+        max_attempts: arguments.max_attempts,
+        dry_run: arguments.dry_run,
+        by: arguments.by.name(),
+        why: arguments.why.clone(),
+    };
+    let source = arguments.source.clone();
+    let mut tally = Tally::default();
+    let mut broken = Vec::new();
+    if arguments.files.is_empty() {
+        let found = object::find(&deployment, &arguments.objects, source.as_ref()).await;
+        let found = found.map_err(|failure| {
+            let advice = deployment.place.advice(Thing::of(&failure), &failure);
+            Advised::new("nothing was changed: what is known of the objects cannot be read")
+                .because(anyhow::anyhow!(failure))
+                .hint_if_any(advice)
+        })?;
+        let events: Vec<(ObjectEvent, Known)> = found
+            .into_iter()
+            .map(|(event, known)| (event.replayed(&replay.nonce), known))
+            .collect();
+        tally.selected = Some(events.len());
+        tally.sample = events.iter().take(SAMPLE).cloned().collect();
+        replay.ask(&arguments.confirm, &tally)?;
+        tell_unknown(&events);
+        if !replay.dry_run {
+            let events = events.into_iter().map(|(event, _)| event).collect();
+            replay.record(events, &mut tally).await;
+        }
+    } else {
+        let reading = Reading {
+            source: source.unwrap_or_default(),
+            ..deployment.reading(None, arguments.key_encoding)
+        };
+        if asks || replay.dry_run {
+            broken = replay.survey(inputs, &reading, &mut tally).await?;
+            replay.ask(&arguments.confirm, &tally)?;
+        }
+        if !replay.dry_run {
+            let again = json_files::open_all(&arguments.files)?;
+            broken = replay.record_files(again, &reading, &mut tally).await?;
+        }
+    }
+    replay.print(output, &tally)?;
+    replay.end(&tally, &broken)
+}
+
+/// Says of which objects nothing is known.
+fn tell_unknown(events: &[(ObjectEvent, Known)]) {
+    let mut unknown = events.iter().filter(|(_, known)| *known == Known::Name);
+    for (event, _) in unknown.by_ref().take(SAMPLE) {
+        eprintln!(
+            "note: neither a row nor a receipt tells of {}: its size and etag are unknown to the event",
+            text::event_uri(event)
+        );
+    }
+    match unknown.count() {
+        0 => {}
+        more => eprintln!("note: and of {more} more"),
+    }
+}
+
+impl Replay<'_> {
+    /// The event of a notification once more. Two uploads of one object are two events here, too: the id of the event that was
+    /// notified is part of the nonce.
+    fn again(&self, event: &ObjectEvent) -> ObjectEvent {
+        event.replayed(&format!("{}/{}", self.nonce, event.id))
+    }
+
+    /// How many events the files hold, and the first of them.
+    async fn survey(
+        &self,
+        inputs: Vec<json_files::Input>,
+        reading: &Reading,
+        tally: &mut Tally,
+    ) -> anyhow::Result<Vec<Broken>> {
+        let mut seen = HashSet::new();
+        let mut counted = Batch::default();
+        let broken = files::each_batch(inputs, reading, async |batch: Batch| {
+            for event in batch.events {
+                if seen.insert(event.id) && tally.sample.len() < SAMPLE {
+                    tally.sample.push((self.again(&event), Known::Notification));
+                }
+            }
+            counted.unreadable += batch.unreadable;
+            counted.test_events += batch.test_events;
+            true
+        })
+        .await?;
+        tally.selected = Some(seen.len());
+        if self.dry_run {
+            tally.unreadable = counted.unreadable;
+            tally.test_events = counted.test_events;
+        }
+        Ok(broken)
+    }
+
+    /// Records the events of the files; Ctrl-C stops it after the batch that is under way.
+    async fn record_files(
+        &self,
+        inputs: Vec<json_files::Input>,
+        reading: &Reading,
+        tally: &mut Tally,
+    ) -> anyhow::Result<Vec<Broken>> {
+        let mut stop = pin!(signals::requested());
+        files::each_batch(inputs, reading, async |batch: Batch| {
+            tally.unreadable += batch.unreadable;
+            tally.test_events += batch.test_events;
+            let events = batch.events.iter().map(|event| self.again(event)).collect();
+            let stopped = {
+                let mut recording = pin!(self.record(events, tally));
+                tokio::select! {
+                    biased;
+                    () = &mut stop => {
+                        eprintln!("stopping: what is under way is finished first");
+                        recording.await;
+                        true
+                    }
+                    () = &mut recording => false,
+                }
+            };
+            tally.interrupted = stopped;
+            !stopped
+        })
+        .await
+    }
+
+    async fn record(&self, events: Vec<ObjectEvent>, tally: &mut Tally) {
+        let ledger = &self.deployment.ledger;
+        let note = Person {
+            by: &self.by,
+            why: self.why.as_deref(),
+        };
+        let note = note.note(ledger.clock().now(), "replayed");
+        let row = |event| NewRow::Replay {
+            event,
+            max_attempts: self.max_attempts,
+            note: note.clone(),
+        };
+        let rows = events.into_iter().map(row).collect();
+        let deadline = Deadline::after(ledger.clock(), PATIENCE);
+        for recorded in ledger.record(rows, deadline).await {
+            let counter = match recorded {
+                Recorded::Recorded => &mut tally.recorded,
+                Recorded::AlreadyThere => &mut tally.already_there,
+                Recorded::Covered => &mut tally.done_before,
+                Recorded::Rejected(cause) | Recorded::Throttled(cause) | Recorded::Unknown(cause) => {
+                    if !tally.failures.contains(&cause) && tally.failures.len() < CAUSES {
+                        tally.failures.push(cause);
+                    }
+                    &mut tally.not_safe
+                }
+            };
+            *counter += 1;
+        }
+    }
+
+    /// More than one event is asked about.
+    fn ask(&self, confirm: &ConfirmArguments, tally: &Tally) -> Result<(), Advised> {
+        let n = tally.selected.unwrap_or_default();
+        if self.dry_run || confirm.yes || n <= 1 {
+            return Ok(());
+        }
+        let place = &self.deployment.place;
+        eprint!(
+            "{}, into {place}; the first of them:\n{}",
+            events(n),
+            sample(tally)
+        );
+        confirm.ask(&format!("Replay {}?", events(n)))
+    }
+
+    fn print(&self, output: Output, tally: &Tally) -> anyhow::Result<()> {
+        let place = &self.deployment.place;
+        let text = || match self.dry_run {
+            true => format!(
+                "{} would be replayed, into {place}; the first of them:\n{}",
+                events(tally.selected.unwrap_or_default()),
+                sample(tally)
+            ),
+            false => table::labelled(&self.lines(tally)),
+        };
+        output::print_either(output, text, &self.json(tally))?;
+        if let (
+            false,
+            Place::Local {
+                dir, running: None, ..
+            },
+        ) = (self.dry_run, place)
+        {
+            eprintln!(
+                "note: no `daybook up` runs on {}: the events wait there until one does",
+                dir.display()
+            );
+        }
+        Ok(())
+    }
+
+    fn lines(&self, tally: &Tally) -> Vec<(&'static str, String, String)> {
+        let count = |what, n: u64, meaning: &str| (what, n.to_string(), meaning.to_owned());
+        vec![
+            ("where", self.deployment.place.to_string(), String::new()),
+            (
+                "nonce",
+                self.nonce.clone(),
+                "(the same --nonce does nothing twice)".to_owned(),
+            ),
+            count("recorded", tally.recorded, "new rows, due now"),
+            count(
+                "already there",
+                tally.already_there,
+                "open with the same nonce, or came twice",
+            ),
+            count("done before", tally.done_before, "done with the same nonce"),
+            count(
+                "unreadable",
+                tally.unreadable,
+                "parts of notifications that are no object event",
+            ),
+            count(
+                "test events",
+                tally.test_events,
+                "s3:TestEvent: nothing to replay",
+            ),
+            count("not safe", tally.not_safe, "not in the ledger for certain"),
+        ]
+    }
+
+    fn json(&self, tally: &Tally) -> Value {
+        let sample = tally.sample.iter().map(|(event, known)| {
+            let mut json = json::event_json(Some(event));
+            json["id"] = json!(event.id);
+            json!({"event": json, "known_from": known.word()})
+        });
+        json!({
+            "verb": "replay",
+            "where": self.deployment.place.to_string(),
+            "nonce": self.nonce,
+            "selected": tally.selected,
+            "sample": sample.collect::<Vec<_>>(),
+            "dry_run": self.dry_run,
+            "recorded": tally.recorded,
+            "already_there": tally.already_there,
+            "done_before": tally.done_before,
+            "unreadable": tally.unreadable,
+            "test_events": tally.test_events,
+            "not_safe": tally.not_safe,
+            "interrupted": tally.interrupted,
+            "failures": tally.failures,
+        })
+    }
+
+    fn end(&self, tally: &Tally, broken: &[Broken]) -> anyhow::Result<ExitCode> {
+        let again = format!(
+            "the same command with --nonce {} goes on with the rest",
+            self.nonce
+        );
+        if let Some(first) = tally.failures.first() {
+            let advice = self.deployment.place.advice(Thing::Ledger, first);
+            let noun = if tally.not_safe == 1 {
+                "event is"
+            } else {
+                "events are"
+            };
+            return Err(
+                Advised::new(format!("{} {noun} not in the ledger for certain", tally.not_safe))
+                    .because(anyhow::anyhow!(tally.failures.join("\n  caused by: ")))
+                    .hint(advice.unwrap_or(again))
+                    .into(),
+            );
+        }
+        if tally.interrupted {
+            eprintln!("interrupted: {again}");
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+        if !broken.is_empty() {
+            let causes: Vec<String> = broken.iter().map(ToString::to_string).collect();
+            return Err(Advised::new("not all files could be read to their ends")
+                .because(anyhow::anyhow!(causes.join("\n  caused by: ")))
+                .hint(format!(
+                    "what stands before that place was read; mend it, and {again}"
+                ))
+                .into());
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn events(n: usize) -> String {
+    let noun = if n == 1 { "event" } else { "events" };
+    format!("{} {noun}", text::grouped(n))
+}
+
+fn sample(tally: &Tally) -> String {
+    if tally.sample.is_empty() {
+        return String::new();
+    }
+    let unknown = || "unknown".to_owned();
+    let row = |(event, known): &(ObjectEvent, Known)| {
+        vec![
+            text::escaped(event.kind.as_str()),
+            event.size.map_or_else(unknown, |size| size.to_string()),
+            event.etag.as_deref().map_or_else(unknown, text::escaped),
+            known.word().to_owned(),
+            text::event_uri(event),
+        ]
+    };
+    let header = ["event", "size", "etag", "known from", "object"];
+    let rows = tally.sample.iter().map(row).collect();
+    table::table(&header, &[0, 1, 3], rows, table::terminal_width())
+}

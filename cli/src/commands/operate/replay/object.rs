@@ -1,0 +1,159 @@
+//! Objects by name: what the ledger still knows of them becomes the event.
+
+use std::collections::BTreeSet;
+
+use daybook_ledger::ReceiptLookup;
+use daybook_schema::{
+    BucketName, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, Origin, Receipt, Row, SourceName,
+};
+
+use crate::args::object_ref::ObjectText;
+use crate::deployment::Deployment;
+use crate::ui::dispatch;
+
+/// What an event says where nothing else does.
+const EVENT_NAME: &str = "replay";
+
+/// Where an event's facts are from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// A notification that was given.
+    Notification,
+    /// An open row.
+    Row,
+    /// The receipt of what is done.
+    Receipt,
+    /// The name that was given, and nothing else.
+    Name,
+}
+
+impl Known {
+    /// For people and programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Notification => "notification",
+            Self::Row => "row",
+            Self::Receipt => "receipt",
+            Self::Name => "name",
+        }
+    }
+}
+
+/// The newest created event of each object, as far as it is known.
+///
+/// # Errors
+/// When the ledger or the receipts cannot be read, or a name can be no object's.
+pub async fn find(
+    deployment: &Deployment,
+    objects: &[ObjectText],
+    source: Option<&SourceName>,
+) -> Result<Vec<(ObjectEvent, Known)>, String> {
+    let mut known = open(deployment, objects, source).await?;
+    let mut done = receipts(deployment, objects, source).await?;
+    objects
+        .iter()
+        .map(|object| {
+            let is_of = |event: &ObjectEvent| event.kind == Kind::Created && object.is_of(event, source);
+            let of_rows = known.iter_mut().map(|event| (event, Known::Row));
+            let of_receipts = done.iter_mut().map(|event| (event, Known::Receipt));
+            let newest = of_rows
+                .chain(of_receipts)
+                .filter(|(event, _)| is_of(event))
+                .max_by_key(|(event, _)| (event.sequencer.clone(), event.event_time));
+            match newest {
+                Some((event, known)) => Ok((event.clone(), known)),
+                None => Ok((named(object, source)?, Known::Name)),
+            }
+        })
+        .collect()
+}
+
+/// The open events of these objects.
+async fn open(
+    deployment: &Deployment,
+    objects: &[ObjectText],
+    source: Option<&SourceName>,
+) -> Result<Vec<ObjectEvent>, String> {
+    let mut events = Vec::new();
+    let mut pages = deployment.ledger.open_rows();
+    while let Some(page) = pages.next().await.map_err(|error| dispatch::chain(&error))? {
+        for row in page {
+            let row: Row = match row {
+                Ok(row) => row,
+                // What another release wrote may be about any object; without it there is less known, and no harm.
+                Err(error) if error.unreadable().is_some() => continue,
+                Err(error) => return Err(dispatch::chain(&error)),
+            };
+            let is_meant = |event: &&ObjectEvent| objects.iter().any(|object| object.is_of(event, source));
+            events.extend(row.event().filter(is_meant).cloned());
+        }
+    }
+    Ok(events)
+}
+
+/// What receipts say of these objects.
+async fn receipts(
+    deployment: &Deployment,
+    objects: &[ObjectText],
+    source: Option<&SourceName>,
+) -> Result<Vec<ObjectEvent>, String> {
+    if deployment.ledger.receipts_kept_for().is_none() {
+        return Ok(Vec::new());
+    }
+    let ids: BTreeSet<ObjectId> = objects
+        .iter()
+        .flat_map(|object| object.object_ids(source))
+        .collect();
+    let mut events = Vec::new();
+    for (object, lookup) in deployment.ledger.look_up_receipts(ids).await {
+        match lookup {
+            ReceiptLookup::Found(receipt) => events.push(event_of(&receipt)),
+            ReceiptLookup::Absent => {}
+            ReceiptLookup::Unknown(cause) => return Err(format!("the receipt of object {object}: {cause}")),
+        }
+    }
+    Ok(events)
+}
+
+fn event_of(receipt: &Receipt) -> ObjectEvent {
+    ObjectEvent {
+        id: receipt.event_id,
+        source: receipt.source.clone(),
+        bucket: receipt.bucket.clone(),
+        key: receipt.key.clone(),
+        version_id: receipt.version_id.clone(),
+        kind: receipt.kind.clone(),
+        etag: receipt.etag.clone(),
+        size: receipt.size,
+        sequencer: receipt.sequencer.clone(),
+        event_name: EVENT_NAME.to_owned(),
+        event_time: receipt.event_time,
+        region: None,
+        origin: Origin::Notification,
+    }
+}
+
+fn named(object: &ObjectText, source: Option<&SourceName>) -> Result<ObjectEvent, String> {
+    let (key, version_id) = match &object.parts {
+        Some((key, version)) => (key.as_str(), version.clone()),
+        None => (object.whole.as_str(), None),
+    };
+    let invalid = |error: daybook_schema::InvalidName| format!("{object}: {error}");
+    let source = source.cloned().unwrap_or_default();
+    Ok(ObjectEvent {
+        // Of no meaning: a replay has an identity of its own.
+        id: EventId::of_raw_payload(&source, &object.to_string()),
+        source,
+        bucket: object.bucket.parse::<BucketName>().map_err(invalid)?,
+        key: key.parse::<ObjectKey>().map_err(invalid)?,
+        version_id,
+        kind: Kind::Created,
+        etag: None,
+        size: None,
+        sequencer: None,
+        event_name: EVENT_NAME.to_owned(),
+        event_time: None,
+        region: None,
+        origin: Origin::Notification,
+    })
+}

@@ -1,0 +1,137 @@
+//! `daybook sweep`: one run of the sweep.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use daybook_ledger::{Deadline, Window};
+use daybook_manager::Executions;
+use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
+use daybook_schema::Timestamp;
+
+use crate::args::values;
+use crate::args::values::DispatchArguments;
+use crate::aws::clients::Thing;
+use crate::commands::run::schedule::PATIENCE;
+use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer, state_machine_answers};
+use crate::deployment::{AwsArguments, MachineArguments, failures};
+use crate::ui::dispatch::Line;
+use crate::ui::output::Output;
+use crate::ui::{dispatch, output};
+
+/// Run the sweep once: find claimed events whose leases ran out, and bring them back
+///
+/// Looks after events that were sent and not heard of again before their leases ran out. Those that run get more
+/// time, those that are done are taken off, those whose messages are lost are sent again, from the same budget of N
+/// per window. Uses no attempt, and is safe to run at any time, twice, and beside itself.
+#[derive(Args, Debug)]
+pub struct SweepArguments {
+    #[command(flatten)]
+    deployment: AwsArguments,
+
+    #[command(flatten)]
+    machine: MachineArguments,
+
+    #[command(flatten)]
+    dispatch: DispatchArguments,
+
+    /// Take the budget of the window of that time (RFC 3339); now unless given
+    #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
+    at: Option<Timestamp>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When something that it needs is missing or does not answer, and when not all went well.
+pub async fn run(arguments: SweepArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let dispatch = arguments.dispatch.checked()?;
+    let machine = Some(&arguments.machine);
+    let (deployment, queue_url) = arguments.deployment.open_with_queue(machine).await?;
+    let (aws, ledger) = (deployment.aws, deployment.ledger);
+    let queue = aws.dispatch_queue(&queue_url);
+    let executions = deployment
+        .state_machine_arn
+        .map(|arn| Executions::new(aws.step_functions(), arn));
+    queue_answers(&aws, &queue).await?;
+    receipts_answer(&aws, &ledger).await?;
+    if let Some(executions) = &executions {
+        state_machine_answers(&aws, executions).await?;
+    }
+    let window = Window::at(
+        arguments.at.unwrap_or_else(|| ledger.clock().now()),
+        dispatch.window,
+    );
+    let deadline = Deadline::after(ledger.clock(), PATIENCE);
+    let sweeper = Sweeper::new(ledger, queue, executions, dispatch, SweepSettings::default());
+    let report = sweeper
+        .run(window, deadline)
+        .await
+        .map_err(|error| ledger_failure(&aws, error))?;
+    print(&report, window, output)?;
+    failures::end("the sweep", &report.failures, &aws, Thing::Ledger)
+}
+
+fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result<()> {
+    let count = |n: u32| n.to_string();
+    let mut lines: Vec<Line> = vec![
+        ("window", dispatch::window(window), ""),
+        ("stale", count(report.stale), "events whose leases have run out"),
+        (
+            "newer",
+            count(report.newer),
+            "were written by a newer Daybook: they stay as they are",
+        ),
+        ("renewed", count(report.renewed), "run: they have a new lease"),
+        (
+            "deleted",
+            count(report.deleted),
+            "are done, as their receipts say",
+        ),
+        (
+            "moved",
+            count(report.moved),
+            "probably wait in the dispatch queue: they have more time",
+        ),
+        (
+            "redelivered",
+            count(report.redelivered),
+            "sent again; no attempt is used",
+        ),
+        (
+            "unsent",
+            count(report.unsent),
+            "not taken by the queue: the next sweep tries again",
+        ),
+        ("left", count(report.left), "left for the next sweep"),
+        (
+            "unknown",
+            count(report.unknown),
+            "without an answer: their leases bring them back",
+        ),
+    ];
+    if let Some(refusal) = &report.refusal {
+        lines.push(("refused", dispatch::refusal(refusal), ""));
+    }
+    if report.incomplete {
+        lines.push((
+            "incomplete",
+            "not all running executions could be listed: others were asked for one by one".to_owned(),
+            "",
+        ));
+    }
+    if report.more {
+        lines.push((
+            "more",
+            "there may be more stale events: sweep again".to_owned(),
+            "",
+        ));
+    }
+    if report.out_of_time {
+        lines.push((
+            "stopped",
+            "out of time; rows may be left for the next sweep".to_owned(),
+            "",
+        ));
+    }
+    output::print(output, &lines, &report.json(window))
+}

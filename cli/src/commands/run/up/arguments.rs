@@ -1,0 +1,256 @@
+//! The flags of `daybook up`.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use daybook_manager::Dispatch;
+use daybook_schema::SourceName;
+use daybook_schema::notification::{KeyEncoding, Reading};
+
+use crate::args::target::TargetArguments;
+use crate::args::values;
+use crate::deployment::folder;
+
+/// Events that may be in flight for each worker unless said otherwise: enough that none waits for work, and few enough that
+/// what is queued is worked on before its lease ends.
+const IN_FLIGHT_PER_WORKER: u32 = 25;
+
+/// Run all of Daybook on this machine: events in over HTTP, a ledger in a folder, a command or HTTP call for each
+///
+/// Runs all of Daybook in this process, without AWS: takes S3 event notifications over HTTP (POST /events), writes each event
+/// to a ledger in a folder before it is acknowledged, and runs a command or calls an HTTP endpoint for each, at most N per
+/// window. Without --exec or --post it only collects, and prints what it would run. Ctrl-C and SIGTERM drain. Killed, it loses
+/// nothing: start it again.
+#[derive(Args, Debug)]
+pub struct UpArguments {
+    /// The folder of the ledger, on a local disk; made if it is not there. One process at a time
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "daybook-data",
+        env = "DAYBOOK_DATA_DIR"
+    )]
+    #[arg(hide_env_values = true, help_heading = "Ledger")]
+    pub data_dir: PathBuf,
+
+    /// How long receipts of what is done stay, such as 14d or 36h: so long a duplicate is recognised; 0 turns them off
+    #[arg(long, value_name = "TIME", default_value = "14d", value_parser = values::time)]
+    #[arg(
+        env = "DAYBOOK_RECEIPTS_KEEP",
+        hide_env_values = true,
+        help_heading = "Ledger"
+    )]
+    pub receipts_keep: Duration,
+
+    /// Where to listen, as HOST:PORT; port 0 takes a free one. On a loopback address the same port answers AWS clients
+    /// (DynamoDB, SQS, Step Functions); any other address needs a --token
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9480", value_parser = address)]
+    #[arg(env = "DAYBOOK_LISTEN", hide_env_values = true, help_heading = "Events")]
+    pub listen: SocketAddr,
+
+    /// What senders must give as `Authorization: Bearer TOKEN`, and AWS clients as their access key id. Better set as
+    /// DAYBOOK_TOKEN: other users of this machine can read flags
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "DAYBOOK_TOKEN",
+        hide_env_values = true,
+        help_heading = "Events"
+    )]
+    pub token: Option<Token>,
+
+    /// A name for where the events come from; two servers may both have a bucket of one name
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value_t,
+        env = "DAYBOOK_SOURCE",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Events")]
+    pub source: SourceName,
+
+    /// How the source sends keys in notifications: auto (by the server that the notification names), encoded (form-encoded, as
+    /// S3 does) or plain
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value_t,
+        env = "DAYBOOK_KEY_ENCODING",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Events")]
+    pub key_encoding: KeyEncoding,
+
+    /// How many events may wait or run before --admission says what happens to more; at least 1
+    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
+    #[arg(env = "DAYBOOK_MAX_BACKLOG", hide_env_values = true, help_heading = "Events")]
+    pub max_backlog: Option<u32>,
+
+    /// What happens to events over --max-backlog: buffer takes them all the same and says so in the log, reject answers
+    /// 429 with Retry-After
+    #[arg(
+        long,
+        value_enum,
+        value_name = "HOW",
+        default_value_t,
+        help_heading = "Events"
+    )]
+    #[arg(env = "DAYBOOK_ADMISSION", hide_env_values = true)]
+    pub admission: Admission,
+
+    #[command(flatten)]
+    pub pace: PaceArguments,
+
+    #[command(flatten)]
+    pub target: TargetArguments,
+}
+
+/// How fast.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Dispatch")]
+pub struct PaceArguments {
+    /// N: how many events may be handed to workers per window, those handed out again included; at least 1
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = values::at_least_one)]
+    #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
+    per_window: u32,
+
+    /// The window's length, such as 1m or 30s; 100ms to 1d
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::every)]
+    #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
+    every: Duration,
+
+    /// How many events may be in flight at once, queued or worked on; at least 1 [default: 25 for each worker]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
+    #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
+    max_in_flight: Option<u32>,
+
+    /// After how many failed attempts an event waits for a person; at least 1
+    #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
+    #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
+    max_attempts: u32,
+
+    /// How long an event may wait for a worker before the sweep looks after it; what a worker has, it keeps; 3s to 11h
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
+    #[arg(env = "DAYBOOK_LEASE", hide_env_values = true)]
+    pub lease: Duration,
+
+    #[command(flatten)]
+    pub backoff: values::BackoffArguments,
+}
+
+impl UpArguments {
+    /// The checked settings of dispatch.
+    ///
+    /// # Errors
+    /// A usage error of clap's, when settings could not work.
+    pub fn dispatch(&self) -> Result<Dispatch, clap::Error> {
+        let in_flight = self.target.workers.saturating_mul(IN_FLIGHT_PER_WORKER);
+        let dispatch = Dispatch {
+            per_window: self.pace.per_window,
+            window: self.pace.every,
+            max_in_flight: Some(self.pace.max_in_flight.unwrap_or(in_flight)),
+            max_attempts: self.pace.max_attempts,
+            lease: self.pace.lease,
+            retry: self
+                .pace
+                .backoff
+                .checked()
+                .map_err(|error| values::usage(&error))?,
+        };
+        dispatch.checked().map_err(|error| values::usage(&error))
+    }
+
+    /// How notifications are read.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            source: self.source.clone(),
+            keys: self.key_encoding,
+        }
+    }
+
+    /// What others that write into the folder must know.
+    pub fn folder_settings(&self, dispatch: &Dispatch) -> folder::Settings {
+        folder::Settings {
+            source: self.source.clone(),
+            keys: self.key_encoding,
+            max_attempts: dispatch.max_attempts,
+            receipts_keep_seconds: self.receipts_keep.as_secs(),
+            per_window: Some(dispatch.per_window),
+            window_millis: u64::try_from(dispatch.window.as_millis()).ok(),
+            ledger_made: false,
+            token_mark: None,
+        }
+    }
+
+    /// Checks what the flags do not say one by one.
+    ///
+    /// # Errors
+    /// A usage error of clap's.
+    pub fn check(&self) -> Result<(), clap::Error> {
+        if !self.listen.ip().is_loopback() && self.token.is_none() {
+            let why = format!(
+                "{} can be reached by other machines, so a token is needed: set DAYBOOK_TOKEN",
+                self.listen
+            );
+            return Err(values::usage_of("listen", &why));
+        }
+        if self.admission == Admission::Reject && self.max_backlog.is_none() {
+            let why = "reject needs to know from where on: give --max-backlog";
+            return Err(values::usage_of("admission", &why));
+        }
+        Ok(())
+    }
+}
+
+/// What happens to events over the backlog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Admission {
+    /// They are taken.
+    #[default]
+    Buffer,
+    /// They are answered with 429.
+    Reject,
+}
+
+/// A secret that senders share with us. It shows itself to nobody.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// The secret.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+impl FromStr for Token {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_fit = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b',';
+        match text.len() >= 8 && text.bytes().all(is_fit) {
+            true => Ok(Self(text.to_owned())),
+            false => Err(
+                "a token has 8 or more visible ASCII characters and no space, slash or comma, such as `openssl rand -hex 32` gives"
+                    .into(),
+            ),
+        }
+    }
+}
+
+/// An address to listen on.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
+    found.ok_or_else(|| "HOST:PORT is needed, such as 127.0.0.1:9480 or [::1]:9480".to_owned())
+}

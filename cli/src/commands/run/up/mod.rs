@@ -1,0 +1,190 @@
+//! `daybook up`: everything in one process, with the ledger on the disk.
+//!
+//! The order of start and end matters. Start: take the folder, open the ledger, put back what the last process had claimed, then
+//! listen. End: stop listening and claiming, finish the requests that run, let the workers drain, put back what is still queued.
+//! Killed at any point, the ledger has every event that was acknowledged, and the next start puts back what was claimed.
+
+pub mod arguments;
+pub mod body;
+pub mod collect_only;
+pub mod connections;
+pub mod counters;
+pub mod intake;
+pub mod jumps;
+pub mod pipeline;
+pub mod print;
+pub mod refusal;
+pub mod server;
+pub mod watch;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use daybook_manager::worker::WorkerSettings;
+use tokio::net::TcpListener;
+use tokio::sync::watch as channel;
+
+use crate::args::values;
+pub use crate::commands::run::up::arguments::UpArguments;
+use crate::commands::run::up::connections::Limits;
+use crate::commands::run::up::counters::{Answers, Recording};
+use crate::commands::run::up::intake::{Backlog, Recorder};
+use crate::commands::run::up::pipeline::Pipeline;
+use crate::commands::run::up::server::Door;
+use crate::deployment::folder::{Folder, Lock, Running};
+use crate::signals;
+use crate::ui::error::Advised;
+use crate::ui::output::Output;
+
+/// Open files that the process asks for: a connection is one, and a command needs three.
+const FILES: u64 = 65_536;
+
+/// Runs until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When it cannot start: a setting that cannot work, a folder that is in use or cannot be written, an address that cannot be had.
+pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitCode> {
+    arguments.check()?;
+    let dispatch = arguments.dispatch()?;
+    let target = arguments.target.target()?;
+    let worker_settings = worker_settings(&arguments)?;
+    raise_file_limit();
+    let mut lock = Lock::take(&arguments.data_dir)?;
+    let folder = Folder::create(&arguments.data_dir, arguments.folder_settings(&dispatch)).await?;
+    let listener = listen(&arguments).await?;
+    let address = listener.local_addr()?;
+    let running = Running {
+        pid: std::process::id(),
+        url: format!("http://{address}"),
+    };
+    lock.say(&running)
+        .with_context(|| format!("{} cannot be written", arguments.data_dir.display()))?;
+
+    let recording = Arc::new(Recording::default());
+    let answers = Arc::new(Answers::default());
+    let max_attempts = dispatch.max_attempts;
+    let pipeline = Pipeline::new(folder.clone(), dispatch.clone(), recording.clone())?;
+    let recovered = pipeline.recover(folder.mark_before).await;
+    pipeline.bring_forward().await;
+    print::start(&arguments, &dispatch, &running, &recovered, &folder.ledger).await;
+
+    let printer = target
+        .is_none()
+        .then(|| collect_only::Printer::new(arguments.reading(), output));
+    let (intake, recorder) = Recorder::new(
+        folder.ledger.clone(),
+        arguments.reading(),
+        max_attempts,
+        recording.clone(),
+        printer,
+    );
+    let backlog = Arc::new(Backlog::new(
+        arguments.max_backlog,
+        arguments.admission,
+        recording.clone(),
+    ));
+    let (say_trouble, trouble) = channel::channel(None);
+    let door = Door {
+        intake,
+        backlog: backlog.clone(),
+        token: arguments.token.clone(),
+        aws: address.ip().is_loopback().then(|| folder.aws.clone()),
+        trouble,
+    };
+    let (say_stop, stop) = channel::channel(false);
+    let stopping = async {
+        signals::requested().await;
+        eprintln!(
+            "draining: what runs may finish, then this ends; again to end at once, which loses nothing either"
+        );
+        say_stop.send_replace(true);
+    };
+    let moving = async {
+        match target {
+            Some(target) => {
+                let (_, _, report) = futures::join!(
+                    pipeline.schedule(stop.clone()),
+                    pipeline.sweep(stop.clone()),
+                    pipeline.work(target, answers.clone(), worker_settings, stop.clone()),
+                );
+                Some(report)
+            }
+            None => None,
+        }
+    };
+    let serving = async {
+        futures::join!(
+            server::serve(listener, door, Limits::default(), stop.clone()),
+            recorder.run()
+        );
+    };
+    let watching = watch::Watch {
+        ledger: &folder.ledger,
+        recording: &recording,
+        answers: &answers,
+    };
+    let work = async { futures::join!(stopping, moving, serving) };
+    let report = tokio::select! {
+        biased;
+        (_, report, ()) = work => report,
+        // These never end.
+        () = watching.tell() => None,
+        () = watching.keep_health(&say_trouble) => None,
+        () = backlog.keep_counting(&folder.ledger) => None,
+        () = pipeline.expire() => None,
+        () = signals::impatience() => {
+            eprintln!("ended at once: what ran is put back by the next start");
+            return Ok(ExitCode::from(signals::INTERRUPTED));
+        }
+    };
+    // What waited in the queue, which ends with this process.
+    pipeline.recover(folder.settings.token_mark).await;
+    print::end(&recording, report.as_ref(), &folder.ledger, output).await?;
+    tracing::info!(
+        flushes = folder.aws.syncs(),
+        "flushes of the ledger's log to the disk"
+    );
+    drop(lock);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn worker_settings(arguments: &UpArguments) -> Result<WorkerSettings, clap::Error> {
+    let settings = WorkerSettings {
+        workers: arguments.target.workers as usize,
+        lease: arguments.pace.lease,
+        timeout: arguments.target.timeout,
+        retry: arguments
+            .pace
+            .backoff
+            .checked()
+            .map_err(|error| values::usage(&error))?,
+        ..WorkerSettings::new(crate::args::target::this_process())
+    };
+    settings.checked().map_err(|error| values::usage(&error))
+}
+
+async fn listen(arguments: &UpArguments) -> Result<TcpListener, Advised> {
+    let address = arguments.listen;
+    TcpListener::bind(address).await.map_err(|error| {
+        Advised::new(format!("cannot listen on {address}"))
+            .because(error)
+            .hint("give an address of this machine and a port that is free with --listen (DAYBOOK_LISTEN); port 0 takes any")
+    })
+}
+
+/// As many open files as the system allows, within reason.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(FILES).min(FILES);
+    if current.is_some_and(|current| current < wanted) {
+        let limit = Rlimit {
+            current: Some(wanted),
+            maximum,
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit of open files cannot be raised; connections may have to wait");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What `daybook up` says at its start and its end, and instead of running anything.
+
+use std::sync::atomic::Ordering;
+
+use daybook_ledger::Ledger;
+use daybook_manager::Dispatch;
+use daybook_manager::worker::WorkerReport;
+use daybook_reconciler::RecoverReport;
+use serde_json::json;
+
+use crate::commands::run::up::arguments::UpArguments;
+use crate::commands::run::up::counters::{Recording, open};
+use crate::commands::run::worker_report;
+use crate::deployment::folder::Running;
+use crate::ui::dispatch::Line;
+use crate::ui::output;
+use crate::ui::output::Output;
+
+/// Where it listens, what it does, and how to look.
+pub async fn start(
+    arguments: &UpArguments,
+    dispatch: &Dispatch,
+    running: &Running,
+    recovered: &RecoverReport,
+    ledger: &Ledger,
+) {
+    let dir = arguments.data_dir.display();
+    let url = &running.url;
+    let open = open(ledger)
+        .await
+        .unwrap_or_else(|error| format!("its rows cannot be counted: {error}"));
+    let mut back = match recovered.put_back + recovered.deleted + recovered.failed {
+        0 => String::new(),
+        n => format!("; {n} of the last run put back"),
+    };
+    if recovered.held_elsewhere > 0 {
+        back += &format!(
+            "; {} held by workers of other processes",
+            recovered.held_elsewhere
+        );
+    }
+    let newer = match recovered.newer {
+        0 => String::new(),
+        n => format!("; {n} claimed by a newer Daybook, and left alone: use that release"),
+    };
+    let every = humantime::format_duration(dispatch.window);
+    let target = match arguments.target.words() {
+        words if words.is_empty() => {
+            "none: events are collected and printed (--exec or --post runs them)".to_owned()
+        }
+        words => format!(
+            "{words}  ({} at once, at most {} per {every})",
+            arguments.target.workers, dispatch.per_window
+        ),
+    };
+    eprintln!("daybook up: listening on {url}");
+    eprintln!("  events   POST {url}/events");
+    eprintln!("  target   {target}");
+    eprintln!("  ledger   {dir}: {open}{back}{newer}");
+    eprintln!("  look     daybook status --local {dir}");
+    if arguments.listen.ip().is_loopback() {
+        let table = crate::deployment::folder::LEDGER_TABLE;
+        eprintln!(
+            "  AWS      aws --endpoint-url {url} --region us-east-1 dynamodb scan --table-name {table}  (any credentials)"
+        );
+    }
+    eprintln!("Ctrl-C or SIGTERM drains.");
+}
+
+/// What it did.
+///
+/// # Errors
+/// When stdout is closed.
+pub async fn end(
+    recording: &Recording,
+    worked: Option<&WorkerReport>,
+    ledger: &Ledger,
+    output: Output,
+) -> anyhow::Result<()> {
+    let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let open = open(ledger)
+        .await
+        .unwrap_or_else(|error| format!("unknown: {error}"));
+    let (recorded, known, unreadable) = (
+        get(&recording.recorded),
+        get(&recording.known),
+        get(&recording.unreadable),
+    );
+    let mut lines: Vec<Line> = vec![
+        (
+            "recorded",
+            recorded.to_string(),
+            "events and unreadable parts that became rows",
+        ),
+        (
+            "known",
+            known.to_string(),
+            "events that were there before, or done",
+        ),
+        ("unreadable", unreadable.to_string(), "parts kept as PARKED rows"),
+    ];
+    let mut json = json!({"recorded": recorded, "known": known, "unreadable": unreadable});
+    if let Some(worked) = worked {
+        lines.extend(worker_report::lines(worked));
+        json["worker"] = worker_report::json(worked);
+    }
+    lines.push(("left", open.clone(), ""));
+    json["left"] = open.into();
+    output::print(output, &lines, &json)
+}

@@ -1,0 +1,92 @@
+//! `daybook worker`: processes events where no Step Functions does.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use daybook_manager::worker::{Worker, WorkerSettings};
+
+use crate::args::target::TargetArguments;
+use crate::args::{target, values};
+use crate::commands::run::worker_report;
+use crate::deployment::AwsArguments;
+use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer};
+use crate::signals;
+use crate::ui::output;
+use crate::ui::output::Output;
+
+/// Process events where no Step Functions does: a command or an HTTP call for each
+///
+/// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each: on EKS, ECS, EC2 or
+/// any machine, as many workers as you like. A worker takes the event's row first and holds it while it works; when the
+/// worker dies, the event comes back. SIGTERM and Ctrl-C drain: what runs may finish, nothing is lost.
+///
+/// Let the dead-letter queue of the dispatch queue take a message after 10 receives at the earliest.
+#[derive(Args, Debug)]
+pub struct WorkerArguments {
+    #[command(flatten)]
+    deployment: AwsArguments,
+
+    /// How long an event is this worker's before it must say so again, which it does at every third of it; when a
+    /// worker dies, its events come back after this long; 3s to 11h
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
+    #[arg(env = "DAYBOOK_LEASE", hide_env_values = true, help_heading = "Target")]
+    lease: Duration,
+
+    /// How this worker is called in receipts; host and process id unless given
+    #[arg(long, value_name = "NAME", help_heading = "Target")]
+    #[arg(env = "DAYBOOK_WORKER_NAME", hide_env_values = true)]
+    name: Option<String>,
+
+    #[command(flatten)]
+    backoff: values::BackoffArguments,
+
+    #[command(flatten)]
+    target: TargetArguments,
+}
+
+impl WorkerArguments {
+    pub fn settings(&self) -> Result<WorkerSettings, clap::Error> {
+        let name = self.name.clone().unwrap_or_else(target::this_process);
+        let settings = WorkerSettings {
+            workers: self.target.workers as usize,
+            lease: self.lease,
+            timeout: self.target.timeout,
+            retry: self.backoff.checked().map_err(|error| values::usage(&error))?,
+            ..WorkerSettings::new(name)
+        };
+        settings.checked().map_err(|error| values::usage(&error))
+    }
+}
+
+/// Works until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When something that it needs is missing or does not answer at the start. Later, it waits for it.
+pub async fn run(arguments: WorkerArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let worker_settings = arguments.settings()?;
+    let target = arguments.target.required()?;
+    let (deployment, queue_url) = arguments.deployment.open_with_queue(None).await?;
+    let (aws, ledger) = (deployment.aws, deployment.ledger);
+    queue_answers(&aws, &aws.dispatch_queue(&queue_url)).await?;
+    receipts_answer(&aws, &ledger).await?;
+    ledger
+        .control()
+        .await
+        .map_err(|error| ledger_failure(&aws, error))?;
+    let shutdown = async {
+        signals::requested().await;
+        eprintln!("draining: what runs may finish, then this worker ends");
+    };
+    let name = worker_settings.name.clone();
+    eprintln!(
+        "worker {name}: {} at once; SIGTERM or Ctrl-C drains",
+        worker_settings.workers
+    );
+    let worker = Worker::new(ledger, aws.queues(), &queue_url, target, worker_settings);
+    let report = worker.run(shutdown).await;
+    let mut json = worker_report::json(&report);
+    json["worker"] = name.into();
+    output::print(output, &worker_report::lines(&report), &json)?;
+    Ok(ExitCode::SUCCESS)
+}

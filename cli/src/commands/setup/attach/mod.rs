@@ -1,0 +1,346 @@
+//! `daybook attach` and `daybook detach`: a bucket tells the intake queue of its events, or does not any more.
+
+use crate::ui::output;
+
+pub mod intake_queue;
+pub mod messages;
+pub mod plan;
+pub mod templates;
+
+use std::process::ExitCode;
+
+use aws_sdk_s3::types::NotificationConfiguration;
+use clap::Args;
+use clap::error::ErrorKind;
+use serde_json::{Value, json};
+
+pub use crate::args::values::queue_arn;
+use crate::aws::clients::Aws;
+use crate::aws::queue_policy::Permission;
+use crate::aws::s3;
+use crate::aws::s3::{Notifications, Pattern, S3, S3Arguments};
+use crate::commands::setup::attach::intake_queue::QueueArguments;
+use crate::commands::setup::attach::messages::{
+    denied, difference, owned, refused, rule_json, rule_text, told_to,
+};
+use crate::commands::setup::attach::plan::Change;
+use crate::commands::setup::attach::templates::{Form, Way};
+use crate::ui::confirm::ConfirmArguments;
+use crate::ui::error::Advised;
+use crate::ui::output::Output;
+
+/// Let a bucket tell the intake queue of its uploads, beside all that it tells already
+///
+/// The bucket's notification configuration is read, and an entry added to it whose id begins with daybook-; everything else is
+/// written back as it is. The difference is shown and asked for first, and read back afterwards. What S3 would refuse is refused:
+/// two entries with a common event and overlapping beginnings and ends of keys. The statement that lets S3 send is added to the
+/// queue's policy, for this bucket of this account only.
+///
+/// Where others have entries of their own, their tool may write the whole configuration again and take this entry with it. Then
+/// it has to be said how: --eventbridge, which is one switch of the configuration and otherwise a rule of your own, or --beside.
+///
+/// With --output json: {"bucket", "queue", "change": "none", "added" or "printed", "before", "after", "policy": "there", "added"
+/// or "unknown", "statement", "rule", "document"}; before and after have entries and eventbridge.
+#[derive(Args, Debug)]
+pub struct AttachArguments {
+    #[command(flatten)]
+    bucket: BucketArguments,
+
+    #[command(flatten)]
+    queue: QueueArguments,
+
+    /// Only keys that begin so
+    #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Events")]
+    prefix: String,
+
+    /// Only keys that end so
+    #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Events")]
+    suffix: String,
+
+    /// Which events; may be given more than once
+    #[arg(long = "event", value_name = "EVENT", default_value = "s3:ObjectCreated:*", value_parser = s3::event)]
+    #[arg(help_heading = "Events")]
+    events: Vec<String>,
+
+    /// By EventBridge: the bucket tells it all events; the rule that sends them on is printed, to be made by you
+    #[arg(long, help_heading = "How", conflicts_with = "beside")]
+    eventbridge: bool,
+
+    /// By an entry beside those of others
+    #[arg(long, help_heading = "How")]
+    beside: bool,
+
+    /// Change nothing, and print it for a template instead
+    #[arg(long, value_name = "FORM", value_enum, help_heading = "How")]
+    print: Option<Form>,
+
+    #[command(flatten)]
+    s3: S3Arguments,
+
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
+/// Take the entries out again that attach made
+///
+/// Entries of others are written back as they are. Without a queue all entries whose ids begin with daybook- go. The queue's
+/// policy stays: a statement that nobody uses harms nobody.
+///
+/// With --output json: {"bucket", "change": "none" or "removed", "before", "after"}.
+#[derive(Args, Debug)]
+pub struct DetachArguments {
+    #[command(flatten)]
+    bucket: BucketArguments,
+
+    #[command(flatten)]
+    queue: QueueArguments,
+
+    /// The entry of that id, whoever made it
+    #[arg(long, value_name = "ID", help_heading = "How", conflicts_with = "eventbridge")]
+    id: Option<String>,
+
+    /// Let the bucket tell EventBridge nothing any more, whoever has rules there
+    #[arg(long, help_heading = "How")]
+    eventbridge: bool,
+
+    #[command(flatten)]
+    s3: S3Arguments,
+
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
+/// Which bucket.
+#[derive(Args, Debug)]
+struct BucketArguments {
+    /// The bucket, as s3://bucket
+    #[arg(value_name = "S3-URI", value_parser = bucket)]
+    bucket: String,
+}
+
+fn bucket(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("s3://").unwrap_or(text).trim_end_matches('/');
+    match name.is_empty() || name.contains('/') {
+        false => Ok(name.to_owned()),
+        true => Err("s3://bucket is needed; --prefix and --suffix say which keys".to_owned()),
+    }
+}
+
+/// Runs attach.
+///
+/// # Errors
+/// When S3 or SQS refuses, or would refuse, or the answer is no.
+pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let bucket = &arguments.bucket.bucket;
+    let queue = match (arguments.queue.unseen(), arguments.print) {
+        // Without a look at AWS.
+        (Some(queue), Some(_)) => queue,
+        _ => arguments
+            .queue
+            .find()
+            .await?
+            .ok_or_else(crate::commands::setup::attach::intake_queue::missing)?,
+    };
+    if queue.arn.ends_with(".fifo") {
+        return Err(Advised::new(format!(
+            "{} is a FIFO queue, and S3 sends to standard queues only",
+            queue.arn
+        ))
+        .hint("`daybook init` makes a standard one")
+        .into());
+    }
+    let pattern = Pattern {
+        prefix: arguments.prefix.clone(),
+        suffix: arguments.suffix.clone(),
+    };
+    let wish = plan::entry(&queue.arn, &arguments.events, &pattern);
+    let way = match arguments.eventbridge {
+        false => Way::Notification(wish.clone()),
+        true => Way::EventBridge {
+            rule: crate::commands::setup::attach::intake_queue::rule_name(bucket),
+            pattern: crate::commands::setup::attach::intake_queue::rule_pattern(
+                bucket,
+                &arguments.events,
+                &pattern,
+            )
+            .map_err(usage)?,
+        },
+    };
+    let sender = queue.sender(bucket, &way);
+    let statement = sender.statement(&queue.arn);
+    if let Some(form) = arguments.print {
+        let document =
+            crate::commands::setup::attach::templates::document(form, bucket, &queue.arn, &way, &sender);
+        let json = json!({
+            "bucket": bucket, "queue": queue.arn, "change": "printed", "before": Value::Null, "after": Value::Null,
+            "policy": "unknown", "statement": statement, "rule": rule_json(&way, &queue), "document": document,
+        });
+        output::print_either(output, || document, &json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let aws = Aws::from_environment().await?;
+    let s3 = S3::new(arguments.s3.at(&aws));
+    let before = read(&s3, bucket).await?;
+    let change = match arguments.eventbridge {
+        true => plan::attach_eventbridge(&before),
+        false => plan::attach(&before, &wish).map_err(|conflict| refused(bucket, &wish, &conflict))?,
+    };
+    let foreign = plan::foreign(&before);
+    if let (Change::Into(_), false, false, false) = (
+        &change,
+        arguments.eventbridge,
+        arguments.beside,
+        foreign.is_empty(),
+    ) {
+        return Err(owned(bucket, &foreign, &before).into());
+    }
+    let permission = sender.permission(queue.policy.as_deref(), &queue.arn);
+    let policy = match permission {
+        Permission::Allowed | Permission::TooWide => None,
+        Permission::Denied => return Err(denied(&queue).into()),
+        Permission::Missing | Permission::Unclear => Some(
+            sender
+                .added_to(queue.policy.as_deref(), &queue.arn)
+                .map_err(|cause| {
+                    Advised::new(cause).hint("mend it first: `aws sqs get-queue-attributes` shows it")
+                })?,
+        ),
+    };
+    let after = match &change {
+        Change::Nothing => before.clone(),
+        Change::Into(after) => (**after).clone(),
+    };
+    eprint!("{}", difference(bucket, &before, &after));
+    if policy.is_some() {
+        eprintln!("  + {} of the queue's policy: {statement}", statement["Sid"]);
+    }
+    let is_new = change != Change::Nothing;
+    if is_new || policy.is_some() {
+        arguments.confirm.ask("Write this?")?;
+    }
+    if let Some(policy) = &policy {
+        // First: S3 sends the queue a test message, and refuses a configuration whose queue does not take it.
+        queue.set_policy(&aws, policy).await?;
+    }
+    if is_new {
+        let written = write(&s3, bucket, &before, &after).await;
+        if written.is_err() && policy.is_some() {
+            eprintln!("note: the queue's policy has its new statement already, which harms nobody");
+        }
+        written?;
+    }
+    let json = json!({
+        "bucket": bucket,
+        "queue": queue.arn,
+        "change": if is_new { "added" } else { "none" },
+        "before": Notifications::of(&before).json(),
+        "after": Notifications::of(&after).json(),
+        "policy": if policy.is_some() { "added" } else { "there" },
+        "statement": statement,
+        "rule": rule_json(&way, &queue),
+        "document": Value::Null,
+    });
+    let told = match is_new {
+        true => format!("s3://{bucket} tells {} now.\n", told_to(&way)),
+        false => format!(
+            "s3://{bucket} told {} already: nothing was changed there.\n",
+            told_to(&way)
+        ),
+    };
+    output::print_either(output, || told + &rule_text(&way, &queue), &json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs detach.
+///
+/// # Errors
+/// When S3 refuses, or the answer is no.
+pub async fn detach(arguments: DetachArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let bucket = &arguments.bucket.bucket;
+    let queue_arn = arguments.queue.find_arn().await?;
+    let aws = Aws::from_environment().await?;
+    let s3 = S3::new(arguments.s3.at(&aws));
+    let before = read(&s3, bucket).await?;
+    let change = match arguments.eventbridge {
+        true => plan::detach_eventbridge(&before),
+        false => plan::detach(&before, queue_arn.as_deref(), arguments.id.as_deref()),
+    };
+    let (after, is_new) = match change {
+        Change::Nothing => (before.clone(), false),
+        Change::Into(after) => (*after, true),
+    };
+    if is_new {
+        eprint!("{}", difference(bucket, &before, &after));
+        arguments.confirm.ask("Write this?")?;
+        write(&s3, bucket, &before, &after).await?;
+    }
+    let json = json!({
+        "bucket": bucket,
+        "change": if is_new { "removed" } else { "none" },
+        "before": Notifications::of(&before).json(),
+        "after": Notifications::of(&after).json(),
+    });
+    let told = match is_new {
+        true => format!("s3://{bucket} does not tell it any more.\n"),
+        false => format!("there is no such entry in s3://{bucket}: nothing was changed\n"),
+    };
+    output::print_either(output, || told, &json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn usage(message: String) -> clap::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
+}
+
+async fn read(s3: &S3, bucket: &str) -> Result<NotificationConfiguration, Advised> {
+    s3.notifications(bucket).await.map_err(|cause| {
+        let hint = match () {
+            () if cause.contains("AccessDenied") => "s3:GetBucketNotification on the bucket is needed",
+            () if cause.contains("NoSuchBucket") => {
+                "check the bucket's name, and which S3 is asked (--s3-endpoint)"
+            }
+            () => "nothing was changed",
+        };
+        Advised::new(format!("whom s3://{bucket} notifies cannot be read"))
+            .because(anyhow::anyhow!(cause))
+            .hint(hint)
+    })
+}
+
+/// Writes it, if nobody else has written meanwhile, and reads it back. S3 has no conditional write here: between the last look
+/// and the write, somebody else's write may be lost.
+async fn write(
+    s3: &S3,
+    bucket: &str,
+    before: &NotificationConfiguration,
+    after: &NotificationConfiguration,
+) -> Result<(), Advised> {
+    if plan::sorted(&read(s3, bucket).await?) != plan::sorted(before) {
+        return Err(Advised::new(format!(
+            "nothing was changed: somebody else changed the notifications of s3://{bucket} meanwhile"
+        ))
+        .hint("run it again to see what it would do now"));
+    }
+    s3.put_notifications(bucket, after.clone()).await.map_err(|cause| {
+        let hint = match () {
+            () if cause.contains("AccessDenied") => "s3:PutBucketNotification on the bucket is needed",
+            () if cause.contains("Unable to validate") => {
+                "S3 sent a destination a test message that was refused: does the queue's policy let S3 send, and its key let S3 \
+                 encrypt? Do all destinations that were there before still exist? A new policy can take a minute"
+            }
+            () => "nothing was changed in the bucket",
+        };
+        Advised::new(format!("the notifications of s3://{bucket} cannot be written"))
+            .because(anyhow::anyhow!(cause))
+            .hint(hint)
+    })?;
+    let now = plan::sorted(&read(s3, bucket).await?);
+    if now != plan::sorted(after) {
+        return Err(Advised::new(format!(
+            "it was written, and the notifications of s3://{bucket} read otherwise"
+        ))
+        .because(anyhow::anyhow!("there is now: {}", now.json()))
+        .hint("somebody else may have written at the same moment: look at it, and run this again"));
+    }
+    Ok(())
+}

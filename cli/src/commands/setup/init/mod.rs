@@ -1,0 +1,307 @@
+//! `daybook init`: tables and queues without CloudFormation.
+
+use crate::commands::setup::init::part::What;
+use crate::ui::{output, text};
+
+pub mod make;
+pub mod part;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::error::ErrorKind;
+use daybook_ledger::{Clock, TableName};
+use daybook_schema::tables::{LEDGER, RECEIPTS};
+use serde_json::{Value, json};
+
+use crate::aws::answer::{Answer, Refusal};
+use crate::aws::clients::{Aws, Thing};
+use crate::checks::finding::{Item, Level};
+use crate::checks::observe::Dates;
+use crate::checks::queues::{Role, Use};
+use crate::checks::{observe, queues, tables};
+use crate::ui::confirm::ConfirmArguments;
+use crate::ui::error::Advised;
+use crate::ui::output::Output;
+
+/// Make the tables and queues of a deployment, without CloudFormation
+///
+/// What is missing is made, after it was shown and asked for: the ledger with its index, the receipts with their expiry, and
+/// three standard queues with dead-letter queues; on demand, encrypted, with point-in-time recovery for the ledger and protection
+/// of both tables against deletion, where the service takes that. What is there already and fits is left alone, and so is what
+/// differs, of which is said how: run it as often as you like.
+///
+/// With --output json: {"where", "made": [names], "kept": [names], "differs": [{"name", "level", "finding", "remedy"}],
+/// "left_out": [what the service did not take], "environment": {variable: value}}.
+#[derive(Args, Debug)]
+pub struct InitArguments {
+    /// What all names begin with: NAME-ledger, NAME-receipts, NAME-intake, NAME-dispatch, NAME-completion, and NAME-…-dead
+    #[arg(long, value_name = "NAME", value_parser = prefix, help_heading = "Names")]
+    #[arg(required_unless_present_all = ["ledger_table", "receipts_table", "intake_queue", "dispatch_queue"])]
+    prefix: Option<String>,
+
+    /// The ledger's table, instead. A variable that names a deployment of before does not count here
+    #[arg(long, value_name = "NAME", help_heading = "Names")]
+    ledger_table: Option<TableName>,
+
+    /// The receipts' table, instead
+    #[arg(long, value_name = "NAME", help_heading = "Names")]
+    receipts_table: Option<TableName>,
+
+    /// The queue of S3's notifications, instead
+    #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
+    intake_queue: Option<String>,
+
+    /// The queue of claimed events, instead
+    #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
+    dispatch_queue: Option<String>,
+
+    /// The queue of the ends of executions, instead
+    #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
+    completion_queue: Option<String>,
+
+    /// Workers process the events, not Step Functions: no completion queue is needed
+    #[arg(long, conflicts_with = "completion_queue", help_heading = "Names")]
+    workers: bool,
+
+    #[command(flatten)]
+    confirm: ConfirmArguments,
+}
+
+/// A table or a queue, and whether it is there.
+struct Part {
+    what: What,
+    name: String,
+    /// What checks found, where it is there.
+    found: Option<Vec<Item>>,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When AWS is not configured or refuses, when what is there cannot be used, or the answer is no.
+pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let named = arguments.names()?;
+    let aws = Aws::from_environment().await?;
+    let place = format!("region {}", aws.region());
+    let mut parts = Vec::new();
+    for (what, name) in named {
+        let found = look(&aws, what, &name, arguments.workers).await?;
+        parts.push(Part { what, name, found });
+    }
+    eprint!("{}", plan(&parts, &place));
+    if let Some(unfit) = parts.iter().find(|part| part.is_unfit()) {
+        return Err(Advised::new(format!(
+            "nothing was made: the {} {} is there and cannot be used as it is",
+            unfit.what.words(),
+            unfit.name
+        ))
+        .hint("mend it as is said above, or give it another name")
+        .into());
+    }
+    let missing: Vec<&Part> = parts.iter().filter(|part| part.found.is_none()).collect();
+    let mut left_out = Vec::new();
+    if !missing.is_empty() {
+        arguments.confirm.ask("Make this?")?;
+        for part in &missing {
+            eprintln!("making {} {}", part.what.words(), part.name);
+            let made = match part.what {
+                What::Table(definition) => make::table(&aws, definition, &part.name).await,
+                What::Queue(role) => make::queue(&aws, role, &part.name).await.map(|()| Vec::new()),
+            };
+            left_out.extend(made.map_err(|cause| refused(&aws, part, &cause))?);
+        }
+    }
+    let mut environment = Vec::new();
+    for part in &parts {
+        let variable = part.what.role().to_uppercase();
+        environment.push(match part.what {
+            What::Table(_) => (format!("DAYBOOK_{variable}_TABLE"), part.name.clone()),
+            What::Queue(_) => {
+                let url = make::url(&aws, &part.name)
+                    .await
+                    .map_err(|cause| refused(&aws, part, &cause))?;
+                (format!("DAYBOOK_{variable}_QUEUE_URL"), url)
+            }
+        });
+    }
+    for left in &left_out {
+        eprintln!("note: {left}");
+    }
+    let names = |is_new: bool| -> Vec<&str> {
+        let of = parts.iter().filter(|part| part.found.is_none() == is_new);
+        of.map(|part| part.name.as_str()).collect()
+    };
+    let json = json!({
+        "where": place,
+        "made": names(true),
+        "kept": names(false),
+        "differs": parts.iter().flat_map(Part::differences).collect::<Vec<Value>>(),
+        "left_out": left_out,
+        "environment": environment.iter().cloned().collect::<std::collections::BTreeMap<String, String>>(),
+    });
+    let text = || {
+        let lines = environment
+            .iter()
+            .map(|(name, value)| format!("export {name}={value}\n"));
+        lines.collect::<String>()
+    };
+    output::print_either(output, text, &json)?;
+    eprintln!(
+        "next: set these where Daybook runs, and let a bucket notify the intake queue with `daybook attach s3://BUCKET`"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+impl InitArguments {
+    fn names(&self) -> Result<Vec<(What, String)>, clap::Error> {
+        let name = |given: Option<String>, what: What| match (given, &self.prefix) {
+            (Some(name), _) => Ok((what, name)),
+            (None, Some(prefix)) => Ok((what, format!("{prefix}-{}", what.role()))),
+            (None, None) => Err(clap::Error::raw(
+                ErrorKind::MissingRequiredArgument,
+                format!(
+                    "the name of the {} is not given: --prefix names all\n",
+                    what.words()
+                ),
+            )),
+        };
+        let table = |table: &Option<TableName>| table.as_ref().map(ToString::to_string);
+        let mut names = vec![
+            name(table(&self.ledger_table), What::Table(&LEDGER))?,
+            name(table(&self.receipts_table), What::Table(&RECEIPTS))?,
+            name(self.intake_queue.clone(), What::Queue(Role::Intake))?,
+            name(self.dispatch_queue.clone(), What::Queue(Role::Dispatch))?,
+        ];
+        if !self.workers && (self.completion_queue.is_some() || self.prefix.is_some()) {
+            names.push(name(
+                self.completion_queue.clone(),
+                What::Queue(Role::Completion),
+            )?);
+        }
+        Ok(names)
+    }
+}
+
+impl Part {
+    /// Whether it is there in a form that cannot be used. Other problems (dead letters, retention) are told and kept.
+    fn is_unfit(&self) -> bool {
+        let is_form = |check: &str| {
+            ["table", "index", "queue"]
+                .iter()
+                .any(|form| check.ends_with(form))
+        };
+        let found = self.found.iter().flatten();
+        found
+            .into_iter()
+            .any(|item| item.level == Level::Problem && is_form(&item.check))
+    }
+
+    fn differences(&self) -> Vec<Value> {
+        let of = self.found.iter().flatten();
+        let differs = of.filter(|item| matches!(item.level, Level::Problem | Level::Warning));
+        let json = |item: &Item| {
+            json!({
+                "name": self.name, "level": item.level.word(), "finding": item.finding, "remedy": item.remedy,
+            })
+        };
+        differs.map(json).collect()
+    }
+}
+
+/// What is there under that name; `None` is nothing.
+async fn look(aws: &Aws, what: What, name: &str, workers: bool) -> anyhow::Result<Option<Vec<Item>>> {
+    let cannot = |refusal: Refusal| {
+        Advised::new(format!(
+            "it is not known whether the {} {name} is there",
+            what.words()
+        ))
+        .because(anyhow::anyhow!(refusal.cause.clone()))
+        .hint(Item::refused("", &refusal).remedy)
+    };
+    match what {
+        What::Table(definition) => {
+            let seen = observe::table(aws, name, &Dates::new(Clock::system())).await;
+            match &seen.table {
+                Answer::Absent => Ok(None),
+                Answer::Unknown(refusal) => Err(cannot(refusal.clone()).into()),
+                Answer::Known(_) => Ok(Some(tables::checks(&seen, definition))),
+            }
+        }
+        What::Queue(role) => match observe::url_by_name(aws, name).await {
+            Answer::Absent => Ok(None),
+            Answer::Unknown(refusal) => Err(cannot(refusal).into()),
+            Answer::Known(url) => {
+                let seen = observe::queue(aws, role, Some(url)).await;
+                let used = Use {
+                    by_workers: workers,
+                    lease: daybook_manager::Dispatch::default().lease,
+                };
+                Ok(Some(queues::checks(&seen, used)))
+            }
+        },
+    }
+}
+
+fn plan(parts: &[Part], place: &str) -> String {
+    let mut text = format!("In {place}:\n");
+    for part in parts {
+        let (what, name) = (part.what.words(), &part.name);
+        match &part.found {
+            None => {
+                let with = make::words(part.what);
+                text.push_str(&format!("  make  {what} {name}: {with}\n"));
+            }
+            Some(items) => {
+                text.push_str(&format!("  keep  {what} {name}\n"));
+                for item in items.iter().filter(|item| item.level != Level::Ok) {
+                    text.push_str(&format!(
+                        "        {}: {}\n",
+                        item.level.word(),
+                        text::escaped(&item.finding)
+                    ));
+                    if !item.remedy.is_empty() {
+                        text.push_str(&format!("        → {}\n", item.remedy));
+                    }
+                }
+            }
+        }
+    }
+    text
+}
+
+fn refused(aws: &Aws, part: &Part, cause: &str) -> Advised {
+    let thing = match part.what {
+        What::Table(_) => Thing::Ledger,
+        What::Queue(_) => Thing::Queue,
+    };
+    Advised::new(format!("the {} {} cannot be made", part.what.words(), part.name))
+        .because(anyhow::anyhow!("{cause}"))
+        .hint_if_any(aws.advice(thing, cause).or_else(|| {
+            Some(
+                "what was made before it stays: run the same command again when the cause is mended"
+                    .to_owned(),
+            )
+        }))
+}
+
+/// A name that queues' and tables' names can begin with.
+fn prefix(text: &str) -> Result<String, String> {
+    // The longest name is made of it and "-completion-dead".
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    match !text.is_empty() && text.len() <= 60 && text.chars().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("1 to 60 letters, digits, hyphens and underscores are needed".to_owned()),
+    }
+}
+
+/// A standard queue's name ("CreateQueue", SQS API Reference), with room for `-dead`.
+fn queue(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    match !text.is_empty() && text.len() <= 75 && text.chars().all(plain) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("1 to 75 letters, digits, hyphens and underscores are needed: a name, not a URL".to_owned())
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `daybook completions` and `daybook man`: what a package installs beside the binary.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use clap_complete::Shell;
+use clap_mangen::Man;
+use serde_json::json;
+
+use crate::ui::error::Advised;
+use crate::ui::output;
+use crate::ui::output::Output;
+
+/// The name that shells and manuals know.
+const NAME: &str = "daybook";
+
+/// What stands at the foot of each page.
+const VERSION: &str = concat!("daybook ", env!("CARGO_PKG_VERSION"));
+
+/// Print the completions of a shell
+///
+/// For bash: `daybook completions bash > ~/.local/share/bash-completion/completions/daybook`. For zsh: into a file `_daybook`
+/// in a folder of $fpath. For fish: `~/.config/fish/completions/daybook.fish`.
+///
+/// With --output json: {"shell", "script"}.
+#[derive(Args, Debug)]
+pub struct CompletionsArguments {
+    /// Which shell
+    #[arg(value_name = "SHELL", value_enum)]
+    shell: Shell,
+}
+
+/// Print the manual page, or write one page per command into a folder
+///
+/// `daybook man | man -l -` reads the first one. With --output json: {"pages": [paths]} with a folder, {"page": text} without.
+#[derive(Args, Debug)]
+pub struct ManArguments {
+    /// The folder that gets daybook.1, daybook-status.1 and so on; it is made if it is not there
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Prints the completions of `command`, the whole of it.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn completions(
+    arguments: &CompletionsArguments,
+    mut command: clap::Command,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, NAME, &mut script);
+    let script = String::from_utf8(script)?;
+    let json = json!({"shell": arguments.shell.to_string(), "script": script});
+    output::print_either(output, || script, &json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints or writes the manual of `command`.
+///
+/// # Errors
+/// When stdout is closed, or the folder cannot be written.
+pub fn man(arguments: &ManArguments, mut command: clap::Command, output: Output) -> anyhow::Result<ExitCode> {
+    command.build();
+    let Some(dir) = &arguments.dir else {
+        let page = page(command)?;
+        let json = json!({"page": page});
+        output::print_either(output, || page, &json)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let written = write(dir, command)
+        .map_err(|error| {
+            Advised::new(format!("the manual pages cannot be written to {}", dir.display()))
+                .because(error)
+                .hint("give a folder that this user may write")
+        })?
+        .into_iter()
+        .map(|path| path.display().to_string())
+        .collect::<Vec<_>>();
+    let text = || written.iter().map(|path| format!("{path}\n")).collect();
+    output::print_either(output, text, &json!({"pages": written}))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(command: clap::Command) -> std::io::Result<String> {
+    let mut page = Vec::new();
+    Man::new(command).source(VERSION).render(&mut page)?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// One page for the command and one for each verb.
+fn write(dir: &Path, command: clap::Command) -> std::io::Result<Vec<PathBuf>> {
+    fs::create_dir_all(dir)?;
+    let verbs = command.get_subcommands().filter(|verb| verb.get_name() != "help");
+    let mut pages: Vec<clap::Command> = verbs.cloned().collect();
+    pages.insert(0, command);
+    let mut written = Vec::new();
+    for command in pages {
+        let name = command.get_display_name().unwrap_or(NAME);
+        let path = dir.join(format!("{name}.1"));
+        fs::write(&path, page(command)?)?;
+        written.push(path);
+    }
+    Ok(written)
+}

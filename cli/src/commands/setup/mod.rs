@@ -1,0 +1,5 @@
+//! Verbs that make a deployment, or something around it.
+
+pub mod attach;
+pub mod init;
+pub mod manual;

@@ -1,0 +1,64 @@
+//! Asking before something is changed.
+
+use std::io::{IsTerminal, Write};
+
+use clap::Args;
+
+use crate::ui::error::Advised;
+
+/// The flag of every command that asks.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ConfirmArguments {
+    /// Do it without asking; needed where there is no terminal to ask on
+    #[arg(short = 'y', long, help_heading = "Asking")]
+    pub yes: bool,
+}
+
+impl ConfirmArguments {
+    /// Asks on stderr, unless `--yes` was given. `Ok` is a yes; a no has changed nothing, and so has a missing terminal.
+    ///
+    /// # Errors
+    /// When the answer is no, or there is nobody to ask.
+    pub fn ask(self, question: &str) -> Result<(), Advised> {
+        if self.yes {
+            return Ok(());
+        }
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Err(
+                Advised::new("nothing was changed: there is no terminal to ask on")
+                    .hint("look at what it would do, and give --yes to do it"),
+            );
+        }
+        eprint!("{question} [y/N] ");
+        let mut answer = String::new();
+        let read = std::io::stderr()
+            .flush()
+            .and_then(|()| std::io::stdin().read_line(&mut answer));
+        match read {
+            Ok(_) if is_yes(&answer) => Ok(()),
+            Ok(_) => Err(Advised::new("nothing was changed: the answer was no")),
+            Err(error) => {
+                Err(Advised::new("nothing was changed: the answer could not be read").because(error))
+            }
+        }
+    }
+}
+
+fn is_yes(answer: &str) -> bool {
+    matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_yes_is_yes() {
+        for yes in ["y", "Y\n", "yes\r\n", " YES "] {
+            assert!(is_yes(yes), "{yes:?}");
+        }
+        for no in ["", "\n", "n", "no", "yy", "j", "ye s"] {
+            assert!(!is_yes(no), "{no:?}");
+        }
+    }
+}

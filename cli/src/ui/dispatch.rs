@@ -1,0 +1,100 @@
+//! What a run did, as a table for people or one JSON object for programs.
+
+//! `daybook status` for programs.
+
+//! `daybook status` for people.
+
+pub use daybook_ledger::chain;
+use daybook_ledger::{Control, Pause, Refusal, Window};
+use daybook_schema::Timestamp;
+use serde_json::{Value, json};
+
+use crate::ui::{text, time};
+
+/// One line: what, how many, what that means.
+pub type Line = (&'static str, String, &'static str);
+
+/// A window in words.
+pub fn window(window: Window) -> String {
+    format!(
+        "{}, {} long",
+        window.start,
+        humantime::format_duration(window.length)
+    )
+}
+
+/// Why nothing, or not more, was dispatched, in words.
+pub fn refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Paused(pause) => format!("dispatch is paused {}", paused(pause)),
+        Refusal::WindowFull => "N is reached in this window".to_owned(),
+        Refusal::WindowPassed => "the window is over, and the one after it has begun".to_owned(),
+        Refusal::WindowAhead => {
+            "the window begins too far in the future: the clock or the time that was given is wrong"
+                .to_owned()
+        }
+        Refusal::NothingWanted => "nothing is due".to_owned(),
+    }
+}
+
+/// A pause in words.
+pub fn paused(pause: &Pause) -> String {
+    let until = match pause.until {
+        Some(until) => format!("until {until}"),
+        None => "until it is resumed".to_owned(),
+    };
+    let by = Some(&pause.by).filter(|by| !by.is_empty());
+    let why = Some(&pause.why).filter(|why| !why.is_empty());
+    let by = by
+        .map(|by| format!(" by {}", text::escaped(by)))
+        .unwrap_or_default();
+    let why = why
+        .map(|why| format!(": {}", text::escaped(why)))
+        .unwrap_or_default();
+    format!("{until}{by}{why}")
+}
+
+/// The same for programs.
+pub fn refusal_json(refusal: Option<&Refusal>) -> Value {
+    json!(refusal)
+}
+
+/// The control item for programs.
+pub fn dispatch_json(control: &Control, now: Timestamp) -> Value {
+    let window = control.window.map(|start| {
+        let seconds = std::time::Duration::from_millis(control.window_millis).as_secs_f64();
+        json!({"start": start, "seconds": seconds, "granted": control.granted})
+    });
+    let paused = control.pause(now).map(
+        |pause| json!({"since": control.paused_at, "until": pause.until, "by": pause.by, "why": pause.why}),
+    );
+    json!({
+        "per_window": control.per_window,
+        "per_window_note": control.per_window_note,
+        "window": window,
+        "owed": control.owed,
+        "paused": paused,
+        "installed_at": control.installed_at,
+    })
+}
+
+/// Whether dispatch is paused, in words that follow "dispatch".
+pub fn pause_words(control: &Control, now: Timestamp) -> String {
+    let Some(pause) = control.pause(now) else {
+        return "is not paused".to_owned();
+    };
+    let since = control
+        .paused_at
+        .map(|at| format!(", since {}", time::at(at, now)));
+    format!("is paused {}{}", paused(&pause), since.unwrap_or_default())
+}
+
+/// What N is, in words.
+pub fn per_window_words(control: &Control) -> String {
+    let note = control.per_window_note.as_deref().map(text::escaped);
+    let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
+    match control.per_window {
+        Some(n) => format!("N is {n} per window, set while running{note}"),
+        None => format!("N is as the scheduler is configured{note}"),
+    }
+}

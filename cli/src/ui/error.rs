@@ -1,0 +1,76 @@
+//! Errors as people read them: what happened, why, what to do. Printed once, here.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// An error with advice.
+#[derive(Debug)]
+pub struct Advised {
+    what: String,
+    cause: Option<anyhow::Error>,
+    hint: Option<String>,
+}
+
+impl Advised {
+    /// That happened.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            cause: None,
+            hint: None,
+        }
+    }
+
+    /// For this reason.
+    pub fn because(mut self, cause: impl Into<anyhow::Error>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// And this may help.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What may help.
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    /// And this may help, if anything is known to.
+    pub fn hint_if_any(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+impl fmt::Display for Advised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Advised {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| {
+            let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
+            cause
+        })
+    }
+}
+
+/// Prints the error, its causes and the advice; the exit code.
+pub fn print(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
+    }
+    if let Some(hint) = error
+        .downcast_ref::<Advised>()
+        .and_then(|error| error.hint.as_ref())
+    {
+        eprintln!("  hint: {hint}");
+    }
+    ExitCode::FAILURE
+}

@@ -1,0 +1,49 @@
+//! Logs for people, on stderr; quiet unless something is wrong.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
+
+use indicatif::MultiProgress;
+use tracing_subscriber::EnvFilter;
+
+/// The progress on the screen, if there is one: a log line must not be written into the middle of it.
+static PROGRESS: OnceLock<MultiProgress> = OnceLock::new();
+
+/// From now on log lines go above that progress.
+pub fn above(progress: MultiProgress) {
+    // Only one demo runs in a process; a second call would be harmless.
+    let _ = PROGRESS.set(progress);
+}
+
+/// Starts logging, more with every `-v`. RUST_LOG takes the place of what the flags say. A verb that shows its failures itself needs
+/// no warnings.
+pub fn start(verbose: u8, shows_failures: bool) {
+    let levels = match (verbose, shows_failures) {
+        (0, true) => "error",
+        (0, _) => "error,daybook=warn",
+        (1, _) => "warn,daybook=info",
+        (2, _) => "info,daybook=debug",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(io::stderr().is_terminal())
+        .with_writer(|| Lines)
+        .init();
+}
+
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match PROGRESS.get() {
+            Some(progress) => progress.suspend(|| io::stderr().write(bytes)),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}

@@ -1,0 +1,45 @@
+//! Results on stdout: a table for people, or one JSON object for programs.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::ui::table;
+
+/// The form of the result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Writes the report to stdout.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn print<M: Display>(
+    output: Output,
+    lines: &[(&'static str, String, M)],
+    json: &Value,
+) -> anyhow::Result<()> {
+    print_either(output, || table::labelled(lines), json)
+}
+
+/// Writes a text for people, or JSON for programs, to stdout.
+///
+/// # Errors
+/// When stdout is closed.
+pub fn print_either(output: Output, text: impl FnOnce() -> String, json: &Value) -> anyhow::Result<()> {
+    let text = match output {
+        Output::Table => text(),
+        Output::Json => format!("{json}\n"),
+    };
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}

@@ -8,10 +8,7 @@ use daybook_ledger::describe;
 use daybook_schema::Timestamp;
 use serde_json::{Value, json};
 
-pub use crate::aws::notifications::{
-    Coverage, Destination, Entry, Notifications, Pattern, encoded, event, expanded, share_events,
-};
-pub use crate::deployment::s3::{S3Arguments, S3Place};
+use crate::deployment::s3::S3Place;
 
 /// S3, or what stands in for it.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! The buckets: do they tell the intake queue of uploads, and may they.
 
+use crate::aws::notifications::{Entry, Notifications, expanded, share_events};
 use crate::aws::queue_policy::{Permission, Sender};
-use crate::aws::s3::{Entry, Notifications, expanded, share_events};
 use crate::checks::finding::Item;
 use crate::ui::text;
 

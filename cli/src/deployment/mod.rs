@@ -1,8 +1,5 @@
 //! The deployment that a command is about: a folder of this machine, or tables and queues on AWS.
 
-use crate::args::values;
-use crate::deployment::aws::AwsDeployment;
-
 pub mod arguments;
 pub mod aws;
 pub mod embedded;
@@ -22,11 +19,13 @@ use daybook_manager::{Dispatch, DispatchQueue, Executions};
 use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
 
+use crate::args::values;
 use crate::aws::clients::{Aws, Thing};
-use crate::commands::inspect::status::Rate;
 use crate::deployment::arguments::missing;
 pub use crate::deployment::arguments::{AwsArguments, Chosen, DeploymentArguments, MachineArguments};
+use crate::deployment::aws::AwsDeployment;
 use crate::deployment::folder::{Folder, Running};
+use crate::deployment::rate::Rate;
 pub use crate::deployment::stack::{COMPLETION_QUEUE, INTAKE_QUEUE, LEDGER_TABLE, Outputs, RECEIPTS_TABLE};
 use crate::ui::error::Advised;
 

@@ -58,6 +58,8 @@ pub(crate) struct Shadow {
     paused: Option<Option<i64>>,
     pub(crate) sent: BTreeMap<i64, u64>,
     pub(crate) deliveries: BTreeMap<(String, u64), u64>,
+    /// How often a worker took a row, by row and attempt.
+    pub(crate) takes: BTreeMap<(String, u64), usize>,
     pub(crate) write_units: f64,
     pub(crate) steps: BTreeMap<String, u64>,
     pub(crate) grants: u64,
@@ -332,6 +334,10 @@ impl Shadow {
                 Property::Attempts,
                 format!("{id} took a step that there is not: {step}"),
             );
+        }
+        // `deliveries` of 0 is the mark of a worker.
+        if to == "CLAIMED" && delivery == "0" {
+            *self.takes.entry((id.to_owned(), attempt.into())).or_default() += 1;
         }
         if to == "CLAIMED" {
             self.claimed(id, &from, set, was_due_at, process, now);

@@ -10,9 +10,9 @@ use daybook_reconciler::audit::{AuditSettings, Keys, ManifestPlace, Repair, Scop
 use daybook_schema::{SourceName, Timestamp};
 
 use crate::args::values;
-use crate::aws::s3::{S3Arguments, S3Place};
 use crate::commands::audit::checkpoint::Terms;
 use crate::commands::audit::findings::Form;
+use crate::deployment::s3::{S3Arguments, S3Place};
 use crate::deployment::{Chosen, Deployment, DeploymentArguments, Place};
 use crate::ui::confirm::ConfirmArguments;
 

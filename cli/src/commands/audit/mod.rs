@@ -1,8 +1,5 @@
 //! `daybook audit`: a bucket compared with the ledger and its receipts.
 
-use crate::commands::audit::arguments::AuditArguments;
-use crate::ui::output::print_either;
-
 pub mod arguments;
 pub mod checkpoint;
 pub mod findings;
@@ -15,9 +12,10 @@ use std::process::ExitCode;
 
 use daybook_reconciler::audit::{Audit, Repairer};
 
+use crate::commands::audit::arguments::AuditArguments;
 use crate::commands::audit::checkpoint::Stored;
 use crate::commands::audit::run::Course;
-use crate::ui::output::Output;
+use crate::ui::output::{Output, print_either};
 
 /// Runs it.
 ///

@@ -9,9 +9,9 @@ use daybook_reconciler::audit::{
     Progress, RepairCounts, Repaired, Scope, Verdict,
 };
 
-use crate::aws::s3::S3Place;
 use crate::commands::audit::arguments::AuditArguments;
 use crate::deployment::Place;
+use crate::deployment::s3::S3Place;
 use crate::signals::INTERRUPTED;
 use crate::ui::error::Advised;
 use crate::ui::{error, text};

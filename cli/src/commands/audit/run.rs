@@ -11,12 +11,12 @@ use daybook_reconciler::audit::{
 };
 use daybook_schema::Timestamp;
 
-use crate::aws::s3::S3Place;
 use crate::commands::audit::arguments::{AuditArguments, intake_not_given};
 use crate::commands::audit::checkpoint::{Stored, Terms};
 use crate::commands::audit::findings::Findings;
 use crate::commands::audit::outcome::{Done, Failures, Surroundings};
 use crate::commands::audit::progress::Progress;
+use crate::deployment::s3::S3Place;
 use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
 use crate::signals;
 use crate::ui::error::Advised;

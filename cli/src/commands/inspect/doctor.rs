@@ -10,13 +10,15 @@ use serde_json::{Value, json};
 use crate::args::values;
 use crate::args::values::DispatchArguments;
 use crate::aws::answer::Answer;
-use crate::aws::s3::{Notifications, S3, S3Arguments};
+use crate::aws::notifications::Notifications;
+use crate::aws::s3::S3;
 use crate::checks::buckets::{BucketSeen, IntakeSeen};
 use crate::checks::finding::{Item, Level};
 use crate::checks::flow::Configured;
 use crate::checks::observe::Dates;
 use crate::checks::queues::{Role, Use};
 use crate::deployment::aws::AwsDeployment;
+use crate::deployment::s3::S3Arguments;
 use crate::deployment::{
     COMPLETION_QUEUE, Chosen, DeploymentArguments, INTAKE_QUEUE, LEDGER_TABLE, Place, RECEIPTS_TABLE,
 };

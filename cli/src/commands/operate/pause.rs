@@ -11,9 +11,8 @@ use serde_json::json;
 
 use crate::args::operator::ByArguments;
 use crate::args::{operator, values};
-use crate::commands::inspect::status::{dispatch_json, per_window_words};
 use crate::deployment::{Deployment, DeploymentArguments};
-use crate::ui::dispatch::Line;
+use crate::ui::dispatch::{Line, dispatch_json, per_window_words};
 use crate::ui::output::Output;
 use crate::ui::{dispatch, output};
 

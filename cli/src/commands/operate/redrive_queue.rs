@@ -12,10 +12,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::args::values;
+use crate::args::values::queue_arn;
 use crate::aws::answer::Answer;
 use crate::aws::clients::{Aws, Thing};
 use crate::checks::observe;
-use crate::commands::setup::attach::queue_arn;
 use crate::signals;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::Advised;

@@ -1,8 +1,5 @@
 //! `daybook show`: all that is known of one event, or of one object's events.
 
-use crate::deployment::failures;
-use crate::ui::{output, text};
-
 pub mod timeline;
 
 use std::process::ExitCode;
@@ -11,9 +8,10 @@ use clap::Args;
 use daybook_schema::SourceName;
 
 use crate::args::object_ref::Wanted;
-use crate::deployment::{Deployment, DeploymentArguments};
+use crate::deployment::{Deployment, DeploymentArguments, failures};
 use crate::ui::error::Advised;
 use crate::ui::output::Output;
+use crate::ui::{output, text};
 
 /// Show what happened to one event or object, and what happens next
 ///

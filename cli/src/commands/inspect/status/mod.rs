@@ -1,10 +1,5 @@
 //! `daybook status`: how many events stand where, and whether anything moves.
 
-use crate::args::values;
-use crate::commands::inspect::status::observe::gather;
-use crate::deployment::failures;
-use crate::ui::output;
-
 pub mod observe;
 pub mod programs;
 pub mod table;
@@ -14,9 +9,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-pub use crate::deployment::rate::Rate;
-use crate::deployment::{DeploymentArguments, Place};
-pub use crate::ui::dispatch::{dispatch_json, per_window_words};
+use crate::args::values;
+use crate::commands::inspect::status::observe::gather;
+use crate::deployment::rate::Rate;
+use crate::deployment::{DeploymentArguments, Place, failures};
+use crate::ui::output;
 use crate::ui::output::Output;
 
 /// Show how many events wait, are on their way and wait for a person, and whether anything moves

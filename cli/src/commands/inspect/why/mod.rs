@@ -1,8 +1,5 @@
 //! `daybook why`: one answer in words.
 
-use crate::commands::inspect::why::arguments::WhyArguments;
-use crate::ui::{json, output, text};
-
 pub mod arguments;
 pub mod observe;
 pub mod verdict;
@@ -12,8 +9,10 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::aws::s3::Head;
+use crate::commands::inspect::why::arguments::WhyArguments;
 use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Verdict};
 use crate::ui::output::Output;
+use crate::ui::{json, output, text};
 
 /// Runs it.
 ///

@@ -5,7 +5,8 @@ use daybook_schema::{EventId, ObjectEvent, Row, Status, Subject};
 
 use crate::args::object_ref::Wanted;
 use crate::aws::clients::Aws;
-use crate::aws::s3::{Head, Notifications, S3};
+use crate::aws::notifications::Notifications;
+use crate::aws::s3::{Head, S3};
 use crate::commands::inspect::why::arguments::WhyArguments;
 use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Seen};
 use crate::deployment::{Deployment, INTAKE_QUEUE, Place};

@@ -3,9 +3,6 @@
 //! All five go the same way: select rows, show how many and a few of them, ask, then change them chunk by chunk. Each row is
 //! read again right before it is changed, and one that went on meanwhile is left alone, so every command can be repeated.
 
-use crate::lookup::{row_table, rows};
-use crate::ui::{dispatch, json, output, table, text};
-
 pub mod action;
 pub mod apply;
 pub mod arguments;
@@ -28,10 +25,12 @@ pub use crate::commands::operate::bulk::arguments::{
 use crate::commands::operate::bulk::progress::Progress;
 use crate::commands::operate::bulk::selection::Selected;
 use crate::deployment::{Deployment, DeploymentArguments, Place};
+use crate::lookup::{row_table, rows};
 use crate::signals::INTERRUPTED;
 use crate::ui::error::Advised;
 use crate::ui::output::Output;
 use crate::ui::text::grouped;
+use crate::ui::{dispatch, json, output, table, text};
 
 /// Redrives.
 ///

@@ -1,9 +1,5 @@
 //! `daybook replay`: objects once more, on purpose.
 
-use crate::lookup::json_files;
-use crate::signals;
-use crate::ui::{json, output, table, text};
-
 pub mod arguments;
 pub mod files;
 pub mod object;
@@ -24,11 +20,14 @@ pub use crate::commands::operate::replay::arguments::ReplayArguments;
 use crate::commands::operate::replay::files::Batch;
 use crate::commands::operate::replay::object::Known;
 use crate::deployment::{Deployment, Place};
+use crate::lookup::json_files;
 use crate::lookup::json_files::Broken;
+use crate::signals;
 use crate::signals::INTERRUPTED;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::Advised;
 use crate::ui::output::Output;
+use crate::ui::{json, output, table, text};
 
 /// How many events are shown before anything is asked.
 const SAMPLE: usize = 5;

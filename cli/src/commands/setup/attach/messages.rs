@@ -3,7 +3,7 @@
 use aws_sdk_s3::types::NotificationConfiguration;
 use serde_json::{Value, json};
 
-use crate::aws::s3::{Entry, Notifications};
+use crate::aws::notifications::{Entry, Notifications};
 use crate::commands::setup::attach::intake_queue::Queue;
 use crate::commands::setup::attach::plan::Conflict;
 use crate::commands::setup::attach::templates::Way;

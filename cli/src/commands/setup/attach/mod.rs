@@ -1,7 +1,5 @@
 //! `daybook attach` and `daybook detach`: a bucket tells the intake queue of its events, or does not any more.
 
-use crate::ui::output;
-
 pub mod intake_queue;
 pub mod messages;
 pub mod plan;
@@ -14,19 +12,21 @@ use clap::Args;
 use clap::error::ErrorKind;
 use serde_json::{Value, json};
 
-pub use crate::args::values::queue_arn;
+use crate::args::values::queue_arn;
 use crate::aws::clients::Aws;
+use crate::aws::notifications::{Notifications, Pattern};
 use crate::aws::queue_policy::Permission;
-use crate::aws::s3;
-use crate::aws::s3::{Notifications, Pattern, S3, S3Arguments};
+use crate::aws::s3::S3;
 use crate::commands::setup::attach::intake_queue::QueueArguments;
 use crate::commands::setup::attach::messages::{
     denied, difference, owned, refused, rule_json, rule_text, told_to,
 };
 use crate::commands::setup::attach::plan::Change;
 use crate::commands::setup::attach::templates::{Form, Way};
+use crate::deployment::s3::S3Arguments;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::Advised;
+use crate::ui::output;
 use crate::ui::output::Output;
 
 /// Let a bucket tell the intake queue of its uploads, beside all that it tells already
@@ -58,7 +58,7 @@ pub struct AttachArguments {
     suffix: String,
 
     /// Which events; may be given more than once
-    #[arg(long = "event", value_name = "EVENT", default_value = "s3:ObjectCreated:*", value_parser = s3::event)]
+    #[arg(long = "event", value_name = "EVENT", default_value = "s3:ObjectCreated:*", value_parser = crate::aws::notifications::event)]
     #[arg(help_heading = "Events")]
     events: Vec<String>,
 

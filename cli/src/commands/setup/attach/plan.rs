@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::aws::s3::{Destination, Entry, Notifications, Pattern, encoded};
+use crate::aws::notifications::{Destination, Entry, Notifications, Pattern, encoded};
 
 /// How the ids of Daybook's own entries begin.
 pub const OWN: &str = "daybook-";

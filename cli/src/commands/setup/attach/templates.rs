@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use crate::aws::notifications::{Entry, encoded};
 use crate::aws::queue_policy::Sender;
-use crate::aws::s3::{Entry, encoded};
 
 /// In which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

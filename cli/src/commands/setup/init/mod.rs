@@ -1,8 +1,5 @@
 //! `daybook init`: tables and queues without CloudFormation.
 
-use crate::commands::setup::init::part::What;
-use crate::ui::{output, text};
-
 pub mod make;
 pub mod part;
 
@@ -20,9 +17,11 @@ use crate::checks::finding::{Item, Level};
 use crate::checks::observe::Dates;
 use crate::checks::queues::{Role, Use};
 use crate::checks::{observe, queues, tables};
+use crate::commands::setup::init::part::What;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::Advised;
 use crate::ui::output::Output;
+use crate::ui::{output, text};
 
 /// Make the tables and queues of a deployment, without CloudFormation
 ///

@@ -6,7 +6,8 @@ use daybook_ledger::{Control, Count};
 use daybook_manager::Lookup;
 use daybook_schema::{EventId, Receipt, Row, Timestamp};
 
-use crate::aws::s3::{Head, Notifications};
+use crate::aws::notifications::Notifications;
+use crate::aws::s3::Head;
 
 /// Something that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,13 +1,12 @@
 //! From what was observed to one answer. Pure: what is not known is said to be unknown, and never guessed.
 
-use crate::commands::inspect::why::verdict::facts::{Seen, Situation};
-use crate::commands::inspect::why::{Observed, Verdict};
-use crate::ui::{text, time};
-
 pub mod facts;
 pub mod open;
 pub mod unseen;
 
+use crate::commands::inspect::why::verdict::facts::{Seen, Situation};
+use crate::commands::inspect::why::{Observed, Verdict};
+use crate::ui::{text, time};
 #[cfg(test)]
 mod tests;
 

@@ -8,7 +8,8 @@ use daybook_schema::{
     Attempt, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, Timestamp, notification,
 };
 
-use crate::aws::s3::{Destination, Entry, Head, Notifications, ObjectNow, Pattern};
+use crate::aws::notifications::{Destination, Entry, Notifications, Pattern};
+use crate::aws::s3::{Head, ObjectNow};
 use crate::commands::inspect::why::verdict::facts::*;
 use crate::commands::inspect::why::verdict::*;
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use daybook_schema::Receipt;
 
-use crate::aws::s3::{Coverage, Head, Notifications, ObjectNow};
+use crate::aws::notifications::{Coverage, Notifications};
+use crate::aws::s3::{Head, ObjectNow};
 use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Situation, Verdict};
 use crate::ui::{text, time};
 

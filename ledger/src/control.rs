@@ -7,11 +7,11 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use daybook_schema::Timestamp;
 use daybook_schema::tables::{CONTROL_ID, attribute::ID};
 
-use crate::answers::{AnswerWatch, Verdict, describe};
 use crate::budget::{Control, Grant, GrantRequest, Refusal, decide};
 use crate::people::Person;
 use crate::settle::clipped;
 use crate::statement::{number, text};
+use crate::write_certainty::{AnswerWatch, Verdict, describe};
 use crate::{Ledger, LedgerError};
 
 /// How often a grant is tried when others change the control item at the same moment.

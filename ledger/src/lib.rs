@@ -12,7 +12,6 @@
 //! | complete, remove by a person | [`Ledger::close_rows`] | 2 (row 1, index 1), and 1 for the receipt |
 //! | delete | [`Ledger::complete`] | 2 (row 1, index 1), and 1 for the receipt |
 
-mod answers;
 mod budget;
 mod capacity;
 mod claim;
@@ -24,15 +23,16 @@ mod people;
 mod read;
 mod receipts;
 mod record;
+mod retry_policy;
 mod settings;
 mod settle;
 mod statement;
-mod take;
 mod time;
 mod update;
 mod version;
+mod worker_lease;
+mod write_certainty;
 
-pub use answers::{AnswerWatch, Verdict, chain, describe};
 pub use budget::{Control, Grant, GrantRequest, Pause, Refusal, SweepTurn, Window, decide};
 pub use capacity::Consumed;
 pub use claim::{Claim, Released};
@@ -42,10 +42,12 @@ pub use lookup::ReceiptLookup;
 pub use people::{Person, Redriven, Removed};
 pub use read::{Count, DueRows, IndexKey, OpenRows};
 pub use record::{NewRow, Recorded};
+pub use retry_policy::RetryPolicy;
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
-pub use settle::{Deleted, Failed, RetryPolicy};
-pub use take::{Extended, Postponed, Taken};
+pub use settle::{Deleted, Failed};
 pub use time::{Clock, Deadline, Random, TokenMark};
+pub use worker_lease::{Extended, Postponed, Taken};
+pub use write_certainty::{AnswerWatch, Verdict, chain, describe};
 
 use capacity::Meter;
 use daybook_schema::InvalidRow;

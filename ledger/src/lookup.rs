@@ -10,10 +10,10 @@ use daybook_schema::{ObjectId, Receipt};
 use futures::StreamExt;
 
 use crate::Ledger;
-use crate::answers::describe;
 use crate::receipts::KEYS_PER_READ;
 use crate::settings::ReceiptSettings;
 use crate::statement::{Item, id_of, text};
+use crate::write_certainty::describe;
 
 /// How often keys that DynamoDB leaves unprocessed are asked for.
 const TRIES: usize = 6;

@@ -11,7 +11,8 @@ use daybook_schema::{EventId, Outcome, Row, Status, Step, Subject, Timestamp};
 use futures::StreamExt;
 
 use crate::record::{NewRow, Recorded};
-use crate::settle::{Expected, Failed, RetryPolicy, clipped_to, settled, settled_as};
+use crate::retry_policy::RetryPolicy;
+use crate::settle::{Expected, Failed, clipped_to, settled, settled_as};
 use crate::statement::{Statement, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;

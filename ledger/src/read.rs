@@ -8,9 +8,9 @@ use daybook_schema::{EventId, Row, Shard, Status, StatusShard, Timestamp};
 use futures::StreamExt;
 use serde::Deserialize;
 
-use crate::answers::describe;
 use crate::receipts::KEYS_PER_READ;
 use crate::statement::{Item, id_of, text};
+use crate::write_certainty::describe;
 use crate::{Ledger, LedgerError, version};
 
 /// Queries under way at once: one per shard.

@@ -8,9 +8,9 @@ use daybook_schema::tables::{CONTROL_ID, attribute::ID};
 use daybook_schema::{EventId, ObjectId, Receipt};
 use futures::StreamExt;
 
-use crate::answers::{AnswerWatch, Verdict, chain, describe};
 use crate::settings::ReceiptSettings;
 use crate::statement::{Item, id_of, text};
+use crate::write_certainty::{AnswerWatch, Verdict, chain, describe};
 use crate::{Ledger, LedgerError};
 
 /// Keys per BatchGetItem (DynamoDB API Reference).

@@ -1,7 +1,5 @@
 //! How events end: completed or failed.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -11,45 +9,17 @@ use daybook_schema::{
     Step, Timestamp,
 };
 
-use crate::answers::{AnswerWatch, Verdict, describe};
 use crate::claim::token_of;
+use crate::retry_policy::RetryPolicy;
 use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
 use crate::version;
+use crate::write_certainty::{AnswerWatch, Verdict, describe};
 use crate::{Ledger, LedgerError};
 
 /// The longest `last_error` that is stored, in characters: a row stays below one write unit.
 const LONGEST_ERROR: usize = 256;
-
-/// How failed attempts are spaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// The wait after the first failed attempt; it doubles with every further one.
-    pub first_delay: Duration,
-    /// The longest wait.
-    pub longest_delay: Duration,
-}
-
-impl Default for RetryPolicy {
-    /// 30 seconds, doubling to one hour.
-    fn default() -> Self {
-        Self {
-            first_delay: Duration::from_secs(30),
-            longest_delay: Duration::from_secs(3600),
-        }
-    }
-}
-
-impl RetryPolicy {
-    /// The wait after that attempt failed, before jitter takes up to half of it away.
-    pub fn delay(&self, attempt: Attempt) -> Duration {
-        let doublings = attempt.0.saturating_sub(1).min(31);
-        self.first_delay
-            .saturating_mul(2u32.saturating_pow(doublings))
-            .min(self.longest_delay)
-    }
-}
 
 /// What came of reporting a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,10 +14,10 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use crate::Ledger;
-use crate::answers::{AnswerWatch, Verdict, describe};
 use crate::time::Deadline;
 use crate::update::Update;
 use crate::version;
+use crate::write_certainty::{AnswerWatch, Verdict, describe};
 
 /// Statements per BatchExecuteStatement (DynamoDB API Reference).
 const BATCH: usize = 25;

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
 use crate::executions::{Executions, Observed, Started};
 use crate::outcome::{Settled, settle};
-use crate::pace::Pace;
+use crate::rate_limiter::Pace;
 use crate::settings::Dispatch;
 
 /// Starts under way at once.

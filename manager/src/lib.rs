@@ -21,9 +21,9 @@ mod invoke;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod outcome;
-mod pace;
 mod poll;
 mod queue;
+mod rate_limiter;
 mod schedule;
 mod settings;
 pub mod worker;
@@ -34,8 +34,8 @@ pub use executions::{Described, Ended, EndedStatus, Executions, Lookup, Observed
 pub use ingest::{Ingest, Ingested, Payload};
 pub use invoke::{Invoked, Invoker};
 pub use outcome::Settled;
-pub use pace::Pace;
 pub use poll::{Batch, Poll, PollError};
 pub use queue::{DispatchQueue, Dispatched, IntakeDepth, IntakeQueue, QueueError, Sent};
+pub use rate_limiter::Pace;
 pub use schedule::{ScheduleReport, Scheduler, TIME_TO_SEND};
 pub use settings::{Dispatch, InvalidSetting};

@@ -8,16 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::{SqsError, SqsErrorCode};
-
-/// The longest visibility timeout, in seconds: 12 hours.
-pub const MAX_VISIBILITY_SECONDS: u64 = 43_200;
-/// The longest delay of a queue or message, in seconds: 15 minutes.
-pub const MAX_DELAY_SECONDS: u64 = 900;
-/// The longest long poll, in seconds.
-pub const MAX_WAIT_SECONDS: u64 = 20;
-/// The largest message, and the largest batch altogether, in bytes: 1 MiB.
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-pub const MAX_MESSAGE_BYTES: usize = 1_048_576;
+use super::limits::{MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS};
 
 /// Where messages go that were received too often.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,10 +3,7 @@
 use serde::Serialize;
 
 use super::error::{SqsError, SqsErrorCode};
-
-/// The most entries in a batch.
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
-const MAX_ENTRIES: usize = 10;
+use super::limits::MAX_ENTRIES;
 
 /// A batch's answer: 200 even when every entry failed.
 #[derive(Serialize)]

@@ -7,6 +7,7 @@
 mod attributes;
 mod batch;
 mod error;
+mod limits;
 mod message;
 mod move_tasks;
 mod queue;
@@ -18,11 +19,9 @@ mod wire;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-pub use attributes::{
-    MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS, QueueAttributes,
-    RedrivePolicy,
-};
+pub use attributes::{QueueAttributes, RedrivePolicy};
 pub use error::{SqsError, SqsErrorCode};
+pub use limits::{MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS};
 pub use message::MessageView;
 
 use crate::{clock::Clock, ids::Ids};

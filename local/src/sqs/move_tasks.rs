@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::limits::MAX_PER_SECOND;
 use super::{
     Sqs,
     error::{SqsError, SqsErrorCode},
@@ -12,9 +13,6 @@ use super::{
     state::State,
 };
 use crate::ids::Ids;
-
-/// The fastest that AWS moves, and the pace without a limit here, in messages per second.
-const MAX_PER_SECOND: u64 = 500;
 
 /// A task is over after 36 hours.
 const LONGEST_MILLIS: Millis = 36 * 3_600_000;

@@ -18,10 +18,6 @@ use crate::ids::Ids;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html>
 const DEDUPLICATION_MILLIS: Millis = 300_000;
 
-/// The most messages in flight.
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
-pub(super) const MAX_IN_FLIGHT: usize = 120_000;
-
 pub(super) struct Queue {
     pub(super) name: String,
     pub(super) arn: String,

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::{MAX_IN_FLIGHT, MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS};
 use super::{
     Sqs,
-    attributes::{MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS},
     batch::{self, BatchResponse, Done},
     error::{SqsError, SqsErrorCode},
     message::{Message, MessageAttributes, Millis, attributes_md5, body_md5},
-    queue::{Held, MAX_IN_FLIGHT, Queue, millis},
+    queue::{Held, Queue, millis},
 };
 
 #[derive(Deserialize)]

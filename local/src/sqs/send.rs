@@ -5,9 +5,9 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Sqs,
-    attributes::{MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES},
     batch::{self, BatchResponse},
     error::{SqsError, SqsErrorCode},
+    limits::{MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES},
     message::{MessageAttributes, NewMessage, attributes_md5, body_md5},
     queue::{Queue, Sent},
 };

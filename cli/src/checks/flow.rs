@@ -274,7 +274,7 @@ pub fn state_machine(arn: Option<&str>, seen: &Answer<StateMachineType>) -> Item
             format!("there is no state machine {arn}: nothing can be started"),
             "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN), region and account name another one",
         ),
-        Answer::Unknown(refusal) => Item::refused(check, &refusal),
+        Answer::Unknown(refusal) => Item::refused(check, refusal),
     }
 }
 

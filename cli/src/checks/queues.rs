@@ -131,7 +131,7 @@ pub fn checks(seen: &QueueSeen, used: Use) -> Vec<Item> {
             );
             return vec![Item::problem(&check, format!("there is no queue {url}"), remedy)];
         }
-        Answer::Unknown(refusal) => return vec![Item::refused(&check, &refusal)],
+        Answer::Unknown(refusal) => return vec![Item::refused(&check, refusal)],
     };
     let mut items = vec![queue(seen, url, attributes, used)];
     items.push(retention(role, url, attributes, used));
@@ -244,7 +244,7 @@ fn dead_letters(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use)
     let letters = match seen.dead_letters.as_ref().map(|(_, letters)| letters) {
         Some(Answer::Known(letters)) => letters,
         Some(Answer::Unknown(refusal)) => {
-            items.push(Item::refused(&check, &refusal));
+            items.push(Item::refused(&check, refusal));
             return items;
         }
         Some(Answer::Absent) | None => {

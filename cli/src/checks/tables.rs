@@ -33,7 +33,7 @@ pub fn checks(seen: &TableSeen, definition: &TableDefinition) -> Vec<Item> {
             let remedy = format!("`daybook init` makes it; or {flag}, region and account name another one");
             return vec![Item::problem(&check, format!("there is no table {name}"), remedy)];
         }
-        Answer::Unknown(refusal) => return vec![Item::refused(&check, &refusal)],
+        Answer::Unknown(refusal) => return vec![Item::refused(&check, refusal)],
     };
     let mut items = vec![form(&check, table, definition)];
     items.extend(definition.indexes.iter().map(|wanted| index(role, table, wanted)));
@@ -180,7 +180,7 @@ fn ttl(role: &str, seen: &TableSeen, definition: &TableDefinition) -> Item {
     let on = match &seen.ttl {
         Answer::Known(on) => on,
         Answer::Absent => return Item::unknown(&check, "the table is gone meanwhile", "look again"),
-        Answer::Unknown(refusal) => return Item::refused(&check, &refusal),
+        Answer::Unknown(refusal) => return Item::refused(&check, refusal),
     };
     match (on.as_deref(), definition.ttl_attribute) {
         (on, wanted) if on == wanted => match wanted {
@@ -227,6 +227,6 @@ fn backups(role: &str, seen: &TableSeen) -> Item {
             ),
         ),
         Answer::Absent => Item::unknown(&check, "the table is gone meanwhile", "look again"),
-        Answer::Unknown(refusal) => Item::refused(&check, &refusal),
+        Answer::Unknown(refusal) => Item::refused(&check, refusal),
     }
 }

@@ -5,17 +5,18 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Exit code of a program that Ctrl-C ended.
 pub const INTERRUPTED: u8 = 130;
 
-/// Returns at the first SIGTERM or Ctrl-C from now on.
-pub async fn requested() {
-    // Without signals nobody can ask; then only SIGKILL ends this process, which loses nothing.
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Ends at the first SIGTERM or Ctrl-C after this call: they are heard from the call on, not from the first poll.
+pub fn requested() -> impl Future<Output = ()> {
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        // Without signals nobody can ask; then only SIGKILL ends this process, which loses nothing.
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

@@ -189,6 +189,10 @@ impl LocalAwsBuilder {
     /// When the data directory or the database in it cannot be opened, or not flushed to disk.
     pub fn build(self) -> Result<LocalAws, LocalError> {
         let store = open_store(self.data_dir, &self.clock)?;
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "an edge: it draws the seed that nobody gave"
+        )]
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         // A stream of ids per service, so that one more DynamoDB request does not change every message id.
         let sqs = Sqs::new(

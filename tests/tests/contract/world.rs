@@ -85,6 +85,10 @@ impl World {
     }
 
     /// A name that no other case, and no other run, uses.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "names of one run, in emulators that outlive it"
+    )]
     pub fn name(&self, stem: &str) -> String {
         format!("contract-{stem}-{:016x}", fastrand::u64(..))
     }

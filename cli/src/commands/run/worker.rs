@@ -74,8 +74,10 @@ pub async fn run(arguments: WorkerArguments, output: Output) -> anyhow::Result<E
         .control()
         .await
         .map_err(|error| ledger_failure(&aws, error))?;
+    // Before it says that a signal drains.
+    let asked_to_stop = signals::requested();
     let shutdown = async {
-        signals::requested().await;
+        asked_to_stop.await;
         eprintln!("draining: what runs may finish, then this worker ends");
     };
     let name = worker_settings.name.clone();

@@ -67,6 +67,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let pipeline = Pipeline::new(folder.clone(), dispatch.clone(), recording.clone())?;
     let recovered = pipeline.recover(folder.mark_before).await;
     pipeline.bring_forward().await;
+    // Before it says that a signal drains.
+    let asked_to_stop = signals::requested();
     print::start(&arguments, &dispatch, &running, &recovered, &folder.ledger).await;
 
     let printer = target
@@ -94,7 +96,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     };
     let (say_stop, stop) = channel::channel(false);
     let stopping = async {
-        signals::requested().await;
+        asked_to_stop.await;
         eprintln!(
             "draining: what runs may finish, then this ends; again to end at once, which loses nothing either"
         );

@@ -120,7 +120,8 @@ impl Ledger {
         }
     }
 
-    /// Sends each statement once, and gives back those that were throttled, and those that a row of version 1 needs in another form. A request is made when its turn comes.
+    /// Sends each statement once, and gives back those that were throttled, and those that a row of version 1 needs in
+    /// another form. A request is made when its turn comes.
     async fn write_round(
         &self,
         waiting: Vec<(usize, Statement)>,

@@ -2,9 +2,10 @@
 //!
 //! The condition stands here once. A row without `v` is of version 1.
 //!
-//! A statement asks for `v <= ?`, which is false of a row without `v`; that such a row is asked for once more, without it, costs a request
-//! only in the days after an upgrade. "missing or at most" would be one condition, with an OR in it: whether DynamoDB takes an OR beside
-//! the key of an UPDATE is not documented, and MiniStack, which imitates it, does not.
+//! A statement asks for `v <= ?`, which is false for a row without `v`; such a row is asked for once more, by `v IS
+//! MISSING`. That costs one refused write per step of such a row, in the days after an upgrade. One condition with an OR
+//! would do, but DynamoDB's documentation does not say that an UPDATE may have one beside its key, and MiniStack, which
+//! imitates DynamoDB, refuses it.
 
 use std::collections::BTreeSet;
 

@@ -8,7 +8,7 @@ use clap::{ArgGroup, Args};
 use daybook_ledger::Clock;
 use daybook_manager::worker::{CommandTarget, HttpTarget, Target};
 
-use crate::args::values;
+use crate::args::{operator, values};
 
 /// The target, and how many at once.
 #[derive(Args, Debug)]
@@ -78,5 +78,5 @@ impl TargetArguments {
 
 /// Who works, as receipts name it: `host:pid`.
 pub fn this_process() -> String {
-    format!("{}:{}", crate::args::operator::host(), std::process::id())
+    format!("{}:{}", operator::host(), std::process::id())
 }

@@ -1,7 +1,6 @@
 //! Settings that several commands share, and what each value may be. Those that the Lambda functions have too are
 //! `daybook_manager::arguments`.
 
-//! The intake queue: by URL, ARN or stack, with its policy.
 use clap::error::ErrorKind;
 pub use daybook_manager::arguments::{
     BackoffArguments, DispatchArguments, at_least_one, check_endpoint_variables, endpoint, endpoint_of_s3,

@@ -1,4 +1,4 @@
-//! What a check found, and answers that may not be there.
+//! What a check found.
 
 use serde_json::{Value, json};
 

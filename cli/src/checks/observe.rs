@@ -17,7 +17,6 @@ use crate::checks::flow::FlowSeen;
 use crate::checks::queues::{Attributes, QueueSeen, Role, redrive_policy};
 use crate::checks::tables::TableSeen;
 use crate::deployment::failures;
-use crate::ui::dispatch;
 
 /// Parked rows are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
@@ -193,15 +192,15 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
     );
     FlowSeen {
         now,
-        control: control.map_err(|error| dispatch::chain(&error)),
+        control: control.map_err(|error| daybook_ledger::chain(&error)),
         oldest_due,
         oldest_lease,
-        parked: parked.map_err(|error| dispatch::chain(&error)),
+        parked: parked.map_err(|error| daybook_ledger::chain(&error)),
         undelivered: claimed
             .map(|claimed| claimed.undelivered)
-            .map_err(|error| dispatch::chain(&error)),
+            .map_err(|error| daybook_ledger::chain(&error)),
         ambiguous,
-        newer: newer.map_err(|error| dispatch::chain(&error)),
+        newer: newer.map_err(|error| daybook_ledger::chain(&error)),
         up_runs,
     }
 }
@@ -209,7 +208,10 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
 /// Open rows with an ambiguous key, of one page of a scan: 1 MB of rows.
 async fn ambiguous(ledger: &Ledger) -> Result<Count, String> {
     let mut pages = ledger.open_rows();
-    let page = pages.next().await.map_err(|error| dispatch::chain(&error))?;
+    let page = pages
+        .next()
+        .await
+        .map_err(|error| daybook_ledger::chain(&error))?;
     let is_ambiguous = |row: &Row| row.caveat.as_deref().is_some_and(notification::is_ambiguous);
     let rows = page.into_iter().flatten().flatten().filter(is_ambiguous).count();
     Ok(Count {

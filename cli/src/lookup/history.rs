@@ -10,7 +10,7 @@ use daybook_schema::{
 
 use crate::args::object_ref::ObjectText;
 use crate::deployment::Deployment;
-use crate::ui::dispatch;
+use crate::ui::text;
 
 /// What is known.
 #[derive(Default)]
@@ -109,7 +109,7 @@ pub async fn object(
     if found.unreadable > 0 {
         found.failures.push(format!(
             "{} of the ledger cannot be read, and may be about this object: `daybook list` shows why",
-            crate::ui::text::many(found.unreadable, "row")
+            text::many(found.unreadable, "row")
         ));
     }
     rows.sort_by_key(|row| (row.recorded_at, row.id));
@@ -198,7 +198,7 @@ impl Found {
         match ledger.receipt_of_event(id).await {
             Ok(receipt) => self.receipts.extend(receipt),
             Err(error) => {
-                let told = format!("the receipts: {}", dispatch::chain(&error));
+                let told = format!("the receipts: {}", daybook_ledger::chain(&error));
                 self.unknown_receipts = Some(told.clone());
                 self.failures.push(told);
             }
@@ -229,7 +229,7 @@ impl Found {
         }
         match deployment.ledger.control().await {
             Ok(control) => self.control = Some(control),
-            Err(error) => self.failures.push(dispatch::chain(&error)),
+            Err(error) => self.failures.push(daybook_ledger::chain(&error)),
         }
     }
 }

@@ -7,7 +7,7 @@ use daybook_schema::{EventId, Row, Status, Timestamp};
 use futures::StreamExt;
 use serde_json::Value;
 
-use crate::ui::{dispatch, json};
+use crate::ui::json;
 
 /// Rows looked up one by one at the same time.
 const CONCURRENCY: usize = 8;
@@ -82,7 +82,7 @@ pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer
             Ok(row) => drop(answers.insert(row.id, Answer::Row(Box::new(row)))),
             Err(error) => match unreadable(error) {
                 Ok((id, why)) => drop(answers.insert(id, why)),
-                Err(error) => failures.push(dispatch::chain(&error)),
+                Err(error) => failures.push(daybook_ledger::chain(&error)),
             },
         }
     }
@@ -104,7 +104,7 @@ pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer
             Ok(None) => drop(answers.insert(id, Answer::Gone)),
             Err(error) => match unreadable(error) {
                 Ok((id, why)) => drop(answers.insert(id, why)),
-                Err(error) => failures.push(dispatch::chain(&error)),
+                Err(error) => failures.push(daybook_ledger::chain(&error)),
             },
         }
     }

@@ -1,10 +1,5 @@
-//! What a run did, as a table for people or one JSON object for programs.
+//! The dispatch in words and as JSON: windows, refusals, pauses and N, the same in every verb.
 
-//! `daybook status` for programs.
-
-//! `daybook status` for people.
-
-pub use daybook_ledger::chain;
 use daybook_ledger::{Control, Pause, Refusal, Window};
 use daybook_schema::Timestamp;
 use serde_json::{Value, json};

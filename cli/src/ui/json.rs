@@ -111,7 +111,7 @@ pub fn expires_at(receipt: &Receipt) -> Option<Timestamp> {
     Timestamp::from_unix_millis(receipt.expires_at.saturating_mul(1000))
 }
 
-pub fn merge(into: &mut Value, from: Value) {
+fn merge(into: &mut Value, from: Value) {
     if let (Value::Object(into), Value::Object(from)) = (into, from) {
         into.extend(from);
     }

@@ -6,10 +6,10 @@ use std::io::IsTerminal;
 use comfy_table::{ColumnConstraint, ContentArrangement, Row as TableRow, Table, Width, presets};
 
 /// Below this many columns a table is not pressed together any more: it would be unreadable.
-pub const NARROWEST: u16 = 60;
+const NARROWEST: u16 = 60;
 
 /// Lines that one row of a table may take in a terminal.
-pub const ROW_LINES: usize = 4;
+const ROW_LINES: usize = 4;
 
 /// The columns of the terminal that stdout is, if it is one.
 pub fn terminal_width() -> Option<u16> {

@@ -335,10 +335,6 @@ impl Shadow {
                 format!("{id} took a step that there is not: {step}"),
             );
         }
-        // `deliveries` of 0 is the mark of a worker.
-        if to == "CLAIMED" && delivery == "0" {
-            *self.takes.entry((id.to_owned(), attempt.into())).or_default() += 1;
-        }
         if to == "CLAIMED" {
             self.claimed(id, &from, set, was_due_at, process, now);
         }
@@ -381,6 +377,9 @@ impl Shadow {
         }
         // A worker takes the row of a message as it comes: `deliveries` of 0 is its mark.
         let is_taken = set.get("deliveries").is_some_and(|n| n == "0");
+        if is_taken && let Some(row) = self.rows.get(id) {
+            *self.takes.entry((id.to_owned(), row.attempt.into())).or_default() += 1;
+        }
         if now < earliest && !is_taken {
             let text = format!(
                 "{id}, {from}, was claimed {} s before it was due",

@@ -1,5 +1,7 @@
 //! No step changes a row that a newer release wrote; every step takes rows of all older versions.
 
+use std::sync::{Arc, Mutex};
+
 use daybook_ledger::{Deleted, IndexKey, RetryPolicy};
 use daybook_schema::{Attempt, DispatchMessage, Outcome, ROW_VERSION, Row, Status, Step};
 use daybook_tests::notifications::Upload;
@@ -115,6 +117,64 @@ async fn every_step_applies_to_rows_of_older_versions_as_to_those_of_its_own() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_completes_and_removes_rows_of_older_versions_and_those_that_are_gone() {
+    for version in [None, Some(1), Some(ROW_VERSION)] {
+        for outcome in [Outcome::Succeeded, Outcome::Removed] {
+            let stage = Stage::usual().await;
+            let (seen, deadline) = (seen(&stage), stage.deadline());
+            let mut stored = serde_json::to_value(&seen).unwrap();
+            match version {
+                Some(version) => stored["v"] = version.into(),
+                None => drop(stored.as_object_mut().unwrap().remove("v")),
+            }
+            stage.put_items("ledger", vec![item(stored)]);
+            // The second time the row is gone.
+            for _ in 0..2 {
+                let closed = stage
+                    .ledger
+                    .close_rows(std::slice::from_ref(&seen), outcome, PERSON, deadline)
+                    .await
+                    .remove(0);
+                assert!(closed.is_ok(), "{version:?}: {closed:?}");
+                assert_eq!(stage.row_as_stored(seen.id).await, None, "{version:?}");
+            }
+        }
+    }
+}
+
+/// That DynamoDB takes an OR beside the key of an UPDATE or a DELETE is not documented.
+#[tokio::test(start_paused = true)]
+async fn no_statement_has_an_or_beside_its_key() {
+    let statements = Arc::new(Mutex::new(0));
+    for (step, _) in APPLIES {
+        let stage = Stage::usual().await;
+        let seen = expected(&stage, step);
+        let mut stored = serde_json::to_value(&seen).unwrap();
+        drop(stored.as_object_mut().unwrap().remove("v"));
+        stage.put_items("ledger", vec![item(stored)]);
+        let counted = statements.clone();
+        stage.wire.inject(move |request| {
+            for statement in request.body["Statements"].as_array().into_iter().flatten() {
+                let text = statement["Statement"].as_str().unwrap();
+                assert!(!text.contains(" OR "), "{step:?}: {text}");
+                *counted.lock().unwrap() += 1;
+            }
+            Fault::None
+        });
+        take(&stage, step, &seen).await;
+        stage
+            .ledger
+            .close_rows(&[seen], Outcome::Removed, PERSON, stage.deadline())
+            .await;
+    }
+    let statements = *statements.lock().unwrap();
+    assert!(
+        statements > APPLIES.len(),
+        "only {statements} statements were seen"
+    );
 }
 
 #[tokio::test(start_paused = true)]

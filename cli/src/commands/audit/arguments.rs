@@ -1,6 +1,4 @@
 //! What `daybook audit` can be asked for.
-
-//! `daybook audit`: a bucket compared with the ledger and its receipts.
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -243,7 +241,7 @@ impl Files {
 }
 
 /// Where a manifest.json is.
-pub fn manifest(text: &str) -> Result<ManifestPlace, String> {
+fn manifest(text: &str) -> Result<ManifestPlace, String> {
     let Some(rest) = text.strip_prefix("s3://") else {
         return match text.contains("://") {
             true => Err("s3://bucket/key of a manifest.json, or a file, is needed".to_owned()),

@@ -14,8 +14,12 @@ use daybook_reconciler::audit::{Audit, Repairer};
 
 use crate::commands::audit::arguments::AuditArguments;
 use crate::commands::audit::checkpoint::Stored;
+use crate::commands::audit::outcome::{Done, Surroundings};
 use crate::commands::audit::run::Course;
+use crate::signals;
+use crate::ui::error::Advised;
 use crate::ui::output::{Output, print_either};
+use crate::ui::text;
 
 /// Runs it.
 ///
@@ -31,7 +35,7 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
         Some(path) => Stored::read(path, &terms)?,
         None => None,
     };
-    let mut around = arguments.look_around(&deployment).await?;
+    let mut around = Surroundings::look(&arguments, &deployment).await?;
     let earlier = stored.as_ref().and_then(|stored| stored.intake_drained_until);
     around.intake = around.intake.or_earlier(earlier);
     settings.intake = around.intake.clone();
@@ -48,16 +52,16 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
     let mut course = Course::new(&deployment, &s3, &audit, &repairer, &arguments, &settings);
     let mut done = match course.audit(terms, stored).await? {
         Some(done) => done,
-        None => return Ok(ExitCode::from(crate::signals::INTERRUPTED)),
+        None => return Ok(ExitCode::from(signals::INTERRUPTED)),
     };
     let mut refused = None;
     if arguments.mending.backfill && done.is_finished() && done.checkpoint.tally.before_watermark > 0 {
-        match arguments.ask_to_backfill(&done) {
+        match ask_to_backfill(&arguments, &done) {
             Ok(()) => course.backfill(&mut done).await?,
             Err(error) => refused = Some(error),
         }
     }
-    let result = crate::commands::audit::outcome::Result {
+    let result = outcome::Result {
         place: &deployment.place,
         s3: &s3,
         arguments: &arguments,
@@ -65,14 +69,23 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
         around: &around,
         done: &done,
     };
-    print_either(
-        output,
-        || crate::commands::audit::output::text(&result),
-        &crate::commands::audit::output::json(&result),
-    )?;
+    print_either(output, || output::text(&result), &output::json(&result))?;
     result.warn();
     match refused {
         Some(error) => Err(error.into()),
         None => result.end(),
     }
+}
+
+/// Asks for what is from before the watermark.
+fn ask_to_backfill(arguments: &AuditArguments, done: &Done) -> Result<(), Advised> {
+    let objects = text::many(done.checkpoint.tally.before_watermark, "object");
+    let question = format!("Record {objects} from before the watermark, to be processed?");
+    // What is missing may have been recorded already, so that "nothing was changed" would not be true.
+    arguments.mending.confirm.ask(&question).map_err(|_| {
+        Advised::new(format!(
+            "{objects} from before the watermark: not recorded, nobody said yes"
+        ))
+        .hint("--backfill --yes records without asking")
+    })
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use daybook_reconciler::audit::{
-    AuditOutcome, Checkpoint, Class, Finding, IntakeSeen, InventorySummary, ListedObject, OpenSummary,
-    Progress, RepairCounts, Repaired, Scope, Verdict,
+    AuditOutcome, Checkpoint, Class, Finding, Intake, IntakeSeen, InventorySummary, ListedObject,
+    OpenSummary, Progress, RepairCounts, Repaired, Scope, Verdict,
 };
 
-use crate::commands::audit::arguments::AuditArguments;
-use crate::deployment::Place;
+use crate::commands::audit::arguments::{AuditArguments, intake_not_given};
 use crate::deployment::s3::S3Place;
+use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
 use crate::signals::INTERRUPTED;
 use crate::ui::error::Advised;
 use crate::ui::{error, text};
@@ -28,6 +28,38 @@ pub struct Surroundings {
     pub intake: IntakeSeen,
     /// What could not be found out.
     pub failures: Vec<String>,
+}
+
+impl Surroundings {
+    /// Looks at what an audit's truth depends on and cannot see.
+    pub async fn look(arguments: &AuditArguments, deployment: &Deployment) -> anyhow::Result<Self> {
+        let mut around = Self::default();
+        match deployment.ledger.control().await {
+            Ok(control) => around.is_installed = control.installed_at.is_some(),
+            Err(error) => return Err(deployment.place.ledger_failure(error).into()),
+        }
+        // A folder's notifications come by HTTP: none waits.
+        let Place::Aws { aws, outputs, .. } = &deployment.place else {
+            return Ok(around);
+        };
+        match outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)? {
+            _ if arguments.mending.skip_intake_check => {}
+            Some(url) => {
+                let intake = Intake::Queue(aws.intake_queue(&url));
+                around.intake = intake.look(deployment.ledger.clock()).await;
+            }
+            None if arguments.mending.records() => return Err(intake_not_given().into()),
+            None => {}
+        }
+        if let IntakeSeen::Waiting {
+            failure: Some(failure),
+            ..
+        } = &around.intake
+        {
+            around.failures.push(failure.clone());
+        }
+        Ok(around)
+    }
 }
 
 /// An audit that went as far as it did.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use daybook_reconciler::audit::Run;
 use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use crate::ui::logging;
+
 /// What is shown on stderr; nothing unless it is a terminal.
 #[derive(Debug)]
 pub struct Progress {
@@ -22,7 +24,7 @@ impl Progress {
             };
         }
         let all = MultiProgress::new();
-        crate::ui::logging::above(all.clone());
+        logging::above(all.clone());
         let (bar, template) = match expect {
             Some(objects) => (
                 ProgressBar::new(objects),

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use daybook_ledger::Deadline;
 use daybook_reconciler::audit::{
-    Audit, AuditError, AuditSettings, Batch, Class, Finding, Intake, IntakeSeen, InventoryError, Line,
-    ListedObject, Repair, RepairCounts, Repairer, Run, Scope,
+    Audit, AuditError, AuditSettings, Batch, Class, Finding, InventoryError, Line, ListedObject, Repair,
+    RepairCounts, Repairer, Run, Scope,
 };
 use daybook_schema::Timestamp;
 
-use crate::commands::audit::arguments::{AuditArguments, intake_not_given};
+use crate::commands::audit::arguments::AuditArguments;
 use crate::commands::audit::checkpoint::{Stored, Terms};
 use crate::commands::audit::findings::Findings;
-use crate::commands::audit::outcome::{Done, Failures, Surroundings};
+use crate::commands::audit::outcome::{Done, Failures};
 use crate::commands::audit::progress::Progress;
 use crate::deployment::s3::S3Place;
-use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
+use crate::deployment::{Deployment, Place};
 use crate::signals;
 use crate::ui::error::Advised;
-use crate::ui::{dispatch, text};
+use crate::ui::text;
 
 /// Objects that are looked at again together: each time all open rows are read.
 const CHUNK: usize = 10_000;
@@ -244,7 +244,7 @@ impl<'a> Course<'a> {
                 return Err(Stop::Broken(self.explained(error).into()));
             };
             tracing::warn!(
-                error = dispatch::chain(&error),
+                error = daybook_ledger::chain(&error),
                 "a page could not be listed, and is asked for again in {pause} s"
             );
             tokio::select! {
@@ -413,48 +413,4 @@ fn before_watermark(findings: &[Finding]) -> impl Iterator<Item = &ListedObject>
         } => Some(object),
         _ => None,
     })
-}
-
-impl AuditArguments {
-    /// Looks at what an audit's truth depends on and cannot see.
-    pub async fn look_around(&self, deployment: &Deployment) -> anyhow::Result<Surroundings> {
-        let mut around = Surroundings::default();
-        match deployment.ledger.control().await {
-            Ok(control) => around.is_installed = control.installed_at.is_some(),
-            Err(error) => return Err(deployment.place.ledger_failure(error).into()),
-        }
-        // A folder's notifications come by HTTP: none waits.
-        let Place::Aws { aws, outputs, .. } = &deployment.place else {
-            return Ok(around);
-        };
-        match outputs.queue(self.intake_queue_url.as_ref(), INTAKE_QUEUE)? {
-            _ if self.mending.skip_intake_check => {}
-            Some(url) => {
-                let intake = Intake::Queue(aws.intake_queue(&url));
-                around.intake = intake.look(deployment.ledger.clock()).await;
-            }
-            None if self.mending.records() => return Err(intake_not_given().into()),
-            None => {}
-        }
-        if let IntakeSeen::Waiting {
-            failure: Some(failure),
-            ..
-        } = &around.intake
-        {
-            around.failures.push(failure.clone());
-        }
-        Ok(around)
-    }
-
-    pub fn ask_to_backfill(&self, done: &Done) -> Result<(), Advised> {
-        let objects = text::many(done.checkpoint.tally.before_watermark, "object");
-        let question = format!("Record {objects} from before the watermark, to be processed?");
-        // What is missing may have been recorded already, so that "nothing was changed" would not be true.
-        self.mending.confirm.ask(&question).map_err(|_| {
-            Advised::new(format!(
-                "{objects} from before the watermark: not recorded, nobody said yes"
-            ))
-            .hint("--backfill --yes records without asking")
-        })
-    }
 }

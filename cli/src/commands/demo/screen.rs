@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::commands::demo::tally::Counts;
+use crate::ui::logging;
 
 /// The screen.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Screen {
             .is_terminal()
             .then(|| Bars::new(u64::from(events)));
         if let Some(bars) = &bars {
-            crate::ui::logging::above(bars.all.clone());
+            logging::above(bars.all.clone());
         }
         Self {
             began: Instant::now(),

@@ -17,6 +17,7 @@ use crate::checks::finding::{Item, Level};
 use crate::checks::flow::Configured;
 use crate::checks::observe::Dates;
 use crate::checks::queues::{Role, Use};
+use crate::checks::{buckets, flow, observe, queues, tables};
 use crate::deployment::aws::AwsDeployment;
 use crate::deployment::s3::S3Arguments;
 use crate::deployment::{
@@ -82,11 +83,8 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
                 Place::Local { running, .. } => Some(running.is_some()),
                 Place::Aws { .. } => None,
             };
-            let seen = crate::checks::observe::flow(&deployment.ledger, up_runs).await;
-            (
-                deployment.place.to_string(),
-                crate::checks::flow::checks(&seen, configured),
-            )
+            let seen = observe::flow(&deployment.ledger, up_runs).await;
+            (deployment.place.to_string(), flow::checks(&seen, configured))
         }
         Chosen::Aws => {
             let given = &arguments.deployment;
@@ -125,13 +123,13 @@ async fn on_aws(
     let dates = Dates::new(deployment.ledger.clock().clone());
     let mut items = Vec::new();
     if let Some(ledger) = named(&given.ledger_table, LEDGER_TABLE)? {
-        let seen = crate::checks::observe::table(aws, ledger.as_str(), &dates).await;
-        items.extend(crate::checks::tables::checks(&seen, &definitions::LEDGER));
+        let seen = observe::table(aws, ledger.as_str(), &dates).await;
+        items.extend(tables::checks(&seen, &definitions::LEDGER));
     }
     match named(&given.receipts_table, RECEIPTS_TABLE)?.filter(|_| !given.receipts_keep.is_zero()) {
         Some(receipts) => {
-            let seen = crate::checks::observe::table(aws, receipts.as_str(), &dates).await;
-            items.extend(crate::checks::tables::checks(&seen, &definitions::RECEIPTS));
+            let seen = observe::table(aws, receipts.as_str(), &dates).await;
+            items.extend(tables::checks(&seen, &definitions::RECEIPTS));
         }
         None => items.push(Item::warning(
             "receipts table",
@@ -146,15 +144,15 @@ async fn on_aws(
     let intake_url = outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)?;
     let completion_url = outputs.queue(arguments.completion_queue_url.as_ref(), COMPLETION_QUEUE)?;
     let (intake, dispatch, completion) = tokio::join!(
-        crate::checks::observe::queue(aws, Role::Intake, intake_url),
-        crate::checks::observe::queue(aws, Role::Dispatch, deployment.queue_url.clone()),
-        crate::checks::observe::queue(aws, Role::Completion, completion_url),
+        observe::queue(aws, Role::Intake, intake_url),
+        observe::queue(aws, Role::Dispatch, deployment.queue_url.clone()),
+        observe::queue(aws, Role::Completion, completion_url),
     );
-    items.extend(crate::checks::queues::checks(&intake, used));
-    items.extend(crate::checks::queues::checks(&dispatch, used));
+    items.extend(queues::checks(&intake, used));
+    items.extend(queues::checks(&dispatch, used));
     // Workers report themselves.
     if !used.by_workers || completion.url.is_some() {
-        items.extend(crate::checks::queues::checks(&completion, used));
+        items.extend(queues::checks(&completion, used));
     }
     let intake = intake
         .attributes
@@ -170,7 +168,7 @@ async fn on_aws(
             name: name.clone(),
             notifications: notifications.map(|configuration| Notifications::of(&configuration)),
         };
-        items.extend(crate::checks::buckets::checks(&seen, &intake));
+        items.extend(buckets::checks(&seen, &intake));
     }
     let machine = match &deployment.state_machine_arn {
         Some(arn) => {
@@ -182,20 +180,15 @@ async fn on_aws(
         }
         None => Answer::Absent,
     };
-    items.push(crate::checks::flow::state_machine(
+    items.push(flow::state_machine(
         deployment.state_machine_arn.as_deref(),
         &machine,
     ));
-    let seen = crate::checks::observe::flow(&deployment.ledger, None).await;
+    let seen = observe::flow(&deployment.ledger, None).await;
     let control = seen.control.as_ref().ok();
-    items.push(crate::checks::flow::quotas(
-        control,
-        configured,
-        aws.region(),
-        used.by_workers,
-    ));
-    items.extend(crate::checks::flow::checks(&seen, configured));
-    items.push(crate::checks::flow::clock(dates.get()));
+    items.push(flow::quotas(control, configured, aws.region(), used.by_workers));
+    items.extend(flow::checks(&seen, configured));
+    items.push(flow::clock(dates.get()));
     Ok(items)
 }
 

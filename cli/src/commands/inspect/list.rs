@@ -8,8 +8,8 @@ use daybook_ledger::Ledger;
 use daybook_schema::{Status, Timestamp};
 use serde_json::{Value, json};
 
-use crate::args::filter;
 use crate::args::filter::Filter;
+use crate::args::{filter, values};
 use crate::deployment::{DeploymentArguments, failures};
 use crate::lookup::rows::Listed;
 use crate::lookup::{row_table, rows};
@@ -41,7 +41,7 @@ pub struct ListArguments {
 
     /// At most so many rows of each status
     #[arg(long, value_name = "N", default_value = "50", help_heading = "Rows")]
-    #[arg(value_parser = crate::args::values::at_least_one)]
+    #[arg(value_parser = values::at_least_one)]
     limit: u32,
 }
 

@@ -23,8 +23,8 @@ use crate::lookup::json_files;
 use crate::lookup::json_files::Broken;
 use crate::ui::dispatch::Line;
 use crate::ui::error::Advised;
-use crate::ui::output;
 use crate::ui::output::Output;
+use crate::ui::{logging, output};
 
 /// Batches under way at once.
 const BATCHES: usize = 4;
@@ -239,7 +239,7 @@ fn progress() -> ProgressBar {
         return ProgressBar::hidden();
     }
     let all = MultiProgress::new();
-    crate::ui::logging::above(all.clone());
+    logging::above(all.clone());
     let progress = all.add(ProgressBar::new_spinner());
     let style = indicatif::ProgressStyle::with_template("{spinner} {human_pos} notifications ({per_sec})");
     if let Ok(style) = style {

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::runs::Runs;
 use super::{Checker, Findings, Property, has_failed, status};
 
-/// So many executions of one attempt must have ended without a report that came in time before it may have failed without one: a start by
-/// a first delivery is counted by none, each of these three by a repeated one.
+/// So many executions of one attempt must have ended without a report in time before it may have failed without one: a
+/// start by a first delivery is counted by none, each of these three by a repeated one.
 const MOST_UNTOLD: usize = 3;
 
-/// An attempt has failed only when one of its executions told so, or when nothing was heard of at least three of them in time: they ended
-/// untold, or their report was late.
+/// An attempt has failed only when one of its executions reported so, or when no report came in time of at least three of
+/// them: they died, or their report was late.
 pub(super) fn executions_are_honest(checker: &Checker, rows: &[Value], runs: &Runs, findings: &mut Findings) {
     let world = checker.world.lock();
     for (id, of_row) in &runs.0 {

@@ -159,8 +159,8 @@ fn one_by_one(id: &str, runs: &[Run], by_person: bool, checker: &Checker, findin
 const MOST_DEATHS: usize = 3;
 
 /// Of workers less is promised: an attempt may be run again when its worker died. No two runs of one event overlap, an attempt
-/// begins only when the one before it was tried, and a row has used no more attempts than there were runs without success, and attempts
-/// that workers took three times and died with before anything ran.
+/// begins only when the one before it was tried, and a row has used no more attempts than there were runs without success,
+/// and attempts that workers took three times and died with before anything ran.
 pub(super) fn workers_are_honest(checker: &Checker, rows: &[Value], runs: &Runs, findings: &mut Findings) {
     let (world, shadow) = (checker.world.lock(), checker.shadows.lock());
     // A lease ends by two clocks.

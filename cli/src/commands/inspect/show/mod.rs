@@ -9,6 +9,7 @@ use daybook_schema::SourceName;
 
 use crate::args::object_ref::Wanted;
 use crate::deployment::{Deployment, DeploymentArguments, failures};
+use crate::lookup::history;
 use crate::ui::error::Advised;
 use crate::ui::output::Output;
 use crate::ui::{output, text};
@@ -50,10 +51,8 @@ pub struct ShowArguments {
 pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open().await?;
     let found = match &arguments.what {
-        Wanted::Id(id) => crate::lookup::history::event(&deployment, *id, arguments.scan_receipts).await?,
-        Wanted::Object(object) => {
-            crate::lookup::history::object(&deployment, object, arguments.source.as_ref()).await?
-        }
+        Wanted::Id(id) => history::event(&deployment, *id, arguments.scan_receipts).await?,
+        Wanted::Object(object) => history::object(&deployment, object, arguments.source.as_ref()).await?,
     };
     if found.open.is_empty() && found.receipts.is_empty() && found.failures.is_empty() {
         return Err(nothing(&arguments, &deployment).into());
@@ -61,8 +60,8 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
     let now = deployment.ledger.clock().now();
     output::print_either(
         output,
-        || crate::commands::inspect::show::timeline::text(&found, &deployment.place, now),
-        &crate::commands::inspect::show::timeline::json(&found, now),
+        || timeline::text(&found, &deployment.place, now),
+        &timeline::json(&found, now),
     )?;
     if deployment.ledger.receipts_kept_for().is_none() {
         eprintln!("note: receipts are off here, so what is done cannot be shown");

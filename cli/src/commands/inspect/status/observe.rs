@@ -1,13 +1,11 @@
 //! What `daybook status` reads.
 
-//! `daybook status`: how many events stand where, and whether anything moves.
-
 use daybook_ledger::{ClaimedFirst, Control, Count, IndexKey, Ledger, LedgerError};
 use daybook_schema::{Status, Timestamp};
 
 use crate::deployment::rate::Rate;
 use crate::deployment::{Deployment, failures};
-use crate::ui::{dispatch, text};
+use crate::ui::text;
 
 /// What was found out; each part by itself.
 pub struct Found {
@@ -143,7 +141,7 @@ pub async fn first(ledger: &Ledger, status: Status) -> FirstPart {
     let row = match ledger.get(key.id).await {
         Ok(row) => row,
         Err(error) if error.unreadable().is_some() => None,
-        Err(error) => return Err(dispatch::chain(&error)),
+        Err(error) => return Err(daybook_ledger::chain(&error)),
     };
     Ok(Some(First {
         key,
@@ -183,7 +181,7 @@ impl Found {
         let of_queue = self.depth.as_ref().and_then(|depth| depth.as_ref().err());
         let of_machine = self.running.as_ref().and_then(|running| running.as_ref().err());
         let mut failures: Vec<String> = of_ledger
-            .map(|error| dispatch::chain(error))
+            .map(|error| daybook_ledger::chain(error))
             .chain(firsts.chain(of_queue).chain(of_machine).cloned())
             .collect();
         let mut seen = std::collections::BTreeSet::new();

@@ -5,6 +5,7 @@ use daybook_schema::SourceName;
 
 use crate::args::object_ref::Wanted;
 use crate::args::values;
+use crate::aws::notifications;
 use crate::deployment::DeploymentArguments;
 use crate::deployment::s3::S3Arguments;
 
@@ -44,7 +45,7 @@ pub struct WhyArguments {
     pub source: Option<SourceName>,
 
     /// Which event should have been told, such as s3:ObjectRemoved:Delete; uploads unless given
-    #[arg(long, value_name = "EVENT", value_parser = crate::aws::notifications::event, help_heading = "Object")]
+    #[arg(long, value_name = "EVENT", value_parser = notifications::event, help_heading = "Object")]
     pub event: Option<String>,
 
     /// For an id without a row: read all receipts until its receipt is found (half a read unit per 4 KB). A local folder

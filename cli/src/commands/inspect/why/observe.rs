@@ -12,7 +12,7 @@ use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Seen};
 use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
 use crate::lookup::history;
 use crate::lookup::history::{Found, Open};
-use crate::ui::{dispatch, text};
+use crate::ui::text;
 
 /// Rows before one are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
@@ -95,7 +95,7 @@ pub async fn observe(arguments: &WhyArguments, deployment: &Deployment) -> anyho
         depth: depth(deployment, newest).await,
         control: match ledger.control().await {
             Ok(control) => Fact::Known(control),
-            Err(error) => Fact::Unknown(dispatch::chain(&error)),
+            Err(error) => Fact::Unknown(daybook_ledger::chain(&error)),
         },
         receipts: receipts(arguments, deployment, &mut found),
         open,
@@ -218,7 +218,7 @@ async fn ahead(ledger: &Ledger, newest: Option<&Row>) -> Fact<Count> {
             let counted = ledger
                 .count(Status::Pending, Some(row.due_at), Some(ENOUGH))
                 .await;
-            known(counted.map_err(|error| dispatch::chain(&error)))
+            known(counted.map_err(|error| daybook_ledger::chain(&error)))
         }
         _ => Fact::NotAsked("the row is not pending".to_owned()),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Person, Redriven, RetryPolicy};
 use daybook_schema::{Outcome as ReceiptOutcome, Row, Status};
 
-use crate::ui::{dispatch, text};
+use crate::ui::text;
 
 /// How long one chunk may take, a throttling table's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -202,7 +202,7 @@ impl Action {
 fn each<T>(outcomes: Vec<Result<T, LedgerError>>, applied: impl Fn(T) -> Applied) -> Vec<Applied> {
     let one = |outcome: Result<T, LedgerError>| match outcome {
         Ok(outcome) => applied(outcome),
-        Err(error) => Applied::Failed(dispatch::chain(&error)),
+        Err(error) => Applied::Failed(daybook_ledger::chain(&error)),
     };
     outcomes.into_iter().map(one).collect()
 }

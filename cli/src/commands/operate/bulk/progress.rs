@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use crate::ui::logging;
 use crate::ui::text::grouped;
 
 /// Fewer rows than these are done before a line is read.
@@ -35,7 +36,7 @@ impl Progress {
             };
         }
         let all = MultiProgress::new();
-        crate::ui::logging::above(all.clone());
+        logging::above(all.clone());
         let reading = all.add(ProgressBar::new_spinner().with_style(style("{spinner} {msg}")));
         reading.enable_steady_tick(Duration::from_millis(100));
         Self {

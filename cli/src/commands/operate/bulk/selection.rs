@@ -15,7 +15,7 @@ use crate::deployment::{Deployment, failures};
 use crate::lookup::rows;
 use crate::lookup::rows::{Answer, Listed};
 use crate::ui::error::Advised;
-use crate::ui::{dispatch, text};
+use crate::ui::text;
 
 /// Rows read at once.
 const CHUNK: usize = 400;
@@ -223,7 +223,11 @@ impl Selected {
     ) -> Result<(), String> {
         let mut found = vec![false; objects.len()];
         let mut pages = ledger.open_rows();
-        while let Some(page) = pages.next().await.map_err(|error| dispatch::chain(&error))? {
+        while let Some(page) = pages
+            .next()
+            .await
+            .map_err(|error| daybook_ledger::chain(&error))?
+        {
             for row in page {
                 let row = match row {
                     Ok(row) => row,
@@ -232,7 +236,7 @@ impl Selected {
                             self.unreadable.push(unreadable);
                             continue;
                         }
-                        None => return Err(dispatch::chain(&error)),
+                        None => return Err(daybook_ledger::chain(&error)),
                     },
                 };
                 let is_of = |object: &&ObjectText| row.event().is_some_and(|event| object.is_of(event, None));

@@ -9,7 +9,6 @@ use daybook_schema::{
 
 use crate::args::object_ref::ObjectText;
 use crate::deployment::Deployment;
-use crate::ui::dispatch;
 
 /// What an event says where nothing else does.
 const EVENT_NAME: &str = "replay";
@@ -76,13 +75,17 @@ async fn open(
 ) -> Result<Vec<ObjectEvent>, String> {
     let mut events = Vec::new();
     let mut pages = deployment.ledger.open_rows();
-    while let Some(page) = pages.next().await.map_err(|error| dispatch::chain(&error))? {
+    while let Some(page) = pages
+        .next()
+        .await
+        .map_err(|error| daybook_ledger::chain(&error))?
+    {
         for row in page {
             let row: Row = match row {
                 Ok(row) => row,
                 // What another release wrote may be about any object; without it there is less known, and no harm.
                 Err(error) if error.unreadable().is_some() => continue,
-                Err(error) => return Err(dispatch::chain(&error)),
+                Err(error) => return Err(daybook_ledger::chain(&error)),
             };
             let is_meant = |event: &&ObjectEvent| objects.iter().any(|object| object.is_of(event, source));
             events.extend(row.event().filter(is_meant).cloned());

@@ -25,7 +25,7 @@ use daybook_manager::worker::WorkerSettings;
 use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
 
-use crate::args::values;
+use crate::args::{target, values};
 pub use crate::commands::run::up::arguments::UpArguments;
 use crate::commands::run::up::connections::Limits;
 use crate::commands::run::up::counters::{Answers, Recording};
@@ -161,7 +161,7 @@ fn worker_settings(arguments: &UpArguments) -> Result<WorkerSettings, clap::Erro
             .backoff
             .checked()
             .map_err(|error| values::usage(&error))?,
-        ..WorkerSettings::new(crate::args::target::this_process())
+        ..WorkerSettings::new(target::this_process())
     };
     settings.checked().map_err(|error| values::usage(&error))
 }

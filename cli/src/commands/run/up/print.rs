@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::commands::run::up::arguments::UpArguments;
 use crate::commands::run::up::counters::{Recording, open};
 use crate::commands::run::worker_report;
+use crate::deployment::folder;
 use crate::deployment::folder::Running;
 use crate::ui::dispatch::Line;
 use crate::ui::output;
@@ -59,7 +60,7 @@ pub async fn start(
     eprintln!("  ledger   {dir}: {open}{back}{newer}");
     eprintln!("  look     daybook status --local {dir}");
     if arguments.listen.ip().is_loopback() {
-        let table = crate::deployment::folder::LEDGER_TABLE;
+        let table = folder::LEDGER_TABLE;
         eprintln!(
             "  AWS      aws --endpoint-url {url} --region us-east-1 dynamodb scan --table-name {table}  (any credentials)"
         );

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::args::values::queue_arn;
 use crate::aws::clients::Aws;
+use crate::aws::notifications;
 use crate::aws::notifications::{Notifications, Pattern};
 use crate::aws::queue_policy::Permission;
 use crate::aws::s3::S3;
@@ -58,7 +59,7 @@ pub struct AttachArguments {
     suffix: String,
 
     /// Which events; may be given more than once
-    #[arg(long = "event", value_name = "EVENT", default_value = "s3:ObjectCreated:*", value_parser = crate::aws::notifications::event)]
+    #[arg(long = "event", value_name = "EVENT", default_value = "s3:ObjectCreated:*", value_parser = notifications::event)]
     #[arg(help_heading = "Events")]
     events: Vec<String>,
 
@@ -135,11 +136,7 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
     let queue = match (arguments.queue.unseen(), arguments.print) {
         // Without a look at AWS.
         (Some(queue), Some(_)) => queue,
-        _ => arguments
-            .queue
-            .find()
-            .await?
-            .ok_or_else(crate::commands::setup::attach::intake_queue::missing)?,
+        _ => arguments.queue.find().await?.ok_or_else(intake_queue::missing)?,
     };
     if queue.arn.ends_with(".fifo") {
         return Err(Advised::new(format!(
@@ -157,20 +154,14 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
     let way = match arguments.eventbridge {
         false => Way::Notification(wish.clone()),
         true => Way::EventBridge {
-            rule: crate::commands::setup::attach::intake_queue::rule_name(bucket),
-            pattern: crate::commands::setup::attach::intake_queue::rule_pattern(
-                bucket,
-                &arguments.events,
-                &pattern,
-            )
-            .map_err(usage)?,
+            rule: intake_queue::rule_name(bucket),
+            pattern: intake_queue::rule_pattern(bucket, &arguments.events, &pattern).map_err(usage)?,
         },
     };
     let sender = queue.sender(bucket, &way);
     let statement = sender.statement(&queue.arn);
     if let Some(form) = arguments.print {
-        let document =
-            crate::commands::setup::attach::templates::document(form, bucket, &queue.arn, &way, &sender);
+        let document = templates::document(form, bucket, &queue.arn, &way, &sender);
         let json = json!({
             "bucket": bucket, "queue": queue.arn, "change": "printed", "before": Value::Null, "after": Value::Null,
             "policy": "unknown", "statement": statement, "rule": rule_json(&way, &queue), "document": document,

@@ -5,8 +5,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Kind, ObjectEvent, Origin};
+use crate::event::{ObjectEvent, Origin};
 use crate::identity::EventId;
+use crate::kind::Kind;
 use crate::names::{BucketName, ObjectKey, SourceName};
 use crate::sequencer::Sequencer;
 use crate::status::Attempt;

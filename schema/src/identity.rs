@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::event::Kind;
+use crate::kind::Kind;
 use crate::names::{BucketName, ObjectKey, SourceName};
 use crate::sequencer::Sequencer;
 use crate::time::Timestamp;

@@ -7,6 +7,7 @@
 pub mod event;
 pub mod execution;
 pub mod identity;
+pub mod kind;
 pub mod message;
 pub mod names;
 pub mod notification;
@@ -17,9 +18,10 @@ pub mod status;
 pub mod tables;
 pub mod time;
 
-pub use event::{Kind, ObjectEvent, Origin};
+pub use event::{ObjectEvent, Origin};
 pub use execution::{ExecutionInput, ExecutionName};
 pub use identity::{EventId, ObjectId};
+pub use kind::Kind;
 pub use message::DispatchMessage;
 pub use names::{BucketName, InvalidName, ObjectKey, SourceName};
 pub use receipt::{Outcome, Receipt};

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Kind, ObjectEvent, Origin};
+use crate::event::{ObjectEvent, Origin};
 use crate::identity::{EventId, ObjectId};
+use crate::kind::Kind;
 use crate::names::{BucketName, ObjectKey, SourceName};
 use crate::sequencer::Sequencer;
 use crate::status::Attempt;

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::event::{Kind, ObjectEvent, Origin};
+use crate::event::{ObjectEvent, Origin};
 use crate::identity::EventId;
+use crate::kind::Kind;
 use crate::names::{BucketName, ObjectKey, SourceName};
 use crate::notification::KeyEncoding;
 use crate::sequencer::Sequencer;

@@ -1,6 +1,6 @@
 //! What an event's name says happened.
 
-use crate::event::Kind;
+use crate::kind::Kind;
 
 /// Bytes of a kind that has no name of its own.
 const OTHER: usize = 64;

@@ -1,13 +1,12 @@
 //! S3's EventBridge events ("EventBridge event message structure" and "Using EventBridge", Amazon S3 User
 //! Guide).
 
-use super::event_name;
 use super::fault::Fault;
 use super::fields::{self, Delivered, EVENT_NAME, Fields};
 use super::json::Object;
-use super::keys;
 use super::server::Server;
 use super::side::{self, Caveats};
+use super::{event_name, keys};
 use crate::event::ObjectEvent;
 
 /// The major version of `detail` that is understood. The envelope's and the detail's `version` mean nothing

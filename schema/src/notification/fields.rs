@@ -4,8 +4,9 @@ use super::fault::Fault;
 use super::json::Object;
 use super::server::Server;
 use super::side::{Caveats, SentSequencer, SentTime};
-use crate::event::{Kind, ObjectEvent, Origin};
+use crate::event::{ObjectEvent, Origin};
 use crate::identity::{EventBasis, ObjectParts, Sent};
+use crate::kind::Kind;
 use crate::names::{BucketName, ObjectKey, SourceName};
 
 /// Bytes of an event name, reason included.

@@ -28,17 +28,17 @@ mod side;
 
 use std::collections::BTreeMap;
 
-use serde_json::value::RawValue;
-
-use crate::event::ObjectEvent;
-use crate::names::SourceName;
 use fault::Fault;
 use fields::Delivered;
 use json::Object;
 pub use kept::Unreadable;
 use kept::{Part, Wrap, kept};
 pub use keys::{InvalidKeyEncoding, KeyEncoding, is_ambiguous};
+use serde_json::value::RawValue;
 use side::Caveats;
+
+use crate::event::ObjectEvent;
+use crate::names::SourceName;
 
 /// How many envelopes may be around an event. The deepest form in use has five: a list of SQS events with SNS
 /// messages.

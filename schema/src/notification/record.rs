@@ -8,7 +8,8 @@ use super::json::Object;
 use super::keys::{self, KeyEncoding};
 use super::server::Server;
 use super::side::{self, Caveats};
-use crate::event::{Kind, ObjectEvent};
+use crate::event::ObjectEvent;
+use crate::kind::Kind;
 
 /// The major version of the structure that is understood. S3 is at 2.6; MinIO sends 2.0.
 const MAJOR: u32 = 2;

@@ -1,6 +1,6 @@
 //! Where servers differ in what the same field means.
 
-use crate::event::Kind;
+use crate::kind::Kind;
 use crate::sequencer::Sequencer;
 use crate::time::Timestamp;
 

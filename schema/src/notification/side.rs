@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use super::fault::Fault;
 use super::json::{self, Object};
 use super::server::Server;
-use crate::event::Kind;
+use crate::kind::Kind;
 use crate::sequencer::Sequencer;
 use crate::time::Timestamp;
 

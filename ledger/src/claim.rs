@@ -8,7 +8,7 @@ use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{EventId, Row, Status, Step};
 use uuid::Uuid;
 
-use crate::Ledger;
+use crate::ledger::Ledger;
 use crate::read::IndexKey;
 use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;

@@ -2,7 +2,9 @@
 
 use daybook_schema::{EventId, Status, Timestamp};
 
-use crate::{Count, Ledger, LedgerError};
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
+use crate::read::Count;
 
 /// Claimed rows that are looked at, those whose leases end first: in the index it does not stand how often a row was sent.
 const LOOKED_AT: usize = 300;

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use daybook_schema::Timestamp;
-use daybook_schema::tables::{CONTROL_ID, attribute::ID};
+use daybook_schema::tables::CONTROL_ID;
+use daybook_schema::tables::attribute::ID;
 
 use crate::budget::{Control, Grant, GrantRequest, Refusal, decide};
-use crate::people::Person;
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
+use crate::operator::Person;
 use crate::settle::clipped;
 use crate::statement::{number, text};
 use crate::write_certainty::{AnswerWatch, Verdict, describe};
-use crate::{Ledger, LedgerError};
 
 /// How often a grant is tried when others change the control item at the same moment.
 const GRANT_TRIES: usize = 16;

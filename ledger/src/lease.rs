@@ -5,8 +5,8 @@ use std::time::Duration;
 use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{EventId, ExecutionName, Row, Step, Timestamp};
 
-use crate::Ledger;
 use crate::claim::{Claim, Released, claimed, released, token_of};
+use crate::ledger::Ledger;
 use crate::read::IndexKey;
 use crate::statement::{Written, number, text};
 use crate::time::Deadline;

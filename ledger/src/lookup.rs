@@ -9,7 +9,7 @@ use daybook_schema::tables::attribute::ID;
 use daybook_schema::{ObjectId, Receipt};
 use futures::StreamExt;
 
-use crate::Ledger;
+use crate::ledger::Ledger;
 use crate::receipts::KEYS_PER_READ;
 use crate::settings::ReceiptSettings;
 use crate::statement::{Item, id_of, text};

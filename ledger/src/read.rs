@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, Select};
-use daybook_schema::tables::{BY_STATUS, CONTROL_ID, attribute::ID};
+use daybook_schema::tables::attribute::ID;
+use daybook_schema::tables::{BY_STATUS, CONTROL_ID};
 use daybook_schema::{EventId, Row, Shard, Status, StatusShard, Timestamp};
 use futures::StreamExt;
 use serde::Deserialize;
 
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
 use crate::receipts::KEYS_PER_READ;
 use crate::statement::{Item, id_of, text};
+use crate::version;
 use crate::write_certainty::describe;
-use crate::{Ledger, LedgerError, version};
 
 /// Queries under way at once: one per shard.
 const CONCURRENCY: usize = Shard::COUNT as usize;

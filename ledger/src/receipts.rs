@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnConsumedCapacity};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use daybook_schema::tables::{CONTROL_ID, attribute::ID};
+use daybook_schema::tables::CONTROL_ID;
+use daybook_schema::tables::attribute::ID;
 use daybook_schema::{EventId, ObjectId, Receipt};
 use futures::StreamExt;
 
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
 use crate::settings::ReceiptSettings;
 use crate::statement::{Item, id_of, text};
 use crate::write_certainty::{AnswerWatch, Verdict, chain, describe};
-use crate::{Ledger, LedgerError};
 
 /// Keys per BatchGetItem (DynamoDB API Reference).
 pub(crate) const KEYS_PER_READ: usize = 100;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use daybook_schema::notification::Reading;
 use daybook_schema::{EventId, ObjectEvent, Row, Subject, Timestamp};
 
-use crate::Ledger;
+use crate::ledger::Ledger;
 use crate::statement::{Item, Statement, Written};
 use crate::time::Deadline;
 

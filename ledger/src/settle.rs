@@ -10,13 +10,14 @@ use daybook_schema::{
 };
 
 use crate::claim::token_of;
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
 use crate::retry_policy::RetryPolicy;
 use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
 use crate::version;
 use crate::write_certainty::{AnswerWatch, Verdict, describe};
-use crate::{Ledger, LedgerError};
 
 /// The longest `last_error` that is stored, in characters: a row stays below one write unit.
 const LONGEST_ERROR: usize = 256;

@@ -9,8 +9,8 @@ use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{DispatchMessage, Row, Status, Step, Timestamp};
 use uuid::Uuid;
 
-use crate::Ledger;
 use crate::claim::{Released, released, row_of, token_of};
+use crate::ledger::Ledger;
 use crate::settle::clipped;
 use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;

@@ -10,13 +10,15 @@ use daybook_schema::tables::attribute::{DUE_AT, ID};
 use daybook_schema::{EventId, Outcome, Row, Status, Step, Subject, Timestamp};
 use futures::StreamExt;
 
+use crate::error::LedgerError;
+use crate::ledger::Ledger;
 use crate::record::{NewRow, Recorded};
 use crate::retry_policy::RetryPolicy;
 use crate::settle::{Expected, Failed, clipped_to, settled, settled_as};
 use crate::statement::{Statement, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
-use crate::{Ledger, LedgerError, version};
+use crate::version;
 
 /// The longest note that is stored, in characters: with an error of usual length a row stays below one write unit.
 const LONGEST_NOTE: usize = 160;

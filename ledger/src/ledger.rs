@@ -1,0 +1,52 @@
+//! The ledger's handle: its client, tables, clock and chance.
+
+use crate::capacity::{Consumed, Meter};
+use crate::settings::{ReceiptSettings, TableName};
+use crate::time::{Clock, Random};
+
+/// The ledger and its receipts. Cheap to clone; clones share the count of consumed capacity.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    pub(crate) client: aws_sdk_dynamodb::Client,
+    pub(crate) table: TableName,
+    pub(crate) receipts: Option<ReceiptSettings>,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) meter: Meter,
+}
+
+impl Ledger {
+    /// A ledger on these tables. Without `receipts`, completions leave none: duplicates that come after a row is deleted are
+    /// recorded again, and an audit can tell nothing.
+    pub fn new(
+        client: aws_sdk_dynamodb::Client,
+        table: TableName,
+        receipts: Option<ReceiptSettings>,
+        clock: Clock,
+        random: Random,
+    ) -> Self {
+        Self {
+            client,
+            table,
+            receipts,
+            clock,
+            random,
+            meter: Meter::default(),
+        }
+    }
+
+    /// Capacity units and requests that this ledger and its clones have used since it was made.
+    pub fn consumed(&self) -> Consumed {
+        self.meter.consumed()
+    }
+
+    /// The clock that this ledger stamps rows with.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The source of this ledger's tokens and jitter.
+    pub fn random(&self) -> &Random {
+        &self.random
+    }
+}

@@ -19,15 +19,17 @@
 //! not closed, which would copy such pages into the database. The next start reads the log anew, takes it up to its
 //! first bad checksum, and writes it into the database, flushed, before anything is answered.
 
-use std::{
-    fs::{self, File},
-    io,
-    path::{Path, PathBuf},
-};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 
 use dynoxide::Database;
 
-use crate::{LEDGER_FILE, LocalError, answer::Answer, dynamodb, group_commit::GroupCommit, whole};
+use crate::answer::Answer;
+use crate::dynamodb;
+use crate::error::LocalError;
+use crate::group_commit::GroupCommit;
+use crate::integrity::{self, LEDGER_FILE};
 
 /// DynamoDB in a directory. Blocks its threads.
 pub(crate) struct DurableDatabase {
@@ -48,7 +50,7 @@ impl DurableDatabase {
             return Err(LocalError::DataDirName { path });
         };
         // Before anything is written: SQLite would make its tables in whatever is there.
-        whole::look(directory)?;
+        integrity::look(directory)?;
         let failed = |source| LocalError::Database {
             path: file.clone(),
             source: Box::new(source),

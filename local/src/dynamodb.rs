@@ -5,7 +5,8 @@
 //! dynoxide calls itself a development tool. It never throttles, and its index reads are never stale.
 
 use dynoxide::{Database, DynoxideError};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::answer::Answer;
 

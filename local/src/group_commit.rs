@@ -13,10 +13,8 @@
 //! next one would succeed and prove nothing. From then on there are only refusals, of reads too, because a read
 //! shows what is in the page cache and cannot tell whether it is on disk.
 
-use std::{
-    io,
-    sync::{Arc, Condvar, Mutex, MutexGuard},
-};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// The wait for the disk, shared by all requests to one log. Blocks its threads.
 pub(crate) struct GroupCommit {
@@ -150,14 +148,10 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        panic::{AssertUnwindSafe, catch_unwind},
-        sync::{
-            atomic::{AtomicUsize, Ordering},
-            mpsc,
-        },
-        thread,
-    };
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
 
     use super::*;
 

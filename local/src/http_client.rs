@@ -1,17 +1,23 @@
 //! The embedded AWS behind the SDK's `HttpClient`: the requests that AWS would get, without a socket.
 
-use aws_smithy_runtime_api::client::{
-    http::{
-        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-        SharedHttpConnector,
-    },
-    orchestrator::{HttpRequest, HttpResponse},
-    result::ConnectorError,
-    runtime_components::RuntimeComponents,
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
 };
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 
-use crate::{LocalAws, answer::Answer};
+use crate::answer::Answer;
+use crate::local_aws::LocalAws;
+
+impl LocalAws {
+    /// The SDK's HTTP client, in process. Any endpoint URL does: the target decides.
+    pub fn http_client(&self) -> SharedHttpClient {
+        client(self.clone())
+    }
+}
 
 #[derive(Clone)]
 struct InProcess(LocalAws);

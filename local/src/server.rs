@@ -1,17 +1,40 @@
 //! The embedded AWS on one loopback port, told apart by `X-Amz-Target`.
 
-use std::{future::Future, io, sync::Arc};
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{Request, State},
-    response::Response,
-};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::{LocalAws, answer::Answer};
+use crate::answer::Answer;
+use crate::local_aws::LocalAws;
+
+impl LocalAws {
+    /// The same as an HTTP service, for a server of your own; any path does. It checks no credentials: let only loopback
+    /// reach it. Once `closing` is true, long polls that wait are answered with 503, so that the server can end.
+    pub fn router(&self, closing: tokio::sync::watch::Receiver<bool>) -> axum::Router {
+        router(self.clone(), closing)
+    }
+
+    /// Serves the same on `listener` (bind it to 127.0.0.1) until `shutdown` resolves; then finishes the
+    /// requests that run, cuts waiting long polls short, and returns.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn serve(
+        &self,
+        listener: tokio::net::TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        serve(self.clone(), listener, shutdown).await
+    }
+}
 
 /// The largest request that any of the three services takes is DynamoDB's 16 MB.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>

@@ -5,7 +5,8 @@
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 
-use super::{ExecutionStatus, Outcome, state::Execution};
+use super::execution::{ExecutionStatus, Outcome};
+use super::state::Execution;
 
 /// Beyond this many bytes, escaped input and output together, the input is left out; an output beyond it alone
 /// is left out too: 248 KiB.

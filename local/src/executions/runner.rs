@@ -1,41 +1,14 @@
 //! Executions that run a target, each as a task of its own.
 
-use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Mutex};
+use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use tokio::{runtime::Handle, task::AbortHandle};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
 
-use super::{Execution, Executions, Outcome, StartedExecution, date};
-
-/// What runs, by execution. Dropping it stops everything.
-#[derive(Default)]
-pub(super) struct Tasks {
-    running: Mutex<BTreeMap<usize, AbortHandle>>,
-}
-
-impl Tasks {
-    /// Stops the execution's task, if it has one that runs.
-    pub(super) fn abort(&self, index: usize) {
-        if let Some(task) = self.take(index) {
-            task.abort();
-        }
-    }
-
-    fn take(&self, index: usize) -> Option<AbortHandle> {
-        self.running
-            .lock()
-            .expect("no code panics while it holds the tasks")
-            .remove(&index)
-    }
-}
-
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        if let Ok(running) = self.running.get_mut() {
-            running.values().for_each(AbortHandle::abort);
-        }
-    }
-}
+use super::execution::{Outcome, StartedExecution};
+use super::handle::Executions;
+use super::state::{Execution, date};
 
 impl Executions {
     /// Runs the target of the execution's state machine, if it has one.

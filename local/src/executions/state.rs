@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{ExecutionError, ExecutionStatus, Outcome};
+use super::error::ExecutionError;
+use super::execution::{ExecutionStatus, ExecutionView, Outcome};
 
 /// Milliseconds since 1970.
 pub(super) type Millis = i64;
@@ -18,6 +20,10 @@ const MAX_NAME: usize = 80;
 
 /// The longest input, in bytes of UTF-8: 256 KiB.
 pub(super) const MAX_INPUT_BYTES: usize = 262_144;
+
+pub(super) fn date(millis: Millis) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(millis).unwrap_or_default()
+}
 
 pub(super) struct StateMachine {
     pub(super) name: String,
@@ -46,6 +52,20 @@ pub(super) struct Execution {
 }
 
 impl Execution {
+    pub(super) fn view(&self) -> ExecutionView {
+        ExecutionView {
+            arn: self.arn.clone(),
+            state_machine_arn: self.state_machine_arn.clone(),
+            name: self.name.clone(),
+            input: self.input.clone(),
+            status: self.status(),
+            started_at: date(self.started_at),
+            stopped_at: self.stopped_at.map(date),
+            outcome: self.outcome.clone(),
+            runs: self.runs,
+        }
+    }
+
     pub(super) fn status(&self) -> ExecutionStatus {
         self.outcome
             .as_ref()

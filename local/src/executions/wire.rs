@@ -1,12 +1,13 @@
 //! Step Functions' JSON protocol.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    ExecutionError, ExecutionStatus, Executions, Outcome, Start,
-    state::{StateMachine, check_name, seconds},
-};
+use super::error::ExecutionError;
+use super::execution::{ExecutionStatus, Outcome};
+use super::handle::{Executions, Start};
+use super::state::{StateMachine, check_name, seconds};
 use crate::answer::Answer;
 
 /// The largest page of a list.

@@ -9,6 +9,7 @@ mod batch;
 mod error;
 mod limits;
 mod message;
+mod move_task;
 mod move_tasks;
 mod queue;
 mod queues;
@@ -23,10 +24,11 @@ pub use attributes::{QueueAttributes, RedrivePolicy};
 pub use error::{SqsError, SqsErrorCode};
 pub use limits::{MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS};
 pub use message::MessageView;
-
-use crate::{clock::Clock, ids::Ids};
 use message::{Millis, NewMessage};
 use state::State;
+
+use crate::clock::Clock;
+use crate::ids::Ids;
 
 /// The queues. Clones share one state.
 #[derive(Clone)]

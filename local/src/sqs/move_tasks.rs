@@ -5,42 +5,16 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Sqs;
+use super::error::{SqsError, SqsErrorCode};
 use super::limits::MAX_PER_SECOND;
-use super::{
-    Sqs,
-    error::{SqsError, SqsErrorCode},
-    message::{Message, Millis, Presence},
-    state::State,
-};
+use super::message::{Message, Millis, Presence};
+use super::move_task::{MoveStatus, MoveTask};
+use super::state::State;
 use crate::ids::Ids;
 
 /// A task is over after 36 hours.
 const LONGEST_MILLIS: Millis = 36 * 3_600_000;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum MoveStatus {
-    Running,
-    Completed,
-    Cancelled,
-    Failed,
-}
-
-/// One task. It moves a second's worth of messages at its start and at every second after, whenever somebody
-/// looks at the queues.
-pub(super) struct MoveTask {
-    handle: String,
-    source: String,
-    source_arn: String,
-    /// `None`: each message goes back to the queue it came from.
-    destination_arn: Option<String>,
-    asked_per_second: Option<u64>,
-    started_at: Millis,
-    next_at: Millis,
-    moved: u64,
-    to_move: usize,
-    status: MoveStatus,
-    failure: Option<&'static str>,
-}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -61,46 +35,6 @@ pub(super) struct ListMoveTasks {
 #[serde(rename_all = "PascalCase")]
 pub(super) struct CancelMoveTask {
     task_handle: String,
-}
-
-impl MoveTask {
-    fn shown(&self) -> Value {
-        let status = match self.status {
-            MoveStatus::Running => "RUNNING",
-            MoveStatus::Completed => "COMPLETED",
-            MoveStatus::Cancelled => "CANCELLED",
-            MoveStatus::Failed => "FAILED",
-        };
-        let mut shown = json!({
-            "Status": status,
-            "SourceArn": self.source_arn,
-            "ApproximateNumberOfMessagesMoved": self.moved,
-            "ApproximateNumberOfMessagesToMove": self.to_move,
-            "StartedTimestamp": self.started_at,
-        });
-        // The handle is given only while it is good for something.
-        let optional = [
-            (
-                "TaskHandle",
-                Some(json!(self.handle)).filter(|_| self.status == MoveStatus::Running),
-            ),
-            (
-                "DestinationArn",
-                self.destination_arn.as_ref().map(|arn| json!(arn)),
-            ),
-            (
-                "MaxNumberOfMessagesPerSecond",
-                self.asked_per_second.map(|rate| json!(rate)),
-            ),
-            ("FailureReason", self.failure.map(|failure| json!(failure))),
-        ];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                shown[name] = value;
-            }
-        }
-        shown
-    }
 }
 
 impl State {

@@ -1,17 +1,13 @@
 //! One queue: which messages are on offer, hidden, too old, and in which order they go out.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::{
-    attributes::QueueAttributes,
-    message::{Message, Millis, NewMessage, Presence},
-};
+use super::attributes::QueueAttributes;
+use super::message::{Message, Millis, NewMessage, Presence};
 use crate::ids::Ids;
 
 /// How long FIFO remembers a deduplication id: 5 minutes.

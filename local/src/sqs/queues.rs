@@ -5,14 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{
-    Sqs,
-    attributes::{QueueAttributes, is_known},
-    error::{SqsError, SqsErrorCode},
-    message::Millis,
-    queue::Queue,
-    state::State,
-};
+use super::Sqs;
+use super::attributes::{QueueAttributes, is_known};
+use super::error::{SqsError, SqsErrorCode};
+use super::message::Millis;
+use super::queue::Queue;
+use super::state::State;
 
 /// A deleted queue's name rests for 60 seconds, and purges are 60 seconds apart.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteQueue.html>

@@ -1,17 +1,16 @@
 //! `ReceiveMessage`, and what may be done with a receipt handle.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Sqs;
+use super::batch::{self, BatchResponse, Done};
+use super::error::{SqsError, SqsErrorCode};
 use super::limits::{MAX_IN_FLIGHT, MAX_VISIBILITY_SECONDS, MAX_WAIT_SECONDS};
-use super::{
-    Sqs,
-    batch::{self, BatchResponse, Done},
-    error::{SqsError, SqsErrorCode},
-    message::{Message, MessageAttributes, Millis, attributes_md5, body_md5},
-    queue::{Held, Queue, millis},
-};
+use super::message::{Message, MessageAttributes, Millis, attributes_md5, body_md5};
+use super::queue::{Held, Queue, millis};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -3,14 +3,12 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{
-    Sqs,
-    batch::{self, BatchResponse},
-    error::{SqsError, SqsErrorCode},
-    limits::{MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES},
-    message::{MessageAttributes, NewMessage, attributes_md5, body_md5},
-    queue::{Queue, Sent},
-};
+use super::Sqs;
+use super::batch::{self, BatchResponse};
+use super::error::{SqsError, SqsErrorCode};
+use super::limits::{MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES};
+use super::message::{MessageAttributes, NewMessage, attributes_md5, body_md5};
+use super::queue::{Queue, Sent};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    error::SqsError,
-    message::{Message, Millis, Presence},
-    move_tasks::MoveTask,
-    queue::Queue,
-};
+use super::error::SqsError;
+use super::message::{Message, Millis, Presence};
+use super::move_task::MoveTask;
+use super::queue::Queue;
 use crate::ids::Ids;
 
 /// All queues, by name; what was deleted when; and every move task, oldest first.

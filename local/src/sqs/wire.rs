@@ -1,9 +1,11 @@
 //! SQS's JSON protocol: which operation, which request, which answer.
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Sqs, error::SqsError};
+use super::Sqs;
+use super::error::SqsError;
 use crate::answer::Answer;
 
 /// Why there is no answer other than an error.

@@ -10,7 +10,10 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::{LEDGER_FILE, LocalError};
+use crate::error::LocalError;
+
+/// The file in [`crate::LocalAwsBuilder::data_dir`] that holds every DynamoDB table.
+pub const LEDGER_FILE: &str = "ledger.sqlite";
 
 /// How long another process may keep the database locked.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
 use crate::executions::{Ended, EndedStatus, why};
-use crate::outcome::{Settled, settle};
+use crate::settle_execution::{Settled, settle};
 
 /// Events handled at once.
 const CONCURRENCY: usize = 16;

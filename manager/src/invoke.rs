@@ -9,9 +9,9 @@ use futures::StreamExt;
 
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
 use crate::executions::{Executions, Observed, Started};
-use crate::outcome::{Settled, settle};
 use crate::rate_limiter::Pace;
 use crate::settings::Dispatch;
+use crate::settle_execution::{Settled, settle};
 
 /// Starts under way at once.
 const CONCURRENCY: usize = 16;

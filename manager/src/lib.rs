@@ -20,12 +20,12 @@ mod ingest;
 mod invoke;
 #[cfg(feature = "lambda")]
 pub mod lambda;
-mod outcome;
 mod poll;
 mod queue;
 mod rate_limiter;
 mod schedule;
 mod settings;
+mod settle_execution;
 pub mod worker;
 
 pub use complete::{Completed, Completer};
@@ -33,9 +33,9 @@ pub use delivery::{Delivered, Disposition, NO_ANSWER, batch_response};
 pub use executions::{Described, Ended, EndedStatus, Executions, Lookup, Observed, Running, Started};
 pub use ingest::{Ingest, Ingested, Payload};
 pub use invoke::{Invoked, Invoker};
-pub use outcome::Settled;
 pub use poll::{Batch, Poll, PollError};
 pub use queue::{DispatchQueue, Dispatched, IntakeDepth, IntakeQueue, QueueError, Sent};
 pub use rate_limiter::Pace;
 pub use schedule::{ScheduleReport, Scheduler, TIME_TO_SEND};
 pub use settings::{Dispatch, InvalidSetting};
+pub use settle_execution::Settled;

@@ -1,7 +1,7 @@
 //! What the functions of this crate tell: metrics, and lines of the log.
 
 use daybook_ledger::{Count, Deadline, Ledger, Window};
-use daybook_manager::lambda::{metric, told};
+use daybook_manager::lambda::{metric, telemetry};
 use daybook_schema::Status;
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub fn swept(window: Window, report: &SweepReport) -> Value {
     metric::count(metric::EVENTS_RENEWED, report.renewed);
     metric::count(metric::EVENTS_REDELIVERED, report.redelivered);
     metric::count(metric::LEASES_MOVED, report.moved);
-    told::failures("the sweep", &report.failures);
+    telemetry::failures("the sweep", &report.failures);
     let answer = report.json(window);
     tracing::info!(report = %answer, "swept");
     answer

@@ -46,7 +46,7 @@ impl Function for CompleteFunction {
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {
         let completed = self.0.handle(batch.messages(), deadline).await;
-        lambda::told::completed(batch.messages(), &completed);
+        lambda::telemetry::completed(batch.messages(), &completed);
         Ok(batch.answer(completed.iter().map(Completed::disposition)))
     }
 }

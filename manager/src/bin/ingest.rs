@@ -40,7 +40,7 @@ impl Function for IngestFunction {
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {
         let ingested = self.0.handle(batch.messages(), deadline).await;
-        lambda::told::ingested(batch.messages(), &ingested);
+        lambda::telemetry::ingested(batch.messages(), &ingested);
         Ok(batch.answer(ingested.iter().map(Ingested::disposition)))
     }
 }

@@ -57,7 +57,7 @@ impl Function for InvokeFunction {
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {
         let invoked = self.0.handle(batch.messages(), deadline).await;
-        lambda::told::invoked(batch.messages(), &invoked);
+        lambda::telemetry::invoked(batch.messages(), &invoked);
         Ok(batch.answer(invoked.iter().map(Invoked::disposition)))
     }
 }

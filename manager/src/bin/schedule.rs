@@ -63,7 +63,7 @@ impl Function for ScheduleFunction {
     async fn handle(&self, tick: &Tick, deadline: Deadline) -> Result<Value, Failure> {
         let window = Window::at(tick.time(self.ledger.clock()), self.window);
         let report = self.scheduler.run(window, deadline).await?;
-        Ok(lambda::told::scheduled(&report))
+        Ok(lambda::telemetry::scheduled(&report))
     }
 }
 

@@ -6,7 +6,7 @@ use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use daybook_schema::Timestamp;
 use serde_json::Value;
 
-use super::Event;
+use super::function::Event;
 use crate::delivery::{Delivered, Disposition, batch_response};
 
 /// Messages of a queue that a Lambda function is invoked with, at least one. Each has an id, so that it can be returned by

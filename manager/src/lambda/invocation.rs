@@ -7,8 +7,9 @@ use daybook_schema::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::Value;
 
+use super::failure::Failure;
+use super::function::{Event, Function};
 use super::metric::{self, FAILURES, OLDEST_RETURNED_SECONDS};
-use super::{Event, Failure, Function};
 
 /// So long before Lambda ends the process nothing new is begun, if there is so much time at all. Half a second later nothing is
 /// waited for any more ([`Deadline::bound`]), and a second after that the function is cut off.

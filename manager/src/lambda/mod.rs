@@ -12,77 +12,28 @@
 mod aws;
 mod batch;
 mod failure;
+mod function;
 mod invocation;
 mod log;
 pub mod metric;
 mod settings;
+pub mod telemetry;
 mod tick;
-pub mod told;
 
-use std::future::Future;
 use std::process::ExitCode;
-
-use daybook_ledger::{Clock, Deadline, Ledger, Random};
-use daybook_schema::Timestamp;
-use lambda_runtime::{LambdaEvent, Runtime, service_fn};
-use serde::Serialize;
-use serde_json::Value;
 
 pub use aws::{Aws, Service};
 pub use batch::Batch;
+use daybook_ledger::{Clock, Ledger, Random};
 pub use failure::Failure;
+pub use function::{Event, Function};
+use lambda_runtime::{LambdaEvent, Runtime, service_fn};
+use metric::Metrics;
+use serde_json::Value;
 pub use settings::{
     LedgerArguments, QueueArguments, ReadingArguments, SourceArguments, StateMachineArguments, parse,
 };
 pub use tick::Tick;
-
-use metric::Metrics;
-
-/// What a function is invoked with.
-pub trait Event: Sized + Send + Sync {
-    /// What is answered to it.
-    type Answer: Serialize;
-
-    /// Reads it from an invocation's payload.
-    ///
-    /// # Errors
-    /// Says what the payload is not. The invocation fails with it: nothing that is not understood is acknowledged.
-    fn read(payload: Value) -> Result<Self, String>;
-
-    /// The answer when handling had to be cut off after its deadline: nothing is known.
-    fn cut(&self) -> Self::Answer;
-
-    /// When the oldest part of it was sent that, by that answer, comes again.
-    fn oldest_returned(&self, _: &Self::Answer) -> Option<Timestamp> {
-        None
-    }
-}
-
-/// One Lambda function.
-pub trait Function: Sized + Send + Sync {
-    /// Its name: the dimension `Function` of its metrics.
-    const NAME: &'static str;
-    /// Its settings.
-    type Settings: clap::Parser;
-    /// What it is invoked with.
-    type Event: Event;
-
-    /// The part of the settings that every function has.
-    fn ledger(settings: &Self::Settings) -> &LedgerArguments;
-
-    /// Makes it, once per process.
-    ///
-    /// # Errors
-    /// When settings do not go together: names the variables.
-    fn new(settings: Self::Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String>;
-
-    /// Handles one invocation, until the deadline.
-    fn handle(
-        &self,
-        event: &Self::Event,
-        deadline: Deadline,
-    ) -> impl Future<Output = Result<<Self::Event as Event>::Answer, Failure>> + Send;
-}
 
 /// The `main` of a function: settings, clients, then invocations until Lambda ends the process.
 pub fn run<F: Function>() -> ExitCode {

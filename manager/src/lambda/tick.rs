@@ -4,7 +4,7 @@ use daybook_ledger::Clock;
 use daybook_schema::Timestamp;
 use serde_json::{Value, json};
 
-use super::Event;
+use super::function::Event;
 
 /// A tick of a schedule: `{"time": "2026-11-21T01:02:00Z"}`. The window comes from the schedule's own time, so that a tick that
 /// arrives late has the budget that is its own.

@@ -8,8 +8,8 @@ use crate::complete::Completed;
 use crate::delivery::{Delivered, Disposition};
 use crate::ingest::Ingested;
 use crate::invoke::Invoked;
-use crate::outcome::Settled;
 use crate::schedule::ScheduleReport;
+use crate::settle_execution::Settled;
 
 fn tally<T>(outcomes: &[T], is: impl Fn(&T) -> bool) -> u64 {
     outcomes.iter().filter(|outcome| is(outcome)).count() as u64

@@ -5,7 +5,7 @@ use daybook_manager::lambda::{metric, telemetry};
 use daybook_schema::Status;
 use serde_json::Value;
 
-use crate::SweepReport;
+use crate::sweep::SweepReport;
 
 /// So many rows are counted in each of the 16 shards of a status; where there are more, a gauge shows that there are at least
 /// so many. Counting 160,000 rows reads some 2,000 units.

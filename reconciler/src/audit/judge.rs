@@ -10,9 +10,9 @@ use daybook_schema::identity::ObjectParts;
 use daybook_schema::{Kind, ObjectId, Timestamp};
 use futures::StreamExt;
 
-use super::AuditError;
 use super::classify::{Class, Cuts, Evidence, Judgement, Unknown, classify};
 use super::entry::ListedObject;
+use super::error::AuditError;
 use super::head::{Still, look_again};
 use super::intake::{IntakeSeen, before};
 use super::open::OpenRows;

@@ -3,7 +3,10 @@
 use daybook_schema::{EventId, Status, Timestamp};
 use serde::Serialize;
 
-use super::{Class, Finding, ListedObject, Repaired, Watermark};
+use super::classify::{Class, Watermark};
+use super::entry::ListedObject;
+use super::outcome::Repaired;
+use super::report::Finding;
 
 /// One line. Every field is always there, null (in CSV: empty) where it means nothing.
 #[derive(Debug, Default, Serialize)]

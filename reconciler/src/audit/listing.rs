@@ -7,17 +7,9 @@ use daybook_schema::Timestamp;
 
 use super::answered_at::AnsweredAt;
 use super::entry::{Entry, Found, KeyMarker, Marker, Page, decode, timestamp};
+use super::s3_error::ListingError;
 use super::settings::{Scope, Versions};
 use super::versioning::has_versions;
-
-/// The bucket could not be listed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{operation} on bucket {bucket}: {cause}")]
-pub struct ListingError {
-    pub(super) operation: &'static str,
-    pub(super) bucket: String,
-    pub(super) cause: String,
-}
 
 /// A listing of all objects of a scope, read page by page.
 ///

@@ -36,6 +36,7 @@ mod canned;
 mod classify;
 mod completeness;
 mod entry;
+mod error;
 mod head;
 mod intake;
 mod inventory;
@@ -43,6 +44,7 @@ mod judge;
 mod keys;
 mod line;
 mod listing;
+mod manifest_place;
 mod open;
 mod outcome;
 mod page;
@@ -50,6 +52,7 @@ mod payloads;
 mod repair;
 mod report;
 mod run;
+mod s3_error;
 mod settings;
 mod source;
 mod versioning;
@@ -57,36 +60,17 @@ mod versioning;
 pub use classify::{Class, Cuts, Evidence, Judgement, OpenState, Unknown, Watermark, classify};
 pub use completeness::{Statement, StatementLine, Tally};
 pub use entry::{Entry, KeyMarker, ListedObject, Marker, Page, RowMarker, UnreadableEntry};
+pub use error::AuditError;
 pub use intake::{Intake, IntakeSeen, SETTLES};
-pub use inventory::{InventoryError, InventoryProgress, InventorySummary, ManifestPlace};
+pub use inventory::{InventoryError, InventoryProgress, InventorySummary};
 pub use keys::{InvalidKeys, Keys};
 pub use line::Line;
-pub use listing::{Listing, ListingError};
+pub use listing::Listing;
+pub use manifest_place::ManifestPlace;
 pub use open::{OpenRow, OpenRows, OpenSummary};
-pub use outcome::{AuditOutcome, RepairCounts, Repaired, Verdict};
-pub use repair::{Repair, Repairer};
+pub use outcome::{AuditOutcome, Repair, RepairCounts, Repaired, Verdict};
+pub use repair::Repairer;
 pub use report::{Batch, Checkpoint, Finding, Progress};
 pub use run::{Audit, Run};
+pub use s3_error::ListingError;
 pub use settings::{AuditSettings, Scope, Versions};
-
-use daybook_ledger::LedgerError;
-
-/// An audit or repair that cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// Without receipts "done" cannot be told from "never seen".
-    #[error("receipts are off, so that nobody can tell what is done: an audit reports and repairs nothing")]
-    ReceiptsOff,
-    /// The checkpoint belongs to another audit.
-    #[error("the checkpoint is of another bucket, prefix, time or inventory")]
-    OtherAudit,
-    /// The ledger or its receipts cannot be read.
-    #[error("the ledger cannot be read")]
-    Ledger(#[from] LedgerError),
-    /// The bucket cannot be listed.
-    #[error("the bucket cannot be listed")]
-    Listing(#[from] ListingError),
-    /// The inventory cannot be used, or read any further.
-    #[error("the inventory cannot be audited")]
-    Inventory(#[from] InventoryError),
-}

@@ -4,7 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use super::classify::Class;
 use super::completeness::Tally;
-use super::repair::Repair;
+
+/// Which objects may be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repair {
+    /// Those that are missing.
+    Missing,
+    /// Those before the watermark, of which nothing was promised: a backfill.
+    BeforeWatermark,
+}
 
 /// What came of one object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

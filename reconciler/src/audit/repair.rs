@@ -8,13 +8,13 @@ use daybook_schema::identity::EventBasis;
 use daybook_schema::{Kind, ObjectEvent, Origin, Timestamp};
 use futures::StreamExt;
 
-use super::AuditError;
 use super::classify::{Class, may_wait};
 use super::entry::ListedObject;
+use super::error::AuditError;
 use super::head::{Seen, Still, look_again};
 use super::judge::{HEADS, Judge};
 use super::open::OpenRows;
-use super::outcome::Repaired;
+use super::outcome::{Repair, Repaired};
 use super::settings::AuditSettings;
 
 /// Objects that are looked at and recorded together.
@@ -30,15 +30,6 @@ pub struct Repairer {
     ledger: Ledger,
     settings: AuditSettings,
     max_attempts: u32,
-}
-
-/// Which objects may be recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repair {
-    /// Those that are missing.
-    Missing,
-    /// Those before the watermark, of which nothing was promised: a backfill.
-    BeforeWatermark,
 }
 
 impl Repairer {

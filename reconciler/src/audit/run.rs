@@ -7,9 +7,9 @@ use daybook_ledger::{Consumed, Ledger, chain};
 use daybook_schema::Timestamp;
 use futures::StreamExt;
 
-use super::AuditError;
 use super::completeness::{Statement, Tally};
 use super::entry::{Marker, NULL_VERSION, Page};
+use super::error::AuditError;
 use super::head::{Head, head};
 use super::inventory::{Inventory, InventorySummary};
 use super::judge::{HEADS, Judge};

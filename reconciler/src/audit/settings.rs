@@ -6,7 +6,7 @@ use daybook_schema::{BucketName, SourceName, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::intake::IntakeSeen;
-use super::inventory::ManifestPlace;
+use super::manifest_place::ManifestPlace;
 
 /// A bucket, or what begins with a prefix in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

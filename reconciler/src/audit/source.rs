@@ -2,8 +2,8 @@
 
 use aws_sdk_s3::Client;
 
-use super::AuditError;
 use super::entry::{Marker, Page};
+use super::error::AuditError;
 use super::inventory::Inventory;
 use super::listing::Listing;
 use super::settings::AuditSettings;

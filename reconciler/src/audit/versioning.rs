@@ -3,7 +3,7 @@
 use aws_sdk_s3::Client;
 use daybook_ledger::describe;
 
-use super::listing::ListingError;
+use super::s3_error::ListingError;
 use super::settings::Scope;
 
 /// Asks the bucket. One whose versioning is suspended still has versions: only silence means that it never had any.

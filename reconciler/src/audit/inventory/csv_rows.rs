@@ -7,7 +7,7 @@ use csv::{ByteRecord, Reader, ReaderBuilder};
 use flate2::read::MultiGzDecoder;
 
 use super::manifest::{Column, Columns};
-use super::rows::Row;
+use super::row::Row;
 
 /// Bytes that are unpacked before others get their turn.
 const STEP: usize = 1 << 20;

@@ -10,6 +10,7 @@ mod csv_rows;
 mod error;
 mod manifest;
 mod parquet_rows;
+mod row;
 mod rows;
 mod store;
 
@@ -17,14 +18,14 @@ use aws_sdk_s3::Client;
 use daybook_schema::Timestamp;
 use serde::Serialize;
 
-use super::AuditError;
 use super::entry::{Entry, Marker, Page, RowMarker};
+use super::error::AuditError;
+use super::manifest_place::ManifestPlace;
 use super::settings::{Scope, Versions};
 use super::versioning::has_versions;
 pub use error::InventoryError;
 use manifest::{Column, Format, Manifest};
 use rows::Rows;
-pub use store::ManifestPlace;
 use store::Store;
 
 /// Entries per page.

@@ -10,7 +10,7 @@ use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
 use super::manifest::{Column, Columns};
-use super::rows::Row;
+use super::row::Row;
 
 /// An open Parquet file. Memory: one page of each column.
 pub(super) struct ParquetRows {

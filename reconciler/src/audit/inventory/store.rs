@@ -1,6 +1,5 @@
 //! Where an inventory lies: its manifest and files, had whole and as they were written, or not at all.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Component, Path, PathBuf};
@@ -11,6 +10,7 @@ use daybook_schema::Timestamp;
 use md5::{Digest, Md5};
 
 use super::super::answered_at::AnsweredAt;
+use super::super::manifest_place::ManifestPlace;
 use super::error::InventoryError;
 use super::manifest::DataFile;
 
@@ -19,29 +19,6 @@ const MANIFEST_BYTES: usize = 64 << 20;
 
 /// Bytes that are hashed before others get their turn.
 const STEP: usize = 1 << 20;
-
-/// Where a manifest.json is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ManifestPlace {
-    /// In a bucket. Its files are in the same bucket, at their keys.
-    S3 {
-        /// The bucket.
-        bucket: String,
-        /// The manifest's key.
-        key: String,
-    },
-    /// In a folder. Its files are beside it, in a folder `data` beside its own, or at their keys from a folder above it.
-    File(PathBuf),
-}
-
-impl fmt::Display for ManifestPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::S3 { bucket, key } => write!(f, "s3://{bucket}/{}", key.escape_debug()),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
 
 /// What reads from there.
 #[derive(Debug)]
@@ -227,21 +204,6 @@ impl Store {
             keep(&chunk).map_err(Failure::Other)?;
         }
         Ok(())
-    }
-}
-
-impl ManifestPlace {
-    fn beside(&self, name: &str) -> Self {
-        match self {
-            Self::S3 { bucket, key } => {
-                let folder = key.rfind('/').map_or("", |at| &key[..=at]);
-                Self::S3 {
-                    bucket: bucket.clone(),
-                    key: format!("{folder}{name}"),
-                }
-            }
-            Self::File(path) => Self::File(path.with_file_name(name)),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use daybook_ledger::{Clock, Deadline, Ledger, Random, ReceiptSettings};
 use daybook_local::{LocalAws, QueueAttributes};
 use daybook_manager::IntakeQueue;
 use daybook_reconciler::audit::{AuditOutcome, Intake};
-use daybook_reconciler::audit_run::{Ask, Reports, RoundSettings, Rounds};
+use daybook_reconciler::audit_run::{ReportStore, RoundRequest, RoundSettings, Rounds};
 use daybook_schema::{Attempt, Outcome, Receipt};
 use daybook_tests::s3::Versioning;
 use serde_json::{Value, json};
@@ -148,12 +148,15 @@ impl Stage {
             max_attempts: 5,
         };
         let s3 = self.served.s3.client();
-        let reports = Reports::new(s3.clone(), "reports".parse().unwrap());
+        let reports = ReportStore::new(s3.clone(), "reports".parse().unwrap());
         let queue = IntakeQueue::new(aws_sdk_sqs::Client::from_conf(sqs), &self.intake);
         let rounds = Rounds::new(s3, ledger, reports, Intake::Queue(queue), settings);
         let deadline = Deadline::after(&clock, Duration::from_secs(60));
-        let round = runtime().block_on(rounds.round(&Ask::default(), deadline));
-        let of = round.audits[0].of.clone().unwrap_or_else(|| panic!("{round:?}"));
+        let round = runtime().block_on(rounds.round(&RoundRequest::default(), deadline));
+        let of = round.audits[0]
+            .status
+            .clone()
+            .unwrap_or_else(|| panic!("{round:?}"));
         let outcome = AuditOutcome {
             tally: &of.tally,
             unreadable: of.unreadable,

@@ -110,7 +110,7 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
-    use super::super::canned::Canned;
+    use super::super::canned_s3::CannedS3;
     use super::*;
 
     const MODIFIED: (&str, &str) = ("last-modified", "Fri, 20 Nov 2026 01:02:03 GMT");
@@ -155,7 +155,7 @@ mod tests {
             (405, vec![marker], Head::Gone),
             (403, vec![], unknown),
         ] {
-            let s3 = Canned::new(status, &headers, Vec::new());
+            let s3 = CannedS3::new(status, &headers, Vec::new());
             let is = head(&s3.client(), &bucket(), "key", None).await;
             assert_eq!(is, expected, "{status} {headers:?}");
         }
@@ -175,7 +175,7 @@ mod tests {
                 is_latest,
                 ..object()
             };
-            let s3 = Canned::new(200, &[ETAG, MODIFIED, DATE], Vec::new());
+            let s3 = CannedS3::new(200, &[ETAG, MODIFIED, DATE], Vec::new());
             let still = look_again(&s3.client(), &bucket(), &object).await;
             assert!(matches!(still, Still::Same(_)), "{still:?}");
             let [address] = &s3.asked()[..] else {
@@ -208,14 +208,14 @@ mod tests {
             (without_etag, &same, "Unknown"),
             (versioned, &[other_etag, later], "Same"),
         ] {
-            let s3 = Canned::new(200, headers, Vec::new());
+            let s3 = CannedS3::new(200, headers, Vec::new());
             let still = look_again(&s3.client(), &bucket(), &object).await;
             assert!(
                 format!("{still:?}").starts_with(expected),
                 "{still:?} {headers:?}"
             );
         }
-        let gone = Canned::new(404, &[], Vec::new());
+        let gone = CannedS3::new(404, &[], Vec::new());
         let still = look_again(&gone.client(), &bucket(), &object()).await;
         assert_eq!(still, Still::Gone);
     }

@@ -32,7 +32,7 @@
 
 mod answered_at;
 #[cfg(test)]
-mod canned;
+mod canned_s3;
 mod classify;
 mod completeness;
 mod entry;

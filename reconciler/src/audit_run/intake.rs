@@ -11,7 +11,7 @@ use daybook_schema::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::reports::{Reports, ReportsError};
+use super::report_store::{ReportStore, ReportStoreError};
 use crate::audit::{Intake, IntakeSeen};
 
 /// The most that is spent on it. A fourth of the time where that is less.
@@ -27,7 +27,7 @@ struct Kept {
 /// Looks at the intake, keeps what is seen, and falls back on what was kept.
 pub(super) async fn look(
     intake: &Intake,
-    reports: &Reports,
+    reports: &ReportStore,
     clock: &Clock,
     deadline: Deadline,
 ) -> IntakeSeen {
@@ -55,7 +55,11 @@ pub(super) async fn look(
 }
 
 /// Writes that the queue was seen drained; else reads when it was.
-async fn keep(seen: &IntakeSeen, queue: &str, reports: &Reports) -> Result<Option<Timestamp>, ReportsError> {
+async fn keep(
+    seen: &IntakeSeen,
+    queue: &str,
+    reports: &ReportStore,
+) -> Result<Option<Timestamp>, ReportStoreError> {
     let name = Uuid::new_v5(&Uuid::NAMESPACE_URL, queue.as_bytes());
     let key = format!("audits/intake-{}.json", name.simple());
     if let IntakeSeen::Drained { until } = seen {

@@ -8,23 +8,23 @@
 //! The checkpoint is the only object that is written under a condition (If-Match, If-None-Match): of two rounds that overlap the
 //! later one loses, stops and says so. Findings are first written into the checkpoint, and a part of the report is what a committed
 //! checkpoint says of it. So whoever publishes a part, at whatever time and how often ever, publishes the same bytes: no finding is
-//! left out and none is told twice, wherever a process dies and however two of them cross. The other order (the part, then the
+//! left out and none is reported twice, wherever a process dies and however two of them cross. The other order (the part, then the
 //! checkpoint) could not say that: a round that loses may have written its part after the winner's.
 //!
 //! What is missing is committed before it is repaired, too. Otherwise a round that dies after the repair would find the objects
 //! open, and nobody would ever read that their notifications were lost. A repair that runs twice records nothing twice.
 
-mod ask;
-mod course;
+mod artifacts;
 mod intake;
-mod papers;
-mod reports;
+mod report_store;
+mod request;
+mod round_report;
 mod rounds;
+mod scope_round;
 mod state;
-mod told;
 
-pub use ask::Ask;
-pub use reports::{Reports, ReportsError};
+pub use report_store::{ReportStore, ReportStoreError};
+pub use request::RoundRequest;
+pub use round_report::{AuditStatus, Gauge, RoundReport, ScopeReport, Standing};
 pub use rounds::{RoundSettings, Rounds};
 pub use state::{Next, State, next};
-pub use told::{Gauge, HowFar, Round, Standing, Told};

@@ -7,13 +7,13 @@ use aws_sdk_s3::Client;
 use daybook_ledger::{Clock, Deadline, Ledger, chain};
 use daybook_schema::{SourceName, Timestamp};
 
-use super::ask::Ask;
-use super::course::{CHECKPOINT, Course, Stop};
+use super::artifacts;
 use super::intake::look;
-use super::papers;
-use super::reports::{Etag, Reports, ReportsError};
+use super::report_store::{Etag, ReportStore, ReportStoreError};
+use super::request::RoundRequest;
+use super::round_report::{AuditStatus, RoundReport, ScopeReport, Standing};
+use super::scope_round::{CHECKPOINT, ScopeRound, Stop};
 use super::state::{Next, Read, State, folder, next};
-use super::told::{HowFar, Round, Standing, Told};
 use crate::audit::{Audit, AuditSettings, Intake, IntakeSeen, Keys, Repairer, Scope};
 
 /// What is kept for writing down how far an audit is, at most. A fourth of the time where that is less.
@@ -41,7 +41,7 @@ pub struct RoundSettings {
 pub struct Rounds {
     s3: Client,
     ledger: Ledger,
-    reports: Reports,
+    reports: ReportStore,
     intake: Intake,
     settings: RoundSettings,
 }
@@ -50,13 +50,13 @@ pub struct Rounds {
 struct Visit<'a> {
     rounds: &'a Rounds,
     clock: &'a Clock,
-    ask: &'a Ask,
+    request: &'a RoundRequest,
     asked_at: Timestamp,
     settings: AuditSettings,
     folder: String,
     until: Deadline,
     at_last: Deadline,
-    told: Told,
+    report: ScopeReport,
 }
 
 impl Rounds {
@@ -64,7 +64,7 @@ impl Rounds {
     pub fn new(
         s3: Client,
         ledger: Ledger,
-        reports: Reports,
+        reports: ReportStore,
         intake: Intake,
         settings: RoundSettings,
     ) -> Self {
@@ -82,16 +82,16 @@ impl Rounds {
     /// report (4 MB) and the missing that are not repaired yet (10,000), twice while they are written down.
     ///
     /// Repeated or overlapping rounds are safe, and so is one that is killed or dropped at any time.
-    pub async fn round(&self, ask: &Ask, deadline: Deadline) -> Round {
+    pub async fn round(&self, request: &RoundRequest, deadline: Deadline) -> RoundReport {
         let clock = self.ledger.clock();
         let mut scopes: Vec<&Keys> = Vec::new();
-        for keys in ask.audit.as_ref().unwrap_or(&self.settings.audited) {
+        for keys in request.audit.as_ref().unwrap_or(&self.settings.audited) {
             if !scopes.contains(&keys) {
                 scopes.push(keys);
             }
         }
         let now = clock.now();
-        let asked_at = ask.time.unwrap_or(now).min(now);
+        let asked_at = request.time.unwrap_or(now).min(now);
         let seen = match scopes.is_empty() {
             true => IntakeSeen::Unchecked,
             false => look(&self.intake, &self.reports, clock, deadline).await,
@@ -104,17 +104,17 @@ impl Rounds {
             let visit = Visit {
                 rounds: self,
                 clock,
-                ask,
+                request,
                 asked_at,
                 settings: self.audit_settings(keys, seen.clone()),
                 folder: folder(&self.scope(keys)),
                 until: Deadline::after(clock, share - reserve),
                 at_last: Deadline::after(clock, share - reserve / 2),
-                told: Told::unknown(keys),
+                report: ScopeReport::unknown(keys),
             };
             audits.push(visit.go().await);
         }
-        Round {
+        RoundReport {
             audits,
             is_whole: self.settings.audited.iter().all(|keys| scopes.contains(&keys)),
         }
@@ -138,41 +138,41 @@ impl Rounds {
 }
 
 impl Visit<'_> {
-    async fn go(mut self) -> Told {
+    async fn go(mut self) -> ScopeReport {
         let (state, etag) = match self.read().await {
             Ok(read) => read,
             Err(error) => {
                 self.fail(&error);
-                return self.told;
+                return self.report;
             }
         };
-        self.told.ended = state.as_ref().and_then(State::ended);
+        self.report.ended = state.as_ref().and_then(State::ended);
         let what = next(
             state.as_ref(),
             self.asked_at,
             self.rounds.settings.every,
-            self.ask.begin,
+            self.request.begin,
         );
         let (state, is_new) = match (what, state) {
             (Next::Wait(due_at), Some(state)) => {
-                self.told.standing = Standing::Waits;
-                self.told.next_at = Some(due_at);
-                self.tell(&state);
-                return self.told;
+                self.report.standing = Standing::Waits;
+                self.report.next_at = Some(due_at);
+                self.report_status(&state);
+                return self.report;
             }
             (Next::GoOn, Some(mut state)) => {
-                state.repair_by_hand = self.ask.repair.or(state.repair_by_hand);
+                state.repair_by_hand = self.request.repair.or(state.repair_by_hand);
                 (state, false)
             }
             (_, before) => {
                 let now = self.clock.now();
-                let by_hand = self.ask.repair;
+                let by_hand = self.request.repair;
                 let begun = State::begun(&self.settings, self.asked_at, now, by_hand, before.as_ref());
                 (begun, true)
             }
         };
         self.audit(state, etag, is_new).await;
-        self.told
+        self.report
     }
 
     async fn audit(&mut self, state: State, etag: Option<Etag>, is_new: bool) {
@@ -186,7 +186,7 @@ impl Visit<'_> {
         );
         let repairs = state.repair_by_hand.unwrap_or(rounds.settings.repair);
         let folder = self.folder.clone();
-        let mut course = Course::new(
+        let mut scope_round = ScopeRound::new(
             &rounds.reports,
             &audit,
             &repairer,
@@ -197,15 +197,15 @@ impl Visit<'_> {
         );
         let went = async {
             if is_new {
-                course.begin().await?;
+                scope_round.begin().await?;
             }
-            course.go().await
+            scope_round.go().await
         }
         .await;
-        self.told.listed_now = course.listed;
-        self.told.recorded_now = course.recorded;
-        let failures = std::mem::take(&mut course.failures);
-        let state = course.state;
+        self.report.listed_now = scope_round.listed;
+        self.report.recorded_now = scope_round.recorded;
+        let failures = std::mem::take(&mut scope_round.failures);
+        let state = scope_round.state;
         for cause in &failures {
             self.fail(cause);
         }
@@ -214,17 +214,17 @@ impl Visit<'_> {
             ..
         } = &self.settings.intake
         {
-            self.told.failures.push(format!(
+            self.report.failures.push(format!(
                 "it is not known what waits in the intake, so that what looks missing may wait there: {failure}"
             ));
         }
-        self.told.standing = match &went {
+        self.report.standing = match &went {
             Ok(true) => Standing::Finished,
             Ok(false) | Err(Stop::Broken(_)) => Standing::UnderWay,
             Err(Stop::Yielded) => Standing::Yielded,
         };
         match went {
-            Ok(true) => self.told.ended = state.ended(),
+            Ok(true) => self.report.ended = state.ended(),
             Ok(false) => {}
             Err(Stop::Broken(cause)) => self.fail(&cause),
             Err(Stop::Yielded) => {
@@ -235,11 +235,11 @@ impl Visit<'_> {
                 return;
             }
         }
-        self.tell(&state);
+        self.report_status(&state);
     }
 
     /// The stored state, if one can be gone on from. A damaged one is put aside.
-    async fn read(&mut self) -> Result<(Option<State>, Option<Etag>), ReportsError> {
+    async fn read(&mut self) -> Result<(Option<State>, Option<Etag>), ReportStoreError> {
         let reports = &self.rounds.reports;
         let key = format!("{}/{CHECKPOINT}", self.folder);
         let Some((text, etag)) = reports.read(&key).await? else {
@@ -259,12 +259,12 @@ impl Visit<'_> {
                 let aside = format!(
                     "{}/damaged-{}.json",
                     self.folder,
-                    papers::folder(self.clock.now())
+                    artifacts::folder(self.clock.now())
                 );
                 reports.write(&aside, text, "application/octet-stream").await?;
                 let (checkpoint, aside) = (reports.uri(&key), reports.uri(&aside));
                 tracing::warn!(checkpoint, aside, cause, "a checkpoint is damaged");
-                self.told.failures.push(format!(
+                self.report.failures.push(format!(
                     "the checkpoint {checkpoint} is damaged ({cause}): it was put aside as {aside}, and the audit began anew"
                 ));
             }
@@ -272,11 +272,11 @@ impl Visit<'_> {
         Ok((None, Some(etag)))
     }
 
-    fn tell(&mut self, state: &State) {
-        let folder = format!("{}/{}/", self.folder, papers::folder(state.began_at));
+    fn report_status(&mut self, state: &State) {
+        let folder = format!("{}/{}/", self.folder, artifacts::folder(state.began_at));
         let report = self.rounds.reports.uri(&folder);
-        self.told.is_late = state.is_late(self.clock.now(), self.rounds.settings.every);
-        self.told.of = Some(HowFar::of(state, report));
+        self.report.is_late = state.is_late(self.clock.now(), self.rounds.settings.every);
+        self.report.status = Some(AuditStatus::of(state, report));
     }
 
     fn fail(&mut self, error: &(dyn Error + 'static)) {
@@ -286,17 +286,17 @@ impl Visit<'_> {
             error = text,
             "an audit went no further, and is gone on with at the next round"
         );
-        self.told.failures.push(text);
+        self.report.failures.push(text);
     }
 }
 
-impl Told {
+impl ScopeReport {
     fn unknown(keys: &Keys) -> Self {
         Self {
             audit: keys.to_string(),
             standing: Standing::Unknown,
             failures: Vec::new(),
-            of: None,
+            status: None,
             listed_now: 0,
             recorded_now: 0,
             next_at: None,

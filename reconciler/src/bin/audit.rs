@@ -11,7 +11,7 @@ use daybook_manager::lambda::{
     Aws, Event, Failure, Function, LedgerArguments, Service, SourceArguments, metric, run,
 };
 use daybook_reconciler::audit::{Intake, InvalidKeys, Keys};
-use daybook_reconciler::audit_run::{Ask, Gauge, Reports, Round, RoundSettings, Rounds};
+use daybook_reconciler::audit_run::{Gauge, ReportStore, RoundReport, RoundRequest, RoundSettings, Rounds};
 use daybook_schema::BucketName;
 use serde_json::{Value, json};
 
@@ -74,15 +74,15 @@ fn keys(text: &str) -> Result<Keys, InvalidKeys> {
 
 struct AuditFunction(Rounds);
 
-/// What a round is asked for, by the schedule or a person.
-struct Asked(Ask);
+/// The event of an audit, from the schedule or a person.
+struct AuditEvent(RoundRequest);
 
-impl Event for Asked {
+impl Event for AuditEvent {
     type Answer = Value;
 
     fn read(payload: Value) -> Result<Self, String> {
         match payload {
-            Value::Null => Ok(Self(Ask::default())),
+            Value::Null => Ok(Self(RoundRequest::default())),
             payload => serde_json::from_value(payload).map(Self).map_err(|error| {
                 format!(
                     "the event is not one of an audit ({error}): {{\"time\": \"2026-11-21T01:15:00Z\"}} comes from a schedule, \
@@ -103,7 +103,7 @@ impl Event for Asked {
 impl Function for AuditFunction {
     const NAME: &'static str = "audit";
     type Settings = Settings;
-    type Event = Asked;
+    type Event = AuditEvent;
 
     fn ledger(settings: &Settings) -> &LedgerArguments {
         &settings.ledger
@@ -119,7 +119,7 @@ impl Function for AuditFunction {
         }
         let s3 = aws_sdk_s3::Client::from_conf(config.build());
         let audit = settings.audit;
-        let reports = Reports::new(s3.clone(), audit.reports_bucket);
+        let reports = ReportStore::new(s3.clone(), audit.reports_bucket);
         let settings = RoundSettings {
             audited: audit.audit,
             every: audit.audit_every,
@@ -133,9 +133,9 @@ impl Function for AuditFunction {
         Ok(Self(Rounds::new(s3, ledger, reports, intake, settings)))
     }
 
-    async fn handle(&self, asked: &Asked, deadline: Deadline) -> Result<Value, Failure> {
-        let round = self.0.round(&asked.0, deadline).await;
-        let answer = told(&round);
+    async fn handle(&self, event: &AuditEvent, deadline: Deadline) -> Result<Value, Failure> {
+        let round = self.0.round(&event.0, deadline).await;
+        let answer = report(&round);
         match round.is_lost() {
             true => Err(Failure::new("NothingAudited", failures(&round).join("; "))),
             false => Ok(answer),
@@ -143,8 +143,8 @@ impl Function for AuditFunction {
     }
 }
 
-/// What a round came to: for the log and the metrics, and as the function's answer.
-fn told(round: &Round) -> Value {
+/// Logs and counts a round, and gives the answer of the function.
+fn report(round: &RoundReport) -> Value {
     metric::count(metric::AUDIT_ROUNDS, u64::from(!round.is_lost()));
     metric::count(metric::AUDIT_RUNS, round.finished());
     metric::count(metric::OBJECTS_LISTED, round.listed());
@@ -169,10 +169,10 @@ fn told(round: &Round) -> Value {
     answer
 }
 
-fn failures(round: &Round) -> Vec<String> {
-    let of = |told: &daybook_reconciler::audit_run::Told| {
-        let audit = told.audit.clone();
-        let failures = told.failures.clone().into_iter();
+fn failures(round: &RoundReport) -> Vec<String> {
+    let of = |report: &daybook_reconciler::audit_run::ScopeReport| {
+        let audit = report.audit.clone();
+        let failures = report.failures.clone().into_iter();
         failures.map(move |failure| format!("{audit}: {failure}"))
     };
     round.audits.iter().flat_map(of).collect()

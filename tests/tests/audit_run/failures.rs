@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use daybook_ledger::{Ledger, Random};
 use daybook_reconciler::audit::Intake;
-use daybook_reconciler::audit_run::{Ask, Reports, Rounds, Standing};
+use daybook_reconciler::audit_run::{ReportStore, RoundRequest, Rounds, Standing};
 use daybook_tests::Fault;
 use daybook_tests::s3::Versioning;
 
@@ -46,17 +46,20 @@ async fn a_page_that_fails_ends_the_round_behind_what_was_judged() {
         }
     });
     let round = house.tick(&settings, LONG).await;
-    let told = &round.audits[0];
-    assert_eq!((told.standing, told.listed_now), (Standing::UnderWay, 1000));
+    let report = &round.audits[0];
+    assert_eq!((report.standing, report.listed_now), (Standing::UnderWay, 1000));
     assert!(
-        told.failures[0].contains("ListObjectsV2 on bucket data"),
-        "{told:?}"
+        report.failures[0].contains("ListObjectsV2 on bucket data"),
+        "{report:?}"
     );
     assert!(!round.is_lost(), "a page is judged");
     house.world.s3.heal();
     house.world.pass(TICK).await;
-    let (ticks, told) = house.finish(&settings, LONG).await;
-    assert_eq!((ticks, told.listed_now), (1, house.expected.len() as u64 - 1000));
+    let (ticks, report) = house.finish(&settings, LONG).await;
+    assert_eq!(
+        (ticks, report.listed_now),
+        (1, house.expected.len() as u64 - 1000)
+    );
     house.check(true, "listed again").await;
 }
 
@@ -71,7 +74,7 @@ async fn without_receipts_nothing_is_audited_and_the_invocation_fails() {
         stage.clock.clone(),
         Random::from_seed(1),
     );
-    let reports = Reports::new(house.world.s3.client(), REPORTS.parse().unwrap());
+    let reports = ReportStore::new(house.world.s3.client(), REPORTS.parse().unwrap());
     let rounds = Rounds::new(
         house.world.s3.client(),
         ledger,
@@ -79,7 +82,7 @@ async fn without_receipts_nothing_is_audited_and_the_invocation_fails() {
         Intake::Unchecked,
         house.settings(),
     );
-    let round = rounds.round(&Ask::default(), house.within(LONG)).await;
+    let round = rounds.round(&RoundRequest::default(), house.within(LONG)).await;
     assert!(
         round.audits[0].failures[0].contains("receipts are off"),
         "{round:?}"
@@ -127,11 +130,11 @@ async fn a_damaged_checkpoint_is_put_aside_and_the_audit_begins_anew() {
     let before = house.reports(".jsonl").len();
     house.world.pass(TICK).await;
     let round = house.tick(&house.settings(), LONG).await;
-    let told = &round.audits[0];
-    assert_eq!(told.standing, Standing::Finished);
+    let report = &round.audits[0];
+    assert_eq!(report.standing, Standing::Finished);
     assert!(
-        told.failures[0].contains("was put aside as s3://reports/audits/data/"),
-        "{told:?}"
+        report.failures[0].contains("was put aside as s3://reports/audits/data/"),
+        "{report:?}"
     );
     let aside = house
         .world
@@ -171,20 +174,20 @@ async fn under_a_wrong_source_nothing_is_recorded() {
     let mut settings = house.settings();
     settings.source = "minio".parse().unwrap();
     let round = house.tick(&settings, LONG).await;
-    let told = &round.audits[0];
-    assert_eq!(told.standing, Standing::Finished);
-    assert!(told.failures[0].contains("DAYBOOK_SOURCE"), "{told:?}");
+    let report = &round.audits[0];
+    assert_eq!(report.standing, Standing::Finished);
+    assert!(report.failures[0].contains("DAYBOOK_SOURCE"), "{report:?}");
     assert_eq!(round.recorded(), 0);
     assert!(round.gauge().unwrap().missing > 2);
     assert_eq!(house.world.stage.rows().await.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_recorded_for_certain_is_left_and_told() {
+async fn what_is_not_recorded_for_certain_is_left_and_reported() {
     let house = House::of(40, 2).await;
     house.world.s3.fail_next("HeadObject", [403]);
     let round = house.tick(&house.settings(), LONG).await;
-    let of = round.audits[0].of.clone().unwrap();
+    let of = round.audits[0].status.clone().unwrap();
     assert_eq!((of.tally.missing, of.missing_left), (2, 1), "{of:?}");
     assert!(!of.complete);
     assert_eq!(round.gauge().unwrap().missing, 1);
@@ -213,7 +216,7 @@ async fn an_object_that_is_deleted_before_it_is_repaired_is_not_missing_any_more
         }
     });
     let round = house.tick(&house.settings(), LONG).await;
-    let of = round.audits[0].of.clone().unwrap();
+    let of = round.audits[0].status.clone().unwrap();
     assert_eq!((of.missing_left, of.repair.unwrap().gone), (0, 1));
 }
 

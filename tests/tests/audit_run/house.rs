@@ -6,7 +6,9 @@ use std::time::Duration;
 use daybook_ledger::Deadline;
 use daybook_manager::IntakeQueue;
 use daybook_reconciler::audit::Intake;
-use daybook_reconciler::audit_run::{Ask, Reports, Round, RoundSettings, Rounds, Standing, Told};
+use daybook_reconciler::audit_run::{
+    ReportStore, RoundReport, RoundRequest, RoundSettings, Rounds, ScopeReport, Standing,
+};
 use daybook_tests::s3::Versioning;
 use serde_json::Value;
 
@@ -84,7 +86,7 @@ impl House {
     }
 
     pub fn rounds_at(&self, intake: Intake, settings: RoundSettings) -> Rounds {
-        let reports = Reports::new(self.world.s3.client(), REPORTS.parse().unwrap());
+        let reports = ReportStore::new(self.world.s3.client(), REPORTS.parse().unwrap());
         Rounds::new(
             self.world.s3.client(),
             self.world.stage.ledger.clone(),
@@ -105,24 +107,24 @@ impl House {
     }
 
     /// A tick of the schedule, with that much time.
-    pub async fn tick(&self, settings: &RoundSettings, budget: Duration) -> Round {
-        let ask = Ask {
+    pub async fn tick(&self, settings: &RoundSettings, budget: Duration) -> RoundReport {
+        let request = RoundRequest {
             time: Some(self.world.stage.now()),
-            ..Ask::default()
+            ..RoundRequest::default()
         };
         let rounds = self.rounds(settings.clone());
-        rounds.round(&ask, self.within(budget)).await
+        rounds.round(&request, self.within(budget)).await
     }
 
     /// Ticks until the one audit is finished; how many it took.
-    pub async fn finish(&self, settings: &RoundSettings, budget: Duration) -> (u32, Told) {
+    pub async fn finish(&self, settings: &RoundSettings, budget: Duration) -> (u32, ScopeReport) {
         for ticks in 1..200 {
             let round = self.tick(settings, budget).await;
-            let [told] = &round.audits[..] else {
+            let [report] = &round.audits[..] else {
                 panic!("{round:?}");
             };
-            if matches!(told.standing, Standing::Finished | Standing::Waits) {
-                return (ticks, told.clone());
+            if matches!(report.standing, Standing::Finished | Standing::Waits) {
+                return (ticks, report.clone());
             }
             self.world.pass(TICK).await;
         }
@@ -146,7 +148,7 @@ impl House {
         serde_json::from_str(&summaries[0].1).unwrap()
     }
 
-    /// The report names every object that is not done once, and every missing one is repaired, told of as repaired once, and in
+    /// The report names every object that is not done once, and every missing one is repaired, reported as repaired once, and in
     /// the ledger once.
     pub async fn check(&self, repairs: bool, about: &str) {
         let parts = self.reports(".jsonl");
@@ -166,16 +168,16 @@ impl House {
                 "repaired" => (&mut repaired, line["cause"].as_str().unwrap().to_owned()),
                 _ => (&mut classes, class),
             };
-            assert_eq!(into.insert(key, value), None, "{about}: told twice: {line}");
+            assert_eq!(into.insert(key, value), None, "{about}: reported twice: {line}");
         }
-        let told = |class: &'static str| self.expected.iter().filter(move |(_, is)| **is == class);
+        let expected = |class: &'static str| self.expected.iter().filter(move |(_, is)| **is == class);
         let not_done = self.expected.iter().filter(|(_, class)| **class != "done");
         let not_done: BTreeMap<_, _> = not_done
             .map(|(key, is)| (key.clone(), (*is).to_owned()))
             .collect();
         assert_eq!(classes, not_done, "{about}");
-        let missing: Vec<&String> = told("missing").map(|(key, _)| key).collect();
-        let (count, open) = (missing.len(), told("open").count());
+        let missing: Vec<&String> = expected("missing").map(|(key, _)| key).collect();
+        let (count, open) = (missing.len(), expected("open").count());
         let rows = self.world.stage.rows().await;
         if repairs {
             assert_eq!(repaired.keys().collect::<Vec<_>>(), missing, "{about}");
@@ -187,7 +189,11 @@ impl House {
             assert_eq!((repaired.len(), rows.len()), (0, open), "{about}");
             assert_eq!(summary["missing_left"], count, "{about}");
         }
-        for (class, is) in [("missing", count), ("open", open), ("done", told("done").count())] {
+        for (class, is) in [
+            ("missing", count),
+            ("open", open),
+            ("done", expected("done").count()),
+        ] {
             assert_eq!(summary[class], is, "{about}");
         }
         assert_eq!(summary["objects"], self.expected.len(), "{about}");

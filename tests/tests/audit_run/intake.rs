@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_reconciler::audit::SETTLES;
-use daybook_reconciler::audit_run::{Ask, Standing, Told};
+use daybook_reconciler::audit_run::{RoundRequest, ScopeReport, Standing};
 use daybook_tests::Fault;
 use serde_json::Value;
 
@@ -14,14 +14,14 @@ const LONG: Duration = Duration::from_secs(600);
 
 impl House {
     /// A round that looks at the intake.
-    async fn looking(&self, begin: bool) -> Told {
-        let ask = Ask {
+    async fn looking(&self, begin: bool) -> ScopeReport {
+        let request = RoundRequest {
             time: Some(self.world.stage.now()),
             begin,
-            ..Ask::default()
+            ..RoundRequest::default()
         };
         let rounds = self.rounds_at(self.intake(), self.settings());
-        let mut round = rounds.round(&ask, self.within(LONG)).await;
+        let mut round = rounds.round(&request, self.within(LONG)).await;
         assert_eq!(round.audits.len(), 1);
         round.audits.remove(0)
     }
@@ -42,9 +42,9 @@ impl House {
 }
 
 /// What an audit called missing, and what it could not tell from what waits; what it recorded.
-fn counts(told: &Told) -> (u64, u64, u64) {
-    let tally = told.of.as_ref().unwrap().tally;
-    (tally.missing, tally.may_wait, told.recorded_now)
+fn counts(report: &ScopeReport) -> (u64, u64, u64) {
+    let tally = report.status.as_ref().unwrap().tally;
+    (tally.missing, tally.may_wait, report.recorded_now)
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,11 +53,14 @@ async fn a_backlog_is_not_recorded_a_second_time_and_what_is_lost_is_when_the_in
     let (waits, lost) = (house.world.put("waits", "A"), house.world.put("lost", "A"));
     house.send(&waits);
     house.world.pass(HOUR).await;
-    let told = house.looking(true).await;
-    assert_eq!((told.standing, counts(&told)), (Standing::Finished, (0, 2, 0)));
-    let of = told.of.as_ref().unwrap();
+    let report = house.looking(true).await;
+    assert_eq!(
+        (report.standing, counts(&report)),
+        (Standing::Finished, (0, 2, 0))
+    );
+    let of = report.status.as_ref().unwrap();
     assert_eq!((of.missing_left, of.complete), (0, false), "nobody knows");
-    assert_eq!(told.failures, Vec::<String>::new());
+    assert_eq!(report.failures, Vec::<String>::new());
     assert_eq!(house.rows().await, 0);
     let summary: Value = house.summary();
     assert_eq!(
@@ -69,17 +72,17 @@ async fn a_backlog_is_not_recorded_a_second_time_and_what_is_lost_is_when_the_in
     let stage = &house.world.stage;
     let received = stage.sqs.receive_message().queue_url(&stage.intake).send();
     assert_eq!(received.await.unwrap().messages().len(), 1);
-    let told = house.looking(true).await;
-    assert_eq!(counts(&told), (0, 2, 0));
+    let report = house.looking(true).await;
+    assert_eq!(counts(&report), (0, 2, 0));
     house.world.pass(HOUR).await;
     assert_eq!(stage.pump_ingest().await, Some(1));
-    let told = house.looking(true).await;
-    assert_eq!(counts(&told), (1, 0, 1));
-    assert_eq!(told.of.unwrap().tally.open, 1);
+    let report = house.looking(true).await;
+    assert_eq!(counts(&report), (1, 0, 1));
+    assert_eq!(report.status.unwrap().tally.open, 1);
     assert_eq!(house.rows().await, 2, "one for each upload");
     house.world.drain().await;
-    let told = house.looking(true).await;
-    assert_eq!(told.of.unwrap().tally.done, 2);
+    let report = house.looking(true).await;
+    assert_eq!(report.status.unwrap().tally.done, 2);
     drop(lost);
 }
 
@@ -95,8 +98,8 @@ async fn what_an_earlier_round_has_seen_holds() {
     let waits = house.world.put("waits", "A");
     house.send(&waits);
     house.world.pass(DAY).await;
-    let told = house.looking(false).await;
-    assert_eq!(counts(&told), (1, 1, 1), "{told:?}");
+    let report = house.looking(false).await;
+    assert_eq!(counts(&report), (1, 1, 1), "{report:?}");
     assert_eq!(house.rows().await, 1);
 }
 
@@ -123,8 +126,11 @@ async fn counts_may_be_behind_and_what_arrived_shortly_before_is_too_new() {
     house.world.put("lost", "A");
     let grace = house.settings().grace;
     house.world.pass(grace + MINUTE).await;
-    let told = house.looking(true).await;
-    assert_eq!((counts(&told), told.of.unwrap().tally.too_new), ((0, 0, 0), 1));
+    let report = house.looking(true).await;
+    assert_eq!(
+        (counts(&report), report.status.unwrap().tally.too_new),
+        ((0, 0, 0), 1)
+    );
     house.world.pass(SETTLES).await;
     assert_eq!(counts(&house.looking(true).await), (1, 0, 1));
 }
@@ -136,12 +142,15 @@ async fn an_intake_that_cannot_be_asked_is_a_failure_and_nothing_is_recorded() {
     house.world.pass(HOUR).await;
     let wire = &house.world.stage.wire;
     wire.inject_always("GetQueueAttributes", Fault::NotSent);
-    let told = house.looking(true).await;
-    assert_eq!((told.standing, counts(&told)), (Standing::Finished, (0, 1, 0)));
+    let report = house.looking(true).await;
+    assert_eq!(
+        (report.standing, counts(&report)),
+        (Standing::Finished, (0, 1, 0))
+    );
     assert!(
-        told.failures[0].starts_with("it is not known what waits in the intake")
-            && told.failures[0].contains("GetQueueAttributes"),
-        "{told:?}"
+        report.failures[0].starts_with("it is not known what waits in the intake")
+            && report.failures[0].contains("GetQueueAttributes"),
+        "{report:?}"
     );
     assert_eq!(house.rows().await, 0);
     wire.heal();

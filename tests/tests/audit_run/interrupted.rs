@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daybook_reconciler::audit_run::{Ask, Standing};
+use daybook_reconciler::audit_run::{RoundRequest, Standing};
 use daybook_tests::Fault;
 use tokio::sync::Notify;
 
@@ -153,7 +153,7 @@ async fn an_answer_that_is_lost_is_no_other_round() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_rounds_at_once_one_yields_and_nothing_is_told_twice() {
+async fn of_two_rounds_at_once_one_yields_and_nothing_is_reported_twice() {
     let mut yielded = 0;
     for delay in (0..80).step_by(4) {
         let house = House::new().await;
@@ -163,9 +163,9 @@ async fn of_two_rounds_at_once_one_yields_and_nothing_is_told_twice() {
             house.tick(&settings, LONG).await
         };
         let (first, second) = futures::join!(house.tick(&settings, LONG), late);
-        for told in first.audits.iter().chain(&second.audits) {
-            assert_eq!(told.failures, Vec::<String>::new(), "{delay}");
-            yielded += u32::from(told.standing == Standing::Yielded);
+        for report in first.audits.iter().chain(&second.audits) {
+            assert_eq!(report.failures, Vec::<String>::new(), "{delay}");
+            yielded += u32::from(report.standing == Standing::Yielded);
         }
         house.finish(&settings, LONG).await;
         house.check(true, &format!("{delay} ms apart")).await;
@@ -203,9 +203,9 @@ async fn rounds_asked_for_by_hand_while_the_schedule_runs_meet_as_ticks_do() {
     let house = House::new().await;
     let settings = house.settings();
     let rounds = house.rounds(settings.clone());
-    let by_hand = Ask {
+    let by_hand = RoundRequest {
         begin: true,
-        ..Ask::default()
+        ..RoundRequest::default()
     };
     futures::join!(
         rounds.round(&by_hand, house.within(LONG)),

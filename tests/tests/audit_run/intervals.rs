@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_reconciler::audit_run::{Ask, Standing};
+use daybook_reconciler::audit_run::{RoundRequest, Standing};
 
 use crate::house::{House, TICK};
 use crate::world::{DAY, HOUR, MINUTE};
@@ -41,23 +41,23 @@ async fn a_person_begins_one_now_and_says_of_it_alone_whether_it_repairs() {
     let mut settings = house.settings();
     settings.repair = false;
     let (_, first) = house.finish(&settings, LONG).await;
-    assert_eq!(first.of.unwrap().missing_left, 2);
+    assert_eq!(first.status.unwrap().missing_left, 2);
     house.world.pass(HOUR).await;
     let rounds = house.rounds(settings.clone());
-    let ask = Ask {
+    let request = RoundRequest {
         repair: Some(true),
         begin: true,
-        ..Ask::default()
+        ..RoundRequest::default()
     };
-    let round = rounds.round(&ask, house.within(LONG)).await;
-    let of = round.audits[0].of.clone().unwrap();
+    let round = rounds.round(&request, house.within(LONG)).await;
+    let of = round.audits[0].status.clone().unwrap();
     assert_eq!((of.tally.missing, of.missing_left), (2, 0));
     assert_eq!(round.recorded(), 2);
     house.world.pass(DAY).await;
     house.world.put("in/lost", "lost");
     house.world.pass(HOUR).await;
     let round = house.tick(&settings, LONG).await;
-    let of = round.audits[0].of.clone().unwrap();
+    let of = round.audits[0].status.clone().unwrap();
     assert_eq!((of.tally.missing, of.missing_left, of.repair), (1, 1, None));
 }
 
@@ -67,14 +67,14 @@ async fn what_a_person_said_of_an_audit_holds_for_all_its_rounds() {
     let mut settings = house.settings();
     settings.repair = false;
     let short = Duration::from_millis(35);
-    let ask = Ask {
+    let request = RoundRequest {
         repair: Some(true),
         begin: true,
-        ..Ask::default()
+        ..RoundRequest::default()
     };
     let round = house
         .rounds(settings.clone())
-        .round(&ask, house.within(short))
+        .round(&request, house.within(short))
         .await;
     assert_eq!(round.audits[0].standing, Standing::UnderWay, "{round:?}");
     house.world.pass(TICK).await;
@@ -87,16 +87,16 @@ async fn other_keys_than_the_settings_name_may_be_audited_by_hand() {
     let house = House::of(40, 2).await;
     let mut settings = house.settings();
     settings.audited = vec!["s3://data/elsewhere/".parse().unwrap()];
-    let ask = Ask {
+    let request = RoundRequest {
         audit: Some(vec![
             "s3://data/in/".parse().unwrap(),
             "s3://data/in/".parse().unwrap(),
         ]),
-        ..Ask::default()
+        ..RoundRequest::default()
     };
     let round = house
         .rounds(settings.clone())
-        .round(&ask, house.within(LONG))
+        .round(&request, house.within(LONG))
         .await;
     assert_eq!(round.audits.len(), 1, "the same keys twice are one audit");
     assert_eq!(round.audits[0].standing, Standing::Finished);
@@ -124,15 +124,15 @@ async fn several_audits_share_the_time_and_an_alarm_sees_all_of_them() {
     assert_eq!((waiting.finished(), waiting.listed()), (0, 0));
     assert_eq!(waiting.gauge().unwrap().missing, 3, "the alarm stays");
     // One is repaired by hand: the others' missing are still seen.
-    let ask = Ask {
+    let request = RoundRequest {
         audit: Some(vec!["s3://data/other/".parse().unwrap()]),
         repair: Some(true),
         begin: true,
-        ..Ask::default()
+        ..RoundRequest::default()
     };
     house
         .rounds(settings.clone())
-        .round(&ask, house.within(LONG))
+        .round(&request, house.within(LONG))
         .await;
     house.world.pass(MINUTE).await;
     let after = house.tick(&settings, LONG).await;

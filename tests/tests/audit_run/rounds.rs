@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daybook_reconciler::audit_run::{RoundSettings, Standing, Told};
+use daybook_reconciler::audit_run::{RoundSettings, ScopeReport, Standing};
 use daybook_tests::Fault;
 use daybook_tests::s3::{Synthetic, Version};
 use serde_json::Value;
@@ -29,7 +29,7 @@ impl House {
         checkpoint["pending"].as_array().unwrap().len()
     }
 
-    async fn one(&self, settings: &RoundSettings, budget: Duration) -> Told {
+    async fn one(&self, settings: &RoundSettings, budget: Duration) -> ScopeReport {
         let mut round = self.tick(settings, budget).await;
         assert_eq!(round.audits.len(), 1);
         round.audits.remove(0)
@@ -41,9 +41,9 @@ async fn a_round_writes_no_more_than_it_must() {
     // Begun, finished, the part, statement, summary, published; and what is missing before it is recorded.
     for (missing, writes) in [(0, 6), (20, 7)] {
         let house = House::of(2_040, missing).await;
-        let told = house.one(&house.settings(), LONG).await;
-        assert_eq!(told.standing, Standing::Finished);
-        assert_eq!((told.listed_now, told.recorded_now), (2_040, missing as u64));
+        let report = house.one(&house.settings(), LONG).await;
+        assert_eq!(report.standing, Standing::Finished);
+        assert_eq!((report.listed_now, report.recorded_now), (2_040, missing as u64));
         assert_eq!(asked(&house, "PutObject"), writes, "{missing} missing");
         assert_eq!(house.reports(".jsonl").len(), 1);
         assert_eq!(house.summary()["rounds"], 1);
@@ -73,8 +73,8 @@ async fn a_report_of_many_findings_is_published_in_parts_as_it_grows() {
     settings.audited = vec!["s3://long".parse().unwrap()];
     settings.repair = false;
     let began = house.world.stage.now();
-    let told = house.one(&settings, LONG).await;
-    assert_eq!((told.standing, told.listed_now), (Standing::Finished, 5_000));
+    let report = house.one(&settings, LONG).await;
+    assert_eq!((report.standing, report.listed_now), (Standing::Finished, 5_000));
     assert!(house.world.stage.now().since(began) < MINUTE);
     let parts = house.reports(".jsonl");
     let lines = parts.iter().map(|(_, part)| part.lines().count());
@@ -96,18 +96,18 @@ async fn what_an_earlier_round_has_left_is_recorded_before_more_is_listed() {
     loop {
         let left = house.pending() as u64;
         // A page, roughly.
-        let told = house.one(&house.settings(), Duration::from_millis(40)).await;
+        let report = house.one(&house.settings(), Duration::from_millis(40)).await;
         rounds += 1;
-        assert_eq!(told.failures, Vec::<String>::new(), "{told:?}");
+        assert_eq!(report.failures, Vec::<String>::new(), "{report:?}");
         assert!(
-            told.listed_now == 0 || told.recorded_now >= left,
-            "{left}, {told:?}"
+            report.listed_now == 0 || report.recorded_now >= left,
+            "{left}, {report:?}"
         );
-        if told.standing == Standing::Finished {
+        if report.standing == Standing::Finished {
             break;
         }
-        met += u32::from(told.listed_now > 0 && left > 0);
-        assert!(rounds < 100, "{told:?}");
+        met += u32::from(report.listed_now > 0 && left > 0);
+        assert!(rounds < 100, "{report:?}");
     }
     assert!(met >= 3, "only {met} rounds have found something that was left");
     assert_eq!(house.summary()["rounds"], rounds);
@@ -120,14 +120,14 @@ async fn a_round_that_only_records_has_done_something() {
     let (mut rounds, mut met) = (0, 0);
     loop {
         // All pages, and a few hundred looks.
-        let told = house.one(&house.settings(), Duration::from_millis(100)).await;
+        let report = house.one(&house.settings(), Duration::from_millis(100)).await;
         rounds += 1;
-        assert_eq!(told.failures, Vec::<String>::new(), "{told:?}");
-        if told.standing == Standing::Finished {
+        assert_eq!(report.failures, Vec::<String>::new(), "{report:?}");
+        if report.standing == Standing::Finished {
             break;
         }
-        met += u32::from(told.listed_now == 0);
-        assert!(rounds < 100, "{told:?}");
+        met += u32::from(report.listed_now == 0);
+        assert!(rounds < 100, "{report:?}");
     }
     assert!(met >= 2, "each round has listed something");
     house.check(true, "recorded by many").await;
@@ -151,9 +151,9 @@ async fn a_page_that_fails_behind_others_is_asked_for_again_in_the_same_round() 
     let house = House::new().await;
     // The second page: three attempts ahead of time, and three when it is its turn.
     let pages = unsent_pages(&house, |number| (2..=7).contains(&number));
-    let told = house.one(&house.settings(), LONG).await;
-    assert_eq!((told.standing, told.listed_now), (Standing::Finished, 2_040));
-    assert_eq!(told.failures, Vec::<String>::new());
+    let report = house.one(&house.settings(), LONG).await;
+    assert_eq!((report.standing, report.listed_now), (Standing::Finished, 2_040));
+    assert_eq!(report.failures, Vec::<String>::new());
     assert_eq!(pages.load(Ordering::Relaxed), 3 + 6);
     house.check(true, "asked for again").await;
 }
@@ -162,14 +162,14 @@ async fn a_page_that_fails_behind_others_is_asked_for_again_in_the_same_round() 
 async fn a_first_page_that_fails_is_left_to_the_next_round() {
     let house = House::new().await;
     let pages = unsent_pages(&house, |_| true);
-    let told = house.one(&house.settings(), LONG).await;
-    assert_eq!((told.standing, told.listed_now), (Standing::UnderWay, 0));
-    assert_eq!(told.failures.len(), 1, "{told:?}");
+    let report = house.one(&house.settings(), LONG).await;
+    assert_eq!((report.standing, report.listed_now), (Standing::UnderWay, 0));
+    assert_eq!(report.failures.len(), 1, "{report:?}");
     assert_eq!(pages.load(Ordering::Relaxed), 3, "the attempts of one call");
 }
 
 /// A round of four seconds over these keys in which one operation never ends; and how many milliseconds it takes.
-async fn hanging(audited: &[&str], operation: &'static str) -> (Vec<Told>, u128) {
+async fn hanging(audited: &[&str], operation: &'static str) -> (Vec<ScopeReport>, u128) {
     let house = House::of(40, 2).await;
     let mut settings = house.settings();
     settings.audited = audited.iter().map(|keys| keys.parse().unwrap()).collect();
@@ -200,11 +200,11 @@ async fn a_fourth_of_the_time_is_kept_and_half_of_that_for_what_was_begun() {
 #[tokio::test(start_paused = true)]
 async fn each_audit_has_an_equal_share_of_the_time_that_is_left() {
     let (audits, took) = hanging(&["s3://data/in/", "s3://data/none/"], "HeadObject").await;
-    let standings: Vec<Standing> = audits.iter().map(|told| told.standing).collect();
+    let standings: Vec<Standing> = audits.iter().map(|report| report.standing).collect();
     assert_eq!(standings, [Standing::UnderWay, Standing::Finished]);
     assert!((1_750..1_900).contains(&took), "{took}: half of it");
     let (audits, took) = hanging(&["s3://data/none/", "s3://data/in/"], "HeadObject").await;
-    let standings: Vec<Standing> = audits.iter().map(|told| told.standing).collect();
+    let standings: Vec<Standing> = audits.iter().map(|report| report.standing).collect();
     assert_eq!(standings, [Standing::Finished, Standing::UnderWay]);
     assert!((3_500..3_700).contains(&took), "{took}: all that was left");
 }
@@ -217,14 +217,14 @@ async fn what_is_younger_than_the_grace_of_the_settings_is_too_new() {
         settings.grace = grace;
         settings.audited = vec!["s3://data/in/".parse().unwrap()];
         // Of before the installation are some that are as young.
-        let told = house.one(&settings, LONG).await;
-        let tally = told.of.unwrap().tally;
+        let report = house.one(&settings, LONG).await;
+        let tally = report.status.unwrap().tally;
         assert_eq!(
             (tally.missing, tally.too_new >= too_new),
             (missing, true),
             "{tally:?}"
         );
         assert_eq!(tally.too_new == 0, too_new == 0, "{tally:?}");
-        assert_eq!(told.recorded_now, missing);
+        assert_eq!(report.recorded_now, missing);
     }
 }

@@ -256,11 +256,11 @@ fn hex(digest: impl AsRef<[u8]>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::canned::Canned;
+    use super::super::super::canned_s3::CannedS3;
     use super::*;
 
     fn store(place: ManifestPlace, body: Vec<u8>) -> Store {
-        Store::new(Canned::new(200, &[], body).client(), place)
+        Store::new(CannedS3::new(200, &[], body).client(), place)
     }
 
     #[tokio::test]

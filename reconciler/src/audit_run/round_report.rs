@@ -1,4 +1,4 @@
-//! What a round came to.
+//! The report of a round: where each audited scope stands, and what alarms look at.
 
 use daybook_schema::Timestamp;
 use serde::Serialize;
@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::state::{Ended, State};
 use crate::audit::{RepairCounts, Tally};
 
-/// What a round came to.
+/// The report of a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Round {
-    /// A word about each audited scope, in the order of the settings.
-    pub audits: Vec<Told>,
+pub struct RoundReport {
+    /// The report of each audited scope, in the order of the settings.
+    pub audits: Vec<ScopeReport>,
     /// Whether those were all that the settings name.
     #[serde(skip)]
     pub is_whole: bool,
@@ -32,9 +32,9 @@ pub enum Standing {
     Unknown,
 }
 
-/// What is to be said of a scope.
+/// The report of one scope.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Told {
+pub struct ScopeReport {
     /// `s3://bucket/prefix`.
     pub audit: String,
     /// Where it stands.
@@ -43,7 +43,7 @@ pub struct Told {
     pub failures: Vec<String>,
     /// The audit under way, or the last one.
     #[serde(flatten)]
-    pub of: Option<HowFar>,
+    pub status: Option<AuditStatus>,
     /// Objects that were listed in this round.
     pub listed_now: u64,
     /// Objects that were recorded in this round.
@@ -59,7 +59,7 @@ pub struct Told {
 
 /// How far an audit is, over all its rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HowFar {
+pub struct AuditStatus {
     /// When it began.
     pub began_at: Timestamp,
     /// When it was finished.
@@ -75,13 +75,13 @@ pub struct HowFar {
     pub unreadable: u64,
     /// Missing and not known to be in the ledger.
     pub missing_left: u64,
-    /// What came of repairs; none if none were wanted.
+    /// The outcomes of repairs; none if none were wanted.
     pub repair: Option<RepairCounts>,
     /// Where its findings, statement and summary are.
     pub report: String,
 }
 
-/// What finished audits came to, over all scopes: what an alarm looks at.
+/// The results of finished audits over all scopes: what an alarm looks at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauge {
     /// Missing and not known to be in the ledger.
@@ -92,7 +92,7 @@ pub struct Gauge {
     pub may_wait: u64,
 }
 
-impl HowFar {
+impl AuditStatus {
     pub(super) fn of(state: &State, report: String) -> Self {
         Self {
             began_at: state.began_at,
@@ -108,56 +108,62 @@ impl HowFar {
     }
 }
 
-impl Round {
+impl RoundReport {
     /// The sums of the last finished audit of each scope; never of one that is under way.
     ///
     /// Every round gives it, not only one that finishes an audit: an alarm that sees one number a day, or numbers of one scope
     /// after the other, would forget what it was raised for. None while no audit has ever been finished, when some scopes were
     /// left out, and when it would say zero of a scope that is not known.
     pub fn gauge(&self) -> Option<Gauge> {
-        let ended = || self.audits.iter().filter_map(|told| told.ended);
+        let ended = || self.audits.iter().filter_map(|report| report.ended);
         let gauge = Gauge {
             missing: ended().map(|ended| ended.missing_left).sum(),
             unknown: ended().map(|ended| ended.unknown).sum(),
             may_wait: ended().map(|ended| ended.may_wait).sum(),
         };
-        let is_known = self.audits.iter().all(|told| told.standing != Standing::Unknown);
+        let is_known = self
+            .audits
+            .iter()
+            .all(|report| report.standing != Standing::Unknown);
         let says = ended().next().is_some() && (is_known || gauge != Gauge::default());
         (self.is_whole && says).then_some(gauge)
     }
 
     /// Audits that were finished in this round.
     pub fn finished(&self) -> u64 {
-        let finished = |told: &&Told| told.standing == Standing::Finished;
+        let finished = |report: &&ScopeReport| report.standing == Standing::Finished;
         self.audits.iter().filter(finished).count() as u64
     }
 
     /// Audits that are still under way though the next ones should have begun.
     pub fn late(&self) -> u64 {
-        self.audits.iter().filter(|told| told.is_late).count() as u64
+        self.audits.iter().filter(|report| report.is_late).count() as u64
     }
 
     /// Objects that were listed in this round.
     pub fn listed(&self) -> u64 {
-        self.audits.iter().map(|told| told.listed_now).sum()
+        self.audits.iter().map(|report| report.listed_now).sum()
     }
 
     /// Objects that were recorded in this round.
     pub fn recorded(&self) -> u64 {
-        self.audits.iter().map(|told| told.recorded_now).sum()
+        self.audits.iter().map(|report| report.recorded_now).sum()
     }
 
     /// How much went wrong.
     pub fn failures(&self) -> u64 {
-        self.audits.iter().map(|told| told.failures.len() as u64).sum()
+        self.audits
+            .iter()
+            .map(|report| report.failures.len() as u64)
+            .sum()
     }
 
     /// Whether something was to be done, and nothing could be.
     pub fn is_lost(&self) -> bool {
-        let is_lost = |told: &Told| {
-            !told.failures.is_empty()
-                && told.listed_now + told.recorded_now == 0
-                && matches!(told.standing, Standing::Unknown | Standing::UnderWay)
+        let is_lost = |report: &ScopeReport| {
+            !report.failures.is_empty()
+                && report.listed_now + report.recorded_now == 0
+                && matches!(report.standing, Standing::Unknown | Standing::UnderWay)
         };
         !self.audits.is_empty() && self.audits.iter().all(is_lost)
     }
@@ -167,12 +173,12 @@ impl Round {
 mod tests {
     use super::*;
 
-    fn told(standing: Standing, missing_left: Option<u64>) -> Told {
-        Told {
+    fn report(standing: Standing, missing_left: Option<u64>) -> ScopeReport {
+        ScopeReport {
             audit: "s3://data/".into(),
             standing,
             failures: Vec::new(),
-            of: None,
+            status: None,
             listed_now: 0,
             recorded_now: 0,
             next_at: None,
@@ -186,43 +192,56 @@ mod tests {
         }
     }
 
-    fn missing(audits: &[Told]) -> Option<u64> {
+    fn missing(audits: &[ScopeReport]) -> Option<u64> {
         let (audits, is_whole) = (audits.to_vec(), true);
-        Round { audits, is_whole }.gauge().map(|gauge| gauge.missing)
+        RoundReport { audits, is_whole }
+            .gauge()
+            .map(|gauge| gauge.missing)
     }
 
     #[test]
     fn the_gauge_holds_what_the_last_finished_audits_have_found() {
         use Standing::{Finished, UnderWay, Unknown, Waits};
         assert_eq!(missing(&[]), None);
-        assert_eq!(missing(&[told(UnderWay, None)]), None, "nothing is finished");
-        assert_eq!(missing(&[told(UnderWay, Some(2))]), Some(2), "the one before is");
-        let both = [told(Waits, Some(5)), told(Finished, Some(0))];
+        assert_eq!(missing(&[report(UnderWay, None)]), None, "nothing is finished");
+        assert_eq!(
+            missing(&[report(UnderWay, Some(2))]),
+            Some(2),
+            "the one before is"
+        );
+        let both = [report(Waits, Some(5)), report(Finished, Some(0))];
         assert_eq!(
             missing(&both),
             Some(5),
             "another scope's end does not clear the alarm"
         );
-        assert_eq!(missing(&[told(Waits, Some(0)), told(UnderWay, None)]), Some(0));
-        assert_eq!(missing(&[told(Waits, Some(0)), told(Unknown, None)]), None);
-        assert_eq!(missing(&[told(Waits, Some(1)), told(Unknown, None)]), Some(1));
-        let audits = vec![told(Waits, Some(1))];
+        assert_eq!(
+            missing(&[report(Waits, Some(0)), report(UnderWay, None)]),
+            Some(0)
+        );
+        assert_eq!(missing(&[report(Waits, Some(0)), report(Unknown, None)]), None);
+        assert_eq!(missing(&[report(Waits, Some(1)), report(Unknown, None)]), Some(1));
+        let audits = vec![report(Waits, Some(1))];
         let is_whole = false;
-        assert_eq!(Round { audits, is_whole }.gauge(), None, "others were left out");
+        assert_eq!(
+            RoundReport { audits, is_whole }.gauge(),
+            None,
+            "others were left out"
+        );
     }
 
     #[test]
     fn a_round_is_lost_if_every_audit_has_failed_and_none_has_done_anything() {
         use Standing::{Finished, UnderWay, Unknown, Waits};
-        let failed = |standing, listed_now, recorded_now| Told {
+        let failed = |standing, listed_now, recorded_now| ScopeReport {
             failures: vec!["no".into()],
             listed_now,
             recorded_now,
-            ..told(standing, None)
+            ..report(standing, None)
         };
-        let is_lost = |audits: &[Told]| {
+        let is_lost = |audits: &[ScopeReport]| {
             let (audits, is_whole) = (audits.to_vec(), true);
-            Round { audits, is_whole }.is_lost()
+            RoundReport { audits, is_whole }.is_lost()
         };
         assert!(is_lost(&[failed(Unknown, 0, 0), failed(UnderWay, 0, 0)]));
         for (listed, recorded) in [(1, 0), (0, 1), (3, 3)] {
@@ -231,9 +250,9 @@ mod tests {
                 "{listed} {recorded}"
             );
         }
-        assert!(!is_lost(&[failed(Unknown, 0, 0), told(Waits, None)]));
+        assert!(!is_lost(&[failed(Unknown, 0, 0), report(Waits, None)]));
         assert!(!is_lost(&[failed(Finished, 0, 0)]));
-        assert!(!is_lost(&[told(UnderWay, None)]), "nothing went wrong");
+        assert!(!is_lost(&[report(UnderWay, None)]), "nothing went wrong");
         assert!(!is_lost(&[]));
     }
 }

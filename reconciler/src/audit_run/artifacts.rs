@@ -1,4 +1,4 @@
-//! What a finished audit leaves: the statement of completeness, and a summary.
+//! The files of a finished audit: the statement of completeness and the summary.
 //!
 //! Both are made of the finished state alone, so that whoever writes them writes the same.
 

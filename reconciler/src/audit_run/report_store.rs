@@ -1,4 +1,4 @@
-//! The bucket that holds the state of audits and their reports.
+//! The bucket that stores the state of audits and their reports.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -9,7 +9,7 @@ use daybook_schema::BucketName;
 
 /// The reports bucket.
 #[derive(Clone, Debug)]
-pub struct Reports {
+pub struct ReportStore {
     s3: Client,
     bucket: BucketName,
 }
@@ -17,7 +17,7 @@ pub struct Reports {
 /// The reports bucket does not do what is asked of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{operation} s3://{bucket}/{key}: {cause}")]
-pub struct ReportsError {
+pub struct ReportStoreError {
     operation: &'static str,
     bucket: BucketName,
     key: String,
@@ -40,7 +40,7 @@ pub(super) enum Put {
 const FORBIDDEN: &str = " (the role needs s3:GetObject and s3:PutObject on the objects of the reports bucket, and s3:ListBucket on \
                          the bucket, without which S3 refuses to say that an object is not there)";
 
-impl Reports {
+impl ReportStore {
     /// That bucket.
     pub fn new(s3: Client, bucket: BucketName) -> Self {
         Self { s3, bucket }
@@ -52,7 +52,7 @@ impl Reports {
     }
 
     /// What is under that key; none if nothing is. S3 answers reads after writes consistently.
-    pub(super) async fn read(&self, key: &str) -> Result<Option<(Vec<u8>, Etag)>, ReportsError> {
+    pub(super) async fn read(&self, key: &str) -> Result<Option<(Vec<u8>, Etag)>, ReportStoreError> {
         let asked = self.s3.get_object().bucket(self.bucket.as_str()).key(key);
         let answer = match asked.send().await {
             Ok(answer) => answer,
@@ -61,7 +61,7 @@ impl Reports {
         };
         let etag = Etag(answer.e_tag.unwrap_or_default());
         let body = answer.body.collect().await;
-        let broken = |error: aws_sdk_s3::primitives::ByteStreamError| ReportsError {
+        let broken = |error: aws_sdk_s3::primitives::ByteStreamError| ReportStoreError {
             operation: "GetObject",
             bucket: self.bucket.clone(),
             key: key.to_owned(),
@@ -71,7 +71,12 @@ impl Reports {
     }
 
     /// Writes what is the same whoever writes it.
-    pub(super) async fn write(&self, key: &str, content: Vec<u8>, form: &str) -> Result<(), ReportsError> {
+    pub(super) async fn write(
+        &self,
+        key: &str,
+        content: Vec<u8>,
+        form: &str,
+    ) -> Result<(), ReportStoreError> {
         let asked = self.s3.put_object().bucket(self.bucket.as_str()).key(key);
         let asked = asked.content_type(form).body(ByteStream::from(content));
         match asked.send().await {
@@ -92,7 +97,7 @@ impl Reports {
         key: &str,
         content: &[u8],
         before: Option<&Etag>,
-    ) -> Result<Put, ReportsError> {
+    ) -> Result<Put, ReportStoreError> {
         let asked = self
             .s3
             .put_object()
@@ -122,8 +127,8 @@ impl Reports {
         &self,
         key: &str,
         content: &[u8],
-        unknown: Option<ReportsError>,
-    ) -> Result<Put, ReportsError> {
+        unknown: Option<ReportStoreError>,
+    ) -> Result<Put, ReportStoreError> {
         match (self.read(key).await, unknown) {
             (Ok(Some((there, etag))), _) if there == content => Ok(Put::Written(etag)),
             (_, Some(error)) | (Err(error), None) => Err(error),
@@ -131,13 +136,13 @@ impl Reports {
         }
     }
 
-    fn error<E>(&self, operation: &'static str, key: &str, error: &SdkError<E>) -> ReportsError
+    fn error<E>(&self, operation: &'static str, key: &str, error: &SdkError<E>) -> ReportStoreError
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
         let hint = if status == Some(403) { FORBIDDEN } else { "" };
-        ReportsError {
+        ReportStoreError {
             operation,
             bucket: self.bucket.clone(),
             key: key.to_owned(),
@@ -161,16 +166,16 @@ mod tests {
 
     use super::*;
 
-    fn reports() -> (S3, Reports) {
+    fn reports() -> (S3, ReportStore) {
         let s3 = S3::new(Clock::new(|| {
             Timestamp::from_unix_millis(1_790_000_000_000).unwrap()
         }));
         s3.create_bucket("reports", Versioning::Never);
-        let reports = Reports::new(s3.client(), "reports".parse().unwrap());
+        let reports = ReportStore::new(s3.client(), "reports".parse().unwrap());
         (s3, reports)
     }
 
-    async fn written(reports: &Reports, content: &str, before: Option<&Etag>) -> Etag {
+    async fn written(reports: &ReportStore, content: &str, before: Option<&Etag>) -> Etag {
         match reports.replace("key", content.as_bytes(), before).await {
             Ok(Put::Written(etag)) => etag,
             other => panic!("{content}: {other:?}"),
@@ -224,7 +229,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_bucket_that_is_not_there_is_not_another_round() {
         let (s3, _) = reports();
-        let reports = Reports::new(s3.client(), "nowhere".parse().unwrap());
+        let reports = ReportStore::new(s3.client(), "nowhere".parse().unwrap());
         let error = reports.replace("key", b"1", None).await.unwrap_err();
         assert_eq!(error.to_string(), "PutObject s3://nowhere/key: NoSuchBucket: no");
     }

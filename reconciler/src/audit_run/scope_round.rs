@@ -1,4 +1,4 @@
-//! One audit in one round: pages, repairs, and what is committed and published of them.
+//! The audit of one scope in one round: pages, repairs, and what is committed and published of them.
 
 use std::future::Future;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use daybook_ledger::{Clock, Deadline, chain};
 use daybook_schema::Timestamp;
 use tokio::time::{sleep, timeout};
 
-use super::papers;
-use super::reports::{Etag, Put, Reports, ReportsError};
+use super::artifacts;
+use super::report_store::{Etag, Put, ReportStore, ReportStoreError};
 use super::state::State;
 use crate::audit::{
     Audit, AuditError, Batch, Class, Finding, Line, Repair, Repaired, Repairer, Run, Statement,
@@ -41,7 +41,7 @@ pub(super) enum Cause {
     #[error(transparent)]
     Audit(#[from] AuditError),
     #[error(transparent)]
-    Reports(#[from] ReportsError),
+    ReportStore(#[from] ReportStoreError),
     #[error(
         "the time was too short to read the open rows and list one page: give the function more time, or audit fewer prefixes \
          with one deployment"
@@ -61,15 +61,15 @@ impl From<AuditError> for Stop {
     }
 }
 
-impl From<ReportsError> for Stop {
-    fn from(error: ReportsError) -> Self {
+impl From<ReportStoreError> for Stop {
+    fn from(error: ReportStoreError) -> Self {
         Self::Broken(error.into())
     }
 }
 
 /// An audit under way.
-pub(super) struct Course<'a> {
-    pub(super) reports: &'a Reports,
+pub(super) struct ScopeRound<'a> {
+    pub(super) reports: &'a ReportStore,
     pub(super) audit: &'a Audit,
     pub(super) repairer: &'a Repairer,
     pub(super) clock: &'a Clock,
@@ -92,9 +92,9 @@ pub(super) struct Course<'a> {
     pub(super) failures: Vec<Cause>,
 }
 
-impl<'a> Course<'a> {
+impl<'a> ScopeRound<'a> {
     pub(super) fn new(
-        reports: &'a Reports,
+        reports: &'a ReportStore,
         audit: &'a Audit,
         repairer: &'a Repairer,
         clock: &'a Clock,
@@ -296,7 +296,7 @@ impl<'a> Course<'a> {
     /// Writes the part that the stored state has sealed. Only the next state forgets it.
     async fn publish(&mut self) -> Result<(), Stop> {
         if let Some(lines) = &self.state.sealed {
-            let key = self.key(&papers::part(self.state.parts));
+            let key = self.key(&artifacts::part(self.state.parts));
             let lines = lines.clone().into_bytes();
             self.reports.write(&key, lines, "application/x-ndjson").await?;
             self.state.sealed = None;
@@ -309,12 +309,12 @@ impl<'a> Course<'a> {
         if self.state.is_published {
             return Ok(());
         }
-        let statement = papers::statement(&self.state);
-        let key = self.key(papers::STATEMENT);
+        let statement = artifacts::statement(&self.state);
+        let key = self.key(artifacts::STATEMENT);
         self.reports
             .write(&key, statement, "text/csv; charset=utf-8")
             .await?;
-        let summary = papers::summary(&self.state);
+        let summary = artifacts::summary(&self.state);
         let key = self.key("summary.json");
         self.reports.write(&key, summary, "application/json").await?;
         self.state.is_published = true;
@@ -324,7 +324,11 @@ impl<'a> Course<'a> {
     }
 
     fn key(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.folder, papers::folder(self.state.began_at))
+        format!(
+            "{}/{}/{name}",
+            self.folder,
+            artifacts::folder(self.state.began_at)
+        )
     }
 
     async fn in_time<F: Future>(&self, deadline: Deadline, future: F) -> Option<F::Output> {

@@ -1,4 +1,4 @@
-//! An S3 that gives the same answer to every request, and keeps what it was asked for.
+//! An S3 that gives the same answer to every request, and keeps the addresses of the requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -17,14 +17,14 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 /// Its answer. Clones are one S3.
 #[derive(Clone, Debug)]
-pub(super) struct Canned {
+pub(super) struct CannedS3 {
     status: u16,
     headers: Vec<(&'static str, &'static str)>,
     body: Vec<u8>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
-impl Canned {
+impl CannedS3 {
     pub(super) fn new(status: u16, headers: &[(&'static str, &'static str)], body: Vec<u8>) -> Self {
         Self {
             status,
@@ -56,13 +56,13 @@ impl Canned {
     }
 }
 
-impl HttpClient for Canned {
+impl HttpClient for CannedS3 {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
 
-impl HttpConnector for Canned {
+impl HttpConnector for CannedS3 {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         self.asked.lock().unwrap().push(request.uri().to_owned());
         let body = SdkBody::from(self.body.clone());

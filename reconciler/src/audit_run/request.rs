@@ -1,15 +1,15 @@
-//! What a round is asked for.
+//! The request that starts a round.
 
 use daybook_schema::Timestamp;
 use serde::Deserialize;
 
 use crate::audit::Keys;
 
-/// The input of a round. The schedule gives the time alone; the rest is for people. An unknown name is refused, so that a wrongly
-/// written one is not taken for silence.
+/// The input of a round. The schedule gives the time alone; the rest is for people. An unknown field is refused, so that
+/// a misspelt one is not ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Ask {
+pub struct RoundRequest {
     /// When the schedule wanted it; the clock's time without it, and when it is later than that.
     pub time: Option<Timestamp>,
     /// Only these; those of the settings without it.
@@ -24,28 +24,28 @@ pub struct Ask {
 mod tests {
     use super::*;
 
-    fn ask(text: &str) -> Result<Ask, serde_json::Error> {
+    fn request(text: &str) -> Result<RoundRequest, serde_json::Error> {
         serde_json::from_str(text)
     }
 
     #[test]
     fn a_schedule_gives_a_time_and_a_person_the_rest() {
-        assert_eq!(ask("{}").unwrap(), Ask::default());
-        let tick = ask(r#"{"time": "2026-11-21T00:15:00Z"}"#).unwrap();
+        assert_eq!(request("{}").unwrap(), RoundRequest::default());
+        let tick = request(r#"{"time": "2026-11-21T00:15:00Z"}"#).unwrap();
         assert_eq!(tick.time, "2026-11-21T00:15:00Z".parse().ok());
-        let by_hand = ask(r#"{"audit": ["s3://data/in/"], "repair": true, "begin": true}"#).unwrap();
+        let by_hand = request(r#"{"audit": ["s3://data/in/"], "repair": true, "begin": true}"#).unwrap();
         assert_eq!(by_hand.audit.unwrap()[0].prefix, "in/");
         assert_eq!((by_hand.repair, by_hand.begin), (Some(true), true));
     }
 
     #[test]
-    fn a_wrongly_written_ask_is_refused() {
+    fn a_request_with_a_misspelt_field_or_invalid_keys_is_refused() {
         for no in [
             r#"{"Begin": true}"#,
             r#"{"audit": ["data"]}"#,
             r#"{"audit": "s3://data"}"#,
         ] {
-            ask(no).unwrap_err();
+            request(no).unwrap_err();
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The verbs. A new one is a line in [`Command`] and a line in [`Command::run`]; what it does is a file in `commands`.
+//! The verbs. A new one is a line in [`Command`], one in [`PURPOSES`] and one in [`Command::run`]; what it does is a
+//! file in `commands`.
 
 use std::process::ExitCode;
 
-use clap::{ArgAction, CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands;
 use crate::commands::audit::arguments::AuditArguments;
@@ -28,27 +29,87 @@ use crate::commands::setup::init::InitArguments;
 use crate::commands::setup::manual::{CompletionsArguments, ManArguments};
 use crate::ui::output::Output;
 
-/// Daybook writes every S3 event into a ledger before anything else happens to it, hands out N events per
-/// window and no more, and keeps each until it is processed.
+/// Daybook writes every S3 event to a ledger before anything else happens to it, dispatches at most N events
+/// per window, and keeps each event until it is processed.
 #[derive(Debug, Parser)]
 #[command(name = "daybook", version, max_term_width = 100)]
 #[command(
-    after_help = "New here? `daybook demo` shows all of it in about 15 seconds, with no AWS account.\n\
-    Every flag can also be set by the environment variable beside it; a flag wins."
+    after_help = "`daybook help VERB` explains a verb and its flags. Where a flag names an environment variable,\n\
+    the variable sets it too; the flag wins. New here? `daybook demo` shows everything in about 15\n\
+    seconds, without an AWS account."
 )]
 pub struct Cli {
-    /// What to do.
+    /// Verb to run.
     #[command(subcommand)]
     pub command: Command,
 
-    /// How the result is written to stdout: a table for people, or one JSON object for programs
+    /// Format of the result on stdout: a table for people, or one JSON object for programs
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     #[arg(env = "DAYBOOK_OUTPUT", hide_env_values = true, help_heading = "Output")]
     pub output: Output,
 
-    /// Tell more on stderr: -v what happens, -vv every step, -vvv the AWS clients too (or set RUST_LOG)
+    /// Log more to stderr: -v what happens, -vv every step, -vvv the AWS clients too (or set RUST_LOG)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
+}
+
+/// What the verbs are for, in the order of `daybook --help`. A verb that is missing here fails a test.
+const PURPOSES: [(&str, &[&str]); 4] = [
+    ("Look", &["status", "list", "show", "why", "doctor", "audit"]),
+    (
+        "Operate",
+        &[
+            "pause",
+            "resume",
+            "set",
+            "redrive",
+            "release",
+            "fail",
+            "complete",
+            "remove",
+            "replay",
+            "redrive-queue",
+        ],
+    ),
+    ("Run", &["demo", "up", "ingest", "schedule", "sweep", "worker"]),
+    ("Set up", &["init", "attach", "detach", "completions", "man"]),
+];
+
+/// The whole command line. `daybook --help` lists its verbs by purpose.
+pub fn whole() -> clap::Command {
+    let command = Cli::command();
+    let verbs = verbs_by_purpose(&command);
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{verbs}{{options}}{{after-help}}"
+    ))
+}
+
+/// A line for each verb below the heading of its purpose. clap has no headings for subcommands.
+fn verbs_by_purpose(command: &clap::Command) -> String {
+    let (heading, verb) = (
+        command.get_styles().get_header(),
+        command.get_styles().get_literal(),
+    );
+    let mut text = String::new();
+    for (purpose, names) in PURPOSES {
+        text.push_str(&format!("{heading}{purpose}:{heading:#}\n"));
+        for name in names {
+            let about = command.find_subcommand(name).and_then(clap::Command::get_about);
+            let about = about.map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!("  {verb}{name:13}{verb:#}  {about}\n"));
+        }
+        text.push('\n');
+    }
+    text + &format!("{heading}Options:{heading:#}\n")
+}
+
+/// What was given on the command line.
+///
+/// # Errors
+/// clap's, for invalid arguments, and where help is asked for.
+pub fn given() -> Result<Cli, clap::Error> {
+    let mut matches = whole().try_get_matches()?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut whole()))
 }
 
 /// The verbs. Without comments of their own here, they show the whole text of their arguments' comments in --help.
@@ -120,10 +181,28 @@ impl Command {
             Self::Ingest(arguments) => commands::run::ingest::run(*arguments, output).await,
             Self::Up(arguments) => commands::run::up::run(*arguments, output).await,
             Self::Worker(arguments) => commands::run::worker::run(arguments, output).await,
-            Self::Completions(arguments) => {
-                commands::setup::manual::completions(&arguments, Cli::command(), output)
-            }
-            Self::Man(arguments) => commands::setup::manual::man(&arguments, Cli::command(), output),
+            Self::Completions(arguments) => commands::setup::manual::completions(&arguments, whole(), output),
+            Self::Man(arguments) => commands::setup::manual::man(&arguments, whole(), output),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_verb_has_one_purpose_and_one_line_of_80_columns() {
+        let command = Cli::command();
+        let mut listed: Vec<&str> = PURPOSES.iter().flat_map(|(_, names)| *names).copied().collect();
+        listed.sort_unstable();
+        let mut verbs: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
+        verbs.sort_unstable();
+        assert_eq!(listed, verbs);
+        for verb in command.get_subcommands() {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty(), "{} says nothing of itself", verb.get_name());
+            assert!(about.chars().count() <= 63, "{}: {about}", verb.get_name());
         }
     }
 }

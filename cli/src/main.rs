@@ -16,20 +16,18 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
-
 use crate::command::Cli;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match command::given() {
         Ok(cli) => cli,
-        Err(error) => return ui::usage::refuse(&error, Cli::command()),
+        Err(error) => return ui::usage::refuse(&error, command::whole()),
     };
     ui::logging::start(cli.verbose, cli.command.shows_its_failures());
     match run(cli) {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<clap::Error>() {
-            Some(usage) => ui::usage::refuse(usage, Cli::command()),
+            Some(usage) => ui::usage::refuse(usage, command::whole()),
             None => ui::error::print(&error),
         },
     }

@@ -12,16 +12,27 @@ fn succeeded(arguments: &[&str]) -> String {
     stdout
 }
 
-/// The verbs, as `daybook --help` lists them.
+/// The verbs, as `daybook --help` lists them by purpose.
 fn verbs() -> Vec<String> {
     let help = succeeded(&["--help"]);
-    let commands = help.split("Commands:\n").nth(1).unwrap();
-    let commands = commands.split("\n\n").next().unwrap();
-    let names = commands
+    let (_, purposes) = help.split_once("\n\nLook:\n").unwrap();
+    let (purposes, _) = purposes.split_once("\n\nOptions:\n").unwrap();
+    let names = purposes
         .lines()
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .filter(|line| line.starts_with("  "))
         .filter_map(|line| line.split_whitespace().next());
-    names.filter(|name| *name != "help").map(str::to_owned).collect()
+    let verbs: Vec<String> = names.map(str::to_owned).collect();
+    assert!(verbs.len() >= 27, "{help}");
+    verbs
+}
+
+#[test]
+fn help_of_a_verb_is_reached_both_ways() {
+    for verb in verbs() {
+        let page = succeeded(&["help", &verb]);
+        assert_eq!(page, succeeded(&[verb.as_str(), "--help"]));
+        assert!(page.contains(&format!("Usage: daybook {verb}")), "{page}");
+    }
 }
 
 #[test]

@@ -33,12 +33,12 @@ pub struct DispatchArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct BudgetArguments {
-    /// N: how many events may be sent per window, those sent again included; at least 1
+    /// N: how many events may be sent per window, redeliveries included; at least 1
     #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     pub per_window: u32,
 
-    /// The window's length, such as 1m or 30s; 100ms to 1d
+    /// Length of a window, such as 1m or 30s; 100ms to 1d
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = every)]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     pub every: Duration,
@@ -48,7 +48,7 @@ pub struct BudgetArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct LeaseArguments {
-    /// How long a sent event is left alone before the sweep looks after it; longer than processing one takes,
+    /// How long a sent event is left alone before the sweep checks on it; longer than processing one takes,
     /// waiting included; 1s to 7d
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = lease)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true)]
@@ -59,7 +59,7 @@ pub struct LeaseArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct InFlightArguments {
-    /// How many events may be in flight at once before the scheduler waits; at least 1; no limit unless given
+    /// How many events may be in flight at once before the scheduler waits; at least 1; no limit by default
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
     pub max_in_flight: Option<u32>,
@@ -69,7 +69,7 @@ pub struct InFlightArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct AttemptsArguments {
-    /// After how many failed attempts an event waits for a person; at least 1
+    /// After how many failed attempts an event is parked for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     pub max_attempts: u32,
@@ -79,12 +79,12 @@ pub struct AttemptsArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct BackoffArguments {
-    /// How long an event waits after its first failed attempt; twice as long after each further one; 1s to 7d
+    /// How long an event waits after its first failed attempt; doubled after each further one; 1s to 7d
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = backoff)]
     #[arg(env = "DAYBOOK_BACKOFF", hide_env_values = true)]
     pub backoff: Duration,
 
-    /// The longest wait between two attempts; 1s to 7d
+    /// Longest wait between two attempts; 1s to 7d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = backoff)]
     #[arg(env = "DAYBOOK_BACKOFF_LIMIT", hide_env_values = true)]
     pub backoff_limit: Duration,

@@ -11,15 +11,16 @@ use crate::args::values;
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Rows")]
 pub struct Filter {
-    /// Only objects whose keys begin so, or s3://bucket/prefix; unreadable notifications have no key and do not match
+    /// Only objects whose keys begin with this, or with s3://bucket/prefix; unreadable notifications have no
+    /// key and never match
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     prefix: Option<Prefix>,
 
-    /// Only events whose last error contains that text
+    /// Only events whose last error contains this text
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
 
-    /// Only events that were recorded so long ago or longer, such as 2h or 7d
+    /// Only events recorded at least this long ago, such as 2h or 7d
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     older_than: Option<Duration>,
 }

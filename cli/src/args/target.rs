@@ -16,24 +16,24 @@ use crate::args::{operator, values};
 #[group(skip)]
 #[command(group = ArgGroup::new("target").args(["exec", "post"]))]
 pub struct TargetArguments {
-    /// POST each event as JSON to that URL: 2xx is success, 429 and 503 with Retry-After mean later, anything else is
-    /// a failed attempt
+    /// POST each event as JSON to this URL: 2xx means success, 429 and 503 with Retry-After mean later,
+    /// anything else is a failed attempt
     #[arg(long, value_name = "URL", env = "DAYBOOK_POST", hide_env_values = true)]
     post: Option<String>,
 
-    /// How many events to work on at once, 1 to 1000
+    /// How many events to process at once; 1 to 1000
     #[arg(long, value_name = "N", default_value = "4", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_WORKERS", hide_env_values = true)]
     pub workers: u32,
 
-    /// How long one event may take; the process group is killed then, and the attempt has failed
+    /// How long one event may take; then its process group is killed and the attempt fails
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::time)]
     #[arg(env = "DAYBOOK_TIMEOUT", hide_env_values = true)]
     pub timeout: Duration,
 
-    /// Run that command for each event, without a shell; must come last. The event is in the environment
-    /// (DAYBOOK_BUCKET, DAYBOOK_KEY …) and as JSON on stdin. Exit code 0 is success, 75 means later (no attempt used),
-    /// anything else is a failed attempt
+    /// Run this command for each event, without a shell; must come last. The event is passed in the
+    /// environment (DAYBOOK_BUCKET, DAYBOOK_KEY …) and as JSON on stdin. Exit code 0 means success, 75 means
+    /// later (no attempt used), anything else is a failed attempt
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
     exec: Vec<String>,
 }

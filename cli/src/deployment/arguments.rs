@@ -14,11 +14,11 @@ use crate::args::values;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Deployment")]
 pub struct AwsArguments {
-    /// The CloudFormation stack of the deployment: its outputs name the tables, the queue and the state machine
+    /// CloudFormation stack of the deployment: its outputs name the tables, the queue and the state machine
     #[arg(long, value_name = "NAME", env = "DAYBOOK_STACK", hide_env_values = true)]
     pub stack: Option<String>,
 
-    /// The DynamoDB table that holds the open events
+    /// DynamoDB table that holds the open events
     #[arg(
         long,
         value_name = "NAME",
@@ -27,7 +27,7 @@ pub struct AwsArguments {
     )]
     pub ledger_table: Option<TableName>,
 
-    /// The DynamoDB table that holds the receipts of what is done; without it, receipts are off
+    /// DynamoDB table that holds the receipts of finished events; without it, receipts are off
     #[arg(
         long,
         value_name = "NAME",
@@ -36,12 +36,12 @@ pub struct AwsArguments {
     )]
     pub receipts_table: Option<TableName>,
 
-    /// How long receipts stay, such as 14d or 36h; 0 turns receipts off
+    /// How long receipts are kept, such as 14d or 36h; 0 turns receipts off
     #[arg(long, value_name = "TIME", default_value = "14d", value_parser = values::time)]
     #[arg(env = "DAYBOOK_RECEIPTS_KEEP", hide_env_values = true)]
     pub receipts_keep: Duration,
 
-    /// The SQS queue between scheduler and processing; FIFO if its name ends in .fifo
+    /// SQS queue between scheduler and processing; FIFO if its name ends in .fifo
     #[arg(long, value_name = "URL", value_parser = values::queue_url)]
     #[arg(env = "DAYBOOK_DISPATCH_QUEUE_URL", hide_env_values = true)]
     pub dispatch_queue_url: Option<String>,
@@ -51,7 +51,7 @@ pub struct AwsArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Deployment")]
 pub struct MachineArguments {
-    /// The Step Functions state machine that processes events; without it (workers) none is known to run
+    /// Step Functions state machine that processes events; leave it out where workers process them
     #[arg(long, value_name = "ARN", value_parser = values::state_machine_arn)]
     #[arg(env = "DAYBOOK_STATE_MACHINE_ARN", hide_env_values = true)]
     pub state_machine_arn: Option<String>,
@@ -81,7 +81,7 @@ pub enum Chosen {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Deployment")]
 struct Given {
-    /// The folder of a `daybook up` on this machine, whether it runs or not
+    /// Folder of a `daybook up` on this machine, running or not
     #[arg(long, value_name = "DIR", env = "DAYBOOK_LOCAL", hide_env_values = true)]
     local: Option<PathBuf>,
 

@@ -13,12 +13,12 @@ use crate::ui::error::Advised;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "S3")]
 pub struct S3Arguments {
-    /// Where S3 is, unless it is AWS's, such as http://127.0.0.1:9000; buckets are named in paths there
+    /// Endpoint of S3, unless it is AWS, such as http://127.0.0.1:9000; implies --path-style
     #[arg(long, value_name = "URL", value_parser = values::endpoint)]
     #[arg(env = "AWS_ENDPOINT_URL_S3", hide_env_values = true)]
     s3_endpoint: Option<String>,
 
-    /// S3's region, where it is not the one of AWS_REGION or the profile
+    /// Region of S3, if it is not that of AWS_REGION or the profile
     #[arg(
         long,
         value_name = "REGION",
@@ -27,7 +27,7 @@ pub struct S3Arguments {
     )]
     s3_region: Option<String>,
 
-    /// Name buckets in paths and not in host names; always so where an endpoint is set
+    /// Address buckets by path, not by host name; always on with an endpoint
     #[arg(long)]
     path_style: bool,
 }

@@ -9,8 +9,8 @@ use crate::ui::error::Advised;
 /// The flag of every command that asks.
 #[derive(Args, Clone, Copy, Debug)]
 pub struct ConfirmArguments {
-    /// Do it without asking; needed where there is no terminal to ask on
-    #[arg(short = 'y', long, help_heading = "Asking")]
+    /// Do it without prompting; required when not interactive
+    #[arg(short = 'y', long, help_heading = "Confirmation")]
     pub yes: bool,
 }
 

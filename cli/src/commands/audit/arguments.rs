@@ -14,14 +14,15 @@ use crate::deployment::s3::{S3Arguments, S3Place};
 use crate::deployment::{Chosen, Deployment, DeploymentArguments, Place};
 use crate::ui::confirm::ConfirmArguments;
 
-/// Compare a bucket with the ledger and its receipts: what is done, what is open, what was never seen
+/// Compare a bucket with the ledger: done, open, never seen
 ///
-/// Reads the open rows, then lists the bucket, then reads the receipt of each object (of each version, where there are
-/// versions), in memory that does not grow with the bucket. It changes nothing, unless --repair or --backfill is given. With
-/// --inventory it reads an S3 Inventory instead of listing, and speaks of what was last modified before that was made.
+/// Reads the open rows, then lists the bucket, then reads the receipt of each object (of each version, if it
+/// has versions), in memory that does not grow with the bucket. It changes nothing unless --repair or
+/// --backfill is given. With --inventory it reads an S3 Inventory instead of listing, and covers what was
+/// last modified before that was made.
 ///
-/// Exit code 0: nothing is missing, or all of it was recorded. 3: something is missing and is not in the ledger. 1: the audit
-/// could not be done, or something could not be found out. 130: interrupted.
+/// Exit code 0: nothing is missing, or everything missing was recorded. 3: something is missing and is not in
+/// the ledger. 1: the audit failed, or something could not be determined. 130: interrupted.
 ///
 /// With --output json: {"where", "s3", "source", "bucket", "prefix", "inventory", "inventory_at", "since", "until", "versions",
 /// "finished", "interrupted", "complete", "objects", "bytes", "done", "removed", "open", "too_new", "missing", "may_wait", "before_watermark", "changed", "unknown",
@@ -30,7 +31,7 @@ use crate::ui::confirm::ConfirmArguments;
 /// docs/audit.md says what each means.
 #[derive(Args, Debug)]
 pub struct AuditArguments {
-    /// What to audit: s3://bucket, or s3://bucket/prefix for the keys that begin so
+    /// What to audit: s3://bucket, or s3://bucket/prefix for the keys with that prefix
     #[arg(value_name = "S3-URI")]
     what: Keys,
 
@@ -49,7 +50,8 @@ pub struct AuditArguments {
     #[command(flatten)]
     pub deployment: DeploymentArguments,
 
-    /// The SQS queue that notifications arrive on: what may still wait there is not called missing; the stack's unless given
+    /// SQS queue that notifications arrive on: what may still wait there is not reported as missing; the
+    /// stack's by default
     #[arg(long, value_name = "URL", value_parser = values::queue_url, help_heading = "Deployment")]
     #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
     pub intake_queue_url: Option<String>,
@@ -59,28 +61,28 @@ pub struct AuditArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Objects")]
 pub struct Which {
-    /// Which S3 it is, as it is called at ingest [default: as the folder's `daybook up` calls it, aws on AWS]
+    /// Name of the S3, as given to ingest [default: that of the folder's `daybook up`; aws on AWS]
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,
 
-    /// Only objects last modified at that time or later, such as 2026-11-21 (UTC) or 2026-11-21T01:02:00Z
+    /// Only objects last modified at this time or later, such as 2026-11-21 (UTC) or 2026-11-21T01:02:00Z
     #[arg(long, value_name = "TIME", value_parser = values::instant_or_day)]
     pub since: Option<Timestamp>,
 
-    /// Only objects last modified before that time
+    /// Only objects last modified before this time
     #[arg(long, value_name = "TIME", value_parser = values::instant_or_day)]
     pub until: Option<Timestamp>,
 
-    /// Objects younger than this are too new to be judged: their notifications may be under way
+    /// Objects younger than this are too new to be judged: their notifications may be on their way
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
     pub grace: Duration,
 
-    /// Stop after so many objects; with --checkpoint the next run goes on behind them
+    /// Stop after this many objects; with --checkpoint the next run resumes there
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
 
-    /// Do not list the bucket, but read this S3 Inventory of it (CSV or Parquet): its manifest.json, as s3://bucket/key at the
-    /// same S3, or as a file that was copied together with the others
+    /// Read this S3 Inventory of the bucket (CSV or Parquet) instead of listing it: its manifest.json, as
+    /// s3://bucket/key in the same S3, or as a file that was copied together with the others
     #[arg(long, value_name = "MANIFEST", value_parser = manifest)]
     inventory: Option<ManifestPlace>,
 
@@ -88,30 +90,30 @@ pub struct Which {
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
     versions: WhichVersions,
 
-    /// How many levels of the key the statement tells apart; 0 is by day alone
+    /// How many levels of the key the statement breaks down; 0 is by day only
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
 }
 
 /// What is done about what was found.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Mending")]
+#[command(next_help_heading = "Repair")]
 pub struct Mending {
-    /// Record what is missing, after a second look at each, so that it is processed like all others
+    /// Record missing objects, after checking each a second time, so that they are processed like all others
     #[arg(long)]
     pub repair: bool,
 
-    /// Record what is from before the watermark, too: asks when it is known how many these are
+    /// Record objects from before the watermark, too; prompts once their number is known
     #[arg(long, conflicts_with = "limit")]
     pub backfill: bool,
 
-    /// After how many failed attempts a recorded event waits for a person; at least 1 [default: as the folder's `daybook
-    /// up` has it, 5 on AWS]
+    /// After how many failed attempts a recorded event is parked for a person; at least 1 [default: as the
+    /// folder's `daybook up` has it; 5 on AWS]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     pub max_attempts: Option<u32>,
 
-    /// Record without looking at the intake queue: what still waits there is recorded, and processed, twice
+    /// Record without checking the intake queue: what still waits there is recorded, and processed, twice
     #[arg(long)]
     pub skip_intake_check: bool,
 
@@ -130,23 +132,24 @@ impl Mending {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Files")]
 pub struct Files {
-    /// Write what is found into a file, object by object: all that is not done, and what became of repairs
+    /// Write findings to this file, object by object: everything that is not done, and the outcome of repairs
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
-    /// The form of that file; csv if its name ends so, and jsonl otherwise
+    /// Format of the report; csv if its name ends so, jsonl otherwise
     #[arg(long, value_enum, value_name = "FORM", requires = "report")]
     format: Option<Form>,
 
-    /// List what is done, too
+    /// Report finished objects, too
     #[arg(long, requires = "report")]
     all: bool,
 
-    /// Write how far it is into a file, after every thousand objects, and go on from there if it is there and unfinished
+    /// Save progress to this file after every thousand objects, and resume from it if it exists and is
+    /// unfinished
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
 
-    /// How many objects there are, for telling how long it takes (CloudWatch's NumberOfObjects)
+    /// Number of objects, to estimate how long it takes (CloudWatch's NumberOfObjects)
     #[arg(long, value_name = "N")]
     pub expect: Option<u64>,
 }
@@ -154,12 +157,12 @@ pub struct Files {
 /// Whether versions are listed, as a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum WhichVersions {
-    /// As GetBucketVersioning says: all unless the bucket never had any
+    /// As GetBucketVersioning says: all, unless the bucket never had versioning
     #[default]
     Ask,
     /// All, by ListObjectVersions
     All,
-    /// Only what each key holds, by ListObjectsV2: for a bucket that never had versions
+    /// Only the current object of each key, by ListObjectsV2: for a bucket that never had versioning
     Never,
 }
 
@@ -187,7 +190,7 @@ impl AuditArguments {
         }
     }
 
-    /// What must be the same when a checkpoint is gone on from.
+    /// What must be the same when a checkpoint is resumed.
     pub fn terms(&self, place: &Place, s3: &S3Place, scope: &Scope) -> Terms {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Terms {

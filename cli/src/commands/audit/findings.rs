@@ -16,7 +16,7 @@ use crate::ui::error::Advised;
 pub enum Form {
     /// A JSON object per line
     Jsonl,
-    /// Comma-separated values with a header, keys untouched: mind that a spreadsheet takes some for formulas
+    /// Comma-separated values with a header, keys unchanged: a spreadsheet may take some for formulas
     Csv,
 }
 

@@ -39,32 +39,32 @@ const INTERRUPTED: u8 = 130;
 /// How often is looked whether all is done, and the bars move.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// See it work: 115 events through a pipeline that loses its queue on the way (no AWS, keeps nothing)
+/// See it work: 115 events through an outage, without AWS
 ///
-/// Devices upload objects to S3 faster than they can be processed. S3 tells of each upload; every notification becomes a
-/// row in the ledger first, and N per window are handed on. Halfway through, the queue between scheduler and
-/// processing is lost with all that is in it: see what brings the events back.
+/// Devices upload objects to S3 faster than they can be processed. S3 sends a notification of each upload;
+/// every notification becomes a row in the ledger first, and N per window are dispatched. Halfway through,
+/// the queue between scheduler and processing is lost with everything in it: watch how the events come back.
 ///
-/// All of it runs in this process and in real time: the embedded AWS in memory, objects and results in a temporary
-/// folder that is removed at the end.
+/// Everything runs in this process and in real time: the embedded AWS is in memory, and objects and results
+/// are in a temporary folder that is removed at the end.
 #[derive(Args, Debug)]
 pub struct DemoArguments {
-    /// How many objects are uploaded; 1 to 1000000
+    /// How many objects to upload; 1 to 1000000
     #[arg(long, value_name = "COUNT", default_value = "115", value_parser = values::demo_events)]
     #[arg(env = "DAYBOOK_EVENTS", hide_env_values = true)]
     events: u32,
 
-    /// N: how many events may be sent per window, those sent again included; at least 1
+    /// N: how many events may be sent per window, redeliveries included; at least 1
     #[arg(long, value_name = "N", default_value = "50", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     per_window: u32,
 
-    /// The window's length, such as 2s or 500ms; 100ms to 1d (a deployment has minutes here)
+    /// Length of a window, such as 2s or 500ms; 100ms to 1d (deployments use minutes)
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::every)]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Duration,
 
-    /// Repeat the run of that seed: the same uploads, in the same order; random unless given
+    /// Repeat the run of this seed: the same uploads in the same order; random by default
     #[arg(long, value_name = "NUMBER", value_parser = values::seed, env = "DAYBOOK_SEED", hide_env_values = true)]
     seed: Option<u64>,
 }

@@ -26,31 +26,32 @@ use crate::deployment::{
 use crate::ui::output::Output;
 use crate::ui::{output, text};
 
-/// Look for what is wrong with a deployment, and say what to do about it
+/// Find what is wrong with a deployment, and how to fix it
 ///
-/// Looked at are the tables and the index, the queues with their dead letters, encryption and policies, the state machine, the
-/// clock, pause, the schedule, the sweep, parked and undelivered rows, N against quotas, and the notifications of each --bucket.
-/// Nothing is changed. A check that is refused is unknown, and its remedy names the permission. Of a folder (--local) its rows
-/// and its process are looked at.
+/// Checks the tables and the index, the queues with their dead letters, encryption and policies, the state
+/// machine, the clock, pause, the schedule, the sweep, parked and undelivered rows, N against quotas, and the
+/// notifications of each --bucket. Nothing is changed. A check that is refused is unknown, and its remedy
+/// names the missing permission. Of a folder (--local), its rows and its process are checked.
 ///
-/// The exit code is 1 when there are problems; warnings and unknowns leave it 0. With --output json: {"where", "problems",
-/// "warnings", "unknown", "checks": [{"check", "level", "finding", "remedy"}]}; level is problem, warning, unknown or ok.
+/// The exit code is 1 if there are problems; warnings and unknowns leave it 0. With --output json: {"where",
+/// "problems", "warnings", "unknown", "checks": [{"check", "level", "finding", "remedy"}]}; level is problem,
+/// warning, unknown or ok.
 #[derive(Args, Debug)]
 pub struct DoctorArguments {
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// The SQS queue that S3's notifications arrive on
+    /// SQS queue that S3's notifications arrive on
     #[arg(long, value_name = "URL", value_parser = values::queue_url, help_heading = "Deployment")]
     #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
     intake_queue_url: Option<String>,
 
-    /// The SQS queue that the ends of executions arrive on
+    /// SQS queue that execution status events arrive on
     #[arg(long, value_name = "URL", value_parser = values::queue_url, help_heading = "Deployment")]
     #[arg(env = "DAYBOOK_COMPLETION_QUEUE_URL", hide_env_values = true)]
     completion_queue_url: Option<String>,
 
-    /// A bucket whose notifications should arrive; may be given more than once
+    /// Bucket whose notifications to check; may be repeated
     #[arg(long = "bucket", value_name = "NAME", help_heading = "Buckets")]
     buckets: Vec<String>,
 
@@ -60,7 +61,7 @@ pub struct DoctorArguments {
     #[command(flatten)]
     dispatch: DispatchArguments,
 
-    /// Show what is as it should be, too
+    /// Show the checks that passed, too
     #[arg(long, help_heading = "Output")]
     all: bool,
 }

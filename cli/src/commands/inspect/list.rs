@@ -19,27 +19,27 @@ use crate::ui::output::Output;
 /// Rows read at once: one BatchGetItem.
 const CHUNK: usize = 100;
 
-/// List open events, oldest due first within each status
+/// List open events by status, oldest due first
 ///
-/// What is done is not in the ledger any more: `daybook show` finds its receipt. With --prefix, --error or --older-than all
-/// rows of the statuses are read until enough match.
+/// Finished events are no longer in the ledger: `daybook show` finds their receipts. With --prefix, --error
+/// or --older-than, all rows of the statuses are read until enough match.
 ///
-/// The table escapes what a terminal would obey; within a terminal it is cut to size, elsewhere nothing is. With --output
-/// json: {"rows": […], "more": true or false, "failures": […]}, keys as they are in the bucket. A row that cannot be read
-/// has unreadable, which says why.
+/// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut. With
+/// --output json: {"rows": […], "more": true or false, "failures": […]}, with keys as they are in the bucket.
+/// A row that cannot be read has unreadable, which says why.
 #[derive(Args, Debug)]
 pub struct ListArguments {
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// Only rows of that status: pending, claimed or parked
+    /// Only rows of this status: pending, claimed or parked
     #[arg(long, value_name = "STATUS", value_parser = filter::status, help_heading = "Rows")]
     status: Option<Status>,
 
     #[command(flatten)]
     filter: Filter,
 
-    /// At most so many rows of each status
+    /// At most this many rows of each status
     #[arg(long, value_name = "N", default_value = "50", help_heading = "Rows")]
     #[arg(value_parser = values::at_least_one)]
     limit: u32,

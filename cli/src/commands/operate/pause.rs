@@ -16,20 +16,20 @@ use crate::ui::dispatch::{Line, dispatch_json, per_window_words};
 use crate::ui::output::Output;
 use crate::ui::{dispatch, output};
 
-/// Stop dispatch: nothing is sent any more until it is resumed, or until a time
+/// Stop dispatch until it is resumed, or until a given time
 ///
-/// Events are recorded all the same, what was sent goes on and completes, and nobody's attempts are used. A pause in force is
-/// replaced. The ledger keeps who, why and until when; `daybook status` shows it.
+/// Events are still recorded, what was already sent runs and completes, and no attempts are used. A pause in
+/// force is replaced. The ledger keeps who, why and until when; `daybook status` shows it.
 ///
 /// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
 #[derive(Args, Debug)]
 pub struct PauseArguments {
-    /// When dispatch goes on by itself: a length of time such as 2h, or an instant such as 2026-11-21T06:00:00Z; until
-    /// `daybook resume` unless given
+    /// When dispatch resumes by itself: a duration such as 2h, or a time such as 2026-11-21T06:00:00Z; until
+    /// `daybook resume` by default
     #[arg(long, value_name = "TIME", value_parser = until)]
     until: Option<Until>,
 
-    /// Why, for whoever wonders
+    /// Why, kept in the ledger
     #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]
     why: Option<String>,
 
@@ -40,9 +40,10 @@ pub struct PauseArguments {
     deployment: DeploymentArguments,
 }
 
-/// Let dispatch go on after a pause
+/// Resume dispatch after a pause
 ///
-/// What became due meanwhile is sent within N per window, oldest first. Where nothing is paused, nothing changes.
+/// Events that became due meanwhile are sent within N per window, oldest first. If dispatch is not paused,
+/// nothing changes.
 ///
 /// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
 #[derive(Args, Debug)]
@@ -51,10 +52,11 @@ pub struct ResumeArguments {
     deployment: DeploymentArguments,
 }
 
-/// Set N, how many events may be sent per window, while it runs
+/// Set N, the number of events per window, while it runs
 ///
-/// It holds from the next tick on, for all schedulers and sweeps of the deployment, and takes the place of what they are
-/// configured with. What was granted in the current window counts. The ledger keeps who and why; `daybook status` shows it.
+/// It applies from the next tick, to all schedulers and sweeps of the deployment, and overrides their
+/// configuration. What was granted in the current window counts. The ledger keeps who and why; `daybook
+/// status` shows it.
 ///
 /// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
 #[derive(Args, Debug)]
@@ -65,11 +67,11 @@ pub struct SetArguments {
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     per_window: Option<u32>,
 
-    /// N as schedulers and sweeps are configured, again
+    /// Return to N as schedulers and sweeps are configured
     #[arg(long)]
     per_window_as_configured: bool,
 
-    /// Why, for whoever wonders
+    /// Why, kept in the ledger
     #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]
     why: Option<String>,
 

@@ -25,33 +25,35 @@ use crate::ui::{output, text};
 /// How often a task is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Move the messages of a dead-letter queue back to where they came from, and watch
+/// Move a dead-letter queue's messages back to their queue
 ///
-/// SQS moves them (StartMessageMoveTask): first mend what refused them, or they come again. Each goes back to the queue it came
-/// from, or to --to. SQS runs one task per queue: one that runs already is watched. Ctrl-C ends watching, and SQS goes on;
-/// --cancel stops it. Messages that are moved are new ones: nothing is lost, and their ages and receives begin anew.
+/// SQS moves them (StartMessageMoveTask): first fix what made them fail, or they come back. Each goes back to
+/// the queue it came from, or to --to. SQS runs one task per queue: if one is already running, it is watched.
+/// Ctrl-C stops watching, not the task; --cancel stops the task. Moved messages are new messages: nothing is
+/// lost, and their ages and receive counts start again.
 ///
-/// With --output json: {"queue", "status": "completed", "running", "cancelled", "cancelling", "failed" or "empty", "moved",
-/// "to_move", "destination", "started_at", "failure"}, about as SQS counts.
+/// With --output json: {"queue", "status": "completed", "running", "cancelled", "cancelling", "failed" or
+/// "empty", "moved", "to_move", "destination", "started_at", "failure"}; the counts are SQS's, and
+/// approximate.
 #[derive(Args, Debug)]
 pub struct RedriveQueueArguments {
-    /// The dead-letter queue, by its URL or its ARN
+    /// URL or ARN of the dead-letter queue
     #[arg(value_name = "QUEUE", value_parser = queue)]
     queue: Named,
 
-    /// Another queue to move them to, by its ARN
+    /// ARN of another queue to move them to
     #[arg(long, value_name = "ARN", value_parser = queue_arn)]
     to: Option<String>,
 
-    /// How many per second at most, 1 to 500; as fast as SQS likes unless given
+    /// Messages per second at most, 1 to 500; as fast as SQS allows by default
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=500))]
     per_second: Option<i32>,
 
-    /// Start it, and do not wait for its end
+    /// Start the task without waiting for its end
     #[arg(long, conflicts_with = "cancel")]
     no_wait: bool,
 
-    /// Cancel the task that runs; what is moved stays moved
+    /// Cancel the running task; what is moved stays moved
     #[arg(long, conflicts_with_all = ["to", "per_second"])]
     cancel: bool,
 

@@ -32,24 +32,25 @@ const BATCHES: usize = 4;
 /// How long one batch may take, a throttling table's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Record the notifications of files, or of stdin
+/// Record S3 event notifications from files or stdin
 ///
-/// Records the S3 event notifications of files, as if they had just arrived: one JSON document after another, on lines of
-/// their own or not, in any form that S3, EventBridge, SNS, SQS, MinIO, Ceph or RustFS gives them; what `aws sqs receive-message`
-/// prints, too. UTF-8, UTF-16 and gzip are read. What is in the ledger already, or done, is recognised, so the same file can be
-/// given again. A document that is no object event becomes a PARKED row.
+/// Records S3 event notifications from files as if they had just arrived: one JSON document after another, on
+/// separate lines or not, in any form that S3, EventBridge, SNS, SQS, MinIO, Ceph or RustFS sends, and as
+/// `aws sqs receive-message` prints them. UTF-8, UTF-16 and gzip are read. Events that are already in the
+/// ledger, or done, are recognised, so the command is safe to repeat. A document that is not an object event
+/// becomes a PARKED row.
 #[derive(Args, Debug)]
 pub struct IngestArguments {
-    /// Files with notifications; - is stdin
+    /// Files of notifications; - is stdin
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// A name for where the events come from [default: as the folder's `daybook up` calls it, aws on AWS]
+    /// Name of the S3 that the events come from [default: that of the folder's `daybook up`; aws on AWS]
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,
 
-    /// How the source sends keys in notifications: auto (by the server that the notification names), encoded (form-encoded, as
-    /// S3 does) or plain [default: as the folder's `daybook up` has it, auto on AWS]
+    /// How notifications spell keys: encoded (form-encoded, as S3 does), plain, or auto (by the server that
+    /// the notification names) [default: as the folder's `daybook up` has it; auto on AWS]
     #[arg(
         long,
         value_name = "HOW",
@@ -58,8 +59,8 @@ pub struct IngestArguments {
     )]
     key_encoding: Option<KeyEncoding>,
 
-    /// After how many failed attempts an event waits for a person; at least 1 [default: as the folder's `daybook up`
-    /// has it, 5 on AWS]
+    /// After how many failed attempts an event is parked for a person; at least 1 [default: as the folder's
+    /// `daybook up` has it; 5 on AWS]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     max_attempts: Option<u32>,

@@ -21,10 +21,10 @@ use crate::ui::{dispatch, output};
 /// How long a run may take; what is left then is left to the next one.
 pub const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
-/// Run the scheduler once: claim due events, at most N in this window, and send them to the dispatch queue
+/// Run the scheduler once: claim due events and send them
 ///
-/// Claims due events, oldest first, at most N in this window whoever else runs, and sends each to the dispatch
-/// queue. Safe to run at any time, twice, and beside itself.
+/// Claims due events, oldest first, at most N in this window across all runs, and sends each to the dispatch
+/// queue. Safe to repeat, and to run concurrently.
 #[derive(Args, Debug)]
 pub struct ScheduleArguments {
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub struct ScheduleArguments {
     #[command(flatten)]
     dispatch: DispatchArguments,
 
-    /// Run for the window of that time (RFC 3339), as a cron that is late should; now unless given
+    /// Run for the window of this time (RFC 3339), as a late cron run should; now by default
     #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
     at: Option<Timestamp>,
 }

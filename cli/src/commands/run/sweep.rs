@@ -18,11 +18,11 @@ use crate::ui::dispatch::Line;
 use crate::ui::output::Output;
 use crate::ui::{dispatch, output};
 
-/// Run the sweep once: find claimed events whose leases ran out, and bring them back
+/// Run the sweep once: recover claimed events past their leases
 ///
-/// Looks after events that were sent and not heard of again before their leases ran out. Those that run get more
-/// time, those that are done are taken off, those whose messages are lost are sent again, from the same budget of N
-/// per window. Uses no attempt, and is safe to run at any time, twice, and beside itself.
+/// Checks on events that were sent and not heard of again before their leases ran out. Running events get
+/// more time, finished ones are completed, and those whose messages were lost are sent again, from the same
+/// budget of N per window. It uses no attempt. Safe to repeat, and to run concurrently.
 #[derive(Args, Debug)]
 pub struct SweepArguments {
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct SweepArguments {
     #[command(flatten)]
     dispatch: DispatchArguments,
 
-    /// Take the budget of the window of that time (RFC 3339); now unless given
+    /// Use the budget of the window of this time (RFC 3339); now by default
     #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
     at: Option<Timestamp>,
 }

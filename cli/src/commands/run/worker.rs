@@ -15,25 +15,26 @@ use crate::signals;
 use crate::ui::output;
 use crate::ui::output::Output;
 
-/// Process events where no Step Functions does: a command or an HTTP call for each
+/// Process events without Step Functions: a command or HTTP call
 ///
-/// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each: on EKS, ECS, EC2 or
-/// any machine, as many workers as you like. A worker takes the event's row first and holds it while it works; when the
-/// worker dies, the event comes back. SIGTERM and Ctrl-C drain: what runs may finish, nothing is lost.
+/// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each: on EKS, ECS,
+/// EC2 or any machine, with as many workers as you like. A worker takes the event's row before it starts, and
+/// renews its lease while it works; if the worker dies, the event comes back. SIGTERM and Ctrl-C drain:
+/// running events finish, and nothing is lost.
 ///
-/// Let the dead-letter queue of the dispatch queue take a message after 10 receives at the earliest.
+/// Give the dispatch queue's redrive policy a maxReceiveCount of 10 or more.
 #[derive(Args, Debug)]
 pub struct WorkerArguments {
     #[command(flatten)]
     deployment: AwsArguments,
 
-    /// How long an event is this worker's before it must say so again, which it does at every third of it; when a
+    /// How long an event is leased to this worker, which renews the lease every third of that time; if the
     /// worker dies, its events come back after this long; 3s to 11h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true, help_heading = "Target")]
     lease: Duration,
 
-    /// How this worker is called in receipts; host and process id unless given
+    /// Name of this worker in receipts; host and process id by default
     #[arg(long, value_name = "NAME", help_heading = "Target")]
     #[arg(env = "DAYBOOK_WORKER_NAME", hide_env_values = true)]
     name: Option<String>,

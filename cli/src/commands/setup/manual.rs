@@ -19,25 +19,26 @@ const NAME: &str = "daybook";
 /// What stands at the foot of each page.
 const VERSION: &str = concat!("daybook ", env!("CARGO_PKG_VERSION"));
 
-/// Print the completions of a shell
+/// Print shell completions
 ///
-/// For bash: `daybook completions bash > ~/.local/share/bash-completion/completions/daybook`. For zsh: into a file `_daybook`
-/// in a folder of $fpath. For fish: `~/.config/fish/completions/daybook.fish`.
+/// For bash: `daybook completions bash > ~/.local/share/bash-completion/completions/daybook`. For zsh: into a
+/// file `_daybook` in a folder of $fpath. For fish: `~/.config/fish/completions/daybook.fish`.
 ///
 /// With --output json: {"shell", "script"}.
 #[derive(Args, Debug)]
 pub struct CompletionsArguments {
-    /// Which shell
+    /// Shell to print them for
     #[arg(value_name = "SHELL", value_enum)]
     shell: Shell,
 }
 
-/// Print the manual page, or write one page per command into a folder
+/// Print the manual page, or write one page per verb to a folder
 ///
-/// `daybook man | man -l -` reads the first one. With --output json: {"pages": [paths]} with a folder, {"page": text} without.
+/// `daybook man | man -l -` shows the first one. With --output json: {"pages": [paths]} with a folder,
+/// {"page": text} without.
 #[derive(Args, Debug)]
 pub struct ManArguments {
-    /// The folder that gets daybook.1, daybook-status.1 and so on; it is made if it is not there
+    /// Folder to write daybook.1, daybook-status.1 and so on into; created if missing
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }

@@ -14,32 +14,34 @@ use crate::ui::error::Advised;
 use crate::ui::output::Output;
 use crate::ui::{output, text};
 
-/// Show what happened to one event or object, and what happens next
+/// Show the history of an event or object, and what happens next
 ///
-/// The row, the execution of its attempt as Step Functions sees it now, and the receipt of what is done.
+/// Shows the row, the execution of its attempt as Step Functions sees it now, and the receipt of a finished
+/// event.
 ///
-/// An id is looked up at once. For s3://bucket/key all open rows are read (the table holds open work only), and the receipts
-/// of created and removed objects are looked up; where the bucket has versions, receipts are found with ?versionId= only.
+/// An id is looked up directly. For s3://bucket/key, all open rows are read (the table holds open work only),
+/// and the receipts of created and removed objects are looked up; in a bucket with versions, receipts are
+/// found only with ?versionId=.
 ///
 /// With --output json: {"open": [{"row", "execution", "next", "done_by_receipt"}], "receipts": […], "failures": […]}. next has
 /// what (due, wait, paused, lease, sweep, person, done, unknown) and at.
 #[derive(Args, Debug)]
 pub struct ShowArguments {
-    /// An event's id, an execution's name, or s3://bucket/key, with ?versionId=… for one version
+    /// Event id, execution name, or s3://bucket/key, with ?versionId=… for one version
     #[arg(value_name = "ID|S3-URI")]
     what: Wanted,
 
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// Which S3 the object is in, as it is called at ingest; unless given as the folder calls it (aws on AWS), and open rows
-    /// of all sources
+    /// Name of the S3 that holds the object, as given to ingest; by default the folder's (aws on AWS) for
+    /// receipts, and any for open rows
     #[arg(long, value_name = "NAME", help_heading = "Object")]
     #[arg(env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,
 
-    /// For an id without a row: read all receipts until its receipt is found (half a read unit per 4 KB). A local folder
-    /// is always searched so
+    /// For an id without a row: read all receipts until its receipt is found (half a read unit per 4 KB). A
+    /// local folder is always searched this way
     #[arg(long, help_heading = "Object")]
     scan_receipts: bool,
 }

@@ -16,21 +16,23 @@ use crate::deployment::{DeploymentArguments, Place, failures};
 use crate::ui::output;
 use crate::ui::output::Output;
 
-/// Show how many events wait, are on their way and wait for a person, and whether anything moves
+/// Count events by status, and show whether anything moves
 ///
-/// The budget, a pause and the queue's depth are shown beside the counts. What cannot be found out is called unknown, and
-/// stderr says why.
+/// The budget, any pause and the queue's depth are shown beside the counts. What could not be determined is
+/// shown as unknown, and stderr says why.
 ///
-/// Counting reads the index: about one read unit per 50 rows. Up to 10,000 rows are counted in each of the 16 shards of a
-/// status (--count-to), and beyond that the number is "at least". --exact counts all, however many there are.
+/// Counting reads the index: about one read unit per 50 rows. Up to 10,000 rows are counted in each of the 16
+/// shards of a status (--count-to); beyond that the number is "at least". --exact counts all rows, however
+/// many there are.
 ///
-/// With --output json: pending, claimed and parked each have rows, exact (false: at least so many) and first (id, due_at,
-/// recorded_at of the row that comes first); pending has due and later, claimed has within_lease and lease_over, and each of
-/// these has an _exact beside it. dispatch has per_window (null: as configured), window (start, seconds, granted), owed and
-/// paused. claimed has undelivered and held too, from the 300 rows whose leases end first. newer (rows, exact) counts rows that
-/// a newer release wrote, which this one leaves alone, among the 300 of each status that are due first. running_executions has
-/// rows and exact. drain has per_window, window_seconds, seconds and exact: how long what waits needs at least. What is not known is
-/// null, and failures says why.
+/// With --output json: pending, claimed and parked each have rows, exact (false: at least that many) and
+/// first (id, due_at, recorded_at of the row that is due first); pending has due and later, claimed has
+/// within_lease and lease_over, and each of these has an _exact beside it. dispatch has per_window (null: as
+/// configured), window (start, seconds, granted), owed and paused. claimed also has undelivered and held,
+/// from the 300 rows whose leases end first. newer (rows, exact) counts rows that a newer release wrote,
+/// which this one leaves alone, among the 300 of each status that are due first. running_executions has rows
+/// and exact. drain has per_window, window_seconds, seconds and exact: the least time that the backlog needs.
+/// What is unknown is null, and failures says why.
 #[derive(Args, Debug)]
 pub struct StatusArguments {
     #[command(flatten)]
@@ -40,17 +42,17 @@ pub struct StatusArguments {
     #[arg(long, help_heading = "Counting", conflicts_with = "count_to")]
     exact: bool,
 
-    /// Stop counting at about so many rows in each of the 16 shards of a status, and say "at least"
+    /// Stop counting at about this many rows in each of the 16 shards of a status, and say "at least"
     #[arg(long, value_name = "N", default_value = "10000", help_heading = "Counting")]
     #[arg(value_parser = values::at_least_one)]
     count_to: u32,
 
-    /// N as the scheduler has it, to tell how long what waits needs at least; a folder says it itself
+    /// N as the scheduler has it, to estimate how long the backlog needs at least; a folder knows its own
     #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Dispatch")]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     per_window: Option<u32>,
 
-    /// The window's length as the scheduler has it; the newest window's unless given
+    /// Length of a window as the scheduler has it; that of the newest window by default
     #[arg(long, value_name = "TIME", value_parser = values::every, help_heading = "Dispatch")]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Option<Duration>,

@@ -21,8 +21,8 @@ pub struct BulkArguments {
     #[command(flatten)]
     pub(super) confirm: ConfirmArguments,
 
-    /// Show how many events it would change, and a few of them; change nothing
-    #[arg(short = 'n', long, help_heading = "Asking")]
+    /// Show how many events would change, and a few of them; change nothing
+    #[arg(short = 'n', long, help_heading = "Confirmation")]
     pub(super) dry_run: bool,
 
     #[command(flatten)]
@@ -31,15 +31,17 @@ pub struct BulkArguments {
 
 /// Give parked events another round of attempts, due now
 ///
-/// A parked notification that could not be read is read again: if this release can, its events are recorded and it is gone.
-/// While dispatch is paused the events wait, and stderr says so.
+/// A parked notification that could not be read is read again: if this release can read it, its events are
+/// recorded and its row is deleted. While dispatch is paused the events wait, and stderr says so.
 ///
-/// It shows how many there are and a few of them, and asks. Ctrl-C stops after what is under way; the same command again
-/// goes on with the rest, and never gives an event two rounds. Row and `daybook show` keep who and why, beside the last error.
+/// It shows how many events there are and a few of them, and prompts for confirmation. Ctrl-C stops after the
+/// requests in flight; the same command resumes with the rest, and never resets an event's attempts twice.
+/// The row and `daybook show` keep who did it and why, beside the last error.
 ///
-/// With --output json: {"verb", "where", "selected", "sample", "dry_run", "outcomes": {"redriven", "read_again",
-/// "still_unreadable"}, "moved_on", "passed_over", "unreadable", "failed", "interrupted", "by", "why", "paused",
-/// "failures"}. moved_on changed while the command ran, passed_over are named events that are not parked: both are left alone.
+/// With --output json: {"verb", "where", "selected", "sample", "dry_run", "outcomes": {"redriven",
+/// "read_again", "still_unreadable"}, "moved_on", "passed_over", "unreadable", "failed", "interrupted", "by",
+/// "why", "paused", "failures"}. moved_on counts events that changed while the command ran, passed_over names
+/// events that are not parked: both are left alone.
 #[derive(Args, Debug)]
 pub struct RedriveArguments {
     #[command(flatten)]
@@ -55,13 +57,14 @@ pub struct RedriveArguments {
     pub(super) why: Option<String>,
 }
 
-/// Put claimed events back at once, their attempts unused, when you know that nothing runs for them
+/// Return claimed events to pending, using no attempt
 ///
-/// Without it they come back by themselves when their leases end. With Step Functions an execution may still run: then
-/// nothing runs twice, because the same attempt has the same execution name, and the event is done when it ends. A worker that
-/// still runs is not stopped, and the event would run once more beside it.
+/// For claimed events for which you know that nothing runs; otherwise they come back by themselves when their
+/// leases end. With Step Functions an execution may still be running: then nothing runs twice, because the
+/// same attempt has the same execution name, and the event is done when it ends. A worker that is still
+/// running is not stopped, and the event would run once more beside it.
 ///
-/// An event whose lease was made longer since it was selected is left alone: somebody does work on it.
+/// An event whose lease was extended after it was selected is left alone: something is working on it.
 ///
 /// With --output json: as `daybook redrive`, with outcomes {"released"}.
 #[derive(Args, Debug)]
@@ -74,10 +77,10 @@ pub struct ReleaseArguments {
     pub(super) why: Option<String>,
 }
 
-/// Say that the attempts of claimed events failed
+/// Mark claimed attempts as failed
 ///
-/// Each is tried again after the usual delay, or parked when no attempt is left, with the reason as its last error. What runs
-/// is not stopped: if it succeeds after all, the event is done.
+/// Each event is retried after the usual backoff, or parked when no attempt is left, with the reason as its
+/// last error. What is running is not stopped: if it succeeds after all, the event is done.
 ///
 /// With --output json: as `daybook redrive`, with outcomes {"retried", "parked"}.
 #[derive(Args, Debug)]
@@ -85,15 +88,15 @@ pub struct FailArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
-    /// Why; it becomes the last error of the events
+    /// Why; becomes the last error of the events
     #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]
     pub(super) why: String,
 }
 
-/// Say that open events are done, though no target said so
+/// Mark open events as done, without running them
 ///
-/// Each gets a receipt with who and why, as a processed event does, and its row is deleted. Later notifications of the same
-/// upload are recognised as done. What runs is not stopped.
+/// Each event gets a receipt with who and why, like a processed event, and its row is deleted. Later
+/// notifications of the same upload are recognised as done. What is running is not stopped.
 ///
 /// With --output json: as `daybook redrive`, with outcomes {"completed"}.
 #[derive(Args, Debug)]
@@ -101,7 +104,7 @@ pub struct CompleteArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
-    /// Only events of that status: pending, claimed or parked
+    /// Only events of this status: pending, claimed or parked
     #[arg(long, value_name = "STATUS", value_parser = filter::status, help_heading = "Rows")]
     pub(super) status: Option<Status>,
 
@@ -110,10 +113,11 @@ pub struct CompleteArguments {
     pub(super) why: String,
 }
 
-/// Take open events out of the ledger for good, not processed
+/// Remove open events for good, unprocessed
 ///
-/// Each gets a receipt with who and why, and its row is deleted; an unreadable notification has no object and leaves no receipt.
-/// An event whose message is queued may still run once. `daybook replay` brings an object back.
+/// Each event gets a receipt with who and why, and its row is deleted; an unreadable notification has no
+/// object and leaves no receipt. An event whose message is queued may still run once. `daybook replay` brings
+/// an object back.
 ///
 /// With --output json: as `daybook redrive`, with outcomes {"removed"}.
 #[derive(Args, Debug)]
@@ -121,7 +125,7 @@ pub struct RemoveArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
-    /// Only events of that status: pending, claimed or parked
+    /// Only events of this status: pending, claimed or parked
     #[arg(long, value_name = "STATUS", value_parser = filter::status, help_heading = "Rows")]
     pub(super) status: Option<Status>,
 

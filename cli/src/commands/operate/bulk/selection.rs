@@ -30,14 +30,14 @@ const TOLD: usize = 5;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Rows")]
 pub struct SelectionArguments {
-    /// Events by their ids, or open events of objects as s3://bucket/key, with ?versionId=… for one version
+    /// Event ids, or objects as s3://bucket/key for their open events, with ?versionId=… for one version
     #[arg(value_name = "ID|S3-URI", conflicts_with_all = ["prefix", "error", "older_than", "all"])]
     named: Vec<Wanted>,
 
     #[command(flatten)]
     filter: Filter,
 
-    /// All that the command can be used for
+    /// All events that the command applies to
     #[arg(long, conflicts_with_all = ["prefix", "error", "older_than"])]
     all: bool,
 }

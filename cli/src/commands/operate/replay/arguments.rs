@@ -14,15 +14,15 @@ use crate::ui::confirm::ConfirmArguments;
 
 /// Run objects again on purpose, done or not
 ///
-/// Each event becomes a new row with an identity of its own, made from the object and a nonce, so that neither a receipt nor
-/// an execution that has ended holds it back. The input of the execution has the nonce as replay.
+/// Each event becomes a new row with its own identity, made from the object and a nonce, so that neither a
+/// receipt nor a finished execution holds it back. The execution's input has the nonce as replay.
 ///
-/// s3://bucket/key replays the object's creation, with what an open row or a receipt says of its newest upload; where there
-/// is neither, its size and etag are unknown to the event. --files replays every event of raw notifications as it was notified,
-/// in any form that `daybook ingest` reads.
+/// s3://bucket/key replays the object's creation, with what an open row or a receipt says of its newest
+/// upload; without either, the event has no size and no etag. --files replays every event of raw
+/// notifications as it was sent, in any form that `daybook ingest` reads.
 ///
-/// The same command with the same --nonce does nothing twice, as long as the replay is open or its receipt is kept. More than one
-/// event is asked about.
+/// The same command with the same --nonce does nothing the second time, as long as the replay is open or its
+/// receipt is kept. For more than one event it prompts for confirmation.
 ///
 /// With --output json: {"verb", "where", "nonce", "selected" (null if not counted before), "sample": [{"event", "known_from"}],
 /// "dry_run", "recorded", "already_there", "done_before", "unreadable", "test_events", "not_safe", "interrupted", "failures"}.
@@ -36,20 +36,20 @@ pub struct ReplayArguments {
     )]
     pub(super) objects: Vec<ObjectText>,
 
-    /// Files with raw notifications; - is stdin, and needs --yes
+    /// Files of raw notifications; - is stdin, which requires --yes
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) files: Vec<PathBuf>,
 
-    /// What makes this replay another one than the last; random unless given, and told
+    /// Text that distinguishes this replay from others; by default random, and printed
     #[arg(long, value_name = "TEXT", value_parser = nonce)]
     pub(super) nonce: Option<String>,
 
-    /// Which S3 the objects are in, as it is called at ingest; aws unless given
+    /// Name of the S3 that holds the objects, as given to ingest; aws by default
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
     pub(super) source: Option<SourceName>,
 
-    /// How the source sends keys in the notifications of --files: auto (by the server that the notification names), encoded or
-    /// plain [default: as the folder's `daybook up` has it, auto on AWS]
+    /// How the notifications of --files spell keys: encoded (form-encoded, as S3 does), plain, or auto (by
+    /// the server that the notification names) [default: as the folder's `daybook up` has it; auto on AWS]
     #[arg(
         long,
         value_name = "HOW",
@@ -58,7 +58,7 @@ pub struct ReplayArguments {
     )]
     pub(super) key_encoding: Option<KeyEncoding>,
 
-    /// After how many failed attempts an event waits for a person; at least 1
+    /// After how many failed attempts an event is parked for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     pub(super) max_attempts: u32,
@@ -73,8 +73,8 @@ pub struct ReplayArguments {
     #[command(flatten)]
     pub(super) confirm: ConfirmArguments,
 
-    /// Show how many events it would replay, and a few of them; change nothing
-    #[arg(short = 'n', long, help_heading = "Asking")]
+    /// Show how many events would be replayed, and a few of them; change nothing
+    #[arg(short = 'n', long, help_heading = "Confirmation")]
     pub(super) dry_run: bool,
 
     #[command(flatten)]

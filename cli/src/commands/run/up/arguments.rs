@@ -19,15 +19,15 @@ use crate::deployment::folder;
 /// what is queued is worked on before its lease ends.
 const IN_FLIGHT_PER_WORKER: u32 = 25;
 
-/// Run all of Daybook on this machine: events in over HTTP, a ledger in a folder, a command or HTTP call for each
+/// Run everything on this machine: no AWS, the ledger in a folder
 ///
-/// Runs all of Daybook in this process, without AWS: takes S3 event notifications over HTTP (POST /events), writes each event
-/// to a ledger in a folder before it is acknowledged, and runs a command or calls an HTTP endpoint for each, at most N per
-/// window. Without --exec or --post it only collects, and prints what it would run. Ctrl-C and SIGTERM drain. Killed, it loses
-/// nothing: start it again.
+/// Runs all of Daybook in this process, without AWS: takes S3 event notifications over HTTP (POST /events),
+/// writes each event to a ledger in a folder before acknowledging it, and runs a command or calls an HTTP
+/// endpoint for each, at most N per window. Without --exec or --post it only collects, and prints what it
+/// would run. Ctrl-C and SIGTERM drain. If it is killed, nothing is lost: start it again.
 #[derive(Args, Debug)]
 pub struct UpArguments {
-    /// The folder of the ledger, on a local disk; made if it is not there. One process at a time
+    /// Folder of the ledger, on a local disk; created if missing. Only one process can use it at a time
     #[arg(
         long,
         value_name = "DIR",
@@ -37,7 +37,8 @@ pub struct UpArguments {
     #[arg(hide_env_values = true, help_heading = "Ledger")]
     pub data_dir: PathBuf,
 
-    /// How long receipts of what is done stay, such as 14d or 36h: so long a duplicate is recognised; 0 turns them off
+    /// How long receipts of finished events are kept, such as 14d or 36h; duplicates are recognised for that
+    /// long. 0 turns receipts off
     #[arg(long, value_name = "TIME", default_value = "14d", value_parser = values::time)]
     #[arg(
         env = "DAYBOOK_RECEIPTS_KEEP",
@@ -46,14 +47,14 @@ pub struct UpArguments {
     )]
     pub receipts_keep: Duration,
 
-    /// Where to listen, as HOST:PORT; port 0 takes a free one. On a loopback address the same port answers AWS clients
-    /// (DynamoDB, SQS, Step Functions); any other address needs a --token
+    /// Address to listen on, as HOST:PORT; port 0 picks a free one. On a loopback address the same port also
+    /// serves AWS clients (DynamoDB, SQS, Step Functions); any other address requires --token
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9480", value_parser = address)]
     #[arg(env = "DAYBOOK_LISTEN", hide_env_values = true, help_heading = "Events")]
     pub listen: SocketAddr,
 
-    /// What senders must give as `Authorization: Bearer TOKEN`, and AWS clients as their access key id. Better set as
-    /// DAYBOOK_TOKEN: other users of this machine can read flags
+    /// Secret that senders must present as `Authorization: Bearer TOKEN`, and AWS clients as their access key
+    /// id. Prefer DAYBOOK_TOKEN: other users of this machine can read flags
     #[arg(
         long,
         value_name = "TOKEN",
@@ -63,7 +64,7 @@ pub struct UpArguments {
     )]
     pub token: Option<Token>,
 
-    /// A name for where the events come from; two servers may both have a bucket of one name
+    /// Name of the S3 that the events come from; keeps apart servers that share a bucket name
     #[arg(
         long,
         value_name = "NAME",
@@ -74,8 +75,8 @@ pub struct UpArguments {
     #[arg(help_heading = "Events")]
     pub source: SourceName,
 
-    /// How the source sends keys in notifications: auto (by the server that the notification names), encoded (form-encoded, as
-    /// S3 does) or plain
+    /// How notifications spell keys: encoded (form-encoded, as S3 does), plain, or auto (by the server that
+    /// the notification names)
     #[arg(
         long,
         value_name = "HOW",
@@ -86,13 +87,13 @@ pub struct UpArguments {
     #[arg(help_heading = "Events")]
     pub key_encoding: KeyEncoding,
 
-    /// How many events may wait or run before --admission says what happens to more; at least 1
+    /// How many events may be pending or running before --admission applies; at least 1
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_BACKLOG", hide_env_values = true, help_heading = "Events")]
     pub max_backlog: Option<u32>,
 
-    /// What happens to events over --max-backlog: buffer takes them all the same and says so in the log, reject answers
-    /// 429 with Retry-After
+    /// What to do with events beyond --max-backlog: buffer accepts them and logs it, reject answers 429 with
+    /// Retry-After
     #[arg(
         long,
         value_enum,
@@ -114,27 +115,28 @@ pub struct UpArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct PaceArguments {
-    /// N: how many events may be handed to workers per window, those handed out again included; at least 1
+    /// N: how many events may be handed to workers per window, redeliveries included; at least 1
     #[arg(long, value_name = "N", default_value = "1000", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     per_window: u32,
 
-    /// The window's length, such as 1m or 30s; 100ms to 1d
+    /// Length of a window, such as 1m or 30s; 100ms to 1d
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::every)]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Duration,
 
-    /// How many events may be in flight at once, queued or worked on; at least 1 [default: 25 for each worker]
+    /// How many events may be in flight at once, queued or running; at least 1 [default: 25 for each worker]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
     max_in_flight: Option<u32>,
 
-    /// After how many failed attempts an event waits for a person; at least 1
+    /// After how many failed attempts an event is parked for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     max_attempts: u32,
 
-    /// How long an event may wait for a worker before the sweep looks after it; what a worker has, it keeps; 3s to 11h
+    /// How long an event may wait for a worker before the sweep checks on it; workers renew the leases of the
+    /// events they hold; 3s to 11h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true)]
     pub lease: Duration,
@@ -210,10 +212,10 @@ impl UpArguments {
 /// What happens to events over the backlog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Admission {
-    /// They are taken.
+    /// Accept them
     #[default]
     Buffer,
-    /// They are answered with 429.
+    /// Refuse them with 429
     Reject,
 }
 

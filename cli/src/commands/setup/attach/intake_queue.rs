@@ -20,20 +20,20 @@ use crate::ui::error::Advised;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Queue")]
 pub struct QueueArguments {
-    /// The intake queue's URL
+    /// URL of the intake queue
     #[arg(long, value_name = "URL", value_parser = values::queue_url)]
     #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
     intake_queue_url: Option<String>,
 
-    /// The intake queue's ARN; wins over a URL
+    /// ARN of the intake queue; takes precedence over a URL
     #[arg(long, value_name = "ARN", value_parser = queue_arn)]
     queue_arn: Option<String>,
 
-    /// The CloudFormation stack whose outputs name the queue
+    /// CloudFormation stack whose outputs name the queue
     #[arg(long, value_name = "NAME", env = "DAYBOOK_STACK", hide_env_values = true)]
     stack: Option<String>,
 
-    /// The account of the bucket, where it is not the queue's
+    /// Account of the bucket, if it is not the queue's
     #[arg(long, value_name = "ID")]
     bucket_account: Option<String>,
 }

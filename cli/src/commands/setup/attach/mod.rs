@@ -30,15 +30,16 @@ use crate::ui::error::Advised;
 use crate::ui::output;
 use crate::ui::output::Output;
 
-/// Let a bucket tell the intake queue of its uploads, beside all that it tells already
+/// Send a bucket's upload notifications to the intake queue
 ///
-/// The bucket's notification configuration is read, and an entry added to it whose id begins with daybook-; everything else is
-/// written back as it is. The difference is shown and asked for first, and read back afterwards. What S3 would refuse is refused:
-/// two entries with a common event and overlapping beginnings and ends of keys. The statement that lets S3 send is added to the
-/// queue's policy, for this bucket of this account only.
+/// Adds an entry whose id begins with daybook- to the bucket's notification configuration; everything else is
+/// written back as it is. The difference is shown before you confirm it, and read back afterwards. What S3
+/// would refuse is refused: two entries with a common event and overlapping prefixes and suffixes. The
+/// statement that lets S3 send is added to the queue's policy, for this bucket of this account only.
 ///
-/// Where others have entries of their own, their tool may write the whole configuration again and take this entry with it. Then
-/// it has to be said how: --eventbridge, which is one switch of the configuration and otherwise a rule of your own, or --beside.
+/// If the bucket has entries of others, their tool may rewrite the whole configuration and remove this entry.
+/// Then you must choose: --eventbridge, which is one switch in the configuration plus a rule of your own, or
+/// --beside.
 ///
 /// With --output json: {"bucket", "queue", "change": "none", "added" or "printed", "before", "after", "policy": "there", "added"
 /// or "unknown", "statement", "rule", "document"}; before and after have entries and eventbridge.
@@ -50,28 +51,29 @@ pub struct AttachArguments {
     #[command(flatten)]
     queue: QueueArguments,
 
-    /// Only keys that begin so
+    /// Only keys with this prefix
     #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Events")]
     prefix: String,
 
-    /// Only keys that end so
+    /// Only keys with this suffix
     #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Events")]
     suffix: String,
 
-    /// Which events; may be given more than once
+    /// Event to send; may be repeated
     #[arg(long = "event", value_name = "EVENT", default_value = "s3:ObjectCreated:*", value_parser = notifications::event)]
     #[arg(help_heading = "Events")]
     events: Vec<String>,
 
-    /// By EventBridge: the bucket tells it all events; the rule that sends them on is printed, to be made by you
+    /// Use EventBridge: the bucket sends it all events; the rule that forwards them is printed, for you to
+    /// create
     #[arg(long, help_heading = "How", conflicts_with = "beside")]
     eventbridge: bool,
 
-    /// By an entry beside those of others
+    /// Add an entry beside those of others
     #[arg(long, help_heading = "How")]
     beside: bool,
 
-    /// Change nothing, and print it for a template instead
+    /// Change nothing; print it for a template instead
     #[arg(long, value_name = "FORM", value_enum, help_heading = "How")]
     print: Option<Form>,
 
@@ -82,10 +84,10 @@ pub struct AttachArguments {
     confirm: ConfirmArguments,
 }
 
-/// Take the entries out again that attach made
+/// Remove the entries that attach added
 ///
-/// Entries of others are written back as they are. Without a queue all entries whose ids begin with daybook- go. The queue's
-/// policy stays: a statement that nobody uses harms nobody.
+/// Entries of others are written back as they are. Without a queue, all entries whose ids begin with daybook-
+/// are removed. The queue's policy stays: an unused statement does no harm.
 ///
 /// With --output json: {"bucket", "change": "none" or "removed", "before", "after"}.
 #[derive(Args, Debug)]
@@ -96,11 +98,11 @@ pub struct DetachArguments {
     #[command(flatten)]
     queue: QueueArguments,
 
-    /// The entry of that id, whoever made it
+    /// Remove the entry with this id, whoever added it
     #[arg(long, value_name = "ID", help_heading = "How", conflicts_with = "eventbridge")]
     id: Option<String>,
 
-    /// Let the bucket tell EventBridge nothing any more, whoever has rules there
+    /// Stop sending the bucket's events to EventBridge, whoever has rules there
     #[arg(long, help_heading = "How")]
     eventbridge: bool,
 
@@ -114,7 +116,7 @@ pub struct DetachArguments {
 /// Which bucket.
 #[derive(Args, Debug)]
 struct BucketArguments {
-    /// The bucket, as s3://bucket
+    /// Bucket, as s3://bucket
     #[arg(value_name = "S3-URI", value_parser = bucket)]
     bucket: String,
 }

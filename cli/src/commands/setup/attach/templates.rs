@@ -9,9 +9,9 @@ use crate::aws::queue_policy::Sender;
 /// In which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Form {
-    /// Resources of a CloudFormation template, in JSON.
+    /// Resources of a CloudFormation template, in JSON
     Cloudformation,
-    /// Terraform, of the AWS provider.
+    /// Terraform, for the AWS provider
     Terraform,
 }
 

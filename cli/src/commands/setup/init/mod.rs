@@ -23,39 +23,40 @@ use crate::ui::error::Advised;
 use crate::ui::output::Output;
 use crate::ui::{output, text};
 
-/// Make the tables and queues of a deployment, without CloudFormation
+/// Create tables and queues without CloudFormation
 ///
-/// What is missing is made, after it was shown and asked for: the ledger with its index, the receipts with their expiry, and
-/// three standard queues with dead-letter queues; on demand, encrypted, with point-in-time recovery for the ledger and protection
-/// of both tables against deletion, where the service takes that. What is there already and fits is left alone, and so is what
-/// differs, of which is said how: run it as often as you like.
+/// Creates what is missing, after showing it and prompting for confirmation: the ledger with its index, the
+/// receipts with their expiry, and three standard queues with dead-letter queues; on-demand and encrypted,
+/// with point-in-time recovery for the ledger and deletion protection for both tables, where the service
+/// supports that. What exists is never changed; where it differs, the difference is reported. Safe to repeat.
 ///
-/// With --output json: {"where", "made": [names], "kept": [names], "differs": [{"name", "level", "finding", "remedy"}],
-/// "left_out": [what the service did not take], "environment": {variable: value}}.
+/// With --output json: {"where", "made": [names], "kept": [names], "differs": [{"name", "level", "finding",
+/// "remedy"}], "left_out": [what the service does not support], "environment": {variable: value}}.
 #[derive(Args, Debug)]
 pub struct InitArguments {
-    /// What all names begin with: NAME-ledger, NAME-receipts, NAME-intake, NAME-dispatch, NAME-completion, and NAME-…-dead
+    /// Prefix of all names: NAME-ledger, NAME-receipts, NAME-intake, NAME-dispatch, NAME-completion, and
+    /// NAME-…-dead
     #[arg(long, value_name = "NAME", value_parser = prefix, help_heading = "Names")]
     #[arg(required_unless_present_all = ["ledger_table", "receipts_table", "intake_queue", "dispatch_queue"])]
     prefix: Option<String>,
 
-    /// The ledger's table, instead. A variable that names a deployment of before does not count here
+    /// Name of the ledger table instead; DAYBOOK_LEDGER_TABLE names an existing one and is not read here
     #[arg(long, value_name = "NAME", help_heading = "Names")]
     ledger_table: Option<TableName>,
 
-    /// The receipts' table, instead
+    /// Name of the receipts table instead
     #[arg(long, value_name = "NAME", help_heading = "Names")]
     receipts_table: Option<TableName>,
 
-    /// The queue of S3's notifications, instead
+    /// Name of the queue for S3's notifications instead
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     intake_queue: Option<String>,
 
-    /// The queue of claimed events, instead
+    /// Name of the queue for claimed events instead
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     dispatch_queue: Option<String>,
 
-    /// The queue of the ends of executions, instead
+    /// Name of the queue for execution status events instead
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     completion_queue: Option<String>,
 

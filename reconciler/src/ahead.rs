@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_ledger::{Deadline, IndexKey, Ledger, Moved, chain};
-use daybook_schema::{EventId, Status};
+use daybook_schema::{EventId, Row, Status};
 
 /// Rows that are read and brought forward together.
 const CHUNK: usize = 500;
@@ -33,9 +33,10 @@ impl BroughtForward {
     }
 }
 
-/// Makes PENDING rows due now that a wrong clock put off: those that were recorded later than now, and those that are due in more
-/// than 8 days. Reads all PENDING rows that are not due yet, so it is for whoever knows that the clock was set back, or does not
-/// know what it was before. One read unit for each, three write units for each that is brought forward.
+/// Makes PENDING rows due now that a wrong clock put off: those that were recorded later than now and are due no earlier than that,
+/// and those that are due in more than 8 days. One that was recorded later than now and is due before that was put off by a right
+/// clock since, as after a failure: it waits. Reads all PENDING rows that are not due yet, so it is for whoever knows that the clock
+/// was set back, or does not know what it was before. One read unit for each, three write units for each that is brought forward.
 pub async fn bring_forward(ledger: &Ledger, deadline: Deadline) -> BroughtForward {
     let mut done = BroughtForward::default();
     let now = ledger.clock().now();
@@ -47,9 +48,10 @@ pub async fn bring_forward(ledger: &Ledger, deadline: Deadline) -> BroughtForwar
         }
         let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
         let mut early = BTreeSet::new();
+        let is_early = |row: &Row| row.recorded_at > now.plus(SLACK) && row.due_at >= row.recorded_at;
         for row in ledger.get_many(&ids).await {
             match row {
-                Ok(row) if row.recorded_at > now.plus(SLACK) => drop(early.insert(row.id)),
+                Ok(row) if is_early(&row) => drop(early.insert(row.id)),
                 Ok(_) => {}
                 Err(error) => done.failure(chain(&error)),
             }

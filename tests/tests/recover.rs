@@ -246,8 +246,9 @@ async fn what_was_recorded_while_the_clock_was_ahead_is_due_once_it_is_right() {
     wrong.extend((1..700).map(|n| row(n, 87_600 * hour, 87_600 * hour)));
     // Failed while it was ahead.
     wrong.push(row(700, Duration::ZERO, 87_600 * hour));
-    // The longest backoff there is, and a moment's difference.
+    // The longest backoff there is, a moment's difference, and a failure since the clock is right.
     let right = [
+        row(799, 14 * hour, hour),
         row(800, Duration::ZERO, 7 * 24 * hour),
         row(801, hour / 120, hour / 120),
     ];

@@ -65,6 +65,8 @@ pub struct Bounds {
     /// Whether a scheduler's clocks may be far ahead, both the one that tells its window and the one that it reads itself. What such
     /// a run does to the budget is modelled, and not that it would find every row due.
     pub far_ahead: bool,
+    /// Whether rows may become a newer release's, each for a fault, and be this one's again.
+    pub releases: bool,
     /// What the operator may do, and how often in all.
     pub operator: (&'static [Verb], u8),
 }
@@ -123,6 +125,7 @@ const BASE: Bounds = Bounds {
     faults: 0,
     failures: true,
     far_ahead: false,
+    releases: false,
     operator: (&[], 0),
 };
 
@@ -248,6 +251,18 @@ pub const SMALL: &[Bounds] = &[
         failures: false,
         ..BASE
     },
+    // A newer release was here, and is back later; a budget for one row in each window.
+    Bounds {
+        name: "releases",
+        uploads: TWO_OBJECTS,
+        max_attempts: 1,
+        lives: 1,
+        at_once: 1,
+        troubles: false,
+        faults: 1,
+        releases: true,
+        ..BASE
+    },
     // A person does anything at any moment.
     Bounds {
         name: "people-twice",
@@ -291,6 +306,14 @@ pub const LARGE: &[Bounds] = &[
         ..BASE
     },
     // As in the small bounds, and everything goes wrong.
+    Bounds {
+        name: "releases-large",
+        windows: 1,
+        per_window: 2,
+        faults: 1,
+        releases: true,
+        ..BASE
+    },
     Bounds {
         name: "again-large",
         at_once: 1,

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use stateright::{Model, Property};
 
 use crate::protocol::{Action, Protocol};
-use crate::receipts::is_newer;
+use crate::receipts::{is_covered, is_newer};
 use crate::steps::How;
 use crate::world::{Broken, Event, Process, Progress, Row, Status, World};
 
@@ -54,6 +54,9 @@ pub fn properties() -> Vec<Property<Protocol>> {
             "an attempt is put on the queue again by the sweep only",
             |_, world: &World| world.broken != Some(Broken::QueuedTwice),
         ),
+        Property::always("a row of a newer release stays as it is", |_, world: &World| {
+            world.broken != Some(Broken::NewerChanged)
+        }),
         Property::always("runs are repeated as documented only", |_, world: &World| {
             world.broken != Some(Broken::Duplicate)
         }),
@@ -88,6 +91,13 @@ pub fn properties() -> Vec<Property<Protocol>> {
         Property::sometimes(
             "an event runs beside an attempt that a person called failed",
             |_, world: &World| world.memory.iter().any(|memory| memory.ran_beside),
+        ),
+        Property::sometimes(
+            "an event succeeds while its row is a newer release's",
+            |model: &Protocol, world: &World| {
+                let is_newer = |event: Event| world.row(event).is_some_and(|row| row.newer);
+                events(world).any(|event| is_newer(event) && is_covered(&model.rules, world, event))
+            },
         ),
         Property::sometimes("an event is covered by a newer upload", |_, world: &World| {
             events(world).any(|event| is_gone(world, event) && !succeeded(world, event))
@@ -154,8 +164,16 @@ fn has_receipt(model: &Protocol, world: &World, event: Event) -> bool {
 impl Protocol {
     /// Whether everything that is open ends when faults stop, functions run as scheduled, paused dispatch is resumed, and no
     /// status event ever comes any more. Asked of states in which nothing is in mid-step: every process ends after some steps, so
-    /// all others lead to such a state.
+    /// all others lead to such a state. Rows of a newer release keep no other row from ending, and end when it is back.
     pub fn drains(&self, world: &World) -> bool {
+        let mut back = world.clone();
+        for row in back.rows.iter_mut().flatten() {
+            row.newer = false;
+        }
+        (back == *world || self.drains_beside(world)) && self.drains_beside(&back)
+    }
+
+    fn drains_beside(&self, world: &World) -> bool {
         let mut world = world.clone();
         world.faults = 0;
         world.operator = 0;
@@ -180,7 +198,7 @@ impl Protocol {
     }
 
     fn is_drained(&self, world: &World) -> bool {
-        let ended = |row: &Row| row.status == Status::Parked;
+        let ended = |row: &Row| row.status == Status::Parked || row.newer;
         world.rows.iter().flatten().all(ended) && world.intake.iter().all(|copies| *copies == 0)
     }
 
@@ -194,7 +212,8 @@ impl Protocol {
                 self.run(world, process);
             }
         }
-        while let Some(message) = world.queue.first().copied() {
+        // Those that come again, come in the next round.
+        for message in world.queue.clone() {
             self.run(world, self.invoke(message));
         }
         let running = |one: &&crate::world::Execution| one.progress == Progress::Running;
@@ -212,7 +231,8 @@ impl Protocol {
             self.act(world, Action::NothingOwed);
         }
         for event in events(world) {
-            if world.row(event).is_some_and(|row| row.status == Status::Pending) {
+            let waits = |row: Row| row.status == Status::Pending && self.is_taken_up(&row);
+            if world.row(event).is_some_and(waits) {
                 let process = self.schedule(world, world.clock, event, true);
                 self.run(world, process);
             }

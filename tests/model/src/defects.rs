@@ -55,6 +55,12 @@ pub enum Defect {
     RemovalCoversOlder,
     /// A redrive leaves max_attempts as it was, so that a failure parks at once.
     RedriveWithoutRound,
+    /// A claim does not ask whether a newer release wrote the row.
+    ClaimOfNewer,
+    /// A deletion does not ask whether a newer release wrote the row.
+    DeletionOfNewer,
+    /// Rows of a newer release are not passed over: the budget is asked for them, too.
+    NewerNotPassedOver,
 }
 
 impl Defect {
@@ -78,6 +84,7 @@ impl Defect {
             Self::ReceiptsOverwritten | Self::ReceiptCoversNewer => "uploads",
             Self::ReplayCosts | Self::RemovalCoversOlder => "removal",
             Self::RedriveWithoutRound => "redrive",
+            Self::ClaimOfNewer | Self::DeletionOfNewer | Self::NewerNotPassedOver => "releases",
             Self::FutureGrantKept => "clocks",
             Self::SchedulerLeavesNothing | Self::SweepLeavesNothing | Self::RefusalForgotten => "turns",
         }

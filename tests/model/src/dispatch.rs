@@ -164,6 +164,9 @@ pub(crate) fn sweep(rules: &Rules, world: &mut World, process: Process, how: How
     let row = world.row(event);
     match (at, how) {
         (DispatchAt::Plan, How::Answered | How::Refused | How::Waits) => {
+            if row.is_some_and(|row| !rows::is_known(row)) && !rules.has(Defect::NewerNotPassedOver) {
+                return (how == How::Answered).then_some(None);
+            }
             let shown = how != How::Refused;
             let running = world
                 .execution(event, attempt)
@@ -197,7 +200,7 @@ pub(crate) fn sweep(rules: &Rules, world: &mut World, process: Process, how: How
             Some(None)
         }
         (DispatchAt::DeleteDone, How::Answered) => {
-            world.write(event, None, false);
+            world.delete(event, rules);
             Some(None)
         }
         (DispatchAt::MoveLease, How::Answered) => {

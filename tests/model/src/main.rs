@@ -81,9 +81,7 @@ fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
         Size::Small => &[],
         Size::Large => &Workshop::LARGE,
     };
-    let workshops = [("workers", Workshop::SMALL)]
-        .into_iter()
-        .chain(larger.iter().copied());
+    let workshops = Workshop::SMALL.iter().chain(larger).copied();
     for (name, workshop) in workshops.filter(|(name, _)| defect.is_none() && wanted(name)) {
         let found = search_all(workshop, 2);
         holds &= found.failed.is_empty();
@@ -126,11 +124,8 @@ fn defects(table: bool) -> bool {
         );
     }
     for defect in WorkerDefect::value_variants() {
-        let workshop = Workshop {
-            defect: Some(*defect),
-            ..Workshop::SMALL
-        };
-        print(format!("{defect:?}"), "workers", shortest(workshop));
+        let (name, workshop) = Workshop::planted(*defect);
+        print(format!("{defect:?}"), name, shortest(workshop));
     }
     for defect in UntoldDefect::value_variants() {
         let express = Express {

@@ -13,8 +13,8 @@ use crate::receipts::is_covered;
 use crate::rows;
 use crate::steps::{How, end, step, success};
 use crate::world::{
-    Asked, DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress, SettleAt,
-    Status, StatusEvent, View, World, take_one,
+    Asked, DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress, Row,
+    SettleAt, Status, StatusEvent, View, World, take_one,
 };
 
 /// One thing that happens.
@@ -40,6 +40,10 @@ pub enum Action {
     NothingOwed,
     /// An execution ends, well or not, and its status event comes that often.
     End(Execution, bool, u8),
+    /// A newer release writes a row, and this one is back.
+    Newer(Event),
+    /// The newer release is there again, and done with the row.
+    Back(Event),
     /// The queue loses a message.
     Lose(Message),
     /// The queue delivers a message twice.
@@ -122,6 +126,7 @@ impl Protocol {
     pub fn sweep(&self, world: &World, event: Event) -> Option<Process> {
         let row = world.row(event)?;
         let stale = row.status == Status::Claimed && (row.due || self.rules.has(Defect::SweepWithoutLease));
+        let stale = stale && self.is_taken_up(&row);
         stale.then_some(Process::Sweep {
             window: world.clock,
             event,
@@ -132,6 +137,11 @@ impl Protocol {
             attempt: row.attempt,
             at: DispatchAt::Plan,
         })
+    }
+
+    /// Whether scheduler and sweep take up a row that they find, as far as they can read its version.
+    pub fn is_taken_up(&self, row: &Row) -> bool {
+        rows::is_known(*row) || self.rules.has(Defect::NewerNotPassedOver)
     }
 
     /// The invoker with a message: only a repeated delivery is worth a read.
@@ -191,7 +201,8 @@ impl Protocol {
             let Some(row) = world.row(event) else { continue };
             let pending = row.status == Status::Pending;
             if room(1) && !world.control.paused {
-                if pending && row.due {
+                // A version that cannot be read is taken for this release's own.
+                if pending && row.due && (bounds.troubles || self.is_taken_up(&row)) {
                     actions.push(Action::Begin(self.schedule(world, world.clock, event, true)));
                     if bounds.far_ahead && world.faults > 0 {
                         let far = self.schedule(world, FAR_AHEAD, event, true);
@@ -254,6 +265,10 @@ impl Protocol {
                 actions.push(Action::NotifyAgain(event));
             }
         }
+        if self.rules.bounds.releases {
+            let known = |event: &Event| world.row(*event).is_some_and(rows::is_known);
+            actions.extend(self.events().filter(known).map(Action::Newer));
+        }
         let mut messages = world.queue.clone();
         messages.dedup();
         actions.extend(messages.into_iter().map(Action::Double));
@@ -293,7 +308,7 @@ impl Protocol {
                 return Some(());
             }
             Verb::Remove => {
-                world.row(event)?;
+                world.row(event).filter(|row| rows::is_known(*row))?;
                 world.memory(event).removed = true;
                 world.processes.push(Process::Remove {
                     event,
@@ -356,6 +371,11 @@ impl Protocol {
                 next.faults -= u8::from(events > 1);
                 end(&mut next, execution, ok, events);
             }
+            Action::Newer(event) => {
+                next.faults -= 1;
+                next.rows[usize::from(event)].as_mut()?.newer = true;
+            }
+            Action::Back(event) => next.rows[usize::from(event)].as_mut()?.newer = false,
             Action::Lose(message) => drop(take_one(&mut next.queue, &message)),
             Action::Double(message) => {
                 next.faults -= 1;
@@ -430,6 +450,8 @@ impl Model for Protocol {
             messages.dedup();
             actions.extend(messages.into_iter().map(Action::Lose));
         }
+        let newer = |event: &Event| world.row(*event).is_some_and(|row| !rows::is_known(row));
+        actions.extend(self.events().filter(newer).map(Action::Back));
         self.faults(world, actions);
         self.persons(world, actions);
     }

@@ -19,9 +19,15 @@ pub fn record(row: Option<Row>, life: u8, max_attempts: u8) -> Option<Row> {
         max_attempts,
         lease_moves: 0,
         life,
+        newer: false,
         rounds: 0,
         queued: 0,
     })
+}
+
+/// Whether no newer release wrote it: every step asks for that.
+pub fn is_known(row: Row) -> bool {
+    !row.newer
 }
 
 /// PENDING and due_at as the index showed them → CLAIMED, the next attempt, a lease.
@@ -31,6 +37,7 @@ pub fn claim(row: Row, view: View, rules: &Rules) -> Option<Row> {
         Some(Defect::ClaimWithoutDueAt) => row.status == Pending,
         _ => row.status == Pending && view.fresh,
     };
+    let holds = holds && (is_known(row) || rules.has(Defect::ClaimOfNewer));
     holds.then_some(Row {
         status: Claimed,
         due: false,
@@ -45,13 +52,13 @@ pub fn is_ours(row: Row, view: View, rules: &Rules) -> bool {
     match rules.defect {
         Some(Defect::NoTokenCheck) => row.status == Claimed,
         Some(Defect::TokenWithoutStatus) => view.mine,
-        _ => row.status == Claimed && view.mine,
+        _ => row.status == Claimed && view.mine && is_known(row),
     }
 }
 
 /// CLAIMED, our token, due_at as claimed → PENDING, due now, the attempt unused.
 pub fn release(row: Row, view: View) -> Option<Row> {
-    (row.status == Claimed && view.fresh && view.mine).then(|| Row {
+    (row.status == Claimed && view.fresh && view.mine && is_known(row)).then(|| Row {
         status: Pending,
         due: true,
         attempt: row.attempt - 1,
@@ -61,7 +68,7 @@ pub fn release(row: Row, view: View) -> Option<Row> {
 
 /// CLAIMED and the same attempt → a new lease.
 pub fn renew(row: Row, attempt: u8) -> Option<Row> {
-    (row.status == Claimed && row.attempt == attempt).then_some(Row {
+    (row.status == Claimed && row.attempt == attempt && is_known(row)).then_some(Row {
         due: false,
         lease_moves: 0,
         ..row
@@ -70,7 +77,7 @@ pub fn renew(row: Row, attempt: u8) -> Option<Row> {
 
 /// CLAIMED, due_at as seen → a new lease, counted.
 pub fn move_lease(row: Row, view: View) -> Option<Row> {
-    (row.status == Claimed && view.fresh).then_some(Row {
+    (row.status == Claimed && view.fresh && is_known(row)).then_some(Row {
         due: false,
         lease_moves: row.lease_moves + 1,
         ..row
@@ -79,7 +86,7 @@ pub fn move_lease(row: Row, view: View) -> Option<Row> {
 
 /// CLAIMED, due_at as seen (over then) → the same attempt once more, a longer lease.
 pub fn redeliver(row: Row, view: View, rules: &Rules) -> Option<Row> {
-    (row.status == Claimed && view.fresh).then_some(Row {
+    (row.status == Claimed && view.fresh && is_known(row)).then_some(Row {
         due: false,
         attempt: row.attempt + u8::from(rules.has(Defect::RedeliveryIsAnAttempt)),
         ..row
@@ -88,7 +95,7 @@ pub fn redeliver(row: Row, view: View, rules: &Rules) -> Option<Row> {
 
 /// CLAIMED, our token, due_at as redelivered → the lease is over.
 pub fn unsend(row: Row, view: View) -> Option<Row> {
-    (row.status == Claimed && view.fresh && view.mine).then_some(Row { due: true, ..row })
+    (row.status == Claimed && view.fresh && view.mine && is_known(row)).then_some(Row { due: true, ..row })
 }
 
 /// What the end of a failed attempt would write: PARKED or not, and the limit. `None` when the report is of an old attempt.
@@ -104,7 +111,7 @@ pub fn read_for_fail(row: Row, attempt: u8, started_in: u8, rules: &Rules) -> Op
 /// CLAIMED, the same attempt, recorded as read → PENDING with backoff, or PARKED.
 pub fn fail(row: Row, attempt: u8, life: u8, (park, max_attempts): (bool, u8), rules: &Rules) -> Option<Row> {
     let same = row.attempt == attempt || rules.has(Defect::FailWithoutAttempt);
-    (row.status == Claimed && same && row.life == life).then_some(Row {
+    (row.status == Claimed && same && row.life == life && is_known(row)).then_some(Row {
         status: if park { Parked } else { Pending },
         due: false,
         max_attempts,
@@ -115,7 +122,7 @@ pub fn fail(row: Row, attempt: u8, life: u8, (park, max_attempts): (bool, u8), r
 
 /// PARKED → PENDING, due now, another round.
 pub fn redrive(row: Row, round: u8) -> Option<Row> {
-    (row.status == Parked).then_some(Row {
+    (row.status == Parked && is_known(row)).then_some(Row {
         status: Pending,
         due: true,
         max_attempts: row.attempt + round,
@@ -126,7 +133,7 @@ pub fn redrive(row: Row, round: u8) -> Option<Row> {
 
 /// CLAIMED as just seen, at a person's word → PENDING, due now, the attempt unused.
 pub fn free(row: Row) -> Option<Row> {
-    (row.status == Claimed).then(|| Row {
+    (row.status == Claimed && is_known(row)).then(|| Row {
         status: Pending,
         due: true,
         attempt: row.attempt - 1,

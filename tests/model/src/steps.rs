@@ -42,6 +42,7 @@ pub fn step(rules: &Rules, world: &World, process: Process, how: How) -> Option<
                 acknowledge(&mut world.queue, &message, how);
                 None
             }
+            InvokeAt::Settle(SettleAt::Return) => None,
             // The message comes again: what was done is found done then.
             _ if how == How::AnswerLost => None,
             at => Some(Process::Invoke { message, at }),
@@ -52,6 +53,7 @@ pub fn step(rules: &Rules, world: &World, process: Process, how: How) -> Option<
                     acknowledge(&mut world.statuses, &status, how);
                     None
                 }
+                SettleAt::Return => None,
                 _ if how == How::AnswerLost => None,
                 at => Some(Process::Complete { status, at }),
             }
@@ -117,10 +119,13 @@ fn invoke(rules: &Rules, world: &mut World, message: Message, at: InvokeAt, how:
     } = message;
     let execution = world.execution(event, attempt);
     let acknowledge = InvokeAt::Settle(SettleAt::Acknowledge);
+    let is_newer = world.row(event).is_some_and(|row| !rows::is_known(row));
     if how != How::Answered && how != How::AnswerLost {
         return None;
     }
     Some(match at {
+        // What it cannot read it cannot judge.
+        InvokeAt::Look if is_newer => InvokeAt::Settle(SettleAt::Return),
         InvokeAt::Look => {
             let row = world.row(event);
             let waits = row.is_some_and(|row| row.status == Status::Claimed && row.attempt == attempt);
@@ -192,6 +197,7 @@ pub fn success(rules: &Rules) -> SettleAt {
 
 fn settle(rules: &Rules, world: &mut World, of: (Event, u8), at: SettleAt, how: How) -> Option<SettleAt> {
     let (event, attempt) = of;
+    let is_newer = world.row(event).is_some_and(|row| !rows::is_known(row));
     if how != How::Answered && how != How::AnswerLost {
         return None;
     }
@@ -204,12 +210,14 @@ fn settle(rules: &Rules, world: &mut World, of: (Event, u8), at: SettleAt, how: 
             }
         }
         SettleAt::Delete => {
-            world.write(event, None, false);
+            // A row of a newer release stays; its receipt is there, and the newer release finds both.
+            world.delete(event, rules);
             match rules.has(Defect::DeleteBeforeReceipt) {
                 true => SettleAt::ReceiptLast,
                 false => SettleAt::Acknowledge,
             }
         }
+        SettleAt::Read | SettleAt::Fail { .. } if is_newer => SettleAt::Return,
         SettleAt::Read => {
             let life = world.execution(event, attempt)?.life;
             let row = world.row(event);
@@ -237,7 +245,7 @@ fn settle(rules: &Rules, world: &mut World, of: (Event, u8), at: SettleAt, how: 
             }
             SettleAt::Acknowledge
         }
-        SettleAt::Acknowledge => return None,
+        SettleAt::Acknowledge | SettleAt::Return => return None,
     })
 }
 
@@ -262,7 +270,7 @@ fn remove(rules: &Rules, world: &mut World, event: Event, receipt: bool, how: Ho
             Some(Some(Process::Remove { event, receipt: true }))
         }
         (true, How::Answered) => {
-            world.write(event, None, false);
+            world.delete(event, rules);
             Some(None)
         }
         _ => None,

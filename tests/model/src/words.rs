@@ -33,6 +33,8 @@ impl fmt::Display for Action {
                     one.event, one.attempt
                 )
             }
+            Self::Newer(event) => write!(f, "the row of {event} is a newer release's"),
+            Self::Back(event) => write!(f, "the newer release leaves the row of {event} as this one would"),
             Self::Lose(message) => write!(f, "the queue loses {message}"),
             Self::Double(message) => write!(f, "the queue delivers {message} twice"),
             Self::Expire(object) => write!(f, "the receipt of object {object} expires"),
@@ -71,6 +73,7 @@ impl fmt::Display for Process {
                 format!("{how}, max_attempts {max_attempts}")
             }
             SettleAt::Acknowledge => "acknowledges".to_owned(),
+            SettleAt::Return => "leaves the message".to_owned(),
         };
         match self {
             Self::Ingest { event, at } => write!(f, "ingest of {event}: {at:?}"),

@@ -4,13 +4,18 @@
 //! Two assumptions. Time: a lease does not end while its worker runs the target. The worker stops in the last sixth of a lease that
 //! it could not extend, so it holds while clocks agree to a sixth of a lease. During the report it may end. Messages: who has one
 //! does not hide it from others, since a message's timeout may end, or not be extended, at any moment.
+//!
+//! One machine (`daybook up`) is this with restarts: the queue and the workers of its process end together, workers of other
+//! processes go on ([`machine`]).
 
 use clap::ValueEnum;
 
 use crate::world::Status;
 
 mod checks;
+mod machine;
 mod steps;
+mod words;
 
 /// So many workers may die with an attempt; then it has failed. 3 in the manager: two are enough to see one that is not enough.
 pub const MOST_DEATHS: u8 = 2;
@@ -33,6 +38,18 @@ pub enum WorkerDefect {
     /// Whoever takes a row after another worker counts the receives of its message, not the deaths on the row: a message may have
     /// been returned any number of times.
     ReceivesAreDeaths,
+    /// A start of one machine puts back what workers of other processes hold, too.
+    PutBackForeign,
+    /// A start of one machine puts rows back without asking whether they are as it read them.
+    PutBackAsNotRead,
+    /// A start of one machine that puts a held row back counts no death.
+    RestartCountsNothing,
+    /// Nothing makes rows due that a clock put off which was ahead.
+    NeverBroughtForward,
+    /// A row is brought forward without asking for `due_at` as it was read.
+    ForwardWithoutDueAt,
+    /// A row is brought forward since it was recorded ahead of the clock, whatever it is due after.
+    RecordedAheadIsEnough,
 }
 
 /// The row.
@@ -47,6 +64,10 @@ pub struct Row {
     moved: bool,
     /// How often it was taken after another worker, in this attempt; no more than are counted.
     deaths: u8,
+    /// Taken by a worker of another process than that with the queue: its token is without the mark.
+    foreign: bool,
+    /// PENDING, and `due_at` was written while the clock was ahead.
+    ahead: bool,
 }
 
 /// What a worker with a message does next.
@@ -74,6 +95,31 @@ pub struct Worker {
     attempt: u8,
     /// Whether the row bears its token.
     mine: bool,
+    /// Of another process than that with the queue.
+    foreign: bool,
+    /// Its message is gone with a queue that was there before.
+    orphan: bool,
+}
+
+/// What a process that begins does next about a row that it finds CLAIMED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Recovery {
+    /// Reads the row, and its receipt.
+    Look,
+    /// Puts the row back.
+    PutBack {
+        /// Whether token and `due_at` are as it read them.
+        fresh: bool,
+        /// As it read it.
+        attempt: u8,
+        /// As it read it.
+        held: bool,
+    },
+    /// Fails the attempt, with which too many processes ended.
+    Fail {
+        /// As it read it.
+        attempt: u8,
+    },
 }
 
 /// All there is.
@@ -87,6 +133,14 @@ pub struct Shop {
     workers: Vec<Worker>,
     sends: u8,
     copies: u8,
+    /// How often the process with the queue may still end and begin again.
+    restarts: u8,
+    /// It has begun, and does nothing else before this.
+    recovery: Option<Recovery>,
+    /// Its clock is ahead.
+    clock_is_ahead: bool,
+    /// It has seen that the row is due when only a wrong clock can have said so; and whether `due_at` is still that.
+    forward: Option<bool>,
     // For the checks.
     /// Attempts that failed, as bits.
     failed: u8,
@@ -115,6 +169,8 @@ pub enum Act {
     Due,
     /// A worker receives a message of that attempt.
     Receive(u8),
+    /// A worker of another process does.
+    ReceiveElsewhere(u8),
     /// The queue loses one.
     Lose(u8),
     /// The queue has a copy of one.
@@ -131,6 +187,18 @@ pub enum Act {
     Stops(Worker),
     /// It dies, or gives up, or stops a run whose lease it could not extend.
     Dies(Worker),
+    /// The process with the queue ends, its workers with it, and begins again.
+    Restart,
+    /// It takes its next step about what was claimed.
+    Recover,
+    /// The same, and it cannot read the receipts.
+    RecoverBlind,
+    /// Its clock, which was ahead, is set back.
+    SetBack,
+    /// It looks for rows that a wrong clock put off.
+    LookAhead,
+    /// It makes one of them due.
+    BringForward,
 }
 
 /// Worker mode, and how much of it.
@@ -144,19 +212,56 @@ pub struct Workshop {
     pub copies: u8,
     /// After this attempt it is parked.
     pub max_attempts: u8,
+    /// How many workers of other processes may be among them.
+    pub foreign: usize,
+    /// How often the process with the queue may end and begin again, as one machine's does.
+    pub restarts: u8,
+    /// Whether its clock is ahead at first.
+    pub ahead: bool,
     /// What is planted.
     pub defect: Option<WorkerDefect>,
 }
 
 impl Workshop {
-    /// Small enough for every test run.
-    pub const SMALL: Self = Self {
+    const BASE: Self = Self {
         workers: 2,
         sends: 2,
         copies: 1,
         max_attempts: 2,
+        foreign: 0,
+        restarts: 0,
+        ahead: false,
         defect: None,
     };
+
+    /// Small enough for every test run, by name.
+    pub const SMALL: [(&str, Self); 3] = [
+        ("workers", Self::BASE),
+        // One machine: the queue and its workers end with the process; those of other processes go on.
+        (
+            "restarts",
+            Self {
+                sends: 3,
+                copies: 0,
+                max_attempts: 1,
+                foreign: 1,
+                restarts: 2,
+                ..Self::BASE
+            },
+        ),
+        // Its clock was ahead when the event was recorded.
+        (
+            "set-back",
+            Self {
+                workers: 1,
+                sends: 3,
+                copies: 0,
+                restarts: 1,
+                ahead: true,
+                ..Self::BASE
+            },
+        ),
+    ];
 
     /// What takes minutes, by name.
     pub const LARGE: [(&str, Self); 2] = [
@@ -164,7 +269,7 @@ impl Workshop {
             "workers-three",
             Self {
                 workers: 3,
-                ..Self::SMALL
+                ..Self::BASE
             },
         ),
         (
@@ -172,10 +277,22 @@ impl Workshop {
             Self {
                 sends: 4,
                 max_attempts: 3,
-                ..Self::SMALL
+                ..Self::BASE
             },
         ),
     ];
+
+    /// The model in which a planted defect is seen, and its name.
+    pub fn planted(defect: WorkerDefect) -> (&'static str, Self) {
+        use WorkerDefect as D;
+        let (name, shop) = match defect {
+            D::PutBackForeign | D::PutBackAsNotRead | D::RestartCountsNothing => Self::SMALL[1],
+            D::NeverBroughtForward | D::ForwardWithoutDueAt | D::RecordedAheadIsEnough => Self::SMALL[2],
+            _ => Self::SMALL[0],
+        };
+        let defect = Some(defect);
+        (name, Self { defect, ..shop })
+    }
 
     fn has(&self, defect: WorkerDefect) -> bool {
         self.defect == Some(defect)

@@ -4,8 +4,11 @@
 //! Equality: a `due_at` or a token is never compared by size, only asked whether it is still the one that was seen, so a
 //! process holds that answer ([`View`]) and not the value.
 
+use crate::bounds::Rules;
 use crate::budget::Control;
+use crate::defects::Defect;
 use crate::receipts::Receipt;
+use crate::rows;
 
 /// An event, by its place in [`crate::bounds::Bounds::uploads`].
 pub type Event = u8;
@@ -36,6 +39,8 @@ pub struct Row {
     pub lease_moves: u8,
     /// `recorded_at`: the how-manieth row of this event it is.
     pub life: u8,
+    /// A newer release wrote it, and may mean more by it than this one knows.
+    pub newer: bool,
     /// Kept for the checks only: how often it was redriven.
     pub rounds: u8,
     /// Kept for the checks only: how often the scheduler put the next or current attempt on the queue.
@@ -227,6 +232,8 @@ pub enum SettleAt {
     },
     /// Acknowledge the message.
     Acknowledge,
+    /// Leave it: it comes again.
+    Return,
 }
 
 /// What the checks remember of an event. Nothing in the protocol reads it.
@@ -257,6 +264,8 @@ pub enum Broken {
     Duplicate,
     /// An older receipt took the place of a newer one.
     OlderReceipt,
+    /// A row of a newer release was changed, or deleted.
+    NewerChanged,
     /// Schedulers, or sweeps, asked the budget in two windows in a row, and none of them had anything of either.
     Starved,
 }
@@ -338,12 +347,25 @@ impl World {
 
     /// Writes a row with a new `due_at`: whoever saw it before has lost it. With `token`, its token is new, too.
     pub fn write(&mut self, event: Event, row: Option<Row>, token: bool) {
+        if self.row(event).is_some_and(|row| row.newer) {
+            self.note(Broken::NewerChanged);
+        }
         self.rows[usize::from(event)] = row;
         for (of, view) in self.processes.iter_mut().filter_map(Process::view) {
             if of == event {
                 view.fresh = false;
                 view.mine &= !token && row.is_some();
             }
+        }
+    }
+
+    /// Deletes a row, whatever its status, unless a newer release wrote it.
+    pub fn delete(&mut self, event: Event, rules: &Rules) {
+        if self
+            .row(event)
+            .is_some_and(|row| rows::is_known(row) || rules.has(Defect::DeletionOfNewer))
+        {
+            self.write(event, None, false);
         }
     }
 

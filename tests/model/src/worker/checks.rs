@@ -1,31 +1,47 @@
 //! What can happen next in worker mode, and what must hold.
 
-use std::fmt;
-
 use stateright::{Model, Property};
 
-use super::{Act, At, MOST_DEATHS, Row, Shop, Worker, Workshop};
+use super::machine::CUT_SHORT;
+use super::{Act, At, MOST_DEATHS, Recovery, Row, Shop, Worker, Workshop};
 use crate::world::Status;
 
 /// So many rounds of scheduler, sweep and one worker are enough for the row to end.
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 16;
 
 impl Workshop {
-    /// Whether it ends when nothing more goes wrong.
-    fn drains(&self, shop: &Shop) -> bool {
+    /// Whether it ends when nothing more goes wrong; or, if it `kills`, when every run ends the process that it is in.
+    fn drains(&self, shop: &Shop, kills: bool) -> bool {
         let mut shop = shop.clone();
         for _ in 0..ROUNDS {
             shop.sends = u8::MAX;
+            self.act(&mut shop, Act::SetBack);
+            while shop.recovery.is_some() {
+                self.act(&mut shop, Act::Recover);
+            }
             if shop.row.is_none_or(|row| row.status == Status::Parked) {
                 return true;
             }
             while let Some(message) = shop.messages.first().copied() {
                 self.act(&mut shop, Act::Receive(message));
                 while let Some(worker) = shop.workers.first().copied() {
-                    self.act(&mut shop, Act::Step(worker));
+                    match kills && worker.at == At::Run {
+                        true => {
+                            shop.restarts = u8::MAX;
+                            self.act(&mut shop, Act::Restart);
+                        }
+                        false => self.act(&mut shop, Act::Step(worker)),
+                    }
                 }
             }
-            [Act::Due, Act::Sweep, Act::Dispatch]
+            while shop.recovery.is_some() {
+                self.act(&mut shop, Act::Recover);
+            }
+            // A row that a clock put off which was ahead is due in years.
+            if shop.row.is_some_and(|row| !row.ahead) {
+                self.act(&mut shop, Act::Due);
+            }
+            [Act::LookAhead, Act::BringForward, Act::Sweep, Act::Dispatch]
                 .into_iter()
                 .for_each(|act| self.act(&mut shop, act));
         }
@@ -51,6 +67,8 @@ impl Model for Workshop {
             held: false,
             moved: false,
             deaths: 0,
+            foreign: false,
+            ahead: self.ahead,
         };
         vec![Shop {
             row: Some(row),
@@ -59,6 +77,10 @@ impl Model for Workshop {
             workers: Vec::new(),
             sends: self.sends,
             copies: self.copies,
+            restarts: self.restarts,
+            recovery: None,
+            clock_is_ahead: self.ahead,
+            forward: None,
             failed: 0,
             losses: 0,
             succeeded: false,
@@ -75,11 +97,18 @@ impl Model for Workshop {
             Act::SweepBlind,
             Act::MoveLease,
             Act::Due,
+            Act::Restart,
+            Act::Recover,
+            Act::RecoverBlind,
+            Act::SetBack,
+            Act::LookAhead,
+            Act::BringForward,
         ]);
         let mut messages = shop.messages.clone();
         messages.dedup();
         for message in messages {
-            acts.extend([Act::Receive(message), Act::Lose(message), Act::Double(message)]);
+            acts.extend([Act::Receive(message), Act::ReceiveElsewhere(message)]);
+            acts.extend([Act::Lose(message), Act::Double(message)]);
         }
         let mut workers = shop.workers.clone();
         workers.dedup();
@@ -107,7 +136,10 @@ impl Model for Workshop {
                 shop.row.is_some() || shop.receipt
             }),
             Property::always("runs are repeated as documented only", |_, shop: &Shop| {
-                shop.broken.is_none()
+                shop.broken.is_none_or(|broken| broken == CUT_SHORT)
+            }),
+            Property::always("a backoff is not cut short", |_, shop: &Shop| {
+                shop.broken != Some(CUT_SHORT)
             }),
             Property::always("attempts are honest", |_, shop: &Shop| {
                 let behind = shop
@@ -117,7 +149,13 @@ impl Model for Workshop {
             }),
             Property::always(
                 "everything drains when faults stop",
-                |model: &Workshop, shop: &Shop| !shop.workers.is_empty() || model.drains(shop),
+                |model: &Workshop, shop: &Shop| !shop.workers.is_empty() || model.drains(shop, false),
+            ),
+            Property::always(
+                "it ends although every run ends its process",
+                |model: &Workshop, shop: &Shop| {
+                    model.restarts == 0 || !shop.workers.is_empty() || model.drains(shop, true)
+                },
             ),
             Property::sometimes("an event is completed", |_, shop: &Shop| shop.row.is_none()),
             Property::sometimes("a row is parked", |_, shop: &Shop| {
@@ -131,47 +169,20 @@ impl Model for Workshop {
                 "an event runs again after a success that was not reported",
                 |_, shop: &Shop| shop.unreported && shop.workers.iter().any(|worker| worker.at == At::Run),
             ),
+            Property::sometimes(
+                "a start leaves a row to a worker of another process that lives",
+                |_, shop: &Shop| {
+                    let is_mine = |worker: &Worker| worker.orphan && worker.mine;
+                    shop.recovery.is_none() && shop.workers.iter().any(is_mine)
+                },
+            ),
+            Property::sometimes(
+                "a start fails an attempt with which processes ended",
+                |_, shop: &Shop| matches!(shop.recovery, Some(Recovery::Fail { .. })),
+            ),
+            Property::sometimes("a row is brought forward", |_, shop: &Shop| {
+                shop.forward == Some(true)
+            }),
         ]
-    }
-}
-
-impl fmt::Display for Worker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, attempt, mine } = self;
-        let token = if *mine || *at == At::Take {
-            ""
-        } else {
-            ", its lease lost"
-        };
-        let does = match at {
-            At::Take => "takes the row",
-            At::Run => "runs the target",
-            At::Receipt => "writes the receipt",
-            At::Delete => "deletes the row",
-            At::Fail => "says that the attempt failed",
-            At::Postpone => "puts the row back",
-        };
-        write!(f, "the worker with message {attempt}{token}: {does}")
-    }
-}
-
-impl fmt::Display for Act {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Dispatch => write!(f, "the scheduler claims the row and sends its message"),
-            Self::Sweep => write!(f, "the sweep sends once more, or deletes what a receipt covers"),
-            Self::SweepBlind => write!(f, "the sweep cannot read the receipts, and sends once more"),
-            Self::MoveLease => write!(f, "the sweep moves the lease"),
-            Self::Due => write!(f, "due_at passes"),
-            Self::Receive(attempt) => write!(f, "a worker receives message {attempt}"),
-            Self::Lose(attempt) => write!(f, "the queue loses message {attempt}"),
-            Self::Double(attempt) => write!(f, "the queue has message {attempt} twice"),
-            Self::Step(worker) => write!(f, "{worker}"),
-            Self::Unanswered(worker) => write!(f, "{worker} (the answer is lost)"),
-            Self::Blind(worker) => write!(f, "{worker} (the receipts cannot be read)"),
-            Self::Fails(worker) => write!(f, "{worker}, and it fails"),
-            Self::Stops(worker) => write!(f, "{worker}, and is told to stop"),
-            Self::Dies(worker) => write!(f, "{worker}: dies before it is done"),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What each act does to the shop; `None` where it cannot happen.
 
-use super::{Act, At, MOST_DEATHS, Row, Shop, Worker, WorkerDefect, Workshop};
+use super::{Act, At, MOST_DEATHS, Recovery, Row, Shop, Worker, WorkerDefect, Workshop};
 use crate::world::{Status, take_one};
 
 impl Workshop {
@@ -9,6 +9,7 @@ impl Workshop {
         let mut next = shop.clone();
         match act {
             Act::Dispatch => {
+                next.recovery.is_none().then_some(())?;
                 let row = next.row.filter(|row| row.status == Status::Pending && row.due)?;
                 let attempt = row.attempt + 1;
                 next.row = Some(Row {
@@ -17,20 +18,23 @@ impl Workshop {
                     attempt,
                     held: false,
                     moved: false,
+                    foreign: false,
+                    ahead: false,
                     ..row
                 });
+                changed(&mut next);
                 send(&mut next, attempt)?;
             }
             Act::Sweep | Act::SweepBlind | Act::MoveLease => self.sweep(&mut next, act)?,
             Act::Due => due(&mut next)?,
-            Act::Receive(attempt) => {
-                (next.messages.contains(&attempt) && next.workers.len() < self.workers).then_some(())?;
-                next.workers.push(Worker {
-                    at: At::Take,
-                    attempt,
-                    mine: false,
-                });
-            }
+            Act::Receive(attempt) => self.receive(&mut next, attempt, false)?,
+            Act::ReceiveElsewhere(attempt) => self.receive(&mut next, attempt, true)?,
+            Act::Restart => self.restart(&mut next)?,
+            Act::Recover => self.recover(&mut next, false)?,
+            Act::RecoverBlind => self.recover(&mut next, true)?,
+            Act::SetBack => Self::set_back(&mut next)?,
+            Act::LookAhead => self.look_ahead(&mut next)?,
+            Act::BringForward => self.bring_forward(&mut next)?,
             Act::Lose(attempt) => drop(take_one(&mut next.messages, &attempt)),
             Act::Double(attempt) => {
                 next.copies = next.copies.checked_sub(1)?;
@@ -56,7 +60,26 @@ impl Workshop {
         Some(next)
     }
 
+    fn receive(&self, shop: &mut Shop, attempt: u8, foreign: bool) -> Option<()> {
+        let alike = shop
+            .workers
+            .iter()
+            .filter(|worker| worker.foreign == foreign)
+            .count();
+        let room = shop.workers.len() < self.workers && (!foreign || alike < self.foreign);
+        (shop.messages.contains(&attempt) && room).then_some(())?;
+        shop.workers.push(Worker {
+            at: At::Take,
+            attempt,
+            mine: false,
+            foreign,
+            orphan: false,
+        });
+        Some(())
+    }
+
     fn sweep(&self, shop: &mut Shop, act: Act) -> Option<()> {
+        shop.recovery.is_none().then_some(())?;
         let row = shop.row.filter(|row| row.status == Status::Claimed)?;
         (row.due || self.has(WorkerDefect::SweepHeldRows)).then_some(())?;
         (!row.held || !self.has(WorkerDefect::SweepSkipsHeldRows)).then_some(())?;
@@ -75,9 +98,10 @@ impl Workshop {
                 shop.row = Some(Row {
                     due: false,
                     held: false,
+                    foreign: false,
                     ..row
                 });
-                new_token(shop);
+                changed(shop);
                 send(shop, row.attempt)?;
             }
         }
@@ -112,7 +136,7 @@ impl Workshop {
                 }
                 // It dies, or gives up, before it says more: the message comes again.
                 if let Act::Step(_) = act {
-                    take_one(&mut shop.messages, &worker.attempt);
+                    acknowledge(shop, worker);
                 }
                 None
             }
@@ -136,7 +160,7 @@ impl Workshop {
             .filter(|row| row.status == Status::Claimed && same(row) && free(row));
         let Some(row) = row else {
             matches!(act, Act::Step(_)).then_some(())?;
-            take_one(&mut shop.messages, &worker.attempt);
+            acknowledge(shop, worker);
             return Some(None);
         };
         let deaths = row.deaths + u8::from(row.held);
@@ -145,9 +169,10 @@ impl Workshop {
             due: false,
             moved: false,
             deaths: deaths.min(MOST_DEATHS),
+            foreign: worker.foreign,
             ..row
         });
-        new_token(shop);
+        changed(shop);
         if let Act::Unanswered(_) = act {
             lose(shop);
             return Some(None);
@@ -178,15 +203,22 @@ impl Workshop {
             row.status == Status::Claimed && row.attempt == worker.attempt && ours
         });
         if let Some(row) = row {
-            let parks = row.attempt >= self.max_attempts;
-            shop.row = Some(Row {
-                status: if parks { Status::Parked } else { Status::Pending },
-                due: false,
-                deaths: 0,
-                ..row
-            });
-            shop.losses = 0;
+            self.end_attempt(shop, row, shop.clock_is_ahead && !worker.foreign);
         }
+    }
+
+    /// CLAIMED → PENDING with a backoff, by a clock that may be ahead, or PARKED.
+    pub(super) fn end_attempt(&self, shop: &mut Shop, row: Row, ahead: bool) {
+        let parks = row.attempt >= self.max_attempts;
+        shop.row = Some(Row {
+            status: if parks { Status::Parked } else { Status::Pending },
+            due: false,
+            deaths: 0,
+            ahead,
+            ..row
+        });
+        shop.losses = 0;
+        changed(shop);
     }
 
     /// CLAIMED, the same attempt, our token → PENDING, the attempt unused.
@@ -200,8 +232,10 @@ impl Workshop {
                 status: Status::Pending,
                 due: false,
                 attempt: row.attempt - 1,
+                ahead: shop.clock_is_ahead && !worker.foreign,
                 ..row
             });
+            changed(shop);
         }
     }
 }
@@ -227,12 +261,12 @@ fn due(shop: &mut Shop) -> Option<()> {
 }
 
 /// Whether the row is held by that worker's lease, and its loss not counted yet.
-fn is_guard(shop: &Shop, worker: Worker) -> bool {
+pub(super) fn is_guard(shop: &Shop, worker: Worker) -> bool {
     shop.row
         .is_some_and(|row| row.status == Status::Claimed && worker.mine && !row.due && !row.moved)
 }
 
-fn lose(shop: &mut Shop) {
+pub(super) fn lose(shop: &mut Shop) {
     shop.losses = (shop.losses + 1).min(MOST_DEATHS);
 }
 
@@ -247,6 +281,22 @@ fn new_token(shop: &mut Shop) {
     shop.workers.iter_mut().for_each(|worker| worker.mine = false);
 }
 
+/// The same, and `due_at` is another one: nobody has the row as it was read.
+pub(super) fn changed(shop: &mut Shop) {
+    new_token(shop);
+    shop.forward = shop.forward.map(|_| false);
+    if let Some(Recovery::PutBack { fresh, .. }) = &mut shop.recovery {
+        *fresh = false;
+    }
+}
+
+/// The message is done with, if its queue is still there.
+fn acknowledge(shop: &mut Shop, worker: Worker) {
+    if !worker.orphan {
+        take_one(&mut shop.messages, &worker.attempt);
+    }
+}
+
 /// Worlds that differ only in what nobody will ask for any more are one.
 fn forget(shop: &mut Shop) {
     if shop.row.is_none_or(|row| row.status != Status::Claimed) {
@@ -255,11 +305,13 @@ fn forget(shop: &mut Shop) {
     if let Some(row) = &mut shop.row
         && row.status != Status::Claimed
     {
-        (row.held, row.moved) = (false, false);
+        (row.held, row.moved, row.foreign) = (false, false, false);
+        row.ahead &= row.status == Status::Pending;
     }
     if shop.row.is_none() {
-        (shop.failed, shop.losses, shop.sends, shop.copies) = (0, 0, 0, 0);
-        shop.unreported = false;
+        (shop.failed, shop.losses, shop.sends, shop.copies, shop.restarts) = (0, 0, 0, 0, 0);
+        (shop.recovery, shop.forward) = (None, None);
+        (shop.unreported, shop.clock_is_ahead) = (false, false);
     }
     shop.messages.sort_unstable();
     shop.workers.sort_unstable();

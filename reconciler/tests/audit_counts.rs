@@ -138,6 +138,7 @@ fn each_outcome_of_a_repair_is_counted_by_itself() {
 fn outcome(tally: &Tally, repair: Option<RepairCounts>) -> AuditOutcome<'_> {
     AuditOutcome {
         tally,
+        gone: 0,
         unreadable: 0,
         repair,
         backfill: None,

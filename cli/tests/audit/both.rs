@@ -1,4 +1,4 @@
-//! The command line and the function decide alike: the same bucket, in every outcome of a repair, comes to the same counts.
+//! The command line and the function run one audit: the same bucket gives the same counts in both.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use daybook_ledger::{Clock, Deadline, Ledger, Random, ReceiptSettings};
 use daybook_local::{LocalAws, QueueAttributes};
 use daybook_manager::IntakeQueue;
-use daybook_reconciler::audit::{AuditOutcome, Intake};
+use daybook_reconciler::audit::{AuditOutcome, Intake, RepairCounts};
 use daybook_reconciler::audit_run::{ReportStore, RoundRequest, RoundSettings, Rounds};
 use daybook_schema::{Attempt, Outcome, Receipt};
 use daybook_tests::s3::Versioning;
@@ -153,20 +153,20 @@ impl Stage {
         let rounds = Rounds::new(s3, ledger, reports, Intake::Queue(queue), settings);
         let deadline = Deadline::after(&clock, Duration::from_secs(60));
         let round = runtime().block_on(rounds.round(&RoundRequest::default(), deadline));
-        let of = round.audits[0]
-            .status
-            .clone()
-            .unwrap_or_else(|| panic!("{round:?}"));
+        let status = round.audits[0].status.clone();
+        let status = status.unwrap_or_else(|| panic!("{round:?}"));
+        let counts = status.counts;
         let outcome = AuditOutcome {
-            tally: &of.tally,
-            unreadable: of.unreadable,
-            repair: of.repair,
+            tally: &counts.tally,
+            gone: counts.gone,
+            unreadable: counts.unreadable,
+            repair: counts.repair,
             backfill: None,
-            is_finished: of.finished_at.is_some(),
+            is_finished: status.finished_at.is_some(),
         };
         (
             i32::from(outcome.verdict().exit_code()),
-            serde_json::to_value(&of).unwrap(),
+            serde_json::to_value(&status).unwrap(),
         )
     }
 }
@@ -188,11 +188,13 @@ where
     filling.join().unwrap();
 }
 
-/// An audit with repair: its exit code, and its counts as JSON.
-type Driver = fn(&Stage) -> (i32, Value);
+/// The fields that each has for itself: times, and where the report is.
+const OWN_FIELDS: [&str; 3] = ["began_at", "finished_at", "report"];
 
+/// What an object that was never notified comes to. A repair that finds `may_wait` where the audit found `missing` takes an intake that
+/// was seen drained and forgotten in between; one audit looks once for both.
 #[test]
-fn the_same_bucket_comes_to_the_same_counts_in_every_outcome_of_a_repair() {
+fn the_audit_function_and_the_command_line_give_the_same_counts_in_every_outcome_of_a_repair() {
     use Meanwhile::{Deleted, Done, Forbidden, Nothing, Notified, Overwritten, TakenOut, Unreadable, Waits};
     let cases = [
         (Nothing, Some("recorded"), (1, 0), (0, true)),
@@ -205,38 +207,36 @@ fn the_same_bucket_comes_to_the_same_counts_in_every_outcome_of_a_repair() {
         (Unreadable, Some("not_safe"), (1, 1), (3, false)),
         (Waits, None, (0, 0), (1, false)),
     ];
-    let drivers: [(&str, Driver); 2] = [
-        ("command line", Stage::by_command_line),
-        ("function", Stage::by_function),
-    ];
+    let mut unseen = serde_json::to_value(RepairCounts::default()).unwrap();
     for (meanwhile, outcome, (missing, left), (code, complete)) in cases {
-        for (driver, audit) in &drivers {
-            let (exited, told) = audit(&Stage::new(meanwhile));
-            let names = [
-                "recorded",
-                "already_there",
-                "covered",
-                "removed",
-                "changed",
-                "gone",
-                "may_wait",
-                "not_safe",
-            ];
-            let repair = names.map(|name| (name, json!(u64::from(outcome == Some(name)))));
-            let repair: serde_json::Map<String, Value> = repair
-                .into_iter()
-                .map(|(name, count)| (name.to_owned(), count))
-                .collect();
-            let expected = json!({
-                "missing": missing, "missing_left": left, "may_wait": 1 - missing, "complete": complete, "repair": repair,
-            });
-            for (name, expected) in expected.as_object().unwrap() {
-                assert_eq!(
-                    &told[name], expected,
-                    "{meanwhile:?} by the {driver}: {name}: {told:#}"
-                );
-            }
-            assert_eq!(exited, code, "{meanwhile:?} by the {driver}: {told:#}");
+        let (exited, shown) = Stage::new(meanwhile).by_command_line();
+        let (would_exit, reported) = Stage::new(meanwhile).by_function();
+        let about = format!("{meanwhile:?}\ncommand line: {shown:#}\nfunction: {reported:#}");
+        assert_eq!((exited, would_exit), (code, code), "{about}");
+        let reported = reported.as_object().unwrap();
+        let counts = reported
+            .iter()
+            .filter(|(name, _)| !OWN_FIELDS.contains(&name.as_str()));
+        for (name, count) in counts {
+            assert_eq!(&shown[name], count, "{name}: {about}");
+        }
+        let expected = [
+            ("missing", json!(missing)),
+            ("missing_left", json!(left)),
+            ("may_wait", json!(1 - missing)),
+            ("complete", json!(complete)),
+        ];
+        for (name, count) in expected {
+            assert_eq!(reported[name], count, "{name}: {about}");
+        }
+        let repair = reported["repair"].as_object().unwrap();
+        for (name, count) in repair {
+            let is_it = outcome == Some(name.as_str());
+            assert_eq!(*count, json!(u64::from(is_it)), "{name}: {about}");
+        }
+        if let Some(outcome) = outcome {
+            unseen.as_object_mut().unwrap().remove(outcome);
         }
     }
+    assert_eq!(unseen, json!({"may_wait": 0}), "outcomes that no case comes to");
 }

@@ -24,3 +24,10 @@ pub enum AuditError {
     #[error("the inventory cannot be audited")]
     Inventory(#[from] InventoryError),
 }
+
+impl AuditError {
+    /// Whether it may be otherwise a moment later. A damaged file was had whole, and is what it is.
+    pub(super) fn may_pass(&self) -> bool {
+        !matches!(self, Self::Inventory(InventoryError::Damaged { .. }))
+    }
+}

@@ -88,6 +88,14 @@ pub struct OpenSummary {
     pub causes: Vec<String>,
 }
 
+impl OpenSummary {
+    /// The rows about the bucket under other sources, if there are any and none is in scope: the audit was probably given the wrong
+    /// name, under which everything looks missing, and recording it would process everything once more.
+    pub fn only_of_other_sources(&self) -> Option<u64> {
+        (self.of_other_sources > 0 && self.in_scope == 0).then_some(self.of_other_sources)
+    }
+}
+
 /// The open rows of a scope by key and version, as they were at one time.
 #[derive(Debug)]
 pub struct OpenRows {

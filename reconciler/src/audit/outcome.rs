@@ -1,9 +1,11 @@
-//! What repairs came to, and what an audit came to with them: one decision for the function and for the command line.
+//! The outcomes of repairs, and of an audit with them: one decision for the function and for the command line.
 
 use serde::{Deserialize, Serialize};
 
 use super::classify::Class;
 use super::completeness::Tally;
+use super::entry::ListedObject;
+use super::report::Finding;
 
 /// Which objects may be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,10 @@ pub struct RepairCounts {
 }
 
 impl Repaired {
+    fn is_not_safe(&self) -> bool {
+        matches!(self, Self::NotSafe { .. })
+    }
+
     /// What an object that is not recorded comes to, by what it is on the second look.
     ///
     /// A repair may run twice, because a process died before it could write down that it was done: what it then finds in the
@@ -85,6 +91,64 @@ impl Repaired {
                 not_safe("on a second look it is missing, which only a repair records")
             }
         }
+    }
+}
+
+impl Repair {
+    /// Whether an object of that class may be recorded.
+    pub(super) fn covers(self, class: &Class) -> bool {
+        matches!(
+            (self, class),
+            (Self::Missing, Class::Missing) | (Self::BeforeWatermark, Class::BeforeWatermark { .. })
+        )
+    }
+}
+
+/// The repairs of one audit: what another process needs to resume them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repairs {
+    /// The outcomes so far; none if no repair was wanted.
+    #[serde(rename = "repair")]
+    pub counts: Option<RepairCounts>,
+    /// Objects to be recorded that were not looked at again.
+    pub pending: Vec<ListedObject>,
+}
+
+impl Repairs {
+    /// Objects that are looked at again together, because each time all open rows are read.
+    pub const CHUNK: usize = 10_000;
+
+    /// Whether enough is pending to be repaired before more is listed.
+    pub fn is_chunk(&self) -> bool {
+        self.pending.len() >= Self::CHUNK
+    }
+
+    /// Adds the findings that may be recorded.
+    pub(super) fn add(&mut self, findings: &[Finding], repair: Repair) {
+        let objects = findings.iter().filter_map(|finding| match finding {
+            Finding::Object { object, class } if repair.covers(class) => Some(object.clone()),
+            _ => None,
+        });
+        self.pending.extend(objects);
+    }
+
+    /// Takes the first objects off, whose outcomes these are, counts them, and gives them back. Cut off by its deadline, a repair
+    /// leaves pending what is not recorded for certain: there was no time to find out.
+    pub(super) fn settle(
+        &mut self,
+        repaired: Vec<(ListedObject, Repaired)>,
+        is_cut: bool,
+    ) -> Vec<(ListedObject, Repaired)> {
+        let taken = repaired.len();
+        let is_left = |(_, outcome): &(ListedObject, Repaired)| is_cut && outcome.is_not_safe();
+        let (left, settled): (Vec<_>, Vec<_>) = repaired.into_iter().partition(is_left);
+        self.pending
+            .splice(..taken, left.into_iter().map(|(object, _)| object));
+        let counts = self.counts.get_or_insert_default();
+        for (_, outcome) in &settled {
+            counts.count(outcome);
+        }
+        settled
     }
 }
 
@@ -119,6 +183,8 @@ impl RepairCounts {
 pub struct AuditOutcome<'a> {
     /// Objects by class, as they were first judged.
     pub tally: &'a Tally,
+    /// Open rows whose objects are not in the bucket.
+    pub gone: u64,
     /// Entries of the listing that could not be read.
     pub unreadable: u64,
     /// What repairs came to; none if none were wanted.
@@ -127,6 +193,24 @@ pub struct AuditOutcome<'a> {
     pub backfill: Option<RepairCounts>,
     /// Whether all there is was judged, and all that was to be repaired was looked at again.
     pub is_finished: bool,
+}
+
+/// The counts of an audit as both report them: in JSON the fields of the tally stand beside the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditCounts {
+    /// Whether the audit is finished and every object accounted for.
+    pub complete: bool,
+    /// Objects by class, as they were first judged.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Open rows whose objects are not in the bucket.
+    pub gone: u64,
+    /// Entries of the listing that could not be read.
+    pub unreadable: u64,
+    /// Missing and not known to be in the ledger.
+    pub missing_left: u64,
+    /// The outcomes of repairs; none if none were wanted.
+    pub repair: Option<RepairCounts>,
 }
 
 /// An audit in one word, by what a person must do.
@@ -161,6 +245,18 @@ impl AuditOutcome<'_> {
         self.is_finished && self.unreadable == 0 && accounted == self.tally.objects
     }
 
+    /// All counts.
+    pub fn counts(&self) -> AuditCounts {
+        AuditCounts {
+            complete: self.is_complete(),
+            tally: *self.tally,
+            gone: self.gone,
+            unreadable: self.unreadable,
+            missing_left: self.missing_left(),
+            repair: self.repair,
+        }
+    }
+
     /// What it comes to.
     pub fn verdict(&self) -> Verdict {
         let not_backfilled = self.backfill.map_or(0, |counts| counts.not_safe);
@@ -181,6 +277,63 @@ impl Verdict {
             Self::Accounted => 0,
             Self::Undetermined => 1,
             Self::Missing => 3,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::classify::Watermark;
+    use super::*;
+
+    fn object(key: &str) -> ListedObject {
+        ListedObject {
+            key: key.parse().unwrap(),
+            version_id: None,
+            etag: None,
+            size: Some(1),
+            last_modified: "2026-11-20T23:59:59Z".parse().unwrap(),
+            is_latest: true,
+        }
+    }
+
+    fn keys(objects: &[ListedObject]) -> Vec<&str> {
+        objects.iter().map(|object| object.key.as_str()).collect()
+    }
+
+    #[test]
+    fn only_what_a_repair_covers_becomes_pending() {
+        let reason = Watermark::BeforeInstallation;
+        let classes = [
+            ("a", Class::Missing),
+            ("b", Class::BeforeWatermark { reason }),
+            ("c", Class::MayWait),
+            ("d", Class::Done),
+        ];
+        let finding = |(key, class)| Finding::Object {
+            object: object(key),
+            class,
+        };
+        let findings = classes.map(finding);
+        for (repair, expected) in [(Repair::Missing, "a"), (Repair::BeforeWatermark, "b")] {
+            let mut repairs = Repairs::default();
+            repairs.add(&findings, repair);
+            assert_eq!(keys(&repairs.pending), [expected]);
+        }
+    }
+
+    #[test]
+    fn a_repair_that_was_cut_off_leaves_pending_what_is_not_recorded_for_certain() {
+        let not_safe = || Repaired::NotSafe { cause: "no".into() };
+        for (is_cut, pending, not_safe_ones) in [(true, vec!["b", "c"], 0), (false, vec!["c"], 1)] {
+            let mut repairs = Repairs::default();
+            repairs.pending = ["a", "b", "c"].map(object).into();
+            let repaired = vec![(object("a"), Repaired::Recorded), (object("b"), not_safe())];
+            let settled = repairs.settle(repaired, is_cut);
+            assert_eq!(keys(&repairs.pending), pending, "{is_cut}");
+            assert_eq!(settled.len() as u64, 1 + not_safe_ones, "{is_cut}");
+            let counts = repairs.counts.unwrap();
+            assert_eq!((counts.recorded, counts.not_safe), (1, not_safe_ones), "{is_cut}");
         }
     }
 }

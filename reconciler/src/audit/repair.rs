@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use daybook_ledger::{Deadline, Ledger, NewRow, Recorded};
+use daybook_ledger::{Clock, Deadline, Ledger, NewRow, Recorded};
 use daybook_schema::identity::EventBasis;
 use daybook_schema::{Kind, ObjectEvent, Origin, Timestamp};
 use futures::StreamExt;
@@ -41,6 +41,10 @@ impl Repairer {
             settings,
             max_attempts,
         }
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        self.ledger.clock()
     }
 
     /// Records those of the objects that on a second look are still what `repair` allows; gives the outcome of each, in their
@@ -141,9 +145,8 @@ impl Repairer {
             Still::Gone => return Err(Repaired::Gone),
             Still::Unknown(cause) => return Err(Repaired::NotSafe { cause }),
         };
-        match (&class, repair) {
-            (Class::Missing, Repair::Missing) | (Class::BeforeWatermark { .. }, Repair::BeforeWatermark) => {}
-            _ => return Err(Repaired::of_class(class, repair)),
+        if !repair.covers(&class) {
+            return Err(Repaired::of_class(class, repair));
         }
         Ok(NewRow::Event {
             event: event(judge, object, answered_at, etag),

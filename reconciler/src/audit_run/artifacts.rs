@@ -6,7 +6,7 @@ use daybook_schema::{BucketName, SourceName, Timestamp};
 use serde::Serialize;
 
 use super::state::State;
-use crate::audit::{RepairCounts, Tally};
+use crate::audit::{AuditCounts, Tally};
 
 /// The folder of an audit below that of its scope. Without colons, which are no part of a file's name everywhere.
 pub(super) fn folder(began_at: Timestamp) -> String {
@@ -87,13 +87,8 @@ struct Summary<'a> {
     began_at: Timestamp,
     finished_at: Option<Timestamp>,
     rounds: u32,
-    complete: bool,
     #[serde(flatten)]
-    tally: &'a Tally,
-    gone: u64,
-    unreadable: u64,
-    missing_left: u64,
-    repair: Option<RepairCounts>,
+    counts: AuditCounts,
     statement: &'static str,
     findings: Vec<String>,
 }
@@ -112,12 +107,7 @@ pub(super) fn summary(state: &State) -> Vec<u8> {
         began_at: state.began_at,
         finished_at: state.finished_at,
         rounds: state.rounds,
-        complete: state.outcome().is_complete(),
-        tally: &checkpoint.tally,
-        gone: checkpoint.gone,
-        unreadable: checkpoint.unreadable,
-        missing_left: state.outcome().missing_left(),
-        repair: state.repair,
+        counts: state.outcome().counts(),
         statement: STATEMENT,
         findings: (1..=state.parts).map(part).collect(),
     };

@@ -4,7 +4,7 @@ use daybook_schema::Timestamp;
 use serde::Serialize;
 
 use super::state::{Ended, State};
-use crate::audit::{RepairCounts, Tally};
+use crate::audit::AuditCounts;
 
 /// The report of a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -64,19 +64,9 @@ pub struct AuditStatus {
     pub began_at: Timestamp,
     /// When it was finished.
     pub finished_at: Option<Timestamp>,
-    /// Whether it is finished and every object accounted for.
-    pub complete: bool,
-    /// Objects by class.
+    /// Its counts so far.
     #[serde(flatten)]
-    pub tally: Tally,
-    /// Open rows whose objects are not in the bucket.
-    pub gone: u64,
-    /// Entries of the listing that are no keys.
-    pub unreadable: u64,
-    /// Missing and not known to be in the ledger.
-    pub missing_left: u64,
-    /// The outcomes of repairs; none if none were wanted.
-    pub repair: Option<RepairCounts>,
+    pub counts: AuditCounts,
     /// Where its findings, statement and summary are.
     pub report: String,
 }
@@ -97,12 +87,7 @@ impl AuditStatus {
         Self {
             began_at: state.began_at,
             finished_at: state.finished_at,
-            complete: state.outcome().is_complete(),
-            tally: state.checkpoint.tally,
-            gone: state.checkpoint.gone,
-            unreadable: state.checkpoint.unreadable,
-            missing_left: state.outcome().missing_left(),
-            repair: state.repair,
+            counts: state.outcome().counts(),
             report,
         }
     }

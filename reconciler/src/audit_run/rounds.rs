@@ -14,7 +14,7 @@ use super::request::RoundRequest;
 use super::round_report::{AuditStatus, RoundReport, ScopeReport, Standing};
 use super::scope_round::{CHECKPOINT, ScopeRound, Stop};
 use super::state::{Next, Read, State, folder, next};
-use crate::audit::{Audit, AuditSettings, Intake, IntakeSeen, Keys, Repairer, Scope};
+use crate::audit::{Audit, AuditSettings, Intake, IntakeSeen, Keys, Limits, Repairer, Scope};
 
 /// What is kept for writing down how far an audit is, at most. A fourth of the time where that is less.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -193,7 +193,7 @@ impl Visit<'_> {
             self.clock,
             &folder,
             (state, etag),
-            (repairs, self.until, self.at_last),
+            (repairs, Limits::until(self.until, self.at_last)),
         );
         let went = async {
             if is_new {

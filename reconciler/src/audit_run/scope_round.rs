@@ -1,30 +1,23 @@
 //! The audit of one scope in one round: pages, repairs, and what is committed and published of them.
 
-use std::future::Future;
 use std::time::Duration;
 
-use daybook_ledger::{Clock, Deadline, chain};
+use daybook_ledger::Clock;
 use daybook_schema::Timestamp;
-use tokio::time::{sleep, timeout};
 
 use super::artifacts;
 use super::report_store::{Etag, Put, ReportStore, ReportStoreError};
 use super::state::State;
 use crate::audit::{
-    Audit, AuditError, Batch, Class, Finding, Line, Repair, Repaired, Repairer, Run, Statement,
+    Audit, AuditError, Batch, Driver, Limits, Line, ListedObject, Repair, Repaired, Repairer, Run, Statement,
+    Step,
 };
-
-/// Objects that are looked at again together: each time all open rows are read.
-const CHUNK: usize = 10_000;
 
 /// Bytes of a part of the report, but for the last page's lines.
 const PART: usize = 4 * 1024 * 1024;
 
 /// How often it is written down how far the audit is: what a round does not lose when it is killed.
 const COMMIT_EVERY: Duration = Duration::from_secs(60);
-
-/// Waits before a page that could not be listed is asked for again.
-const PAUSES: [u64; 2] = [1, 3];
 
 /// Why an audit goes no further in this round.
 #[derive(Debug)]
@@ -79,10 +72,7 @@ pub(super) struct ScopeRound<'a> {
     /// Of the stored state; none where there is none.
     pub(super) etag: Option<Etag>,
     pub(super) repairs: bool,
-    /// Nothing new is begun after it.
-    pub(super) until: Deadline,
-    /// What was begun is given up.
-    pub(super) at_last: Deadline,
+    limits: Limits,
     committed_at: Timestamp,
     pub(super) listed: u64,
     pub(super) recorded: u64,
@@ -100,7 +90,7 @@ impl<'a> ScopeRound<'a> {
         clock: &'a Clock,
         folder: &'a str,
         (state, etag): (State, Option<Etag>),
-        (repairs, until, at_last): (bool, Deadline, Deadline),
+        (repairs, limits): (bool, Limits),
     ) -> Self {
         Self {
             reports,
@@ -111,8 +101,7 @@ impl<'a> ScopeRound<'a> {
             state,
             etag,
             repairs,
-            until,
-            at_last,
+            limits,
             committed_at: clock.now(),
             listed: 0,
             recorded: 0,
@@ -132,26 +121,16 @@ impl<'a> ScopeRound<'a> {
         self.publish().await?;
         if self.state.finished_at.is_none() {
             self.state.rounds += 1;
-            if !self.repairs {
-                self.state.pending.clear();
-            }
-            let judged = self.judge().await;
-            if let Err(Stop::Yielded) = judged {
+            let went = self.judge_and_repair().await;
+            if let Err(Stop::Yielded) = went {
                 return Err(Stop::Yielded);
             }
-            let repaired = match (&judged, self.state.checkpoint.is_complete) {
-                (Ok(()), true) if !self.state.pending.is_empty() => {
-                    self.commit(false).await?;
-                    self.repair().await
-                }
-                _ => Ok(()),
-            };
-            if self.state.checkpoint.is_complete && self.state.pending.is_empty() {
+            if self.state.checkpoint.is_complete && self.state.repairs.pending.is_empty() {
                 self.state.finished_at = Some(self.clock.now());
             }
             // What was judged before something broke is judged.
             self.commit(true).await?;
-            judged.and(repaired)?;
+            went?;
         }
         if self.state.finished_at.is_none() {
             return match self.listed + self.settled {
@@ -163,119 +142,81 @@ impl<'a> ScopeRound<'a> {
         Ok(true)
     }
 
-    /// Lists and judges until the end, or until the time is up.
-    async fn judge(&mut self) -> Result<(), Stop> {
-        if self.state.checkpoint.is_complete {
-            return Ok(());
-        }
-        let going_on = self.audit.go_on(self.state.checkpoint.clone());
-        let Some(run) = self.in_time(self.until, going_on).await else {
-            return Ok(());
-        };
-        let mut run = run?;
-        self.state.by_version = Some(run.is_by_version());
-        let rows = run.open_rows();
-        if self.repairs && rows.of_other_sources > 0 && rows.in_scope == 0 {
-            self.repairs = false;
-            self.state.pending.clear();
-            self.failures.push(Cause::OtherSources(rows.of_other_sources));
-        }
-        if self.repairs {
-            self.state.repair.get_or_insert_default();
-        }
-        let judged = self.pages(&mut run).await;
-        self.state.checkpoint = run.checkpoint().clone();
-        self.listed = run.progress().listed;
-        judged
-    }
-
-    async fn pages(&mut self, run: &mut Run) -> Result<(), Stop> {
-        // What an earlier round has left: it may be days to the end.
-        if !self.state.pending.is_empty() {
-            self.repair().await?;
-        }
-        while let Some(batch) = self.page(run).await? {
-            self.take(&batch);
-            let is_chunk = self.state.pending.len() >= CHUNK;
-            let is_part = self.state.lines.len() >= PART;
-            if is_chunk || is_part || self.clock.now().since(self.committed_at) >= COMMIT_EVERY {
-                self.state.checkpoint = run.checkpoint().clone();
-                self.commit(is_part).await?;
-            }
-            if is_chunk {
-                self.repair().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The next page, asked for again if it fails after others did not. None at the end, and when the time is up.
-    async fn page(&self, run: &mut Run) -> Result<Option<Batch>, Stop> {
-        let mut pauses = PAUSES.iter();
-        loop {
-            if self.until.is_over(self.clock) {
-                return Ok(None);
-            }
-            // Given up in the middle, a page is not judged, and nothing else is lost.
-            let Some(next) = self.in_time(self.until, run.next()).await else {
-                return Ok(None);
-            };
-            let error = match next {
-                Ok(batch) => return Ok(batch),
-                Err(error) => error,
-            };
-            let pause = pauses.next().filter(|_| run.progress().listed > 0);
-            let Some(pause) = pause else {
-                return Err(error.into());
-            };
-            tracing::warn!(
-                error = chain(&error),
-                "a page could not be listed, and is asked for again in {pause} s"
-            );
-            sleep(Duration::from_secs(*pause)).await;
-        }
-    }
-
-    fn take(&mut self, batch: &Batch) {
-        for finding in &batch.findings {
-            Line::finding(finding).append_to(&mut self.state.lines);
-            if self.repairs
-                && let Finding::Object {
-                    object,
-                    class: Class::Missing,
-                } = finding
-            {
-                self.state.pending.push(object.clone());
-            }
-        }
-    }
-
-    /// Records what is pending, which must be committed. What there was no time for stays pending.
-    async fn repair(&mut self) -> Result<(), Stop> {
-        while !self.state.pending.is_empty() && !self.until.is_over(self.clock) {
-            let taken = self.state.pending.len().min(CHUNK);
-            let chunk = self.state.pending[..taken].to_vec();
-            let repairing = self.repairer.repair(chunk, Repair::Missing, self.until);
-            let Some(repaired) = self.in_time(self.at_last, repairing).await else {
+    /// Lists, judges and repairs until the end, or until the time is up.
+    async fn judge_and_repair(&mut self) -> Result<(), Stop> {
+        let mut run = None;
+        if !self.state.checkpoint.is_complete {
+            let resuming = self.audit.go_on(self.state.checkpoint.clone());
+            let Some(resumed) = self.limits.bound(self.clock, resuming).await else {
                 return Ok(());
             };
-            let repaired = repaired?;
-            let is_cut = self.until.is_over(self.clock);
-            let mut kept = Vec::new();
-            for (object, outcome) in repaired {
-                if is_cut && matches!(outcome, Repaired::NotSafe { .. }) {
-                    kept.push(object);
-                    continue;
-                }
-                self.settled += 1;
-                self.recorded += u64::from(outcome == Repaired::Recorded);
-                self.state.count(&outcome);
-                Line::repaired(&object, &outcome).append_to(&mut self.state.lines);
+            let resumed = resumed?;
+            self.state.by_version = Some(resumed.is_by_version());
+            let others = resumed.open_rows().only_of_other_sources();
+            if let Some(rows) = others.filter(|_| self.repairs) {
+                self.repairs = false;
+                self.failures.push(Cause::OtherSources(rows));
             }
-            kept.extend(self.state.pending.drain(taken..));
-            self.state.pending = kept;
+            run = Some(resumed);
         }
-        Ok(())
+        if self.repairs {
+            self.state.repairs.counts.get_or_insert_default();
+        } else {
+            self.state.repairs.pending.clear();
+        }
+        let went = self.steps(&mut run).await;
+        if let Some(run) = run {
+            self.state.checkpoint = run.checkpoint().clone();
+            self.listed = run.progress().listed;
+        }
+        went
+    }
+
+    async fn steps(&mut self, run: &mut Option<Run>) -> Result<(), Stop> {
+        let mut driver = Driver::new(self.repairer, self.repairs.then_some(Repair::Missing));
+        loop {
+            let step = driver
+                .step(run.as_mut(), &mut self.state.repairs, &mut self.limits)
+                .await?;
+            let is_due = match step {
+                Step::Page(batch) => {
+                    self.report_batch(&batch);
+                    self.state.repairs.is_chunk()
+                        || self.is_part()
+                        || self.clock.now().since(self.committed_at) >= COMMIT_EVERY
+                }
+                Step::Listed => !self.state.repairs.pending.is_empty(),
+                Step::Repaired(outcomes) => {
+                    self.report_repairs(&outcomes);
+                    false
+                }
+                Step::Done | Step::Stopped => return Ok(()),
+            };
+            if is_due {
+                if let Some(run) = run {
+                    self.state.checkpoint = run.checkpoint().clone();
+                }
+                self.commit(self.is_part()).await?;
+            }
+        }
+    }
+
+    fn is_part(&self) -> bool {
+        self.state.lines.len() >= PART
+    }
+
+    fn report_batch(&mut self, batch: &Batch) {
+        for finding in &batch.findings {
+            Line::finding(finding).append_to(&mut self.state.lines);
+        }
+    }
+
+    fn report_repairs(&mut self, outcomes: &[(ListedObject, Repaired)]) {
+        for (object, outcome) in outcomes {
+            self.settled += 1;
+            self.recorded += u64::from(*outcome == Repaired::Recorded);
+            Line::repaired(object, outcome).append_to(&mut self.state.lines);
+        }
     }
 
     /// Writes down how far it is; sealed, its lines are a part of the report, which is published then.
@@ -329,10 +270,6 @@ impl<'a> ScopeRound<'a> {
             self.folder,
             artifacts::folder(self.state.began_at)
         )
-    }
-
-    async fn in_time<F: Future>(&self, deadline: Deadline, future: F) -> Option<F::Output> {
-        timeout(deadline.left(self.clock), future).await.ok()
     }
 }
 

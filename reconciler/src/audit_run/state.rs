@@ -6,9 +6,7 @@ use daybook_schema::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::audit::{
-    AuditOutcome, AuditSettings, Checkpoint, ListedObject, RepairCounts, Repaired, Scope, Statement, Tally,
-};
+use crate::audit::{AuditOutcome, AuditSettings, Checkpoint, Repairs, Scope, Statement, Tally};
 
 /// The form of the state. Another one is not gone on from.
 const VERSION: u32 = 1;
@@ -27,10 +25,9 @@ pub struct State {
     pub by_version: Option<bool>,
     /// What a person said of recording what is missing. It holds until the audit is finished.
     pub repair_by_hand: Option<bool>,
-    /// What came of repairs; none if none were wanted.
-    pub repair: Option<RepairCounts>,
-    /// What is missing and was not looked at again.
-    pub pending: Vec<ListedObject>,
+    /// The repairs of what is missing.
+    #[serde(flatten)]
+    pub repairs: Repairs,
     /// Lines that are not part of a part yet.
     pub lines: String,
     /// Parts of the report so far.
@@ -126,8 +123,7 @@ impl State {
             },
             by_version: None,
             repair_by_hand,
-            repair: None,
-            pending: Vec::new(),
+            repairs: Repairs::default(),
             lines: String::new(),
             parts: 0,
             sealed: None,
@@ -183,16 +179,12 @@ impl State {
     pub fn outcome(&self) -> AuditOutcome<'_> {
         AuditOutcome {
             tally: &self.checkpoint.tally,
+            gone: self.checkpoint.gone,
             unreadable: self.checkpoint.unreadable,
-            repair: self.repair,
+            repair: self.repairs.counts,
             backfill: None,
             is_finished: self.finished_at.is_some(),
         }
-    }
-
-    /// Counts what came of a repair.
-    pub(super) fn count(&mut self, outcome: &Repaired) {
-        self.repair.get_or_insert_default().count(outcome);
     }
 }
 

@@ -187,9 +187,9 @@ async fn what_is_not_recorded_for_certain_is_left_and_reported() {
     let house = House::of(40, 2).await;
     house.world.s3.fail_next("HeadObject", [403]);
     let round = house.tick(&house.settings(), LONG).await;
-    let of = round.audits[0].status.clone().unwrap();
-    assert_eq!((of.tally.missing, of.missing_left), (2, 1), "{of:?}");
-    assert!(!of.complete);
+    let counts = round.audits[0].status.clone().unwrap().counts;
+    assert_eq!((counts.tally.missing, counts.missing_left), (2, 1), "{counts:?}");
+    assert!(!counts.complete);
     assert_eq!(round.gauge().unwrap().missing, 1);
     let parts = house.reports(".jsonl");
     assert!(
@@ -216,8 +216,8 @@ async fn an_object_that_is_deleted_before_it_is_repaired_is_not_missing_any_more
         }
     });
     let round = house.tick(&house.settings(), LONG).await;
-    let of = round.audits[0].status.clone().unwrap();
-    assert_eq!((of.missing_left, of.repair.unwrap().gone), (0, 1));
+    let counts = round.audits[0].status.clone().unwrap().counts;
+    assert_eq!((counts.missing_left, counts.repair.unwrap().gone), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,7 +43,7 @@ impl House {
 
 /// What an audit called missing, and what it could not tell from what waits; what it recorded.
 fn counts(report: &ScopeReport) -> (u64, u64, u64) {
-    let tally = report.status.as_ref().unwrap().tally;
+    let tally = report.status.as_ref().unwrap().counts.tally;
     (tally.missing, tally.may_wait, report.recorded_now)
 }
 
@@ -58,8 +58,8 @@ async fn a_backlog_is_not_recorded_a_second_time_and_what_is_lost_is_when_the_in
         (report.standing, counts(&report)),
         (Standing::Finished, (0, 2, 0))
     );
-    let of = report.status.as_ref().unwrap();
-    assert_eq!((of.missing_left, of.complete), (0, false), "nobody knows");
+    let status = report.status.as_ref().unwrap().counts;
+    assert_eq!((status.missing_left, status.complete), (0, false), "nobody knows");
     assert_eq!(report.failures, Vec::<String>::new());
     assert_eq!(house.rows().await, 0);
     let summary: Value = house.summary();
@@ -78,11 +78,11 @@ async fn a_backlog_is_not_recorded_a_second_time_and_what_is_lost_is_when_the_in
     assert_eq!(stage.pump_ingest().await, Some(1));
     let report = house.looking(true).await;
     assert_eq!(counts(&report), (1, 0, 1));
-    assert_eq!(report.status.unwrap().tally.open, 1);
+    assert_eq!(report.status.unwrap().counts.tally.open, 1);
     assert_eq!(house.rows().await, 2, "one for each upload");
     house.world.drain().await;
     let report = house.looking(true).await;
-    assert_eq!(report.status.unwrap().tally.done, 2);
+    assert_eq!(report.status.unwrap().counts.tally.done, 2);
     drop(lost);
 }
 
@@ -128,7 +128,7 @@ async fn counts_may_be_behind_and_what_arrived_shortly_before_is_too_new() {
     house.world.pass(grace + MINUTE).await;
     let report = house.looking(true).await;
     assert_eq!(
-        (counts(&report), report.status.unwrap().tally.too_new),
+        (counts(&report), report.status.unwrap().counts.tally.too_new),
         ((0, 0, 0), 1)
     );
     house.world.pass(SETTLES).await;

@@ -41,7 +41,7 @@ async fn a_person_begins_one_now_and_says_of_it_alone_whether_it_repairs() {
     let mut settings = house.settings();
     settings.repair = false;
     let (_, first) = house.finish(&settings, LONG).await;
-    assert_eq!(first.status.unwrap().missing_left, 2);
+    assert_eq!(first.status.unwrap().counts.missing_left, 2);
     house.world.pass(HOUR).await;
     let rounds = house.rounds(settings.clone());
     let request = RoundRequest {
@@ -50,15 +50,18 @@ async fn a_person_begins_one_now_and_says_of_it_alone_whether_it_repairs() {
         ..RoundRequest::default()
     };
     let round = rounds.round(&request, house.within(LONG)).await;
-    let of = round.audits[0].status.clone().unwrap();
-    assert_eq!((of.tally.missing, of.missing_left), (2, 0));
+    let counts = round.audits[0].status.clone().unwrap().counts;
+    assert_eq!((counts.tally.missing, counts.missing_left), (2, 0));
     assert_eq!(round.recorded(), 2);
     house.world.pass(DAY).await;
     house.world.put("in/lost", "lost");
     house.world.pass(HOUR).await;
     let round = house.tick(&settings, LONG).await;
-    let of = round.audits[0].status.clone().unwrap();
-    assert_eq!((of.tally.missing, of.missing_left, of.repair), (1, 1, None));
+    let counts = round.audits[0].status.clone().unwrap().counts;
+    assert_eq!(
+        (counts.tally.missing, counts.missing_left, counts.repair),
+        (1, 1, None)
+    );
 }
 
 #[tokio::test(start_paused = true)]

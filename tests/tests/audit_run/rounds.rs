@@ -218,7 +218,7 @@ async fn what_is_younger_than_the_grace_of_the_settings_is_too_new() {
         settings.audited = vec!["s3://data/in/".parse().unwrap()];
         // Of before the installation are some that are as young.
         let report = house.one(&settings, LONG).await;
-        let tally = report.status.unwrap().tally;
+        let tally = report.status.unwrap().counts.tally;
         assert_eq!(
             (tally.missing, tally.too_new >= too_new),
             (missing, true),

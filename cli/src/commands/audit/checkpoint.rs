@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use daybook_reconciler::audit::{Checkpoint, ListedObject, RepairCounts};
+use daybook_reconciler::audit::{Checkpoint, Repairs};
 use daybook_schema::{BucketName, SourceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,10 +57,9 @@ pub struct Stored {
     pub terms: Terms,
     /// How far it is.
     pub checkpoint: Checkpoint,
-    /// What came of repairs.
-    pub repair: RepairCounts,
-    /// What is missing and was not yet looked at again.
-    pub pending: Vec<ListedObject>,
+    /// The repairs of what is missing.
+    #[serde(flatten)]
+    pub repairs: Repairs,
     /// What had arrived in the intake by then does not wait there any more, as far as it was seen.
     #[serde(default)]
     pub intake_drained_until: Option<Timestamp>,
@@ -73,16 +72,16 @@ impl Stored {
     pub fn new(
         terms: Terms,
         checkpoint: Checkpoint,
-        repair: RepairCounts,
-        pending: Vec<ListedObject>,
+        mut repairs: Repairs,
         (intake_drained_until, report_bytes): (Option<Timestamp>, u64),
     ) -> Self {
+        // Earlier releases read no null.
+        repairs.counts.get_or_insert_default();
         Self {
             v: VERSION,
             terms,
             checkpoint,
-            repair,
-            pending,
+            repairs,
             intake_drained_until,
             report_bytes,
         }
@@ -125,7 +124,7 @@ impl Stored {
 
     /// Whether nothing is left to do.
     pub fn is_finished(&self) -> bool {
-        self.checkpoint.is_complete && self.pending.is_empty()
+        self.checkpoint.is_complete && self.repairs.pending.is_empty()
     }
 
     /// Writes it beside the file and puts it in its place, so that there is a whole one at any time.

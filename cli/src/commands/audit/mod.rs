@@ -14,8 +14,8 @@ use daybook_reconciler::audit::{Audit, Repairer};
 
 use crate::commands::audit::arguments::AuditArguments;
 use crate::commands::audit::checkpoint::Stored;
-use crate::commands::audit::outcome::{Done, Surroundings};
-use crate::commands::audit::run::Course;
+use crate::commands::audit::outcome::{AuditSummary, Done, Surroundings};
+use crate::commands::audit::run::AuditCommand;
 use crate::signals;
 use crate::ui::error::Advised;
 use crate::ui::output::{Output, print_either};
@@ -49,19 +49,19 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
             .max_attempts
             .unwrap_or_else(|| deployment.max_attempts()),
     );
-    let mut course = Course::new(&deployment, &s3, &audit, &repairer, &arguments, &settings);
-    let mut done = match course.audit(terms, stored).await? {
+    let mut command = AuditCommand::new(&deployment, &s3, &audit, &repairer, &arguments, &settings);
+    let mut done = match command.audit(terms, stored).await? {
         Some(done) => done,
         None => return Ok(ExitCode::from(signals::INTERRUPTED)),
     };
     let mut refused = None;
     if arguments.mending.backfill && done.is_finished() && done.checkpoint.tally.before_watermark > 0 {
         match ask_to_backfill(&arguments, &done) {
-            Ok(()) => course.backfill(&mut done).await?,
+            Ok(()) => command.backfill(&mut done).await?,
             Err(error) => refused = Some(error),
         }
     }
-    let result = outcome::Result {
+    let summary = AuditSummary {
         place: &deployment.place,
         s3: &s3,
         arguments: &arguments,
@@ -69,11 +69,11 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
         around: &around,
         done: &done,
     };
-    print_either(output, || output::text(&result), &output::json(&result))?;
-    result.warn();
+    print_either(output, || output::text(&summary), &output::json(&summary))?;
+    summary.warn();
     match refused {
         Some(error) => Err(error.into()),
-        None => result.end(),
+        None => summary.end(),
     }
 }
 

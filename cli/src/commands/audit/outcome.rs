@@ -138,7 +138,7 @@ impl Failures {
 }
 
 /// All there is to tell.
-pub struct Result<'a> {
+pub struct AuditSummary<'a> {
     /// The deployment.
     pub place: &'a Place,
     /// The S3.
@@ -163,6 +163,7 @@ impl Done {
     pub fn outcome(&self) -> AuditOutcome<'_> {
         AuditOutcome {
             tally: &self.checkpoint.tally,
+            gone: self.checkpoint.gone,
             unreadable: self.checkpoint.unreadable,
             repair: self.repair,
             backfill: self.backfill,
@@ -171,7 +172,7 @@ impl Done {
     }
 }
 
-impl Result<'_> {
+impl AuditSummary<'_> {
     /// What could not be found out.
     pub fn failures(&self) -> Vec<String> {
         let of_audit = self.done.failures.0.iter();

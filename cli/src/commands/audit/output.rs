@@ -6,18 +6,18 @@ use daybook_reconciler::audit::{RepairCounts, Tally};
 use indicatif::{DecimalBytes, HumanCount};
 use serde_json::{Value, json};
 
-use crate::commands::audit::outcome::Result;
+use crate::commands::audit::outcome::AuditSummary;
 use crate::ui::{table, text};
 
 type Line = (&'static str, String, String);
 
 /// For people.
-pub fn text(result: &Result) -> String {
-    let mut text = table::labelled(&lines(result));
-    let done = result.done;
+pub fn text(summary: &AuditSummary) -> String {
+    let mut text = table::labelled(&lines(summary));
+    let done = summary.done;
     for object in &done.examples {
         let uri = text::object_uri(
-            result.scope.bucket.as_str(),
+            summary.scope.bucket.as_str(),
             object.key.as_str(),
             object.version_id.as_deref(),
         );
@@ -32,26 +32,26 @@ pub fn text(result: &Result) -> String {
         let _ = writeln!(text, "  and {} more", HumanCount(more));
     }
     text.push('\n');
-    text.push_str(&statement(result));
+    text.push_str(&statement(summary));
     text
 }
 
-fn lines(result: &Result) -> Vec<Line> {
-    let (done, arguments) = (result.done, result.arguments);
+fn lines(summary: &AuditSummary) -> Vec<Line> {
+    let (done, arguments) = (summary.done, summary.arguments);
     let (tally, progress) = (&done.checkpoint.tally, &done.progress);
-    let uri = text::object_uri(result.scope.bucket.as_str(), &result.scope.prefix, None);
+    let uri = text::object_uri(summary.scope.bucket.as_str(), &summary.scope.prefix, None);
     let versions = if done.by_version {
         "every version is an object"
     } else {
         "no versions"
     };
     let mut lines = vec![
-        ("where", result.place.to_string(), String::new()),
+        ("where", summary.place.to_string(), String::new()),
         (
             "bucket",
             format!(
                 "{uri} (source {}), {versions}, at {}",
-                result.scope.source, result.s3
+                summary.scope.source, summary.s3
             ),
             String::new(),
         ),
@@ -181,8 +181,8 @@ fn mended(counts: &RepairCounts) -> String {
     }
 }
 
-fn statement(result: &Result) -> String {
-    let statement = &result.done.checkpoint.statement;
+fn statement(summary: &AuditSummary) -> String {
+    let statement = &summary.done.checkpoint.statement;
     let row = |prefix: String, day: String, tally: &Tally| {
         let mut row = vec![prefix, day];
         let counts = [
@@ -224,25 +224,25 @@ fn yes(yes: bool) -> &'static str {
 }
 
 /// For programs.
-pub fn json(result: &Result) -> Value {
-    let (done, arguments) = (result.done, result.arguments);
+pub fn json(summary: &AuditSummary) -> Value {
+    let (done, arguments) = (summary.done, summary.arguments);
     let (checkpoint, progress) = (&done.checkpoint, &done.progress);
     let file = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let statement = checkpoint.statement.lines().map(|line| {
-        let mut json = tally_json(&line.tally);
+        let mut json = json!(line.tally);
         json["prefix"] = line.prefix.into();
         json["day"] = line.day.into();
         json["complete"] = line.tally.is_complete().into();
         json
     });
     let others = checkpoint.statement.others();
-    let mut json = tally_json(&checkpoint.tally);
+    let mut json = json!(done.outcome().counts());
     let more = json!({
-        "where": result.place.to_string(),
-        "s3": result.s3.to_string(),
-        "source": result.scope.source,
-        "bucket": result.scope.bucket,
-        "prefix": result.scope.prefix,
+        "where": summary.place.to_string(),
+        "s3": summary.s3.to_string(),
+        "source": summary.scope.source,
+        "bucket": summary.scope.bucket,
+        "prefix": summary.scope.prefix,
         "inventory": done.inventory.as_ref().map(|inventory| &inventory.manifest),
         "inventory_at": done.inventory.as_ref().map(|inventory| inventory.at),
         "since": arguments.which.since,
@@ -250,18 +250,13 @@ pub fn json(result: &Result) -> Value {
         "versions": done.by_version,
         "finished": done.is_finished(),
         "interrupted": done.interrupted,
-        "complete": done.outcome().is_complete(),
-        "gone": checkpoint.gone,
-        "unreadable": checkpoint.unreadable,
         "outside": checkpoint.outside,
         "statement": statement.collect::<Vec<_>>(),
-        "statement_others": (others.objects > 0).then(|| tally_json(others)),
-        "missing_left": done.outcome().missing_left(),
-        "repair": done.repair,
+        "statement_others": (others.objects > 0).then_some(others),
         "backfill": done.backfill,
         "open_rows": done.open_rows,
-        "intake_queue_depth": result.around.intake.messages(),
-        "intake_drained_until": result.around.intake.until(),
+        "intake_queue_depth": summary.around.intake.messages(),
+        "intake_drained_until": summary.around.intake.until(),
         "clock_behind_seconds": done.clock_behind.as_secs(),
         "requests": {
             "list": progress.list_requests,
@@ -274,26 +269,10 @@ pub fn json(result: &Result) -> Value {
         "sample": done.examples,
         "report": file(&arguments.files.report),
         "checkpoint": file(&arguments.files.checkpoint),
-        "failures": result.failures(),
+        "failures": summary.failures(),
     });
     if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
         json.extend(more);
     }
     json
-}
-
-fn tally_json(tally: &Tally) -> Value {
-    json!({
-        "objects": tally.objects,
-        "bytes": tally.bytes,
-        "done": tally.done,
-        "removed": tally.removed,
-        "open": tally.open,
-        "too_new": tally.too_new,
-        "missing": tally.missing,
-        "before_watermark": tally.before_watermark,
-        "changed": tally.changed,
-        "unknown": tally.unknown,
-        "may_wait": tally.may_wait,
-    })
 }

@@ -1,13 +1,8 @@
-//! The course of an audit: page after page, what is missing recorded along the way, and how far it is written down.
+//! Runs an audit: page after page, what is missing recorded along the way, and how far it is stored.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::time::Duration;
-
-use daybook_ledger::Deadline;
 use daybook_reconciler::audit::{
-    Audit, AuditError, AuditSettings, Batch, Class, Finding, InventoryError, Line, ListedObject, Repair,
-    RepairCounts, Repairer, Run, Scope,
+    Audit, AuditError, AuditSettings, Class, Driver, Finding, InventoryError, Limits, Line, ListedObject,
+    Repair, Repaired, Repairer, Repairs, Run, Scope, Step,
 };
 use daybook_schema::Timestamp;
 
@@ -22,20 +17,11 @@ use crate::signals;
 use crate::ui::error::Advised;
 use crate::ui::text;
 
-/// Objects that are looked at again together: each time all open rows are read.
-const CHUNK: usize = 10_000;
-
-/// How long recording one chunk may take.
-const CHUNK_TIME: Duration = Duration::from_secs(30 * 60);
-
-/// Waits before a page that could not be listed is asked for again.
-const PAUSES: [u64; 2] = [1, 3];
-
 /// Examples that are shown.
 const EXAMPLES: usize = 5;
 
 /// An audit under way.
-pub struct Course<'a> {
+pub struct AuditCommand<'a> {
     deployment: &'a Deployment,
     s3: &'a S3Place,
     audit: &'a Audit,
@@ -43,17 +29,10 @@ pub struct Course<'a> {
     arguments: &'a AuditArguments,
     scope: &'a Scope,
     intake_drained_until: Option<Timestamp>,
-    stop: Pin<Box<dyn Future<Output = ()>>>,
+    limits: Limits,
     findings: Findings,
     progress: Progress,
     failures: Failures,
-}
-
-/// What is to be recorded, and what came of it.
-struct Mend {
-    repair: Repair,
-    pending: Vec<ListedObject>,
-    counts: RepairCounts,
 }
 
 /// Why it goes no further.
@@ -62,7 +41,7 @@ enum Stop {
     Broken(anyhow::Error),
 }
 
-impl<'a> Course<'a> {
+impl<'a> AuditCommand<'a> {
     /// Nothing is done yet but listening for Ctrl-C.
     pub fn new(
         deployment: &'a Deployment,
@@ -80,7 +59,7 @@ impl<'a> Course<'a> {
             arguments,
             scope: &settings.scope,
             intake_drained_until: settings.intake.until(),
-            stop: Box::pin(signals::requested()),
+            limits: Limits::until_stopped(signals::requested()),
             findings: Findings::none(),
             progress: Progress::new(arguments.files.expect),
             failures: Failures::default(),
@@ -101,48 +80,14 @@ impl<'a> Course<'a> {
             let go_on_at = stored.as_ref().map(|stored| stored.report_bytes);
             self.findings = Findings::open(file, self.arguments.files.form(file), go_on_at)?;
         }
-        let mut mend = self.arguments.repair().map(Mend::new);
-        if let (Some(stored), Some(mend)) = (stored, &mut mend) {
-            mend.counts = stored.repair;
-            mend.pending = stored.pending;
-        }
+        let mut repairs = match (stored, self.arguments.repair()) {
+            (Some(stored), Some(_)) => stored.repairs,
+            _ => Repairs::default(),
+        };
         self.say_of_inventory(&run);
         self.progress.begin(&run);
         let mut examples = Vec::new();
-        let stop = loop {
-            let batch = match self.next(&mut run).await {
-                Ok(Some(batch)) => batch,
-                Ok(None) => break None,
-                Err(stop) => break Some(stop),
-            };
-            self.progress.show(&run);
-            self.findings.write(batch.findings.iter().map(Line::finding))?;
-            self.failures.note(&batch.findings);
-            let room = EXAMPLES.saturating_sub(examples.len());
-            examples.extend(missing(&batch.findings).take(room).cloned());
-            if let Some(mend) = &mut mend {
-                mend.pending.extend(missing(&batch.findings).cloned());
-                if mend.pending.len() >= CHUNK
-                    && let Err(stop) = self.mend(mend).await
-                {
-                    self.save(&terms, &run, Some(mend))?;
-                    break Some(stop);
-                }
-            }
-            self.save(&terms, &run, mend.as_ref())?;
-        };
-        let stop = match (stop, &mut mend) {
-            (None, Some(mend)) => {
-                let mended = self.mend(mend).await;
-                self.save(&terms, &run, Some(mend))?;
-                mended.err()
-            }
-            (stop, mend) => {
-                // A listing that is at its end without another page is complete only now.
-                self.save(&terms, &run, mend.as_ref())?;
-                stop
-            }
-        };
+        let stop = self.steps(&terms, &mut run, &mut repairs, &mut examples).await?;
         self.progress.clear();
         let stop = match stop {
             // Nothing is known that could be told.
@@ -151,8 +96,11 @@ impl<'a> Course<'a> {
         };
         let mut done = Done {
             checkpoint: run.checkpoint().clone(),
-            pending: mend.as_ref().map_or(0, |mend| mend.pending.len()),
-            repair: mend.map(|mend| mend.counts),
+            pending: repairs.pending.len(),
+            repair: self
+                .arguments
+                .repair()
+                .map(|_| repairs.counts.unwrap_or_default()),
             backfill: None,
             by_version: run.is_by_version(),
             open_rows: run.open_rows().clone(),
@@ -179,27 +127,24 @@ impl<'a> Course<'a> {
         };
         self.progress = Progress::new(Some(done.checkpoint.tally.objects));
         self.progress.begin(&run);
-        let mut mend = Mend::new(Repair::BeforeWatermark);
+        let mut driver = Driver::new(self.repairer, Some(Repair::BeforeWatermark));
+        let mut repairs = Repairs::default();
         let stop = loop {
-            let batch = match self.next(&mut run).await {
-                Ok(batch) => batch,
-                Err(stop) => break Some(stop),
-            };
-            self.progress.show(&run);
-            let is_last = batch.is_none();
-            let findings = batch.map(|batch| batch.findings).unwrap_or_default();
-            mend.pending.extend(before_watermark(&findings).cloned());
-            if (is_last || mend.pending.len() >= CHUNK)
-                && let Err(stop) = self.mend(&mut mend).await
-            {
-                break Some(stop);
-            }
-            if is_last {
-                break None;
+            match driver.step(Some(&mut run), &mut repairs, &mut self.limits).await {
+                Ok(Step::Page(_)) => self.progress.show(&run),
+                Ok(Step::Listed) => {}
+                Ok(Step::Repaired(outcomes)) => {
+                    if let Err(error) = self.report_repairs(&outcomes) {
+                        break Some(Stop::Broken(error.into()));
+                    }
+                }
+                Ok(Step::Done) => break None,
+                Ok(Step::Stopped) => break Some(Stop::Interrupted),
+                Err(error) => break Some(Stop::Broken(self.explained(error).into())),
             }
         };
         self.progress.clear();
-        done.backfill = Some(mend.counts);
+        done.backfill = Some(repairs.counts.unwrap_or_default());
         done.failures.extend(std::mem::take(&mut self.failures));
         done.stopped(stop);
         Ok(())
@@ -212,10 +157,9 @@ impl<'a> Course<'a> {
                 None => self.audit.begin().await,
             }
         };
-        let begun = tokio::select! {
-            biased;
-            () = &mut self.stop => return Ok(None),
-            begun = begin => begun,
+        let clock = self.deployment.ledger.clock();
+        let Some(begun) = self.limits.bound(clock, begin).await else {
+            return Ok(None);
         };
         if let (Some(stored), Ok(_)) = (stored, &begun) {
             let objects = text::many(stored.checkpoint.tally.objects, "object");
@@ -224,92 +168,79 @@ impl<'a> Course<'a> {
         Ok(Some(begun.map_err(|error| self.explained(error))?))
     }
 
-    /// The next page, asked for again if it fails after others did not.
-    async fn next(&mut self, run: &mut Run) -> Result<Option<Batch>, Stop> {
-        let mut pauses = PAUSES.iter();
+    /// Steps to the end, reporting and storing each before the next; gives what stopped it.
+    async fn steps(
+        &mut self,
+        terms: &Terms,
+        run: &mut Run,
+        repairs: &mut Repairs,
+        examples: &mut Vec<ListedObject>,
+    ) -> Result<Option<Stop>, Advised> {
+        let mut driver = Driver::new(self.repairer, self.arguments.repair());
         loop {
-            let next = tokio::select! {
-                biased;
-                () = &mut self.stop => return Err(Stop::Interrupted),
-                next = run.next() => next,
-            };
-            let error = match next {
-                Ok(batch) => return Ok(batch),
-                Err(error) => error,
-            };
-            let pause = pauses
-                .next()
-                .filter(|_| run.progress().listed > 0 && is_worth_another(&error));
-            let Some(pause) = pause else {
-                return Err(Stop::Broken(self.explained(error).into()));
-            };
-            tracing::warn!(
-                error = daybook_ledger::chain(&error),
-                "a page could not be listed, and is asked for again in {pause} s"
-            );
-            tokio::select! {
-                biased;
-                () = &mut self.stop => return Err(Stop::Interrupted),
-                () = tokio::time::sleep(Duration::from_secs(*pause)) => {}
+            let mut stop = None;
+            match driver.step(Some(run), repairs, &mut self.limits).await {
+                Ok(Step::Page(batch)) => {
+                    self.progress.show(run);
+                    self.findings.write(batch.findings.iter().map(Line::finding))?;
+                    self.failures.note(&batch.findings);
+                    let room = EXAMPLES.saturating_sub(examples.len());
+                    examples.extend(missing(&batch.findings).take(room).cloned());
+                }
+                Ok(Step::Listed) => {}
+                Ok(Step::Repaired(outcomes)) => {
+                    if let Err(error) = self.report_repairs(&outcomes) {
+                        // Not stored: another process repairs these once more, and reports them.
+                        return Ok(Some(Stop::Broken(error.into())));
+                    }
+                }
+                Ok(Step::Done) => return Ok(None),
+                Ok(Step::Stopped) => stop = Some(Stop::Interrupted),
+                Err(error) => stop = Some(Stop::Broken(self.explained(error).into())),
+            }
+            self.save(terms, run, repairs)?;
+            if stop.is_some() {
+                return Ok(stop);
             }
         }
     }
 
-    /// Records what is pending, a chunk at a time. What was not tried stays pending.
-    async fn mend(&mut self, mend: &mut Mend) -> Result<(), Stop> {
-        let clock = self.deployment.ledger.clock();
-        while !mend.pending.is_empty() {
-            let chunk = mend.pending[..mend.pending.len().min(CHUNK)].to_vec();
-            let taken = chunk.len();
-            let deadline = Deadline::after(clock, CHUNK_TIME);
-            let repaired = tokio::select! {
-                biased;
-                () = &mut self.stop => return Err(Stop::Interrupted),
-                repaired = self.repairer.repair(chunk, mend.repair, deadline) => repaired,
-            };
-            let repaired = repaired.map_err(|error| Stop::Broken(self.explained(error).into()))?;
-            mend.pending.drain(..taken);
-            for (object, outcome) in &repaired {
-                mend.counts.count(outcome);
-                self.failures.note_repair(object, outcome);
-            }
-            let lines = repaired
-                .iter()
-                .map(|(object, outcome)| Line::repaired(object, outcome));
-            self.findings
-                .write(lines)
-                .map_err(|error| Stop::Broken(error.into()))?;
+    fn report_repairs(&mut self, outcomes: &[(ListedObject, Repaired)]) -> Result<(), Advised> {
+        for (object, outcome) in outcomes {
+            self.failures.note_repair(object, outcome);
         }
-        Ok(())
+        let lines = outcomes
+            .iter()
+            .map(|(object, outcome)| Line::repaired(object, outcome));
+        self.findings.write(lines)
     }
 
-    fn save(&self, terms: &Terms, run: &Run, mend: Option<&Mend>) -> Result<(), Advised> {
+    fn save(&self, terms: &Terms, run: &Run, repairs: &Repairs) -> Result<(), Advised> {
         let Some(path) = &self.arguments.files.checkpoint else {
             return Ok(());
         };
         let stored = Stored::new(
             terms.clone(),
             run.checkpoint().clone(),
-            mend.map(|mend| mend.counts).unwrap_or_default(),
-            mend.map(|mend| mend.pending.clone()).unwrap_or_default(),
+            repairs.clone(),
             (self.intake_drained_until, self.findings.bytes()),
         );
         stored.write(path)
     }
 
-    /// Under a wrong name everything looks missing, and recording it would process everything once more.
+    /// Asks before anything is recorded under what seems to be a wrong name.
     fn ask_about_sources(&self, run: &Run) -> Result<(), Advised> {
         let mending = &self.arguments.mending;
-        let rows = run.open_rows();
-        if !(mending.repair || mending.backfill) || rows.of_other_sources == 0 || rows.in_scope > 0 {
+        let others = run.open_rows().only_of_other_sources();
+        let Some(rows) = others.filter(|_| mending.records()) else {
             return Ok(());
-        }
+        };
         let source = &self.scope.source;
         self.progress.clear();
         let asked = mending.confirm.ask(&format!(
             "The ledger has {} about this bucket under another source than {source}, and none under that. Under a wrong \
              --source everything looks missing. Is {source} right?",
-            text::many(rows.of_other_sources, "row")
+            text::many(rows, "row")
         ));
         asked.map_err(|error| {
             Advised::new(format!(
@@ -370,16 +301,6 @@ impl<'a> Course<'a> {
     }
 }
 
-impl Mend {
-    fn new(repair: Repair) -> Self {
-        Self {
-            repair,
-            pending: Vec::new(),
-            counts: RepairCounts::default(),
-        }
-    }
-}
-
 impl Done {
     fn stopped(&mut self, stop: Option<Stop>) {
         match stop {
@@ -390,26 +311,11 @@ impl Done {
     }
 }
 
-/// Whether it may be otherwise a moment later. A damaged file was had whole, and is what it is.
-fn is_worth_another(error: &AuditError) -> bool {
-    !matches!(error, AuditError::Inventory(InventoryError::Damaged { .. }))
-}
-
 fn missing(findings: &[Finding]) -> impl Iterator<Item = &ListedObject> {
     findings.iter().filter_map(|finding| match finding {
         Finding::Object {
             object,
             class: Class::Missing,
-        } => Some(object),
-        _ => None,
-    })
-}
-
-fn before_watermark(findings: &[Finding]) -> impl Iterator<Item = &ListedObject> {
-    findings.iter().filter_map(|finding| match finding {
-        Finding::Object {
-            object,
-            class: Class::BeforeWatermark { .. },
         } => Some(object),
         _ => None,
     })

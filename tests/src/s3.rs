@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use aws_sdk_s3::config::{BehaviorVersion, Region, StalledStreamProtectionConfig};
+use aws_sdk_s3::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_async::time::TimeSource;
 use aws_smithy_runtime::client::retries::RetryPartition;
@@ -105,6 +105,19 @@ struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+}
+
+/// The configuration of a client whose requests that stand-in answers; retries and timeouts are still to be given.
+pub fn client_config(stand_in: impl HttpClient + 'static) -> aws_sdk_s3::config::Builder {
+    aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url("http://s3.invalid")
+        .force_path_style(true)
+        .credentials_provider(Credentials::new("AKID", "secret", None, None, "s3"))
+        .http_client(SharedHttpClient::new(stand_in))
+        .identity_cache(IdentityCache::no_cache())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
 impl S3 {
@@ -250,17 +263,9 @@ impl S3 {
 
     /// The SDK's client for it.
     pub fn client(&self) -> aws_sdk_s3::Client {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url("http://s3.invalid")
-            .force_path_style(true)
-            .credentials_provider(Credentials::new("AKID", "secret", None, None, "s3"))
-            .http_client(SharedHttpClient::new(self.clone()))
+        let config = client_config(self.clone())
             .time_source(ClockTime(self.clock.clone()))
             .sleep_impl(TokioSleep::new())
-            .identity_cache(aws_sdk_s3::config::IdentityCache::no_cache())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(client_timeouts())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .retry_partition(RetryPartition::custom("s3").build())

@@ -2,18 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, IdentityCache, Region, StalledStreamProtectionConfig};
 use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use daybook_tests::s3::client_config;
 
 /// Its answer. Clones are one S3.
 #[derive(Clone, Debug)]
@@ -40,15 +38,7 @@ impl CannedS3 {
     }
 
     pub(super) fn client(&self) -> Client {
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url("http://s3.invalid")
-            .force_path_style(true)
-            .credentials_provider(Credentials::new("AKID", "secret", None, None, "canned"))
-            .http_client(SharedHttpClient::new(self.clone()))
-            .identity_cache(IdentityCache::no_cache())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        let config = client_config(self.clone())
             .timeout_config(TimeoutConfig::disabled())
             .retry_config(RetryConfig::disabled())
             .build();

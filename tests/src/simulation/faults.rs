@@ -31,7 +31,7 @@ const fn class(name: &'static str, per_mille: u32, what: &'static str) -> Class 
 
 /// All classes of faults, those at the wire first. Rates: a bad day, not the end of the world; each seed takes a quarter of it, all
 /// of it, or twice as much, for each class by itself.
-pub const CLASSES: [Class; 43] = [
+pub const CLASSES: [Class; 44] = [
     class("not_sent", 10, "the connection breaks before a request leaves"),
     class("answer_lost", 15, "a request is done, and its answer never comes"),
     class("throttled", 15, "a request is refused for now"),
@@ -129,6 +129,11 @@ pub const CLASSES: [Class; 43] = [
         "newer_row",
         25,
         "a row is a newer release's, which is back hours later",
+    ),
+    class(
+        "stranger_rows",
+        300,
+        "rows of a newer release stand before all others, until those are at rest",
     ),
     class(
         "restore",

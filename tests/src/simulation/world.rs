@@ -124,6 +124,8 @@ pub(crate) struct History {
     pub(crate) untold: BTreeMap<(String, u64), usize>,
     /// Executions whose end was told, and whose report was late, by row and attempt.
     pub(crate) unheard: BTreeMap<(String, u64), usize>,
+    /// Rows of a newer release that stay one's, as they were put into the table.
+    pub(crate) strangers: BTreeMap<String, Value>,
     /// Runs of workers.
     pub(crate) worker_runs: Vec<WorkerRun>,
     /// Messages of the intake queue that were found among its dead letters.

@@ -223,7 +223,17 @@ pub(super) async fn restore(cast: Cast) {
         at: cast.now(),
         taken: ids(&now).difference(&ids(&then)).cloned().collect(),
     };
+    let mut world = cast.world.lock();
+    world.strangers.retain(|id, _| ids(&then).contains(id));
+    let own = |item: &&Value| {
+        !world
+            .strangers
+            .contains_key(item["id"]["S"].as_str().unwrap_or_default())
+    };
+    let then: Vec<Value> = then.iter().filter(own).cloned().collect();
     cast.shadows.restored(&then, &restore);
+    cast.shadows.lock().newer.extend(world.strangers.keys().cloned());
+    drop(world);
     cast.line(|| format!("the ledger is restored: {restore:?}"));
     cast.world.lock().restores.push(restore);
 }

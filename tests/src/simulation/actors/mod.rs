@@ -80,6 +80,7 @@ impl Cast {
         actors.spawn(misfortune::items(self.clone()));
         actors.spawn(misfortune::restore(self.clone()));
         actors.spawn(releases::newer_rows(self.clone()));
+        actors.spawn(releases::strangers(self.clone()));
         actors.spawn(people::dead_letters(self.clone()));
         actors.spawn(people::operator(self.clone()));
         if self.scenario.has_receipts() {

@@ -10,6 +10,9 @@ use super::Cast;
 use crate::simulation::scenario::WINDOW;
 use crate::stage::Stage;
 
+/// Stale rows that a sweep looks at together: few, so that a backlog takes several looks.
+const SWEPT_AT_ONCE: usize = 10;
+
 /// How long a function waits before it looks for messages again.
 const IDLE: Duration = Duration::from_secs(45);
 
@@ -160,7 +163,10 @@ async fn sweeps(cast: Cast) {
                 stage.queue(),
                 executions,
                 stage.options.dispatch.clone(),
-                SweepSettings::default(),
+                SweepSettings {
+                    rows: SWEPT_AT_ONCE,
+                    ..SweepSettings::default()
+                },
             );
             // As long as the function has.
             let deadline = Deadline::after(&stage.clock, Duration::from_secs(228));

@@ -72,7 +72,13 @@ fn nothing_is_lost_in_three_hundred_seeds_with_all_faults_on() {
 /// the intake.
 #[test]
 fn nothing_is_lost_in_seeds_that_once_found_something() {
-    let reports = reports(&[18_723, 27_437, 795, 2_487, 2_904, 4_652].map(Scenario::new));
+    let then = |seed| {
+        let mut scenario = Scenario::new(seed);
+        // There were none of these, and each of them is a request more.
+        scenario.faults.remove("stranger_rows");
+        scenario
+    };
+    let reports = reports(&[18_723, 27_437, 795, 2_487, 2_904, 4_652].map(then));
     assert_eq!(tell(&reports), 0);
 }
 

@@ -164,6 +164,16 @@ fn permissions_that_are_missing() {
 }
 
 #[test]
+fn words_in_a_message_choose_no_advice() {
+    let message = "AccessDenied ResourceNotFoundException NonExistentQueue ExpiredToken SignatureDoesNotMatch KMS no connection, \
+                   could not be parsed, cannot be read";
+    let endpoint = always("InvalidAddress", message);
+    let said = failure_at(&endpoint, &mut daybook_at(&endpoint, &schedule("ledger", QUEUE)));
+    assert!(said.contains(message), "{said}");
+    assert!(!said.contains("hint:"), "{said}");
+}
+
+#[test]
 fn no_credentials() {
     let said = failure(
         1,

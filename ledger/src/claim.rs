@@ -8,6 +8,7 @@ use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{EventId, Row, Status, Step};
 use uuid::Uuid;
 
+use crate::cause::{Cause, CauseKind};
 use crate::ledger::Ledger;
 use crate::read::IndexKey;
 use crate::statement::{Item, Written, number, text};
@@ -24,9 +25,9 @@ pub enum Claim {
     /// A newer release wrote the row: it stays as it is.
     Newer,
     /// Not claimed: throttled until the deadline, or refused.
-    NotApplied(String),
+    NotApplied(Cause),
     /// Perhaps ours. If so its lease brings it back.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 /// What came of giving one row back.
@@ -37,7 +38,7 @@ pub enum Released {
     /// It is no longer in the state of this claim; nothing was changed.
     Stale,
     /// Not written, or perhaps not: it stays CLAIMED, and its lease brings it back.
-    Left(String),
+    Left(Cause),
 }
 
 impl Ledger {
@@ -120,7 +121,7 @@ pub(crate) fn released(written: Written) -> Released {
     match written {
         Written::Applied(_) => Released::Released,
         Written::ConditionFailed(_) | Written::Duplicate => Released::Stale,
-        Written::Newer(newer) => Released::Left(newer.to_string()),
+        Written::Newer(newer) => Released::Left(newer.into()),
         Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => {
             Released::Left(cause)
         }
@@ -128,6 +129,7 @@ pub(crate) fn released(written: Written) -> Released {
 }
 
 /// The row that an answer holds.
-pub(crate) fn row_of(item: Item) -> Result<Row, String> {
-    serde_dynamo::from_item(item).map_err(|error| format!("the row cannot be read: {error}"))
+pub(crate) fn row_of(item: Item) -> Result<Row, Cause> {
+    serde_dynamo::from_item(item)
+        .map_err(|error| Cause::new(CauseKind::Unreadable, format!("the row cannot be read: {error}")))
 }

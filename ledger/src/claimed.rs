@@ -28,12 +28,7 @@ impl Ledger {
     pub async fn claimed_first(&self) -> Result<ClaimedFirst, LedgerError> {
         let mut rows = self.due(Status::Claimed, None, LOOKED_AT);
         let keys = rows.next_own(LOOKED_AT).await;
-        if let Some(cause) = rows.failures().into_iter().next() {
-            // What is said of a shard begins with its key, which differs for each.
-            let cause = cause
-                .split_once(": ")
-                .map_or(cause.as_str(), |(_, cause)| cause)
-                .to_owned();
+        if let Some((_, cause)) = rows.shard_failures().into_iter().next() {
             return Err(self.read_error("Query", cause));
         }
         let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();

@@ -9,12 +9,13 @@ use daybook_schema::tables::CONTROL_ID;
 use daybook_schema::tables::attribute::ID;
 
 use crate::budget::{Control, Grant, GrantRequest, Refusal, decide};
+use crate::cause::{Cause, describe};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::operator::Person;
 use crate::settle::clipped;
 use crate::statement::{number, text};
-use crate::write_certainty::{AnswerWatch, Verdict, describe};
+use crate::write_certainty::{AnswerWatch, Verdict};
 
 /// How often a grant is tried when others change the control item at the same moment.
 const GRANT_TRIES: usize = 16;
@@ -71,7 +72,7 @@ impl Ledger {
                 });
             }
         }
-        let cause = format!("other runs changed it {GRANT_TRIES} times in a row");
+        let cause = format!("other runs changed it {GRANT_TRIES} times in a row").into();
         Err(self.control_error("UpdateItem", cause, false))
     }
 
@@ -229,7 +230,7 @@ impl Ledger {
         Ok(())
     }
 
-    fn control_error(&self, operation: &'static str, cause: String, unknown: bool) -> LedgerError {
+    fn control_error(&self, operation: &'static str, cause: Cause, unknown: bool) -> LedgerError {
         LedgerError::Request {
             operation,
             table: self.table.to_string(),

@@ -2,6 +2,8 @@
 
 use daybook_schema::InvalidRow;
 
+use crate::cause::{Cause, CauseKind, chain};
+
 /// A read or a single write that could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -13,7 +15,7 @@ pub enum LedgerError {
         /// The table.
         table: String,
         /// What DynamoDB said, or why there is no answer.
-        cause: String,
+        cause: Cause,
         /// Whether a write may have been applied all the same.
         unknown: bool,
     },
@@ -44,5 +46,21 @@ impl LedgerError {
                 Some((id.to_string(), row.to_string()))
             }
         }
+    }
+}
+
+impl From<&LedgerError> for Cause {
+    fn from(error: &LedgerError) -> Self {
+        let kind = match error {
+            LedgerError::Request { cause, .. } => cause.kind().clone(),
+            LedgerError::Item { .. } | LedgerError::Newer(_) => CauseKind::Unreadable,
+        };
+        Self::new(kind, chain(error))
+    }
+}
+
+impl From<LedgerError> for Cause {
+    fn from(error: LedgerError) -> Self {
+        Self::from(&error)
     }
 }

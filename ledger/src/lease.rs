@@ -5,6 +5,7 @@ use std::time::Duration;
 use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{EventId, ExecutionName, Row, Step, Timestamp};
 
+use crate::cause::Cause;
 use crate::claim::{Claim, Released, claimed, released, token_of};
 use crate::ledger::Ledger;
 use crate::read::IndexKey;
@@ -23,7 +24,7 @@ pub enum Moved {
     /// The row is gone or went on; nothing was changed.
     Stale,
     /// Not written, or perhaps not. The lease is over or soon will be, so the next sweep looks again.
-    Left(String),
+    Left(Cause),
 }
 
 /// A claimed row's lease as it was read: what a write that moves it on asks for.
@@ -188,7 +189,7 @@ fn moved(written: Written) -> Moved {
     match written {
         Written::Applied(_) => Moved::Moved,
         Written::ConditionFailed(_) | Written::Duplicate => Moved::Stale,
-        Written::Newer(newer) => Moved::Left(newer.to_string()),
+        Written::Newer(newer) => Moved::Left(newer.into()),
         Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => Moved::Left(cause),
     }
 }

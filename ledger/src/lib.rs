@@ -14,6 +14,7 @@
 
 mod budget;
 mod capacity;
+mod cause;
 mod claim;
 mod claimed;
 mod control;
@@ -39,6 +40,7 @@ mod write_certainty;
 
 pub use budget::{Control, Grant, GrantRequest, Pause, Refusal, SweepTurn, Window, decide};
 pub use capacity::Consumed;
+pub use cause::{Cause, CauseKind, chain, describe};
 pub use claim::{Claim, Released};
 pub use claimed::ClaimedFirst;
 pub use error::LedgerError;
@@ -53,4 +55,4 @@ pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts
 pub use settle::{Deleted, Failed};
 pub use time::{Clock, Deadline, Random, TokenMark};
 pub use worker_lease::{Extended, Postponed, Taken};
-pub use write_certainty::{AnswerWatch, Verdict, chain, describe};
+pub use write_certainty::{AnswerWatch, Verdict};

@@ -9,11 +9,11 @@ use daybook_schema::tables::attribute::ID;
 use daybook_schema::{ObjectId, Receipt};
 use futures::StreamExt;
 
+use crate::cause::{Cause, CauseKind, describe};
 use crate::ledger::Ledger;
 use crate::receipts::KEYS_PER_READ;
 use crate::settings::ReceiptSettings;
 use crate::statement::{Item, id_of, text};
-use crate::write_certainty::describe;
 
 /// How often keys that DynamoDB leaves unprocessed are asked for.
 const TRIES: usize = 6;
@@ -29,7 +29,7 @@ pub enum ReceiptLookup {
     /// There certainly was none.
     Absent,
     /// It could not be read: why.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 impl Ledger {
@@ -67,7 +67,7 @@ impl Ledger {
     ) -> Vec<(ObjectId, ReceiptLookup)> {
         let mut found = BTreeMap::new();
         let mut waiting: BTreeSet<String> = objects.iter().map(ToString::to_string).collect();
-        let mut cause = "DynamoDB left it unprocessed".to_owned();
+        let mut cause = Cause::from("DynamoDB left it unprocessed");
         let mut delays = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(50))
             .with_max_delay(Duration::from_secs(2))
@@ -111,7 +111,7 @@ impl Ledger {
         &self,
         settings: &ReceiptSettings,
         ids: &BTreeSet<String>,
-    ) -> Result<(Vec<Item>, BTreeSet<String>), String> {
+    ) -> Result<(Vec<Item>, BTreeSet<String>), Cause> {
         let table = settings.table.as_str();
         let key = |id: &String| Item::from([(ID.to_owned(), text(id))]);
         let wanted = KeysAndAttributes::builder()
@@ -148,6 +148,9 @@ impl Ledger {
 fn read(item: Item) -> ReceiptLookup {
     match serde_dynamo::from_item::<_, Receipt>(item) {
         Ok(receipt) => ReceiptLookup::Found(Box::new(receipt)),
-        Err(error) => ReceiptLookup::Unknown(format!("it is stored, and cannot be read: {error}")),
+        Err(error) => ReceiptLookup::Unknown(Cause::new(
+            CauseKind::Unreadable,
+            format!("it is stored, and cannot be read: {error}"),
+        )),
     }
 }

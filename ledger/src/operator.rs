@@ -174,7 +174,7 @@ impl Ledger {
         let outcomes = self.record(rows, deadline).await;
         if let Some(unsafe_) = outcomes.iter().find(|outcome| !outcome.is_safe()) {
             let cause = format!("an event of the payload is not recorded: {unsafe_:?}");
-            return Err(self.not_written(cause, matches!(unsafe_, Recorded::Unknown(_))));
+            return Err(self.not_written(cause.into(), matches!(unsafe_, Recorded::Unknown(_))));
         }
         match self.delete(row.id).await? {
             Some(newer) => Err(LedgerError::Newer(newer)),

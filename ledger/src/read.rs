@@ -9,12 +9,12 @@ use daybook_schema::{EventId, Row, Shard, Status, StatusShard, Timestamp};
 use futures::StreamExt;
 use serde::Deserialize;
 
+use crate::cause::{Cause, describe};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::receipts::KEYS_PER_READ;
 use crate::statement::{Item, id_of, text};
 use crate::version;
-use crate::write_certainty::describe;
 
 /// Queries under way at once: one per shard.
 const CONCURRENCY: usize = Shard::COUNT as usize;
@@ -58,7 +58,7 @@ struct Own {
     /// Rows that were looked at and not asked for yet.
     ready: VecDeque<IndexKey>,
     newer: u32,
-    failure: Option<String>,
+    failure: Option<Cause>,
 }
 
 #[derive(Debug)]
@@ -73,7 +73,7 @@ enum Next {
     Start,
     After(Item),
     End,
-    Failed(String),
+    Failed(Cause),
 }
 
 /// Which rows of a status, by their due times.
@@ -170,20 +170,31 @@ impl DueRows<'_> {
                 keys.into_iter().filter(|key| !newer.contains(&key.id)).collect()
             }
             Err(error) => {
-                self.own.failure = Some(error.to_string());
+                self.own.failure = Some(error.into());
                 keys
             }
         }
     }
 
     /// Why shards, or the versions of rows, could not be read, if any could not.
-    pub fn failures(&self) -> Vec<String> {
+    pub fn failures(&self) -> Vec<Cause> {
+        let failures = self.shard_failures().into_iter();
+        let with_shard = |(shard, cause): (Option<StatusShard>, Cause)| match shard {
+            Some(shard) => cause.of(shard),
+            None => cause,
+        };
+        failures.map(with_shard).collect()
+    }
+
+    /// The same, with each shard by itself; `None` is the versions of rows.
+    pub fn shard_failures(&self) -> Vec<(Option<StatusShard>, Cause)> {
         let failure = |shard: &ShardRows| match &shard.next {
-            Next::Failed(cause) => Some(format!("{}: {cause}", shard.key)),
+            Next::Failed(cause) => Some((Some(shard.key), cause.clone())),
             _ => None,
         };
         let shards = self.shards.iter().filter_map(failure);
-        shards.chain(self.own.failure.clone()).collect()
+        let own = self.own.failure.clone().map(|cause| (None, cause));
+        shards.chain(own).collect()
     }
 
     /// Reads the next page of every shard that has none in hand: without it the oldest row is not known.
@@ -231,7 +242,7 @@ impl ShardRows {
                 match keys {
                     Ok(keys) => self.rows.extend(keys),
                     Err(error) => {
-                        self.next = Next::Failed(error.to_string());
+                        self.next = Next::Failed(error.to_string().into());
                         return;
                     }
                 }
@@ -439,7 +450,7 @@ impl Ledger {
         })
     }
 
-    pub(crate) fn read_error(&self, operation: &'static str, cause: String) -> LedgerError {
+    pub(crate) fn read_error(&self, operation: &'static str, cause: Cause) -> LedgerError {
         LedgerError::Request {
             operation,
             table: self.table.to_string(),

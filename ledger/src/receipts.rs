@@ -9,11 +9,12 @@ use daybook_schema::tables::attribute::ID;
 use daybook_schema::{EventId, ObjectId, Receipt};
 use futures::StreamExt;
 
+use crate::cause::{Cause, chain, describe};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::settings::ReceiptSettings;
 use crate::statement::{Item, id_of, text};
-use crate::write_certainty::{AnswerWatch, Verdict, chain, describe};
+use crate::write_certainty::{AnswerWatch, Verdict};
 
 /// Keys per BatchGetItem (DynamoDB API Reference).
 pub(crate) const KEYS_PER_READ: usize = 100;
@@ -211,7 +212,7 @@ impl Ledger {
     }
 }
 
-fn receipts_error(operation: &'static str, settings: &ReceiptSettings, cause: String) -> LedgerError {
+fn receipts_error(operation: &'static str, settings: &ReceiptSettings, cause: Cause) -> LedgerError {
     LedgerError::Request {
         operation,
         table: settings.table.to_string(),

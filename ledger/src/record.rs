@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use daybook_schema::notification::Reading;
 use daybook_schema::{EventId, ObjectEvent, Row, Subject, Timestamp};
 
+use crate::cause::Cause;
 use crate::ledger::Ledger;
 use crate::statement::{Item, Statement, Written};
 use crate::time::Deadline;
@@ -103,11 +104,11 @@ pub enum Recorded {
     /// It is done: a receipt covers it.
     Covered,
     /// It will never fit: too large for a row, or the table refuses it. Not in the ledger.
-    Rejected(String),
+    Rejected(Cause),
     /// Throttled until the deadline, or not sent before it. Not in the ledger.
-    Throttled(String),
+    Throttled(Cause),
     /// Perhaps in the ledger.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 impl Recorded {
@@ -147,7 +148,7 @@ impl Ledger {
             match self.insert_statement(&row.into_row(now)) {
                 Ok(statement) => inserts.push((id, statement)),
                 Err(error) => {
-                    outcomes.insert(id, Recorded::Rejected(error.to_string()));
+                    outcomes.insert(id, Recorded::Rejected(error.to_string().into()));
                 }
             }
         }

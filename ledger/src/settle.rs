@@ -9,6 +9,7 @@ use daybook_schema::{
     Step, Timestamp,
 };
 
+use crate::cause::{Cause, describe};
 use crate::claim::token_of;
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
@@ -17,7 +18,7 @@ use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
 use crate::version;
-use crate::write_certainty::{AnswerWatch, Verdict, describe};
+use crate::write_certainty::{AnswerWatch, Verdict};
 
 /// The longest `last_error` that is stored, in characters: a row stays below one write unit.
 const LONGEST_ERROR: usize = 256;
@@ -253,7 +254,7 @@ impl Ledger {
         written.into_iter().zip(become_).map(changed).collect()
     }
 
-    pub(crate) fn not_written(&self, cause: String, unknown: bool) -> LedgerError {
+    pub(crate) fn not_written(&self, cause: Cause, unknown: bool) -> LedgerError {
         LedgerError::Request {
             operation: "BatchExecuteStatement",
             table: self.table.to_string(),

@@ -6,6 +6,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::InvalidRow;
 use daybook_schema::tables::attribute::ID;
 
+use crate::cause::{Cause, CauseKind};
+
 /// Why the outcome of a statement that was sent is unknown.
 const NO_ANSWER: &str = "no answer before the deadline";
 
@@ -33,19 +35,22 @@ pub(crate) enum Written {
     /// An INSERT found the key taken.
     Duplicate,
     /// Never going to work: the item is too large, access is denied, the table is missing.
-    Refused(String),
+    Refused(Cause),
     /// Throttled until the deadline, or not sent before it; certainly not applied.
-    Throttled(String),
+    Throttled(Cause),
     /// Perhaps applied.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 impl Written {
     /// The statement is on its way: it is no longer known that it was not applied, whatever an earlier try was told.
     pub(crate) fn sent(&mut self) {
         let cause = match self {
-            Self::Throttled(before) if before != NOT_SENT => format!("{NO_ANSWER}; before that, {before}"),
-            _ => NO_ANSWER.to_owned(),
+            Self::Throttled(before) if before.words() != NOT_SENT => {
+                let words = format!("{NO_ANSWER}; before that, {before}");
+                Cause::new(CauseKind::NoAnswer, words)
+            }
+            _ => Cause::no_answer(NO_ANSWER),
         };
         *self = Self::Unknown(cause);
     }

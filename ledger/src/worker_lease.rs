@@ -9,6 +9,7 @@ use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{DispatchMessage, Row, Status, Step, Timestamp};
 use uuid::Uuid;
 
+use crate::cause::Cause;
 use crate::claim::{Released, released, row_of, token_of};
 use crate::ledger::Ledger;
 use crate::settle::clipped;
@@ -33,9 +34,9 @@ pub enum Taken {
     /// The message has nothing to say any more: the row is gone, not CLAIMED, at another attempt, or held by another worker.
     Stale,
     /// Certainly not taken: throttled until the deadline, refused, or not readable.
-    NotApplied(String),
+    NotApplied(Cause),
     /// Perhaps ours. If so its lease brings it back.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 /// What came of making a lease longer.
@@ -46,9 +47,9 @@ pub enum Extended {
     /// The row is gone, went on, or was taken by another worker.
     Stale,
     /// Certainly not written: the lease ends when it did before.
-    NotApplied(String),
+    NotApplied(Cause),
     /// Perhaps written: the lease ends when it did before, or later.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 /// What came of putting a row back.
@@ -59,7 +60,7 @@ pub enum Postponed {
     /// The row is gone, went on, or was taken by another worker; nothing was changed.
     Stale,
     /// Not written, or perhaps not. If not, it stays CLAIMED, and its lease brings it back.
-    Left(String),
+    Left(Cause),
 }
 
 impl Ledger {
@@ -205,7 +206,7 @@ impl Ledger {
                 Err(cause) => Postponed::Left(cause),
             },
             Written::ConditionFailed(None) | Written::Duplicate => Postponed::Stale,
-            Written::Newer(newer) => Postponed::Left(newer.to_string()),
+            Written::Newer(newer) => Postponed::Left(newer.into()),
             Written::Refused(cause) | Written::Throttled(cause) | Written::Unknown(cause) => {
                 Postponed::Left(cause)
             }
@@ -281,7 +282,7 @@ fn is_ours(row: &Row, token: Uuid) -> bool {
 fn taken(written: Written, token: Uuid, after_another: bool) -> Taken {
     let ours = |item: Item| {
         let row = Box::new(row_of(item)?);
-        Ok::<_, String>(Taken::Taken { row, after_another })
+        Ok::<_, Cause>(Taken::Taken { row, after_another })
     };
     match written {
         Written::Applied(Some(item)) => ours(item).unwrap_or_else(Taken::Unknown),
@@ -295,7 +296,7 @@ fn taken(written: Written, token: Uuid, after_another: bool) -> Taken {
             _ => Taken::Stale,
         },
         Written::ConditionFailed(None) | Written::Duplicate => Taken::Stale,
-        Written::Newer(newer) => Taken::NotApplied(newer.to_string()),
+        Written::Newer(newer) => Taken::NotApplied(newer.into()),
         Written::Refused(cause) | Written::Throttled(cause) => Taken::NotApplied(cause),
         Written::Unknown(cause) => Taken::Unknown(cause),
     }

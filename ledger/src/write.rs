@@ -10,12 +10,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
+use crate::cause::{Cause, CauseKind, describe};
 use crate::ledger::Ledger;
 use crate::statement::{NOT_SENT, Statement, Written};
 use crate::time::Deadline;
 use crate::update::Update;
 use crate::version;
-use crate::write_certainty::{AnswerWatch, Verdict, describe};
+use crate::write_certainty::{AnswerWatch, Verdict};
 
 /// Statements per BatchExecuteStatement (DynamoDB API Reference).
 const BATCH: usize = 25;
@@ -132,7 +133,7 @@ impl Ledger {
     }
 
     /// One request. `Ok` holds exactly one outcome per statement.
-    async fn execute(&self, batch: &[(usize, Statement)]) -> Result<Vec<Written>, (Verdict, String)> {
+    async fn execute(&self, batch: &[(usize, Statement)]) -> Result<Vec<Written>, (Verdict, Cause)> {
         let requests = batch.iter().map(|(_, statement)| {
             BatchStatementRequest::builder()
                 .statement(&statement.text)
@@ -160,13 +161,13 @@ impl Ledger {
                 batch.len(),
                 responses.len()
             );
-            return Err((Verdict::Unknown, cause));
+            return Err((Verdict::Unknown, cause.into()));
         }
         Ok(responses.into_iter().map(written).collect())
     }
 }
 
-fn not_written(verdict: Verdict, cause: String) -> Written {
+fn not_written(verdict: Verdict, cause: Cause) -> Written {
     match verdict {
         Verdict::Unknown => Written::Unknown(cause),
         Verdict::Throttled => Written::Throttled(cause),
@@ -188,10 +189,16 @@ fn failed(error: BatchStatementError) -> Written {
         .as_ref()
         .map_or("an error without a code", Code::as_str)
         .to_owned();
-    let cause = match &error.message {
+    let words = match &error.message {
         Some(message) => format!("{code}: {message}"),
         None => code,
     };
+    // The answer to the batch is a success.
+    let kind = CauseKind::Service {
+        code: error.code.as_ref().map(|code| code.as_str().to_owned()),
+        status: 200,
+    };
+    let cause = Cause::new(kind, words);
     match error.code {
         Some(Code::ConditionalCheckFailed) => match error.item.as_ref().and_then(version::newer) {
             Some(newer) => Written::Newer(newer),

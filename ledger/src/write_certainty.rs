@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::{SdkError, ServiceError};
+use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -104,79 +104,4 @@ impl Intercept for AnswerWatch {
         }
         Ok(())
     }
-}
-
-/// The cause of a failed AWS call in one line, for people: the service's code and message, or why there is none ("no connection",
-/// "no answer in time", "the answer could not be parsed"). Never the request: it bears credentials and signatures.
-pub fn describe<E>(error: &SdkError<E, HttpResponse>) -> String
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let what = match error {
-        SdkError::ServiceError(service) => return refusal(service),
-        SdkError::TimeoutError(_) => "no answer in time",
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => "no answer in time",
-        SdkError::DispatchFailure(failure) if failure.is_io() => "no connection",
-        SdkError::DispatchFailure(_) => "the request cannot be sent",
-        SdkError::ResponseError(_) => "the answer could not be parsed",
-        SdkError::ConstructionFailure(_) => "the request cannot be made",
-        _ => "no answer",
-    };
-    with_causes(what, error)
-}
-
-/// What a service answered. An answer of success that the SDK cannot parse comes as an error of the service without code and
-/// message, and so does the error page of something that is no AWS service.
-fn refusal<E>(service: &ServiceError<E, HttpResponse>) -> String
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let (error, status) = (service.err(), service.raw().status());
-    match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
-        (None, Some(message)) => message.to_owned(),
-        (None, None) if status.is_success() => with_causes("the answer could not be parsed", error),
-        (None, None) => {
-            let what = format!(
-                "an error without a code, as no AWS service answers (HTTP status {})",
-                status.as_u16()
-            );
-            with_causes(&what, error)
-        }
-    }
-}
-
-/// An error and its causes, on one line. What says the same as the text before it is left out.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    with_causes(&error.to_string(), error)
-}
-
-/// A text and the causes below an error, without those that only name the layer which they passed through, without repetitions
-/// and without requests.
-fn with_causes(what: &str, error: &(dyn std::error::Error + 'static)) -> String {
-    const LAYERS: [&str; 11] = [
-        "dispatch failure",
-        "io error",
-        "timeout",
-        "other",
-        "unhandled error",
-        "Error",
-        "service error",
-        "client error (Connect)",
-        "client error (SendRequest)",
-        "tcp connect error",
-        "dns error",
-    ];
-    let mut text = what.to_owned();
-    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
-        let said = cause.to_string();
-        // "failed to apply endpoint `…` to request `Request { … }`": with all of its headers.
-        let said = said.split(" to request `").next().unwrap_or_default();
-        let is_layer = LAYERS.contains(&said) || said.starts_with("Error { ");
-        if !is_layer && !text.ends_with(said) {
-            text = format!("{text}: {said}");
-        }
-    }
-    text
 }

@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use daybook_ledger::{AnswerWatch, Verdict, chain, describe};
+use daybook_ledger::{AnswerWatch, CauseKind, Verdict, chain, describe};
 
 type Failed = SdkError<ErrorMetadata, HttpResponse>;
 
@@ -81,11 +81,11 @@ fn unparsed(code: u16) -> SdkError<Unparsed, HttpResponse> {
 #[test]
 fn an_answer_that_cannot_be_parsed_is_called_that_and_may_have_been_of_a_write_that_was_done() {
     assert_eq!(
-        describe(&unparsed(200)),
+        describe(&unparsed(200)).words(),
         "the answer could not be parsed: not a date"
     );
     assert_eq!(
-        describe(&unparsed(502)),
+        describe(&unparsed(502)).words(),
         "an error without a code, as no AWS service answers (HTTP status 502): not a date"
     );
     assert_eq!(AnswerWatch::default().verdict(&unparsed(200)), Verdict::Unknown);
@@ -98,7 +98,7 @@ fn no_request_is_told() {
     let failed: Failed =
         SdkError::dispatch_failure(ConnectorError::other(layers(&[applied, "no scheme"]), None));
     assert_eq!(
-        describe(&failed),
+        describe(&failed).words(),
         "the request cannot be sent: failed to apply endpoint `localhost:1`: no scheme"
     );
 }
@@ -184,6 +184,49 @@ fn a_failed_call_is_told_in_one_line_with_its_cause_and_without_the_layers_betwe
             "the request cannot be made: no key",
         ),
     ] {
-        assert_eq!(describe(&error), expected, "{error:?}");
+        assert_eq!(describe(&error).words(), expected, "{error:?}");
     }
+}
+
+#[test]
+fn a_failed_call_has_a_kind_that_its_words_do_not_change() {
+    let dispatch = |error| SdkError::dispatch_failure(error);
+    let service = |code: Option<&str>| CauseKind::Service {
+        code: code.map(str::to_owned),
+        status: 400,
+    };
+    for (error, expected) in [
+        (
+            answered(Some("Denied"), Some("no connection, cannot be read")),
+            service(Some("Denied")),
+        ),
+        (answered(None, Some("AccessDenied")), service(None)),
+        (answered(None, None), service(None)),
+        (SdkError::timeout_error(layers(&["timeout"])), CauseKind::NoAnswer),
+        (
+            dispatch(ConnectorError::timeout(layers(&["no connection"]))),
+            CauseKind::NoAnswer,
+        ),
+        (
+            dispatch(ConnectorError::io(layers(&["no answer"]))),
+            CauseKind::NoConnection,
+        ),
+        (
+            dispatch(ConnectorError::other(layers(&["no answer"]), None)),
+            CauseKind::NotSent,
+        ),
+        (
+            SdkError::response_error(layers(&["no JSON"]), status(200)),
+            CauseKind::NotParsed,
+        ),
+        (
+            SdkError::construction_failure(layers(&["no key"])),
+            CauseKind::NotSent,
+        ),
+    ] {
+        let cause = describe(&error);
+        assert_eq!(cause.kind(), &expected, "{error:?}");
+        assert_eq!(cause.of("GetItem").kind(), &expected, "{error:?}");
+    }
+    assert_eq!(describe(&unparsed(200)).kind(), &CauseKind::NotParsed);
 }

@@ -1,6 +1,7 @@
 //! Messages as a queue delivers them, and what becomes of each.
 
 use aws_lambda_events::event::sqs::{BatchItemFailure, SqsBatchResponse, SqsMessage};
+use daybook_ledger::Cause;
 
 /// One message as it was received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +31,7 @@ impl From<SqsMessage> for Delivered {
 }
 
 /// Why the outcome of something is not known that was begun and not ended.
-pub const NO_ANSWER: &str = "no answer before the deadline of this run";
+pub const NO_ANSWER: Cause = Cause::no_answer("no answer before the deadline of this run");
 
 /// What the queue is to do with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use daybook_ledger::{Clock, Deadline, describe};
+use daybook_ledger::{Cause, Clock, Deadline, describe};
 use daybook_schema::{EventId, ExecutionInput, ExecutionName, Timestamp};
 
 use crate::delivery::NO_ANSWER;
@@ -53,7 +53,7 @@ pub enum Observed {
     /// It ended.
     Ended(Ended),
     /// Not known: no such execution, throttled, no answer.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 /// An execution as DescribeExecution shows it.
@@ -85,7 +85,7 @@ pub enum Lookup {
     /// There is none: it was not started, or ended more than 90 days ago.
     Absent,
     /// Not known: throttled, denied, no answer.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 /// An execution that ended.
@@ -122,7 +122,7 @@ pub struct Running {
     /// Whether the list is complete.
     pub complete: bool,
     /// Why it is not, when a request failed.
-    pub failure: Option<String>,
+    pub failure: Option<Cause>,
 }
 
 impl Running {
@@ -178,10 +178,12 @@ impl Executions {
         };
         match error.code() {
             Some("ExecutionAlreadyExists") => Started::NameTaken,
-            Some("InvalidExecutionInput" | "InvalidName") => Started::Invalid(describe(&error)),
+            Some("InvalidExecutionInput" | "InvalidName") => Started::Invalid(describe(&error).into()),
             // Errors of StartExecution, and the common error of all actions (Step Functions API Reference).
-            Some("ThrottlingException" | "ExecutionLimitExceeded") => Started::Throttled(describe(&error)),
-            _ => Started::NotStarted(describe(&error)),
+            Some("ThrottlingException" | "ExecutionLimitExceeded") => {
+                Started::Throttled(describe(&error).into())
+            }
+            _ => Started::NotStarted(describe(&error).into()),
         }
     }
 
@@ -189,7 +191,9 @@ impl Executions {
     pub async fn observe(&self, name: ExecutionName) -> Observed {
         match self.describe(name).await {
             Lookup::Found(described) => observed(*described),
-            Lookup::Absent => Observed::Unknown(format!("DescribeExecution {name}: ExecutionDoesNotExist")),
+            Lookup::Absent => {
+                Observed::Unknown(format!("DescribeExecution {name}: ExecutionDoesNotExist").into())
+            }
             Lookup::Unknown(cause) => Observed::Unknown(cause),
         }
     }
@@ -197,12 +201,12 @@ impl Executions {
     /// The execution of that name, for people.
     pub async fn describe(&self, name: ExecutionName) -> Lookup {
         let Some(arn) = execution_arn(&self.state_machine_arn, name) else {
-            return Lookup::Unknown(format!("{} is no state machine ARN", self.state_machine_arn));
+            return Lookup::Unknown(format!("{} is not a state machine ARN", self.state_machine_arn).into());
         };
         match self.client.describe_execution().execution_arn(&arn).send().await {
             Ok(answer) => Lookup::Found(Box::new(described(name, arn, answer))),
             Err(error) if error.code() == Some("ExecutionDoesNotExist") => Lookup::Absent,
-            Err(error) => Lookup::Unknown(format!("DescribeExecution {name}: {}", describe(&error))),
+            Err(error) => Lookup::Unknown(describe(&error).of(format_args!("DescribeExecution {name}"))),
         }
     }
 
@@ -236,7 +240,7 @@ impl Executions {
             token = match deadline.bound(clock, page).await {
                 Some(token) => token,
                 None => {
-                    running.failure = Some(format!("ListExecutions: {NO_ANSWER}"));
+                    running.failure = Some(NO_ANSWER.of("ListExecutions"));
                     break;
                 }
             };
@@ -297,11 +301,11 @@ impl Executions {
     }
 }
 
-fn list_failure<E>(error: &SdkError<E, HttpResponse>) -> String
+fn list_failure<E>(error: &SdkError<E, HttpResponse>) -> Cause
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    format!("ListExecutions: {}", describe(error))
+    describe(error).of("ListExecutions")
 }
 
 /// `arn:aws:states:r:a:express:m:name:uuid`, beside `…:execution:m:name` (StartExecution, Step Functions API Reference).
@@ -338,7 +342,7 @@ fn observed(described: Described) -> Observed {
         ExecutionStatus::Failed | ExecutionStatus::TimedOut | ExecutionStatus::Aborted => EndedStatus::Failed,
         other => {
             let name = described.name;
-            return Observed::Unknown(format!("{name} has status {other}, which is not known here"));
+            return Observed::Unknown(format!("{name} has status {other}, which is not known here").into());
         }
     };
     Observed::Ended(Ended {

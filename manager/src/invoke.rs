@@ -193,7 +193,7 @@ impl Invoker {
                 {
                     Some(Moved::Moved) => Invoked::Renewed,
                     Some(Moved::Stale) => Invoked::Dropped,
-                    Some(Moved::Left(cause)) => Invoked::Returned(cause),
+                    Some(Moved::Left(cause)) => Invoked::Returned(cause.into()),
                     None => Invoked::Returned("the renewal has no outcome".into()),
                 }
             }
@@ -201,7 +201,7 @@ impl Invoker {
                 let settled = settle(&self.ledger, &ended, &self.dispatch.retry, deadline).await;
                 settled.map_or_else(returned, Invoked::Settled)
             }
-            Observed::Unknown(cause) => Invoked::Returned(cause),
+            Observed::Unknown(cause) => Invoked::Returned(cause.into()),
         }
     }
 }

@@ -62,7 +62,7 @@ impl Poll {
             .config_override(aws_sdk_sqs::config::Builder::default().timeout_config(timeouts))
             .send()
             .await
-            .map_err(|error| self.failed("ReceiveMessage", describe(&error)))?;
+            .map_err(|error| self.failed("ReceiveMessage", describe(&error).into()))?;
         let messages = answer.messages.unwrap_or_default();
         Ok(Batch {
             receipt_handles: messages
@@ -103,7 +103,7 @@ impl Poll {
             .set_entries(Some(entries))
             .send()
             .await
-            .map_err(|error| self.failed("DeleteMessageBatch", describe(&error)))?;
+            .map_err(|error| self.failed("DeleteMessageBatch", describe(&error).into()))?;
         match answer.failed().first() {
             None => Ok(()),
             Some(entry) => {

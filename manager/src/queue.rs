@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
-use daybook_ledger::{AnswerWatch, Verdict, describe};
+use daybook_ledger::{AnswerWatch, Cause, CauseKind, Verdict, describe};
 use daybook_schema::{DispatchMessage, Row};
 use futures::StreamExt;
 
@@ -32,9 +32,9 @@ pub enum Sent {
     /// The queue has it.
     Sent,
     /// The queue certainly does not have it.
-    NotSent(String),
+    NotSent(Cause),
     /// The queue may have it.
-    Unknown(String),
+    Unknown(Cause),
 }
 
 /// What came of sending claimed rows, by what is to be done about it.
@@ -47,7 +47,7 @@ pub struct Dispatched {
     /// Rows whose messages the queue may have. They stay claimed: giving them back could put an attempt on the queue twice.
     pub unknown: u32,
     /// Why messages were refused or are unknown.
-    pub causes: Vec<String>,
+    pub causes: Vec<Cause>,
 }
 
 /// The queue could not be asked.
@@ -56,7 +56,20 @@ pub struct Dispatched {
 pub struct QueueError {
     operation: &'static str,
     url: String,
-    cause: String,
+    cause: Cause,
+}
+
+impl QueueError {
+    /// Why, as SQS or the client said.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+}
+
+impl From<QueueError> for Cause {
+    fn from(error: QueueError) -> Self {
+        Self::new(error.cause.kind().clone(), error.to_string())
+    }
 }
 
 impl DispatchQueue {
@@ -175,10 +188,16 @@ impl DispatchQueue {
                 .filter(|position| *position < batch.len())
         };
         for entry in answer.failed() {
-            let cause = match entry.message() {
+            let words = match entry.message() {
                 Some(message) => format!("{}: {message}", entry.code()),
                 None => entry.code().to_owned(),
             };
+            // The answer to the batch is a success.
+            let kind = CauseKind::Service {
+                code: Some(entry.code().to_owned()),
+                status: 200,
+            };
+            let cause = Cause::new(kind, words);
             if let Some(position) = position(entry.id()) {
                 // `failed` means that this entry was not enqueued (SendMessageBatch, SQS API Reference), unless SQS failed
                 // inside: that is no proof.
@@ -281,7 +300,7 @@ async fn attributes(
     let number = |name: &QueueAttributeName| {
         let text = answer.attributes().and_then(|attributes| attributes.get(name));
         text.and_then(|text| text.parse().ok())
-            .ok_or_else(|| failed(format!("the answer has no number for {}", name.as_str())))
+            .ok_or_else(|| failed(format!("the answer has no number for {}", name.as_str()).into()))
     };
     names.iter().map(number).collect()
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError, Pause, Refusal, Released,
-    Window,
+    Cause, Claim, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError, Pause, Refusal,
+    Released, Window,
 };
 use daybook_schema::{Status, Timestamp};
 use futures::StreamExt;
@@ -58,7 +58,7 @@ pub struct ScheduleReport {
     /// Why nothing, or not more, was granted.
     pub refusal: Option<Refusal>,
     /// What went wrong, each cause once.
-    pub failures: Vec<String>,
+    pub failures: Vec<Cause>,
 }
 
 impl ScheduleReport {
@@ -88,15 +88,15 @@ impl ScheduleReport {
     }
 
     /// With a shard unread, an older row may be in it.
-    fn see_oldest(&mut self, first: &[IndexKey], failures: &[String], now: Timestamp) {
+    fn see_oldest(&mut self, first: &[IndexKey], failures: &[Cause], now: Timestamp) {
         let seconds = first
             .first()
             .map_or(0, |oldest| now.since(oldest.due_at).as_secs());
         self.oldest_due_seconds = Some(seconds).filter(|_| failures.is_empty());
     }
 
-    fn failure(&mut self, cause: impl ToString) {
-        let cause = cause.to_string();
+    fn failure(&mut self, cause: impl Into<Cause>) {
+        let cause = cause.into();
         if !self.failures.contains(&cause) {
             self.failures.push(cause);
         }

@@ -1,16 +1,9 @@
 //! What a service answers to a question: something, that there is none, or nothing that helps.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use daybook_ledger::describe;
+use daybook_ledger::{Cause, describe};
 
-/// Codes of services that do not have what they are asked for.
-const ABSENT: [&str; 5] = [
-    "ResourceNotFoundException",
-    "AWS.SimpleQueueService.NonExistentQueue",
-    "QueueDoesNotExist",
-    "StateMachineDoesNotExist",
-    "TableNotFoundException",
-];
+use crate::aws::trouble::Trouble;
 
 /// What a service says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +22,7 @@ pub struct Refusal {
     /// The IAM action that is needed.
     pub action: &'static str,
     /// What was said.
-    pub cause: String,
+    pub cause: Cause,
 }
 
 impl<T> Answer<T> {
@@ -38,13 +31,13 @@ impl<T> Answer<T> {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        match answer {
-            Ok(value) => Self::Known(value),
-            Err(error) if error.code().is_some_and(|code| ABSENT.contains(&code)) => Self::Absent,
-            Err(error) => Self::Unknown(Refusal {
-                action,
-                cause: describe(&error),
-            }),
+        let cause = match answer {
+            Ok(value) => return Self::Known(value),
+            Err(error) => describe(&error),
+        };
+        match Trouble::of(&cause) {
+            Trouble::Absent => Self::Absent,
+            _ => Self::Unknown(Refusal { action, cause }),
         }
     }
 

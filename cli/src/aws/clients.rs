@@ -6,11 +6,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use daybook_ledger::client_timeouts;
+use daybook_ledger::{Cause, client_timeouts};
 use daybook_manager::{DispatchQueue, IntakeQueue};
 
 use crate::args::values;
-use crate::ui::error::Advised;
+use crate::aws::trouble::Trouble;
+use crate::ui::error::UserError;
 
 /// Clients of the account that the environment names.
 #[derive(Debug)]
@@ -18,12 +19,12 @@ pub struct Aws {
     config: SdkConfig,
     region: String,
     /// The stack that names things, and which ones.
-    stack: Option<(String, Vec<Thing>)>,
+    stack: Option<(String, Vec<AwsResource>)>,
 }
 
 /// What a request was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thing {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AwsResource {
     /// The ledger table.
     Ledger,
     /// The receipts table.
@@ -36,18 +37,7 @@ pub enum Thing {
     Stack,
 }
 
-impl Thing {
-    /// What a failure was about, by the request that it names; the ledger unless another is told.
-    pub fn of(failure: &str) -> Self {
-        let begins = |operation: &str| failure.starts_with(operation);
-        match () {
-            () if begins("GetQueueAttributes") => Self::Queue,
-            () if begins("DescribeExecution") || begins("ListExecutions") => Self::StateMachine,
-            () if begins("the receipt") => Self::Receipts,
-            () => Self::Ledger,
-        }
-    }
-
+impl AwsResource {
     /// The variable that names the endpoint of its service alone.
     fn endpoint_variable(self) -> &'static str {
         match self {
@@ -74,7 +64,7 @@ impl Aws {
     ///
     /// # Errors
     /// When an endpoint is no URL, no region is set, or no credentials can be had.
-    pub async fn from_environment() -> Result<Self, Advised> {
+    pub async fn from_environment() -> Result<Self, UserError> {
         Self::in_region(None).await
     }
 
@@ -82,9 +72,9 @@ impl Aws {
     ///
     /// # Errors
     /// As [`Aws::from_environment`].
-    pub async fn in_region(region: Option<String>) -> Result<Self, Advised> {
+    pub async fn in_region(region: Option<String>) -> Result<Self, UserError> {
         values::check_endpoint_variables()
-            .map_err(|error| Advised::new("an endpoint cannot be used").because(anyhow::anyhow!(error)))?;
+            .map_err(|error| UserError::new("an endpoint cannot be used").because(anyhow::anyhow!(error)))?;
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(client_timeouts());
         if let Some(region) = region {
             loader = loader.region(Region::new(region));
@@ -93,12 +83,12 @@ impl Aws {
         // The variables are checked: what is wrong now is in a file.
         values::endpoint(config.endpoint_url().unwrap_or_default()).map_err(|allowed| {
             let given = values::redacted(config.endpoint_url().unwrap_or_default());
-            Advised::new("an endpoint cannot be used").because(anyhow::anyhow!(
+            UserError::new("an endpoint cannot be used").because(anyhow::anyhow!(
                 "endpoint_url of the profile is {given:?}: {allowed}"
             ))
         })?;
         let Some(region) = config.region().map(ToString::to_string) else {
-            return Err(Advised::new(match std::env::var("AWS_PROFILE") {
+            return Err(UserError::new(match std::env::var("AWS_PROFILE") {
                 Ok(profile) => format!("no AWS region is set, and profile {profile} (AWS_PROFILE) has none"),
                 Err(_) => "no AWS region is set".to_owned(),
             })
@@ -114,7 +104,7 @@ impl Aws {
                 stack: None,
             }),
             Err(CredentialsError::CredentialsNotLoaded(_)) => Err(no_credentials()),
-            Err(error) => Err(Advised::new("the AWS credentials cannot be loaded")
+            Err(error) => Err(UserError::new("the AWS credentials cannot be loaded")
                 .because(error)
                 .hint("`aws sts get-caller-identity` uses the same configuration and tells more; with single sign-on, `aws sso login` renews it")),
         }
@@ -125,9 +115,9 @@ impl Aws {
         &self.region
     }
 
-    /// These things were named by that stack, not by flags.
-    pub fn named_by_stack(&mut self, stack: &str, things: Vec<Thing>) {
-        self.stack = Some((stack.to_owned(), things));
+    /// These resources were named by that stack, not by flags.
+    pub fn named_by_stack(&mut self, stack: &str, resources: Vec<AwsResource>) {
+        self.stack = Some((stack.to_owned(), resources));
     }
 
     /// A client of DynamoDB.
@@ -177,89 +167,73 @@ impl Aws {
         aws_sdk_sfn::Client::new(&self.config)
     }
 
-    /// What to do about a failed request, by what is said of it.
-    pub fn advice(&self, thing: Thing, said: &str) -> Option<String> {
-        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    /// What to do about a failed request, if anything is known to help.
+    pub fn advice(&self, resource: AwsResource, cause: &Cause) -> Option<String> {
         let region = &self.region;
-        if says(&[
-            "ResourceNotFound",
-            "NonExistentQueue",
-            "QueueDoesNotExist",
-            "StateMachineDoesNotExist",
-        ]) || (thing == Thing::Stack && says(&["does not exist"]))
-        {
-            let named_by = match &self.stack {
-                Some((stack, things)) if things.contains(&thing) => format!("the stack {stack}"),
-                _ => thing.flag().to_owned(),
-            };
-            return Some(format!(
-                "{named_by} names something that is not in region {region} of this account{}: check name, region and account",
-                self.endpoint(thing)
-                    .map(|(url, _)| format!(" (at {url})"))
-                    .unwrap_or_default()
-            ));
-        }
-        if let Some(advice) = Self::advice_on_credentials(said) {
-            return Some(advice);
-        }
-        if says(&["AccessDenied", "AccessDeniedException", "KMS"]) {
-            return Some(
+        // CloudFormation has no code of its own for a stack that does not exist.
+        let is_absent_stack = resource == AwsResource::Stack && cause.code() == Some("ValidationError");
+        match Trouble::of(cause) {
+            Trouble::Absent => Some(self.advice_on_absence(resource)),
+            Trouble::Other if is_absent_stack => Some(self.advice_on_absence(resource)),
+            Trouble::Denied => Some(
                 "the credentials are known, but their policy does not allow this; the message says which action"
                     .to_owned(),
-            );
-        }
-        if says(&["could not be parsed"]) {
-            let server = self.endpoint(thing).map_or("AWS".to_owned(), |(url, _)| url);
-            return Some(format!(
-                "{server} answered, but not as this service does: is a proxy, a portal or another server in between?"
-            ));
-        }
-        if says(&["no connection", "no answer", "without a code"]) {
-            return Some(match self.endpoint(thing) {
+            ),
+            Trouble::NotTheService => {
+                let server = self.endpoint(resource).map_or("AWS".to_owned(), |(url, _)| url);
+                Some(format!(
+                    "{server} answered, but not as this service does: is a proxy, a portal or another server in between?"
+                ))
+            }
+            Trouble::Unreachable | Trouble::WithoutCode(_) => Some(match self.endpoint(resource) {
                 Some((url, named_by)) => {
                     format!("the endpoint is {url}, as {named_by} says: is it up and reachable from here?")
                 }
                 None => format!(
                     "is AWS in region {region} reachable from here? A proxy or a missing VPC endpoint may be in the way"
                 ),
-            });
+            }),
+            trouble => advice_on_credentials(trouble),
         }
-        None
     }
 
-    /// What to do about refused credentials, whatever service refused them.
-    pub fn advice_on_credentials(said: &str) -> Option<String> {
-        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-        if says(&[
-            "UnrecognizedClient",
-            "InvalidClientTokenId",
-            "InvalidAccessKeyId",
-            "ExpiredToken",
-        ]) {
-            return Some(
-                "the credentials are wrong, have expired, or belong to another endpoint; \
-                 `aws sts get-caller-identity` shows whose they are"
-                    .to_owned(),
-            );
-        }
-        if says(&["InvalidSignature", "SignatureDoesNotMatch", "IncompleteSignature"]) {
-            return Some(
-                "the secret access key does not belong to the access key id, or this machine's clock is wrong"
-                    .to_owned(),
-            );
-        }
-        None
+    fn advice_on_absence(&self, resource: AwsResource) -> String {
+        let named_by = match &self.stack {
+            Some((stack, resources)) if resources.contains(&resource) => format!("the stack {stack}"),
+            _ => resource.flag().to_owned(),
+        };
+        let endpoint = self.endpoint(resource);
+        let endpoint = endpoint.map_or_else(String::new, |(url, _)| format!(" (at {url})"));
+        format!(
+            "{named_by} names something that is not in region {} of this account{endpoint}: check name, region and account",
+            self.region
+        )
     }
 
     /// The endpoint that requests about it go to, if it is not AWS's, and what names it.
-    fn endpoint(&self, thing: Thing) -> Option<(String, &'static str)> {
-        let of_service = thing.endpoint_variable();
+    fn endpoint(&self, resource: AwsResource) -> Option<(String, &'static str)> {
+        let of_service = resource.endpoint_variable();
         let given = std::env::var(of_service).ok().filter(|url| !url.is_empty());
         given.map(|url| (url, of_service)).or_else(|| {
             let url = self.endpoint_url()?.to_owned();
             Some((url, "AWS_ENDPOINT_URL (or the profile)"))
         })
     }
+}
+
+/// What to do about refused credentials, whatever service refused them.
+pub fn advice_on_credentials(trouble: Trouble) -> Option<String> {
+    let advice = match trouble {
+        Trouble::Credentials => {
+            "the credentials are wrong, have expired, or belong to another endpoint; \
+             `aws sts get-caller-identity` shows whose they are"
+        }
+        Trouble::Signature => {
+            "the secret access key does not belong to the access key id, or this machine's clock is wrong"
+        }
+        _ => return None,
+    };
+    Some(advice.to_owned())
 }
 
 /// A page of a listing takes longer than a row of a table, most of all from small servers.
@@ -271,13 +245,117 @@ fn listing_timeouts() -> TimeoutConfig {
         .build()
 }
 
-fn no_credentials() -> Advised {
+fn no_credentials() -> UserError {
     let what = match std::env::var("AWS_PROFILE") {
         Ok(profile) => format!("no AWS credentials were found, and none in profile {profile} (AWS_PROFILE)"),
         Err(_) => "no AWS credentials were found".to_owned(),
     };
-    Advised::new(what).hint(
+    UserError::new(what).hint(
         "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached; \
          `aws configure` or `aws sso login` sets a profile up",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use daybook_ledger::CauseKind;
+
+    use super::*;
+
+    fn aws() -> Aws {
+        Aws {
+            config: SdkConfig::builder().build(),
+            region: "eu-central-1".to_owned(),
+            stack: Some(("photos".to_owned(), vec![AwsResource::Queue])),
+        }
+    }
+
+    /// Words that meant something while advice was chosen by them.
+    const WORDS: &str = "AccessDenied ResourceNotFound does not exist ExpiredToken InvalidSignature KMS no connection without a code";
+
+    fn advice(resource: AwsResource, kind: CauseKind) -> Option<String> {
+        aws().advice(resource, &Cause::new(kind, WORDS))
+    }
+
+    fn service(code: &str) -> CauseKind {
+        CauseKind::Service {
+            code: Some(code.to_owned()),
+            status: 400,
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_advice() {
+        for (resource, kind, begin) in [
+            (
+                AwsResource::Ledger,
+                service("ResourceNotFoundException"),
+                "--ledger-table (DAYBOOK_LEDGER_TABLE) names something that is not in region eu-central-1",
+            ),
+            (
+                AwsResource::Queue,
+                service("AWS.SimpleQueueService.NonExistentQueue"),
+                "the stack photos names something that is not in region",
+            ),
+            (
+                AwsResource::StateMachine,
+                service("StateMachineDoesNotExist"),
+                "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN) names",
+            ),
+            (
+                AwsResource::Stack,
+                service("ValidationError"),
+                "--stack (DAYBOOK_STACK) names",
+            ),
+            (
+                AwsResource::Ledger,
+                service("ExpiredTokenException"),
+                "the credentials are wrong, have expired",
+            ),
+            (
+                AwsResource::Ledger,
+                service("InvalidSignatureException"),
+                "the secret access key does not belong",
+            ),
+            (
+                AwsResource::Ledger,
+                service("AccessDeniedException"),
+                "the credentials are known",
+            ),
+            (
+                AwsResource::Queue,
+                service("KmsDisabled"),
+                "the credentials are known",
+            ),
+            (
+                AwsResource::Ledger,
+                CauseKind::NotParsed,
+                "AWS answered, but not as",
+            ),
+            (
+                AwsResource::Ledger,
+                CauseKind::NoConnection,
+                "is AWS in region eu-central-1 reachable",
+            ),
+            (AwsResource::Ledger, CauseKind::NoAnswer, "is AWS in region"),
+            (
+                AwsResource::Ledger,
+                CauseKind::Service {
+                    code: None,
+                    status: 403,
+                },
+                "is AWS in region",
+            ),
+        ] {
+            let advice = advice(resource, kind.clone()).unwrap_or_default();
+            assert!(advice.starts_with(begin), "{kind:?}: {advice}");
+        }
+    }
+
+    #[test]
+    fn words_choose_no_advice() {
+        assert_eq!(advice(AwsResource::Ledger, service("ValidationException")), None);
+        assert_eq!(advice(AwsResource::Queue, service("ValidationError")), None);
+        assert_eq!(advice(AwsResource::Stack, CauseKind::Other), None);
+    }
 }

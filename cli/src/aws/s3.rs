@@ -4,7 +4,7 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_bucket_notification_configuration::GetBucketNotificationConfigurationOutput;
 use aws_sdk_s3::types::NotificationConfiguration;
-use daybook_ledger::describe;
+use daybook_ledger::{Cause, CauseKind, describe};
 use daybook_schema::Timestamp;
 use serde_json::{Value, json};
 
@@ -63,7 +63,7 @@ impl S3 {
     ///
     /// # Errors
     /// Why it is not known.
-    pub async fn head(&self, bucket: &str, key: &str, version_id: Option<&str>) -> Result<Head, String> {
+    pub async fn head(&self, bucket: &str, key: &str, version_id: Option<&str>) -> Result<Head, Cause> {
         let answer = self
             .client
             .head_object()
@@ -78,11 +78,11 @@ impl S3 {
             Err(error) => {
                 return match status(&error) {
                     Some(404 | 405) => Ok(Head::Gone),
-                    Some(403) => Err(
+                    Some(status @ 403) => Err(Cause::new(
+                        CauseKind::Service { code: None, status },
                         "HeadObject: 403, not allowed: s3:GetObject is needed, and s3:ListBucket to tell an object that is \
-                         gone from one that is forbidden"
-                            .to_owned(),
-                    ),
+                         gone from one that is forbidden",
+                    )),
                     _ => Err(refusal("HeadObject", bucket, &error)),
                 };
             }
@@ -103,7 +103,7 @@ impl S3 {
     ///
     /// # Errors
     /// Why it is not known.
-    pub async fn notifications(&self, bucket: &str) -> Result<NotificationConfiguration, String> {
+    pub async fn notifications(&self, bucket: &str) -> Result<NotificationConfiguration, Cause> {
         let answer = self
             .client
             .get_bucket_notification_configuration()
@@ -122,7 +122,7 @@ impl S3 {
         &self,
         bucket: &str,
         configuration: NotificationConfiguration,
-    ) -> Result<(), String> {
+    ) -> Result<(), Cause> {
         let put = self
             .client
             .put_bucket_notification_configuration()
@@ -154,7 +154,7 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-fn refusal<E>(operation: &str, bucket: &str, error: &SdkError<E, HttpResponse>) -> String
+fn refusal<E>(operation: &str, bucket: &str, error: &SdkError<E, HttpResponse>) -> Cause
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -166,9 +166,10 @@ where
             || "another region".to_owned(),
             |region| format!("region {region}"),
         );
-        return format!(
-            "{operation}: bucket {bucket} is in {region}: --s3-region (DAYBOOK_S3_REGION) names it"
+        return Cause::new(
+            describe(error).kind().clone(),
+            format!("{operation}: bucket {bucket} is in {region}: --s3-region (DAYBOOK_S3_REGION) names it"),
         );
     }
-    format!("{operation} on bucket {bucket}: {}", describe(error))
+    describe(error).of(format_args!("{operation} on bucket {bucket}"))
 }

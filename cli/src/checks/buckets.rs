@@ -1,7 +1,10 @@
 //! The buckets: do they tell the intake queue of uploads, and may they.
 
+use daybook_ledger::Cause;
+
 use crate::aws::notifications::{Entry, Notifications, expanded, share_events};
 use crate::aws::queue_policy::{Permission, Sender};
+use crate::aws::trouble::Trouble;
 use crate::checks::finding::Item;
 use crate::ui::text;
 
@@ -11,7 +14,7 @@ pub struct BucketSeen {
     /// Its name.
     pub name: String,
     /// Whom it notifies, or why that is unknown.
-    pub notifications: Result<Notifications, String>,
+    pub notifications: Result<Notifications, Cause>,
 }
 
 /// The intake queue, as far as a bucket needs it.
@@ -53,17 +56,19 @@ pub fn checks(seen: &BucketSeen, intake: &IntakeSeen) -> Vec<Item> {
     items
 }
 
-fn unknown(check: &str, cause: &str) -> Item {
-    let remedy = match () {
-        () if cause.contains("NoSuchBucket") => {
-            return Item::problem(check, cause, "check the bucket's name, and which S3 is asked");
+fn unknown(check: &str, cause: &Cause) -> Item {
+    let remedy = match Trouble::of(cause) {
+        Trouble::NoBucket => {
+            return Item::problem(
+                check,
+                cause.words(),
+                "check the bucket's name, and which S3 is asked",
+            );
         }
-        () if cause.contains("AccessDenied") => {
-            "allow s3:GetBucketNotification on the bucket to these credentials"
-        }
-        () => "the message says it; s3:GetBucketNotification is what is needed",
+        Trouble::Denied => "allow s3:GetBucketNotification on the bucket to these credentials",
+        _ => "the message says it; s3:GetBucketNotification is what is needed",
     };
-    Item::unknown(check, cause, remedy)
+    Item::unknown(check, cause.words(), remedy)
 }
 
 fn coverage(check: &str, name: &str, notifications: &Notifications, to_intake: &[&Entry]) -> Item {

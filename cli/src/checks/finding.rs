@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::aws::answer::Refusal;
+use crate::aws::trouble::Trouble;
 
 /// What came of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,20 +87,17 @@ impl Item {
 impl Item {
     /// That check could not be made.
     pub fn refused(check: &str, refusal: &Refusal) -> Self {
-        let says = |words: &[&str]| words.iter().any(|word| refusal.cause.contains(word));
         let action = refusal.action;
-        let remedy = match () {
-            () if says(&["AccessDenied", "NotAuthorized", "Forbidden", "not authorized"]) => {
+        let remedy = match Trouble::of(&refusal.cause) {
+            Trouble::Denied => {
                 format!("allow {action} to these credentials, or let somebody run this who may")
             }
-            () if says(&["UnknownOperation", "NotImplemented"]) => {
+            Trouble::NotServed => {
                 format!("nothing here: this endpoint does not serve what AWS would be asked by {action}")
             }
-            () if says(&["no connection", "no answer"]) => {
-                "is the service up and reachable from here?".to_owned()
-            }
-            () => format!("the message says it; {action} is what is needed"),
+            Trouble::Unreachable => "is the service up and reachable from here?".to_owned(),
+            _ => format!("the message says it; {action} is what is needed"),
         };
-        Self::unknown(check, refusal.cause.clone(), remedy)
+        Self::unknown(check, refusal.cause.words(), remedy)
     }
 }

@@ -224,8 +224,8 @@ async fn ambiguous(ledger: &Ledger) -> Result<Count, String> {
 async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Option<Timestamp>, String> {
     let mut rows = ledger.due(status, Some(now), 1);
     let first = rows.next_own(1).await;
-    match failures::shard_failures(rows.failures()).into_iter().next() {
-        Some(failure) => Err(failure),
+    match failures::shard_failures(&rows).into_iter().next() {
+        Some(failure) => Err(failure.to_string()),
         None => Ok(first.first().map(|key| key.due_at)),
     }
 }

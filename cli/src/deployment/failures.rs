@@ -3,15 +3,20 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use crate::aws::clients::{Aws, Thing};
+use daybook_ledger::{Cause, DueRows};
+use daybook_schema::StatusShard;
+
+use crate::aws::clients::{Aws, AwsResource};
+use crate::aws::failure;
+use crate::aws::failure::Failure;
 use crate::deployment::Place;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// How a run ended: an error that lists the failures, if there are any.
 ///
 /// # Errors
 /// When there are failures.
-pub fn end(run: &str, failures: &[String], aws: &Aws, thing: Thing) -> anyhow::Result<ExitCode> {
+pub fn end(run: &str, failures: &[Cause], aws: &Aws, about: AwsResource) -> anyhow::Result<ExitCode> {
     let Some(first) = failures.first() else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -22,9 +27,9 @@ pub fn end(run: &str, failures: &[String], aws: &Aws, thing: Thing) -> anyhow::R
             failures.len()
         ),
     };
-    let advice = aws.advice(thing, first);
-    Err(Advised::new(what)
-        .because(anyhow::anyhow!(failures.join("\n  caused by: ")))
+    let advice = aws.advice(about, first);
+    Err(UserError::new(what)
+        .because(failure::listed(failures))
         .hint_if_any(advice)
         .into())
 }
@@ -34,30 +39,33 @@ pub fn end(run: &str, failures: &[String], aws: &Aws, thing: Thing) -> anyhow::R
 ///
 /// # Errors
 /// When there are failures.
-pub fn incomplete(failures: &[String], place: &Place) -> anyhow::Result<ExitCode> {
+pub fn incomplete(failures: &[Failure], place: &Place) -> anyhow::Result<ExitCode> {
     let Some(first) = failures.first() else {
         return Ok(ExitCode::SUCCESS);
     };
-    let advice = place.advice(Thing::of(first), first);
+    let advice = place.advice(first);
     Err(
-        Advised::new("not everything could be found out; what is missing is called unknown")
-            .because(anyhow::anyhow!(failures.join("\n  caused by: ")))
+        UserError::new("not everything could be found out; what is missing is called unknown")
+            .because(failure::listed(failures))
             .hint_if_any(advice)
             .into(),
     )
 }
 
 /// Why shards of a status could not be read, each cause once: all shards of a table tend to fail alike.
-pub fn shard_failures(failures: Vec<String>) -> Vec<String> {
-    let mut causes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for failure in failures {
-        let (shard, cause) = failure.split_once(": ").unwrap_or(("", &failure));
-        causes.entry(cause.to_owned()).or_default().push(shard.to_owned());
+pub fn shard_failures(due: &DueRows<'_>) -> Vec<Failure> {
+    let mut causes: BTreeMap<Cause, Vec<StatusShard>> = BTreeMap::new();
+    let mut versions = Vec::new();
+    for (shard, cause) in due.shard_failures() {
+        match shard {
+            Some(shard) => causes.entry(cause).or_default().push(shard),
+            None => versions.push(cause),
+        }
     }
-    let told = causes.into_iter().map(|(cause, shards)| match shards.as_slice() {
-        [shard] => format!("Query {shard}: {cause}"),
-        [first, ..] => format!("Query {first} and {} more shards: {cause}", shards.len() - 1),
+    let of_shards = causes.into_iter().map(|(cause, shards)| match shards.as_slice() {
+        [shard] => cause.of(format_args!("Query {shard}")),
+        [first, ..] => cause.of(format_args!("Query {first} and {} more shards", shards.len() - 1)),
         [] => cause,
     });
-    told.collect()
+    of_shards.chain(versions).map(Failure::of_ledger).collect()
 }

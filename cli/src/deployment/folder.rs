@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::deployment::embedded::{Clients, create_table, drop_half_made};
 use crate::signals;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// The ledger's table in a folder, as AWS clients name it.
 pub const LEDGER_TABLE: &str = "daybook-ledger";
@@ -93,9 +93,9 @@ impl Lock {
     ///
     /// # Errors
     /// When another process has it, or it cannot be written.
-    pub fn take(dir: &Path) -> Result<Self, Advised> {
+    pub fn take(dir: &Path) -> Result<Self, UserError> {
         let cannot = |error: std::io::Error| {
-            Advised::new(format!("the folder {} cannot be used", dir.display()))
+            UserError::new(format!("the folder {} cannot be used", dir.display()))
                 .because(error)
                 .hint("give a folder that this user may write with --data-dir (DAYBOOK_DATA_DIR)")
         };
@@ -139,12 +139,12 @@ fn make(dir: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-fn in_use(dir: &Path) -> Advised {
+fn in_use(dir: &Path) -> UserError {
     let by = match said(dir) {
         Some(running) => format!(": process {} runs its pipeline, at {}", running.pid, running.url),
         None => " by another process".to_owned(),
     };
-    Advised::new(format!("the folder {} is in use{by}", dir.display())).hint(
+    UserError::new(format!("the folder {} is in use{by}", dir.display())).hint(
         "one `daybook up` per folder: stop that one, or give this one a folder of its own with --data-dir \
          (DAYBOOK_DATA_DIR)",
     )
@@ -177,12 +177,12 @@ const IS_IT_USABLE: &str = "is it on a local disk that is not full, and may this
 const RESTORE: &str = "nothing was changed. Keep a copy of the folder; then restore ledger.sqlite and ledger.sqlite-wal together \
                        from a backup, or begin with another folder and let `daybook audit --repair` find what is not processed";
 
-fn cannot_open(dir: &Path) -> Advised {
-    Advised::new(format!("the ledger in {} cannot be opened", dir.display()))
+fn cannot_open(dir: &Path) -> UserError {
+    UserError::new(format!("the ledger in {} cannot be opened", dir.display()))
 }
 
 /// A ledger that was looked at and is not to be touched.
-fn refused(dir: &Path, error: LocalError) -> Advised {
+fn refused(dir: &Path, error: LocalError) -> UserError {
     let hint = match error {
         LocalError::NotALedger { .. } | LocalError::Damaged { .. } => RESTORE,
         _ => IS_IT_USABLE,
@@ -191,7 +191,7 @@ fn refused(dir: &Path, error: LocalError) -> Advised {
 }
 
 /// An empty file, or none, is a new ledger only where there was none before: a truncated one must not pass for new.
-fn not_lost(dir: &Path, settings: &Settings, found: Found) -> Result<(), Advised> {
+fn not_lost(dir: &Path, settings: &Settings, found: Found) -> Result<(), UserError> {
     if found == Found::Nothing && settings.ledger_made {
         let file = dir.join(LEDGER_FILE);
         let lost = anyhow::anyhow!(
@@ -210,7 +210,7 @@ impl Folder {
     /// When there is none, or it cannot be opened.
     pub async fn open(dir: &Path) -> anyhow::Result<Self> {
         if !dir.join(LEDGER_FILE).is_file() {
-            return Err(Advised::new(format!("there is no ledger in {}", dir.display()))
+            return Err(UserError::new(format!("there is no ledger in {}", dir.display()))
                 .hint(format!(
                     "`daybook up --data-dir {}` makes one; --local (DAYBOOK_LOCAL) names the folder that it made",
                     dir.display()
@@ -219,7 +219,7 @@ impl Folder {
         }
         let settings = Settings::read(dir).map_err(|error| {
             let file = dir.join(SETTINGS_FILE);
-            Advised::new(format!("{} cannot be read", file.display()))
+            UserError::new(format!("{} cannot be read", file.display()))
                 .because(error)
                 .hint("`daybook up` writes it at every start")
         })?;

@@ -20,14 +20,16 @@ use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
 
 use crate::args::values;
-use crate::aws::clients::{Aws, Thing};
+use crate::aws::clients::{Aws, AwsResource};
+use crate::aws::failure::Failure;
+use crate::aws::trouble::Trouble;
 use crate::deployment::arguments::missing;
 pub use crate::deployment::arguments::{AwsArguments, Chosen, DeploymentArguments, MachineArguments};
 use crate::deployment::aws::AwsDeployment;
 use crate::deployment::folder::{Folder, Running};
 use crate::deployment::rate::Rate;
 pub use crate::deployment::stack::{COMPLETION_QUEUE, INTAKE_QUEUE, LEDGER_TABLE, Outputs, RECEIPTS_TABLE};
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// A deployment, opened.
 pub struct Deployment {
@@ -98,10 +100,10 @@ impl AwsArguments {
         if let Some(stack) = &self.stack {
             let machine_is_given = machine.is_some_and(|machine| machine.state_machine_arn.is_some());
             let by_flag = [
-                (Thing::Ledger, self.ledger_table.is_some()),
-                (Thing::Receipts, self.receipts_table.is_some()),
-                (Thing::Queue, self.dispatch_queue_url.is_some()),
-                (Thing::StateMachine, machine_is_given),
+                (AwsResource::Ledger, self.ledger_table.is_some()),
+                (AwsResource::Receipts, self.receipts_table.is_some()),
+                (AwsResource::Queue, self.dispatch_queue_url.is_some()),
+                (AwsResource::StateMachine, machine_is_given),
             ];
             let by_stack = by_flag.into_iter().filter(|(_, given)| !given);
             aws.named_by_stack(stack, by_stack.map(|(thing, _)| thing).collect());
@@ -245,15 +247,15 @@ impl From<AwsDeployment> for Deployment {
 
 impl Place {
     /// What to do about a failed request, if anything is known to help.
-    pub fn advice(&self, thing: Thing, said: &str) -> Option<String> {
-        if said.contains("cannot be read") {
+    pub fn advice(&self, failure: &Failure) -> Option<String> {
+        if Trouble::of(&failure.cause) == Trouble::Unreadable {
             return Some(
                 "was it written by a newer release of Daybook? That one reads it; this one leaves it alone"
                     .to_owned(),
             );
         }
         match self {
-            Self::Aws { aws, .. } => aws.advice(thing, said),
+            Self::Aws { aws, .. } => aws.advice(failure.about, &failure.cause),
             Self::Local { dir, .. } => Some(format!(
                 "is {} on a local disk that is not full, and may this user read and write it?",
                 dir.display()
@@ -262,13 +264,13 @@ impl Place {
     }
 
     /// The ledger did not answer.
-    pub fn ledger_failure(&self, error: LedgerError) -> Advised {
-        let advice = self.advice(Thing::Ledger, &error.to_string());
+    pub fn ledger_failure(&self, error: LedgerError) -> UserError {
+        let advice = self.advice(&Failure::of_ledger(&error));
         let what = match self {
             Self::Aws { .. } => "the ledger table cannot be used".to_owned(),
             Self::Local { dir, .. } => format!("the ledger in {} cannot be used", dir.display()),
         };
-        Advised::new(what).because(error).hint_if_any(advice)
+        UserError::new(what).because(error).hint_if_any(advice)
     }
 }
 

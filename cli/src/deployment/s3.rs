@@ -3,11 +3,14 @@
 use std::fmt;
 
 use clap::Args;
+use daybook_ledger::Cause;
 
 use crate::args::values;
+use crate::aws::clients;
 use crate::aws::clients::Aws;
+use crate::aws::trouble::Trouble;
 use crate::deployment::Place;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// The S3 to look at. Credentials come from AWS's own configuration, for a folder of this machine too.
 #[derive(Args, Clone, Debug)]
@@ -46,7 +49,7 @@ impl S3Arguments {
     ///
     /// # Errors
     /// When no region is set, or no credentials can be had.
-    pub async fn open(&self, place: &Place) -> Result<S3Place, Advised> {
+    pub async fn open(&self, place: &Place) -> Result<S3Place, UserError> {
         match place {
             Place::Aws { aws, .. } => Ok(self.at(aws)),
             Place::Local { .. } => Ok(self.at(&Aws::in_region(self.s3_region.clone()).await?)),
@@ -73,35 +76,32 @@ impl S3Arguments {
 
 impl S3Place {
     /// What to do about a failed request, if anything is known to help.
-    pub fn advice(&self, said: &str) -> Option<String> {
-        let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-        let advice = match () {
-            () if says(&["NoSuchBucket"]) => {
+    pub fn advice(&self, cause: &Cause) -> Option<String> {
+        let advice = match Trouble::of(cause) {
+            Trouble::NoBucket => {
                 format!(
                     "there is no such bucket at {self}: check the name, the endpoint (--s3-endpoint) and the account"
                 )
             }
-            () if says(&["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint"]) => {
-                "the bucket is in another region: --s3-region names it".to_owned()
-            }
-            () if says(&["AccessDenied", "Forbidden", "AllAccessDisabled"]) => {
+            Trouble::OtherRegion | Trouble::WithoutCode(301) => "the bucket is in another region: --s3-region names it".to_owned(),
+            Trouble::Denied | Trouble::WithoutCode(403) => {
                 "listing needs s3:ListBucket, s3:ListBucketVersions and s3:GetBucketVersioning on the bucket, and looking at \
                  an object s3:GetObject"
                     .to_owned()
             }
-            () if says(&["NotImplemented"]) => {
+            Trouble::NotServed => {
                 "does this server know versions? --versions never lists without them".to_owned()
             }
-            () if says(&["could not be parsed"]) => {
+            Trouble::NotTheService => {
                 format!(
                     "{self} answered, but not in the form of S3's API: is it S3 itself, and no console, portal or proxy? If it is, its \
                      maker would want to know of this answer"
                 )
             }
-            () if says(&["no connection", "no answer", "without a code", "cannot be sent"]) => {
+            Trouble::Unreachable | Trouble::NotSent | Trouble::WithoutCode(_) => {
                 format!("is S3 up and reachable from here, at {self}?")
             }
-            () => return Aws::advice_on_credentials(said),
+            trouble => return clients::advice_on_credentials(trouble),
         };
         Some(advice)
     }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use daybook_ledger::describe;
+use daybook_ledger::{Cause, CauseKind, describe};
 
 use crate::args::values;
-use crate::aws::clients::{Aws, Thing};
-use crate::ui::error::Advised;
+use crate::aws::clients::{Aws, AwsResource};
+use crate::ui::error::UserError;
 
 /// The output that every stack of Daybook's has.
 pub const LEDGER_TABLE: &str = "LedgerTableName";
@@ -38,11 +38,11 @@ impl Outputs {
     ///
     /// # Errors
     /// When it does not answer, has no such stack, or the stack is none of Daybook's.
-    pub async fn of(aws: &Aws, stack: &str) -> Result<Self, Advised> {
-        let cannot = |cause: String| {
+    pub async fn of(aws: &Aws, stack: &str) -> Result<Self, UserError> {
+        let cannot = |cause: Cause| {
             let region = aws.region();
-            let advice = aws.advice(Thing::Stack, &cause);
-            Advised::new(format!("the stack {stack} cannot be asked in region {region}"))
+            let advice = aws.advice(AwsResource::Stack, &cause);
+            UserError::new(format!("the stack {stack} cannot be asked in region {region}"))
                 .because(anyhow::anyhow!("DescribeStacks: {cause}"))
                 .hint_if_any(advice)
         };
@@ -53,8 +53,16 @@ impl Outputs {
             .send()
             .await
             .map_err(|error| cannot(describe(&error)))?;
+        // As CloudFormation says it.
+        let absent = Cause::new(
+            CauseKind::Service {
+                code: Some("ValidationError".to_owned()),
+                status: 400,
+            },
+            format!("Stack with id {stack} does not exist"),
+        );
         let Some(found) = answer.stacks.unwrap_or_default().into_iter().next() else {
-            return Err(cannot(format!("Stack with id {stack} does not exist")));
+            return Err(cannot(absent));
         };
         let values: BTreeMap<String, String> = found
             .outputs
@@ -77,7 +85,7 @@ impl Outputs {
     ///
     /// # Errors
     /// When the output is no URL.
-    pub fn queue(&self, given: Option<&String>, output: &str) -> Result<Option<String>, Advised> {
+    pub fn queue(&self, given: Option<&String>, output: &str) -> Result<Option<String>, UserError> {
         match given {
             Some(url) => Ok(Some(url.clone())),
             None => self.read(output, values::queue_url),
@@ -92,12 +100,12 @@ impl Outputs {
         &self,
         output: &str,
         parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<Option<T>, Advised> {
+    ) -> Result<Option<T>, UserError> {
         let Some(value) = self.values.get(output) else {
             return Ok(None);
         };
         parse(value).map(Some).map_err(|error| {
-            Advised::new(format!(
+            UserError::new(format!(
                 "the output {output} of stack {} makes no sense",
                 self.stack
             ))
@@ -106,7 +114,7 @@ impl Outputs {
         })
     }
 
-    fn foreign(&self) -> Advised {
+    fn foreign(&self) -> UserError {
         let names: Vec<&str> = self.values.keys().map(String::as_str).collect();
         let has = match names.as_slice() {
             [] => "it has no outputs".to_owned(),
@@ -122,6 +130,6 @@ impl Outputs {
 }
 
 /// A stack lacks an output.
-pub fn without(stack: &str, output: &str) -> Advised {
-    Advised::new(format!("the stack {stack} has no output {output}"))
+pub fn without(stack: &str, output: &str) -> UserError {
+    UserError::new(format!("the stack {stack} has no output {output}"))
 }

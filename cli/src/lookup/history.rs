@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_ledger::{Control, Ledger, ReceiptLookup};
+use daybook_ledger::{Cause, CauseKind, Control, Ledger, ReceiptLookup};
 use daybook_manager::{Executions, Lookup};
 use daybook_schema::{
     Attempt, EventId, ExecutionInput, ExecutionName, ObjectEvent, ObjectId, Receipt, Row, SourceName,
 };
 
 use crate::args::object_ref::ObjectText;
+use crate::aws::clients::AwsResource;
+use crate::aws::failure::Failure;
 use crate::deployment::Deployment;
 use crate::ui::text;
 
@@ -24,9 +26,9 @@ pub struct Found {
     /// Rows that this release cannot read, of which any may be about the object.
     pub unreadable: u64,
     /// Why receipts could not be read, if any could not.
-    pub unknown_receipts: Option<String>,
+    pub unknown_receipts: Option<Cause>,
     /// What could not be found out, that of the receipts included.
-    pub failures: Vec<String>,
+    pub failures: Vec<Failure>,
 }
 
 /// An open row.
@@ -107,10 +109,12 @@ pub async fn object(
         }
     }
     if found.unreadable > 0 {
-        found.failures.push(format!(
+        let words = format!(
             "{} of the ledger cannot be read, and may be about this object: `daybook list` shows why",
             text::many(found.unreadable, "row")
-        ));
+        );
+        let cause = Cause::new(CauseKind::Unreadable, words);
+        found.failures.push(Failure::of_ledger(cause));
     }
     rows.sort_by_key(|row| (row.recorded_at, row.id));
     let own = deployment.source();
@@ -158,12 +162,18 @@ impl Found {
                 ReceiptLookup::Unknown(cause) => drop(causes.insert(cause, object)),
             }
         }
-        let told = causes
+        let failures: Vec<Failure> = causes
             .into_iter()
-            .map(|(cause, object)| format!("the receipt of object {object}: {cause}"));
-        let told: Vec<String> = told.collect();
-        self.unknown_receipts = told.first().cloned();
-        self.failures.extend(told);
+            .map(|(cause, object)| {
+                let cause: Cause = cause;
+                Failure::about(
+                    AwsResource::Receipts,
+                    cause.of(format_args!("the receipt of object {object}")),
+                )
+            })
+            .collect();
+        self.unknown_receipts = failures.first().map(|failure| failure.cause.clone());
+        self.failures.extend(failures);
     }
 
     /// The receipt of an event that has no row. Receipts are kept by object: the execution of the first attempt was told the
@@ -182,7 +192,8 @@ impl Found {
                 Lookup::Found(described) => described.input,
                 Lookup::Absent => None,
                 Lookup::Unknown(cause) => {
-                    self.failures.push(cause);
+                    self.failures
+                        .push(Failure::about(AwsResource::StateMachine, cause));
                     None
                 }
             };
@@ -198,9 +209,9 @@ impl Found {
         match ledger.receipt_of_event(id).await {
             Ok(receipt) => self.receipts.extend(receipt),
             Err(error) => {
-                let told = format!("the receipts: {}", daybook_ledger::chain(&error));
-                self.unknown_receipts = Some(told.clone());
-                self.failures.push(told);
+                let cause = Cause::from(error).of("the receipts");
+                self.unknown_receipts = Some(cause.clone());
+                self.failures.push(Failure::about(AwsResource::Receipts, cause));
             }
         }
     }
@@ -219,7 +230,7 @@ impl Found {
                 let covers = |receipt: &Receipt| row.event().is_some_and(|event| receipt.covers(event));
                 *done_by_receipt = self.receipts.iter().any(covers);
                 if let Some((_, Lookup::Unknown(cause))) = execution {
-                    unknown.push(cause.clone());
+                    unknown.push(Failure::about(AwsResource::StateMachine, &*cause));
                 }
             }
         }
@@ -229,7 +240,7 @@ impl Found {
         }
         match deployment.ledger.control().await {
             Ok(control) => self.control = Some(control),
-            Err(error) => self.failures.push(daybook_ledger::chain(&error)),
+            Err(error) => self.failures.push(Failure::of_ledger(error)),
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::aws::encoding;
 use crate::aws::encoding::Decoded;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// Documents that are handed on together, at most.
 const BATCH: usize = 256;
@@ -64,13 +64,13 @@ pub type Input = (String, Box<dyn Read + Send>);
 ///
 /// # Errors
 /// When one cannot be opened.
-pub fn open_all(files: &[PathBuf]) -> Result<Vec<Input>, Advised> {
-    let open = |path: &PathBuf| -> Result<Input, Advised> {
+pub fn open_all(files: &[PathBuf]) -> Result<Vec<Input>, UserError> {
+    let open = |path: &PathBuf| -> Result<Input, UserError> {
         if path.as_os_str() == "-" {
             return Ok(("stdin".to_owned(), Box::new(io::stdin())));
         }
         let name = path.display().to_string();
-        let cannot = |error: io::Error| Advised::new(format!("cannot read {name}")).because(error);
+        let cannot = |error: io::Error| UserError::new(format!("cannot read {name}")).because(error);
         let file = File::open(path).map_err(cannot)?;
         if file.metadata().map_err(cannot)?.is_dir() {
             return Err(cannot(io::ErrorKind::IsADirectory.into()));

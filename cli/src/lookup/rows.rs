@@ -7,6 +7,7 @@ use daybook_schema::{EventId, Row, Status, Timestamp};
 use futures::StreamExt;
 use serde_json::Value;
 
+use crate::aws::failure::Failure;
 use crate::ui::json;
 
 /// Rows looked up one by one at the same time.
@@ -74,7 +75,7 @@ pub enum Answer {
 }
 
 /// Reads rows by their ids; an id that could not be asked for is not in the map, and the failures say why.
-pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer>, Vec<String>) {
+pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer>, Vec<Failure>) {
     let mut answers = BTreeMap::new();
     let mut failures = Vec::new();
     for answer in ledger.get_many(ids).await {
@@ -82,7 +83,7 @@ pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer
             Ok(row) => drop(answers.insert(row.id, Answer::Row(Box::new(row)))),
             Err(error) => match unreadable(error) {
                 Ok((id, why)) => drop(answers.insert(id, why)),
-                Err(error) => failures.push(daybook_ledger::chain(&error)),
+                Err(error) => failures.push(Failure::of_ledger(error)),
             },
         }
     }
@@ -104,7 +105,7 @@ pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer
             Ok(None) => drop(answers.insert(id, Answer::Gone)),
             Err(error) => match unreadable(error) {
                 Ok((id, why)) => drop(answers.insert(id, why)),
-                Err(error) => failures.push(daybook_ledger::chain(&error)),
+                Err(error) => failures.push(Failure::of_ledger(error)),
             },
         }
     }
@@ -121,7 +122,7 @@ fn unreadable(error: LedgerError) -> Result<(EventId, Answer), LedgerError> {
 }
 
 /// The rows of these keys, in their order; rows that are gone are left out. And why rows could not be read.
-pub async fn of_keys(ledger: &Ledger, keys: &[IndexKey]) -> (Vec<Listed>, Vec<String>) {
+pub async fn of_keys(ledger: &Ledger, keys: &[IndexKey]) -> (Vec<Listed>, Vec<Failure>) {
     let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
     let (mut answers, failures) = read(ledger, &ids).await;
     let listed = keys.iter().filter_map(|key| match answers.remove(&key.id)? {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use clap::Args;
 
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// The flag of every command that asks.
 #[derive(Args, Clone, Copy, Debug)]
@@ -19,13 +19,13 @@ impl ConfirmArguments {
     ///
     /// # Errors
     /// When the answer is no, or there is nobody to ask.
-    pub fn ask(self, question: &str) -> Result<(), Advised> {
+    pub fn ask(self, question: &str) -> Result<(), UserError> {
         if self.yes {
             return Ok(());
         }
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return Err(
-                Advised::new("nothing was changed: there is no terminal to ask on")
+                UserError::new("nothing was changed: there is no terminal to ask on")
                     .hint("look at what it would do, and give --yes to do it"),
             );
         }
@@ -36,9 +36,9 @@ impl ConfirmArguments {
             .and_then(|()| std::io::stdin().read_line(&mut answer));
         match read {
             Ok(_) if is_yes(&answer) => Ok(()),
-            Ok(_) => Err(Advised::new("nothing was changed: the answer was no")),
+            Ok(_) => Err(UserError::new("nothing was changed: the answer was no")),
             Err(error) => {
-                Err(Advised::new("nothing was changed: the answer could not be read").because(error))
+                Err(UserError::new("nothing was changed: the answer could not be read").because(error))
             }
         }
     }

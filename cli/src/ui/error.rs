@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 /// An error with advice.
 #[derive(Debug)]
-pub struct Advised {
+pub struct UserError {
     what: String,
     cause: Option<anyhow::Error>,
     hint: Option<String>,
 }
 
-impl Advised {
+impl UserError {
     /// That happened.
     pub fn new(what: impl Into<String>) -> Self {
         Self {
@@ -45,13 +45,13 @@ impl Advised {
     }
 }
 
-impl fmt::Display for Advised {
+impl fmt::Display for UserError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
 }
 
-impl std::error::Error for Advised {
+impl std::error::Error for UserError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.cause.as_ref().map(|cause| {
             let cause: &(dyn std::error::Error + 'static) = cause.as_ref();
@@ -67,7 +67,7 @@ pub fn print(error: &anyhow::Error) -> ExitCode {
         eprintln!("  caused by: {cause}");
     }
     if let Some(hint) = error
-        .downcast_ref::<Advised>()
+        .downcast_ref::<UserError>()
         .and_then(|error| error.hint.as_ref())
     {
         eprintln!("  hint: {hint}");

@@ -1,5 +1,6 @@
 //! Outcomes as metrics and as lines of the log.
 
+use daybook_ledger::Cause;
 use daybook_ledger::{Failed, Recorded};
 use serde_json::{Value, json};
 
@@ -150,7 +151,7 @@ pub fn scheduled(report: &ScheduleReport) -> Value {
 }
 
 /// Failures that a report names: each in the log, and one for the invocation in the metrics.
-pub fn failures(who: &str, failures: &[String]) {
+pub fn failures(who: &str, failures: &[Cause]) {
     metric::count(metric::FAILURES, u64::from(!failures.is_empty()));
     for cause in failures {
         tracing::warn!(%cause, "{who} could not do everything; what is left comes again");

@@ -134,10 +134,10 @@ impl Job {
             Taken::Stale => Worked::Dropped,
             Taken::NotApplied(cause) => {
                 self.inbox.hide(held, RETURN_AFTER).await;
-                Worked::Returned(cause)
+                Worked::Returned(cause.into())
             }
             // Perhaps the row is ours: seen before the lease is over, the message would be dropped. It stays hidden that long.
-            Taken::Unknown(cause) => Worked::Returned(cause),
+            Taken::Unknown(cause) => Worked::Returned(cause.into()),
         }
     }
 
@@ -277,7 +277,7 @@ impl Job {
                     }
                     Ok(Extended::Stale) => return "the row went on, or is another worker's".into(),
                     // Perhaps written: the next one finds out.
-                    Ok(Extended::NotApplied(cause) | Extended::Unknown(cause)) => trouble = cause,
+                    Ok(Extended::NotApplied(cause) | Extended::Unknown(cause)) => trouble = cause.into(),
                     Err(_) => trouble = "the ledger did not answer before the lease neared its end".into(),
                 }
                 tokio::time::sleep((lease / 30).min(Duration::from_secs(5))).await;
@@ -337,7 +337,7 @@ impl Job {
                 match self.ledger.postpone(row, *after, why.as_deref(), deadline).await {
                     Postponed::Until(until) => Ok(Worked::Later(until)),
                     Postponed::Stale => Ok(Worked::Dropped),
-                    Postponed::Left(cause) => Err(cause),
+                    Postponed::Left(cause) => Err(cause.into()),
                 }
             }
         }

@@ -231,7 +231,7 @@ fn doubt(
         return Some(Unknown::Undated(event));
     }
     match evidence.receipt {
-        ReceiptLookup::Unknown(cause) => Some(Unknown::Receipt(cause.clone())),
+        ReceiptLookup::Unknown(cause) => Some(Unknown::Receipt(cause.to_string())),
         _ if evidence.unreadable_rows > 0 => Some(Unknown::UnreadableRows(evidence.unreadable_rows)),
         _ if evidence.may_be_parked => Some(Unknown::ParkedPayload),
         _ => None,

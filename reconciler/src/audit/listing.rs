@@ -2,7 +2,7 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{EncodingType, Object, ObjectVersion};
-use daybook_ledger::describe;
+use daybook_ledger::{Cause, describe};
 use daybook_schema::Timestamp;
 
 use super::answered_at::AnsweredAt;
@@ -194,7 +194,7 @@ impl Listing {
         Some(self.scope.prefix.clone()).filter(|prefix| !prefix.is_empty())
     }
 
-    fn error(&self, cause: impl ToString) -> ListingError {
+    fn error(&self, cause: impl Into<Cause>) -> ListingError {
         ListingError {
             operation: if self.by_version {
                 "ListObjectVersions"
@@ -202,7 +202,7 @@ impl Listing {
                 "ListObjectsV2"
             },
             bucket: self.scope.bucket.to_string(),
-            cause: cause.to_string(),
+            cause: cause.into(),
         }
     }
 }

@@ -291,7 +291,7 @@ mod tests {
             let error = LedgerError::Request {
                 operation: "Scan",
                 table: "ledger".into(),
-                cause: format!("no {n}"),
+                cause: format!("no {n}").into(),
                 unknown: false,
             };
             open.add(Err(error), &scope());

@@ -193,7 +193,7 @@ fn repaired(recorded: Recorded) -> Repaired {
         Recorded::AlreadyThere => Repaired::AlreadyThere,
         Recorded::Covered => Repaired::Covered,
         Recorded::Rejected(cause) | Recorded::Throttled(cause) | Recorded::Unknown(cause) => {
-            Repaired::NotSafe { cause }
+            Repaired::NotSafe { cause: cause.into() }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a sweep did.
 
-use daybook_ledger::{Moved, Refusal, Window};
+use daybook_ledger::{Cause, Moved, Refusal, Window};
 use daybook_manager::NO_ANSWER;
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ pub struct SweepReport {
     /// Why nothing, or not more, was redelivered.
     pub refusal: Option<Refusal>,
     /// What went wrong, each cause once.
-    pub failures: Vec<String>,
+    pub failures: Vec<Cause>,
 }
 
 impl SweepReport {
@@ -60,8 +60,8 @@ impl SweepReport {
         })
     }
 
-    pub(super) fn failure(&mut self, cause: impl ToString) {
-        let cause = cause.to_string();
+    pub(super) fn failure(&mut self, cause: impl Into<Cause>) {
+        let cause = cause.into();
         if !self.failures.contains(&cause) {
             self.failures.push(cause);
         }

@@ -89,7 +89,7 @@ async fn what_became_of_each_of_many_rows_is_counted_once() {
         report
             .failures
             .iter()
-            .filter(|cause| cause.contains(part))
+            .filter(|cause| cause.words().contains(part))
             .count()
     };
     for part in [

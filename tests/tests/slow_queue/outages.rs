@@ -47,8 +47,13 @@ async fn without_the_dispatch_queue_every_claim_is_given_back_and_no_attempt_use
         (25, 0, 25, 0)
     );
     assert_eq!(report.failures.len(), 1, "{:?}", report.failures);
+    let code = report.failures[0].code();
     assert!(
-        report.failures[0].contains("QueueDoesNotExist") || report.failures[0].contains("NonExistentQueue")
+        matches!(
+            code,
+            Some("QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue")
+        ),
+        "{code:?}"
     );
     for row in stage.rows().await.values() {
         assert_eq!(

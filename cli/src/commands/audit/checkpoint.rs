@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::commands::audit::findings::Form;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// The form of the file. Another one is not read.
 const VERSION: u32 = 1;
@@ -91,18 +91,19 @@ impl Stored {
     ///
     /// # Errors
     /// When it cannot be read, or is of another audit.
-    pub fn read(path: &Path, terms: &Terms) -> Result<Option<Self>, Advised> {
+    pub fn read(path: &Path, terms: &Terms) -> Result<Option<Self>, UserError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
                 return Err(
-                    Advised::new(format!("the checkpoint {} cannot be read", path.display())).because(error),
+                    UserError::new(format!("the checkpoint {} cannot be read", path.display()))
+                        .because(error),
                 );
             }
         };
         let other = |cause: String| {
-            Advised::new(format!("the checkpoint {} is of no such audit", path.display()))
+            UserError::new(format!("the checkpoint {} is of no such audit", path.display()))
                 .because(anyhow!(cause))
                 .hint("give another file with --checkpoint, or delete this one to begin anew")
         };
@@ -131,7 +132,7 @@ impl Stored {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), Advised> {
+    pub fn write(&self, path: &Path) -> Result<(), UserError> {
         let written = || -> std::io::Result<()> {
             let mut beside = path.as_os_str().to_owned();
             beside.push(".new");
@@ -141,7 +142,7 @@ impl Stored {
             std::fs::rename(&beside, path)
         };
         written().map_err(|error| {
-            Advised::new(format!("the checkpoint {} cannot be written", path.display()))
+            UserError::new(format!("the checkpoint {} cannot be written", path.display()))
                 .because(error)
                 .hint("give a file in a folder that is there and that this user may write, with --checkpoint")
         })

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use daybook_reconciler::audit::Line;
 use serde::{Deserialize, Serialize};
 
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// The form of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -44,7 +44,7 @@ impl Findings {
     ///
     /// # Errors
     /// When it cannot be written, or is shorter than the checkpoint says.
-    pub fn open(path: &Path, form: Form, go_on_at: Option<u64>) -> Result<Self, Advised> {
+    pub fn open(path: &Path, form: Form, go_on_at: Option<u64>) -> Result<Self, UserError> {
         let name = path.display().to_string();
         let cannot = |error: std::io::Error| cannot_write(&name, error);
         let mut file = OpenOptions::new()
@@ -55,7 +55,7 @@ impl Findings {
             .map_err(cannot)?;
         let bytes = go_on_at.unwrap_or(0);
         if file.metadata().map_err(cannot)?.len() < bytes {
-            return Err(Advised::new(format!(
+            return Err(UserError::new(format!(
                 "the report {name} is not the one that the checkpoint goes on with: it is shorter"
             ))
             .hint("put that one back, or delete the checkpoint to begin anew"));
@@ -82,7 +82,7 @@ impl Findings {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn write<'a>(&mut self, lines: impl IntoIterator<Item = Line<'a>>) -> Result<(), Advised> {
+    pub fn write<'a>(&mut self, lines: impl IntoIterator<Item = Line<'a>>) -> Result<(), UserError> {
         let Some(to) = &mut self.to else {
             return Ok(());
         };
@@ -134,8 +134,8 @@ fn header() -> std::io::Result<Vec<u8>> {
     Ok(text[..end].to_vec())
 }
 
-fn cannot_write(name: &str, error: std::io::Error) -> Advised {
-    Advised::new(format!("the report {name} cannot be written"))
+fn cannot_write(name: &str, error: std::io::Error) -> UserError {
+    UserError::new(format!("the report {name} cannot be written"))
         .because(error)
         .hint("give a file in a folder that is there and that this user may write, with --report")
 }

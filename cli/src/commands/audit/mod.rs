@@ -17,7 +17,7 @@ use crate::commands::audit::checkpoint::Stored;
 use crate::commands::audit::outcome::{AuditSummary, Done, Surroundings};
 use crate::commands::audit::run::AuditCommand;
 use crate::signals;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::{Output, print_either};
 use crate::ui::text;
 
@@ -78,12 +78,12 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
 }
 
 /// Asks for what is from before the watermark.
-fn ask_to_backfill(arguments: &AuditArguments, done: &Done) -> Result<(), Advised> {
+fn ask_to_backfill(arguments: &AuditArguments, done: &Done) -> Result<(), UserError> {
     let objects = text::many(done.checkpoint.tally.before_watermark, "object");
     let question = format!("Record {objects} from before the watermark, to be processed?");
     // What is missing may have been recorded already, so that "nothing was changed" would not be true.
     arguments.mending.confirm.ask(&question).map_err(|_| {
-        Advised::new(format!(
+        UserError::new(format!(
             "{objects} from before the watermark: not recorded, nobody said yes"
         ))
         .hint("--backfill --yes records without asking")

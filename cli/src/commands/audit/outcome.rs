@@ -13,7 +13,7 @@ use crate::commands::audit::arguments::{AuditArguments, intake_not_given};
 use crate::deployment::s3::S3Place;
 use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
 use crate::signals::INTERRUPTED;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::{error, text};
 
 /// Causes that are told.
@@ -250,13 +250,13 @@ impl AuditSummary<'_> {
             return Ok(ExitCode::from(INTERRUPTED));
         }
         if let Some(error) = &self.done.broken {
-            let hint = error.downcast_ref::<Advised>().and_then(Advised::advice);
+            let hint = error.downcast_ref::<UserError>().and_then(UserError::advice);
             let hint = hint.map_or_else(
                 || self.how_to_go_on(),
                 |hint| format!("{hint}\n        {}", self.how_to_go_on()),
             );
             let objects = text::many(tally.objects, "object");
-            return Err(Advised::new(format!("the audit broke off after {objects}"))
+            return Err(UserError::new(format!("the audit broke off after {objects}"))
                 .because(anyhow!("{error:#}"))
                 .hint(hint)
                 .into());
@@ -272,7 +272,7 @@ impl AuditSummary<'_> {
             Verdict::Accounted | Verdict::Undetermined => {}
         }
         let mut error =
-            Advised::new("not everything could be found out; see unknown, may wait, unreadable and gone");
+            UserError::new("not everything could be found out; see unknown, may wait, unreadable and gone");
         if !failures.is_empty() {
             error = error.because(anyhow!(failures.join("\n  caused by: ")));
         }
@@ -281,15 +281,15 @@ impl AuditSummary<'_> {
         Err(error.hint_if_any(hint).into())
     }
 
-    fn missing(&self, left: u64) -> Advised {
+    fn missing(&self, left: u64) -> UserError {
         let objects = text::many(left, "object");
         let are = if left == 1 { "is" } else { "are" };
         match self.done.repair {
-            None => Advised::new(format!("{objects} {are} missing: neither done nor in the ledger"))
+            None => UserError::new(format!("{objects} {are} missing: neither done nor in the ledger"))
                 .hint("--repair records them, so that they are processed; --report FILE names them all"),
             Some(_) => {
                 let causes = self.failures();
-                let error = Advised::new(format!("{objects} {are} missing and not recorded for certain"));
+                let error = UserError::new(format!("{objects} {are} missing and not recorded for certain"));
                 let error = match causes.is_empty() {
                     true => error,
                     false => error.because(anyhow!(causes.join("\n  caused by: "))),

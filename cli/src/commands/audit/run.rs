@@ -14,7 +14,7 @@ use crate::commands::audit::progress::Progress;
 use crate::deployment::s3::S3Place;
 use crate::deployment::{Deployment, Place};
 use crate::signals;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::text;
 
 /// Examples that are shown.
@@ -175,7 +175,7 @@ impl<'a> AuditCommand<'a> {
         run: &mut Run,
         repairs: &mut Repairs,
         examples: &mut Vec<ListedObject>,
-    ) -> Result<Option<Stop>, Advised> {
+    ) -> Result<Option<Stop>, UserError> {
         let mut driver = Driver::new(self.repairer, self.arguments.repair());
         loop {
             let mut stop = None;
@@ -205,7 +205,7 @@ impl<'a> AuditCommand<'a> {
         }
     }
 
-    fn report_repairs(&mut self, outcomes: &[(ListedObject, Repaired)]) -> Result<(), Advised> {
+    fn report_repairs(&mut self, outcomes: &[(ListedObject, Repaired)]) -> Result<(), UserError> {
         for (object, outcome) in outcomes {
             self.failures.note_repair(object, outcome);
         }
@@ -215,7 +215,7 @@ impl<'a> AuditCommand<'a> {
         self.findings.write(lines)
     }
 
-    fn save(&self, terms: &Terms, run: &Run, repairs: &Repairs) -> Result<(), Advised> {
+    fn save(&self, terms: &Terms, run: &Run, repairs: &Repairs) -> Result<(), UserError> {
         let Some(path) = &self.arguments.files.checkpoint else {
             return Ok(());
         };
@@ -229,7 +229,7 @@ impl<'a> AuditCommand<'a> {
     }
 
     /// Asks before anything is recorded under what seems to be a wrong name.
-    fn ask_about_sources(&self, run: &Run) -> Result<(), Advised> {
+    fn ask_about_sources(&self, run: &Run) -> Result<(), UserError> {
         let mending = &self.arguments.mending;
         let others = run.open_rows().only_of_other_sources();
         let Some(rows) = others.filter(|_| mending.records()) else {
@@ -243,7 +243,7 @@ impl<'a> AuditCommand<'a> {
             text::many(rows, "row")
         ));
         asked.map_err(|error| {
-            Advised::new(format!(
+            UserError::new(format!(
                 "nothing was recorded: {source} seems to be the wrong --source"
             ))
             .because(error)
@@ -267,7 +267,7 @@ impl<'a> AuditCommand<'a> {
         }
     }
 
-    fn explained(&self, error: AuditError) -> Advised {
+    fn explained(&self, error: AuditError) -> UserError {
         match error {
             AuditError::Inventory(error) => {
                 let advice = match &error {
@@ -277,25 +277,25 @@ impl<'a> AuditCommand<'a> {
                     }
                     _ => None,
                 };
-                Advised::new(AuditError::Inventory(error.clone()).to_string())
+                UserError::new(AuditError::Inventory(error.clone()).to_string())
                     .because(error)
                     .hint_if_any(advice)
             }
             AuditError::Ledger(error) => self.deployment.place.ledger_failure(error),
             AuditError::Listing(error) => {
-                let advice = self.s3.advice(&error.to_string());
+                let advice = self.s3.advice(error.cause());
                 let uri = text::object_uri(self.scope.bucket.as_str(), &self.scope.prefix, None);
-                Advised::new(format!("{uri} cannot be listed, at {}", self.s3))
+                UserError::new(format!("{uri} cannot be listed, at {}", self.s3))
                     .because(error)
                     .hint_if_any(advice)
             }
-            AuditError::ReceiptsOff => Advised::new(error.to_string()).hint(match self.deployment.place {
+            AuditError::ReceiptsOff => UserError::new(error.to_string()).hint(match self.deployment.place {
                 Place::Local { .. } => "the folder's `daybook up` runs with --receipts-keep 0; from when it keeps receipts on, audits can tell",
                 Place::Aws { .. } => {
                     "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the receipts, and --receipts-keep must not be 0"
                 }
             }),
-            AuditError::OtherAudit => Advised::new(error.to_string())
+            AuditError::OtherAudit => UserError::new(error.to_string())
                 .hint("give another file with --checkpoint, or delete this one to begin anew"),
         }
     }

@@ -30,7 +30,7 @@ use crate::commands::demo::screen::Screen;
 use crate::commands::demo::tally::Tally;
 use crate::commands::demo::target::{Folder, ReadingTarget};
 use crate::commands::demo::world::World;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 
 /// As of a program that Ctrl-C ended.
@@ -270,7 +270,7 @@ impl Demo {
     fn too_slow(&self, limit: Duration) -> anyhow::Error {
         let counts = self.tally.read();
         let troubles: Vec<&str> = counts.failures.keys().map(String::as_str).collect();
-        let error = Advised::new(format!(
+        let error = UserError::new(format!(
             "the demo did not end within {} s: of {} events, {} wait, {} are in flight, {} are done",
             limit.as_secs(),
             self.events,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::commands::demo::course::Demo;
 use crate::commands::demo::notes::counted;
 use crate::commands::demo::target::Folder;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 
 /// US dollars per million write units of an on-demand table in us-east-1 (DynamoDB pricing, 2026).
@@ -117,12 +117,12 @@ impl Evidence {
     ///
     /// # Errors
     /// Says what was not.
-    pub fn verdict(&self) -> Result<(), Advised> {
+    pub fn verdict(&self) -> Result<(), UserError> {
         let broken = self.broken();
         if broken.is_empty() {
             return Ok(());
         }
-        Err(Advised::new("the promise did not hold")
+        Err(UserError::new("the promise did not hold")
             .because(anyhow::anyhow!(broken.join("\n  caused by: ")))
             .hint(format!(
                 "this is a bug: please report it with the numbers above, seed {} among them",

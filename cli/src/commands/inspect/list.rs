@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::args::filter::Filter;
 use crate::args::{filter, values};
+use crate::aws::failure::Failure;
 use crate::deployment::{DeploymentArguments, failures};
 use crate::lookup::rows::Listed;
 use crate::lookup::{row_table, rows};
@@ -51,7 +52,7 @@ struct Found<'a> {
     now: Timestamp,
     rows: Vec<Listed>,
     more: bool,
-    failures: Vec<String>,
+    failures: Vec<Failure>,
 }
 
 /// Runs it.
@@ -126,7 +127,7 @@ impl Found<'_> {
                 break;
             }
         }
-        self.failures.extend(failures::shard_failures(due.failures()));
+        self.failures.extend(failures::shard_failures(&due));
     }
 
     /// A row that moved while it was looked for may be there twice, or as another status than its index said.

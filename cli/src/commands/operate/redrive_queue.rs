@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_sqs::operation::list_message_move_tasks::ListMessageMoveTasksOutput;
 use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Task;
 use clap::Args;
-use daybook_ledger::describe;
+use daybook_ledger::{Cause, describe};
 use daybook_schema::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use crate::args::values;
 use crate::args::values::queue_arn;
 use crate::aws::answer::Answer;
-use crate::aws::clients::{Aws, Thing};
+use crate::aws::clients::{Aws, AwsResource};
 use crate::checks::observe;
 use crate::signals;
 use crate::ui::confirm::ConfirmArguments;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 use crate::ui::{output, text};
 
@@ -87,7 +87,7 @@ pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Re
     let running = last.filter(|task| task.status() == Some("RUNNING"));
     if arguments.cancel {
         let Some(task) = running else {
-            return Err(Advised::new(format!("no task runs for {arn}"))
+            return Err(UserError::new(format!("no task runs for {arn}"))
                 .hint("there is nothing to cancel; without --cancel one is started")
                 .into());
         };
@@ -127,14 +127,14 @@ pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Re
 }
 
 /// The queue's ARN, and about how many messages it has.
-async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), Advised> {
-    let refused = |name: &str, cause: &str| {
-        Advised::new(format!("the queue {name} cannot be looked at"))
+async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), UserError> {
+    let refused = |name: &str, cause: &Cause| {
+        UserError::new(format!("the queue {name} cannot be looked at"))
             .because(anyhow::anyhow!("{cause}"))
-            .hint_if_any(aws.advice(Thing::Queue, cause))
+            .hint_if_any(aws.advice(AwsResource::Queue, cause))
     };
     let gone = |name: &str| {
-        Advised::new(format!("there is no queue {name} in region {}", aws.region()))
+        UserError::new(format!("there is no queue {name} in region {}", aws.region()))
             .hint("check name, region and account; `daybook doctor` names the dead-letter queues")
     };
     let (name, url) = match queue {
@@ -150,7 +150,7 @@ async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), Advised> {
             let waiting = attributes.get("ApproximateNumberOfMessages");
             let waiting = waiting.and_then(|n| n.parse().ok()).unwrap_or(0);
             let arn = attributes.get("QueueArn").cloned();
-            let arn = arn.ok_or_else(|| refused(name, "GetQueueAttributes gave no QueueArn"))?;
+            let arn = arn.ok_or_else(|| refused(name, &"GetQueueAttributes gave no QueueArn".into()))?;
             Ok((arn, waiting))
         }
         Answer::Absent => Err(gone(name)),
@@ -165,25 +165,37 @@ struct Tasks<'a> {
 }
 
 impl Tasks<'_> {
-    fn refused(&self, what: &str, cause: &str) -> Advised {
-        let hint = match () {
-            () if cause.contains("Dead Letter Queue") => Some(
-                "only the dead-letter queue of another queue can be moved back: give that one, or name it in the other \
-                 queue's redrive policy first"
-                    .to_owned(),
-            ),
-            () if cause.contains("CouldNotDetermineMessageSource") => {
-                Some("where the messages came from is not known to SQS: --to names a queue".to_owned())
-            }
-            () => self.aws.advice(Thing::Queue, cause),
-        };
-        Advised::new(format!("the messages of {} cannot be {what}", self.arn))
+    fn refused(&self, what: &str, cause: &Cause) -> UserError {
+        UserError::new(format!("the messages of {} cannot be {what}", self.arn))
             .because(anyhow::anyhow!("{cause}"))
-            .hint_if_any(hint)
+            .hint_if_any(self.aws.advice(AwsResource::Queue, cause))
+    }
+
+    /// The same, of a request whose only parameter that SQS can refuse is the queue.
+    fn refused_for_queue(&self, cause: &Cause) -> UserError {
+        let refused = self.refused("moved", cause);
+        match cause.code() {
+            Some("InvalidParameterValue" | "InvalidParameterValueException") => refused.hint(
+                "only the dead-letter queue of another queue can be moved back: give that one, or name it in the other \
+                 queue's redrive policy first",
+            ),
+            _ => refused,
+        }
+    }
+
+    fn failed(&self, moved: u64, reason: Option<&str>) -> UserError {
+        let why = reason.unwrap_or("SQS does not say why");
+        let failed = self.refused("moved", &format!("the task failed after {moved}: {why}").into());
+        match reason {
+            Some("CouldNotDetermineMessageSource") => {
+                failed.hint("where the messages came from is not known to SQS: --to names a queue")
+            }
+            _ => failed,
+        }
     }
 
     /// The newest task, if there ever was one.
-    async fn last(&self) -> Result<Option<Task>, Advised> {
+    async fn last(&self) -> Result<Option<Task>, UserError> {
         let asked = self
             .aws
             .queues()
@@ -193,11 +205,11 @@ impl Tasks<'_> {
         let ListMessageMoveTasksOutput { results, .. } = asked
             .send()
             .await
-            .map_err(|error| self.refused("moved", &format!("ListMessageMoveTasks: {}", describe(&error))))?;
+            .map_err(|error| self.refused_for_queue(&describe(&error).of("ListMessageMoveTasks")))?;
         Ok(results.unwrap_or_default().into_iter().next())
     }
 
-    async fn start(&self, to: Option<&str>, per_second: Option<i32>) -> Result<(), Advised> {
+    async fn start(&self, to: Option<&str>, per_second: Option<i32>) -> Result<(), UserError> {
         let start = self
             .aws
             .queues()
@@ -205,26 +217,30 @@ impl Tasks<'_> {
             .source_arn(self.arn)
             .set_destination_arn(to.map(str::to_owned))
             .set_max_number_of_messages_per_second(per_second);
-        match start.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(self.refused("moved", &format!("StartMessageMoveTask: {}", describe(&error)))),
-        }
+        let cause = match start.send().await {
+            Ok(_) => return Ok(()),
+            Err(error) => describe(&error).of("StartMessageMoveTask"),
+        };
+        Err(match to {
+            None => self.refused_for_queue(&cause),
+            Some(_) => self.refused("moved", &cause),
+        })
     }
 
-    async fn cancel(&self, task: &Task) -> Result<(), Advised> {
+    async fn cancel(&self, task: &Task) -> Result<(), UserError> {
         let handle = task.task_handle().unwrap_or_default();
         let cancel = self.aws.queues().cancel_message_move_task().task_handle(handle);
         match cancel.send().await {
             Ok(_) => Ok(()),
             Err(error) => {
-                let cause = format!("CancelMessageMoveTask: {}", describe(&error));
+                let cause = describe(&error).of("CancelMessageMoveTask");
                 Err(self.refused("left where they are", &cause))
             }
         }
     }
 
     /// Looks until the newest task has ended.
-    async fn watch(&self) -> Result<Task, Advised> {
+    async fn watch(&self) -> Result<Task, UserError> {
         let style = ProgressStyle::with_template("{bar:40} {pos} of about {len} moved, {elapsed}");
         let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         loop {
@@ -237,8 +253,7 @@ impl Tasks<'_> {
                     Some("RUNNING" | "CANCELLING") => {}
                     Some("FAILED") => {
                         bar.finish_and_clear();
-                        let why = task.failure_reason().unwrap_or("SQS does not say why");
-                        return Err(self.refused("moved", &format!("the task failed after {moved}: {why}")));
+                        return Err(self.failed(moved, task.failure_reason()));
                     }
                     _ => {
                         bar.finish_and_clear();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use daybook_ledger::{Deadline, Ledger, Recorded};
+use daybook_ledger::{Cause, Deadline, Ledger, Recorded};
 use daybook_manager::{Ingest, Ingested, Payload};
 use daybook_schema::SourceName;
 use daybook_schema::notification::KeyEncoding;
@@ -17,12 +17,13 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use crate::args::values;
-use crate::aws::clients::Thing;
+use crate::aws::failure;
+use crate::aws::failure::Failure;
 use crate::deployment::{DeploymentArguments, Place};
 use crate::lookup::json_files;
 use crate::lookup::json_files::Broken;
 use crate::ui::dispatch::Line;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 use crate::ui::{logging, output};
 
@@ -79,7 +80,7 @@ struct Tally {
     unreadable: u64,
     test_events: u64,
     not_safe: u64,
-    failures: Vec<String>,
+    failures: Vec<Cause>,
 }
 
 impl Tally {
@@ -207,10 +208,10 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
 
 fn end(tally: &Tally, broken: &[Broken], place: &Place) -> anyhow::Result<ExitCode> {
     if !tally.failures.is_empty() {
-        let advice = place.advice(Thing::Ledger, &tally.failures[0]);
+        let advice = place.advice(&Failure::of_ledger(&tally.failures[0]));
         let what = format!("{} events are not in the ledger for certain", tally.not_safe);
-        let causes = anyhow::anyhow!(tally.failures.join("\n  caused by: "));
-        let error = Advised::new(what).because(causes);
+        let causes = failure::listed(&tally.failures);
+        let error = UserError::new(what).because(causes);
         return Err(error
             .hint(advice.unwrap_or_else(|| "give the same files again: what is there is recognised".into()))
             .into());
@@ -223,7 +224,7 @@ fn end(tally: &Tally, broken: &[Broken], place: &Place) -> anyhow::Result<ExitCo
         [_] => "a file could not be read to its end".to_owned(),
         _ => format!("{} files could not be read to their ends", broken.len()),
     };
-    Err(Advised::new(what)
+    Err(UserError::new(what)
         .because(anyhow::anyhow!(causes.join("\n  caused by: ")))
         .hint("what stands before that place is recorded; mend it and give the file again: what is there is recognised")
         .into())

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
-use crate::aws::clients::Thing;
+use crate::aws::clients::AwsResource;
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer};
 use crate::deployment::{AwsArguments, failures};
 use crate::ui::dispatch::Line;
@@ -60,7 +60,7 @@ pub async fn run(arguments: ScheduleArguments, output: Output) -> anyhow::Result
         .await
         .map_err(|error| ledger_failure(&aws, error))?;
     print(&report, per_window, output)?;
-    failures::end("the scheduler", &report.failures, &aws, Thing::Ledger)
+    failures::end("the scheduler", &report.failures, &aws, AwsResource::Ledger)
 }
 
 fn print(report: &ScheduleReport, per_window: u32, output: Output) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use daybook_schema::Timestamp;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
-use crate::aws::clients::Thing;
+use crate::aws::clients::AwsResource;
 use crate::commands::run::schedule::PATIENCE;
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer, state_machine_answers};
 use crate::deployment::{AwsArguments, MachineArguments, failures};
@@ -68,7 +68,7 @@ pub async fn run(arguments: SweepArguments, output: Output) -> anyhow::Result<Ex
         .await
         .map_err(|error| ledger_failure(&aws, error))?;
     print(&report, window, output)?;
-    failures::end("the sweep", &report.failures, &aws, Thing::Ledger)
+    failures::end("the sweep", &report.failures, &aws, AwsResource::Ledger)
 }
 
 fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result<()> {

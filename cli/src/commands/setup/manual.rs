@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use serde_json::json;
 
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output;
 use crate::ui::output::Output;
 
@@ -74,7 +74,7 @@ pub fn man(arguments: &ManArguments, mut command: clap::Command, output: Output)
     };
     let written = write(dir, command)
         .map_err(|error| {
-            Advised::new(format!("the manual pages cannot be written to {}", dir.display()))
+            UserError::new(format!("the manual pages cannot be written to {}", dir.display()))
                 .because(error)
                 .hint("give a folder that this user may write")
         })?

@@ -1,5 +1,7 @@
 //! What is wrong with an inventory.
 
+use daybook_ledger::Cause;
+
 /// An inventory that cannot be audited, or no further than it was. Nothing of a file that it names was judged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InventoryError {
@@ -9,7 +11,7 @@ pub enum InventoryError {
         /// Which.
         what: String,
         /// Why.
-        cause: String,
+        cause: Cause,
     },
     /// What was given as the manifest is something else.
     #[error("{what} is no manifest of an S3 Inventory: {cause}")]

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Component, Path, PathBuf};
 
 use aws_sdk_s3::Client;
-use daybook_ledger::{chain, describe};
+use daybook_ledger::{Cause, chain, describe};
 use daybook_schema::Timestamp;
 use md5::{Digest, Md5};
 
@@ -41,8 +41,8 @@ pub(super) struct Fetched {
 /// Why something cannot be had.
 enum Failure {
     /// It is not there.
-    Absent(String),
-    Other(String),
+    Absent(Cause),
+    Other(Cause),
 }
 
 impl Store {
@@ -108,7 +108,7 @@ impl Store {
                     })
                     .await;
                 answered_at = date.get();
-                kept.and_then(|()| copy.map_err(|error| Failure::Other(error.to_string())))
+                kept.and_then(|()| copy.map_err(|error| Failure::Other(error.to_string().into())))
             }
             ManifestPlace::File(manifest) => {
                 let opened = open(&candidates(&manifest, &file.key));
@@ -116,7 +116,8 @@ impl Store {
                 let mut bytes = vec![0; STEP];
                 loop {
                     let read = (&opened).read(&mut bytes);
-                    let read = read.map_err(|error| unreadable(&name, Failure::Other(error.to_string())))?;
+                    let read =
+                        read.map_err(|error| unreadable(&name, Failure::Other(error.to_string().into())))?;
                     if read == 0 {
                         break;
                     }
@@ -140,7 +141,7 @@ impl Store {
         }
         fetched
             .rewind()
-            .map_err(|error| unreadable(&name, Failure::Other(error.to_string())))?;
+            .map_err(|error| unreadable(&name, Failure::Other(error.to_string().into())))?;
         Ok(Fetched {
             file: fetched,
             answered_at,
@@ -165,9 +166,9 @@ impl Store {
             ManifestPlace::File(path) => {
                 let file = open(std::slice::from_ref(path))?;
                 let read = file.take(MANIFEST_BYTES as u64 + 1).read_to_end(&mut text);
-                read.map_err(|error| Failure::Other(error.to_string()))?;
+                read.map_err(|error| Failure::Other(error.to_string().into()))?;
                 if text.len() > MANIFEST_BYTES {
-                    return Err(Failure::Other(too_big()));
+                    return Err(Failure::Other(too_big().into()));
                 }
             }
         }
@@ -189,7 +190,7 @@ impl Store {
             .send()
             .await
             .map_err(|error| {
-                let cause = format!("GetObject: {}", describe(&error));
+                let cause = describe(&error).of("GetObject");
                 match error
                     .as_service_error()
                     .is_some_and(|error| error.is_no_such_key())
@@ -199,9 +200,10 @@ impl Store {
                 }
             })?;
         while let Some(chunk) = answer.body.next().await {
-            let chunk = chunk
-                .map_err(|error| Failure::Other(format!("its transfer broke off: {}", chain(&error))))?;
-            keep(&chunk).map_err(Failure::Other)?;
+            let chunk = chunk.map_err(|error| {
+                Failure::Other(format!("its transfer broke off: {}", chain(&error)).into())
+            })?;
+            keep(&chunk).map_err(|cause| Failure::Other(cause.into()))?;
         }
         Ok(())
     }
@@ -229,16 +231,17 @@ fn open(candidates: &[PathBuf]) -> Result<File, Failure> {
         match File::open(path) {
             Ok(file) => return Ok(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Failure::Other(format!("{}: {error}", path.display()))),
+            Err(error) => return Err(Failure::Other(format!("{}: {error}", path.display()).into())),
         }
     }
     Err(Failure::Absent(match candidates {
-        [] => "its key is no path of a file".to_owned(),
-        [_] => "there is no such file".to_owned(),
+        [] => "its key is not a path of a file".into(),
+        [_] => "there is no such file".into(),
         [beside, ..] => format!(
             "it is neither {} nor at its key in a folder above",
             beside.display()
-        ),
+        )
+        .into(),
     }))
 }
 
@@ -305,7 +308,7 @@ mod tests {
                     Err(Failure::Absent(cause)) => panic!("{place}: {cause}"),
                     Err(Failure::Other(cause)) => {
                         assert!(!is_read, "{place}: {bytes}");
-                        assert_eq!(cause, "it has more than 64 MiB");
+                        assert_eq!(cause.words(), "it has more than 64 MiB");
                     }
                 }
             }
@@ -326,7 +329,7 @@ mod tests {
         match open(&[in_a_file.clone(), file]) {
             Err(Failure::Other(cause)) => {
                 let start = format!("{}: ", in_a_file.display());
-                assert!(cause.starts_with(&start), "{cause}");
+                assert!(cause.words().starts_with(&start), "{cause}");
             }
             Err(Failure::Absent(cause)) => panic!("{cause}"),
             Ok(_) => panic!("the wrong one was opened"),

@@ -10,7 +10,7 @@ use daybook_schema::SourceName;
 use crate::args::object_ref::Wanted;
 use crate::deployment::{Deployment, DeploymentArguments, failures};
 use crate::lookup::history;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 use crate::ui::{output, text};
 
@@ -72,14 +72,14 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
 }
 
 /// Neither open nor done, as far as anybody can know.
-fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> Advised {
+fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> UserError {
     let what = match &arguments.what {
         Wanted::Id(id) => format!("event {id}"),
         Wanted::Object(object) => text::escaped(&format!("s3://{}/{}", object.bucket, object.whole)),
     };
     let place = &deployment.place;
     let Some(keep) = deployment.ledger.receipts_kept_for() else {
-        return Advised::new(format!("{what} is not open in {place}"))
+        return UserError::new(format!("{what} is not open in {place}"))
             .because(anyhow::anyhow!(
                 "it was never seen, or it is done: receipts are off, so nobody can tell"
             ))
@@ -107,7 +107,7 @@ fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> Advised {
             },
         ),
     };
-    Advised::new(format!("nothing is known of {what} in {place}"))
+    UserError::new(format!("nothing is known of {what} in {place}"))
         .because(anyhow::anyhow!(cause))
         .hint(hint)
 }

@@ -1,8 +1,10 @@
 //! What `daybook status` reads.
 
-use daybook_ledger::{ClaimedFirst, Control, Count, IndexKey, Ledger, LedgerError};
+use daybook_ledger::{Cause, ClaimedFirst, Control, Count, IndexKey, Ledger, LedgerError};
 use daybook_schema::{Status, Timestamp};
 
+use crate::aws::clients::AwsResource;
+use crate::aws::failure::Failure;
 use crate::deployment::rate::Rate;
 use crate::deployment::{Deployment, failures};
 use crate::ui::text;
@@ -19,16 +21,16 @@ pub struct Found {
     pub first: [FirstPart; 3],
     pub claimed: Part<ClaimedFirst>,
     pub newer: Part<Count>,
-    pub depth: Option<Result<u64, String>>,
+    pub depth: Option<Result<u64, Cause>>,
     /// Of the state machine, where there is one.
-    pub running: Option<Result<Count, String>>,
+    pub running: Option<Result<Count, Cause>>,
     pub rate: Rate,
 }
 
 pub type Part<T> = Result<T, LedgerError>;
 
 /// Told by several requests, of which more than one may fail.
-pub type FirstPart = Result<Option<First>, String>;
+pub type FirstPart = Result<Option<First>, Failure>;
 
 /// The row of a status that comes first.
 #[derive(Clone, Copy)]
@@ -43,7 +45,7 @@ pub async fn gather(deployment: &Deployment, enough: Option<u32>, given: Rate) -
     let now = ledger.clock().now();
     let depth = async {
         let queue = deployment.queue.as_ref()?;
-        Some(queue.depth().await.map_err(|error| error.to_string()))
+        Some(queue.depth().await.map_err(Cause::from))
     };
     let running = async {
         let running = deployment.executions.as_ref()?.running(PAGES).await;
@@ -131,7 +133,7 @@ pub async fn confirm_nothing(ledger: &Ledger, now: Timestamp, counts: &mut [Part
 pub async fn first(ledger: &Ledger, status: Status) -> FirstPart {
     let mut rows = ledger.due(status, None, 1);
     let keys = rows.next(1).await;
-    if let Some(failure) = failures::shard_failures(rows.failures()).into_iter().next() {
+    if let Some(failure) = failures::shard_failures(&rows).into_iter().next() {
         return Err(failure);
     }
     let Some(key) = keys.first().copied() else {
@@ -141,7 +143,7 @@ pub async fn first(ledger: &Ledger, status: Status) -> FirstPart {
     let row = match ledger.get(key.id).await {
         Ok(row) => row,
         Err(error) if error.unreadable().is_some() => None,
-        Err(error) => return Err(daybook_ledger::chain(&error)),
+        Err(error) => return Err(Failure::of_ledger(error)),
     };
     Ok(Some(First {
         key,
@@ -161,32 +163,26 @@ impl Found {
     }
 
     /// Each cause once: 80 requests to one table tend to fail alike.
-    pub fn failures(&self) -> Vec<String> {
-        let counts = self.counts();
-        let counts = counts.iter().filter_map(|count| count.as_ref().err());
-        let of_claimed = self
-            .claimed
-            .as_ref()
-            .err()
-            .into_iter()
-            .chain(self.newer.as_ref().err());
-        let of_ledger = self
-            .control
-            .as_ref()
-            .err()
-            .into_iter()
-            .chain(counts)
-            .chain(of_claimed);
-        let firsts = self.first.iter().filter_map(|first| first.as_ref().err());
+    pub fn failures(&self) -> Vec<Failure> {
+        let of_counts = self.counts().into_iter().filter_map(|count| count.as_ref().err());
+        let of_ledger = self.control.as_ref().err().into_iter().chain(of_counts);
+        let of_ledger = of_ledger.chain(self.claimed.as_ref().err());
+        let of_ledger = of_ledger.chain(self.newer.as_ref().err()).map(Failure::of_ledger);
+        let of_firsts = self
+            .first
+            .iter()
+            .filter_map(|first| first.as_ref().err().cloned());
         let of_queue = self.depth.as_ref().and_then(|depth| depth.as_ref().err());
+        let of_queue = of_queue.map(|cause| Failure::about(AwsResource::Queue, cause));
         let of_machine = self.running.as_ref().and_then(|running| running.as_ref().err());
-        let mut failures: Vec<String> = of_ledger
-            .map(|error| daybook_ledger::chain(error))
-            .chain(firsts.chain(of_queue).chain(of_machine).cloned())
-            .collect();
+        let of_machine = of_machine.map(|cause| Failure::about(AwsResource::StateMachine, cause));
         let mut seen = std::collections::BTreeSet::new();
-        failures.retain(|failure| seen.insert(failure.clone()));
-        failures
+        of_ledger
+            .chain(of_firsts)
+            .chain(of_queue)
+            .chain(of_machine)
+            .filter(|failure| seen.insert(failure.clone()))
+            .collect()
     }
 }
 

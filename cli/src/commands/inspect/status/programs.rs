@@ -3,12 +3,13 @@
 use daybook_ledger::Count;
 use serde_json::{Value, json};
 
+use crate::aws::failure::Failure;
 use crate::commands::inspect::status::observe::{FirstPart, Found, Part, both};
 use crate::deployment::{Deployment, Place};
 use crate::ui::dispatch::dispatch_json;
 
 impl Found {
-    pub(super) fn json(&self, deployment: &Deployment, failures: &[String]) -> Value {
+    pub(super) fn json(&self, deployment: &Deployment, failures: &[Failure]) -> Value {
         let rows = |count: &Part<Count>| count.as_ref().ok().map(|count| count.rows);
         let exact = |count: &Part<Count>| count.as_ref().ok().map(|count| count.exact);
         let whole = |count: Option<Count>, first: &FirstPart, parts: Value| {

@@ -1,6 +1,6 @@
 //! Looking: the ledger first, then the queue and S3 as far as they have to do with it.
 
-use daybook_ledger::{Count, Ledger, describe};
+use daybook_ledger::{Cause, Count, Ledger, describe};
 use daybook_schema::{EventId, ObjectEvent, Row, Status, Subject};
 
 use crate::args::object_ref::Wanted;
@@ -95,7 +95,7 @@ pub async fn observe(arguments: &WhyArguments, deployment: &Deployment) -> anyho
         depth: depth(deployment, newest).await,
         control: match ledger.control().await {
             Ok(control) => Fact::Known(control),
-            Err(error) => Fact::Unknown(daybook_ledger::chain(&error)),
+            Err(error) => Fact::Unknown(error.into()),
         },
         receipts: receipts(arguments, deployment, &mut found),
         open,
@@ -114,7 +114,7 @@ pub async fn observe(arguments: &WhyArguments, deployment: &Deployment) -> anyho
     })
 }
 
-fn known<T>(answer: Result<T, String>) -> Fact<T> {
+fn known<T>(answer: Result<T, Cause>) -> Fact<T> {
     match answer {
         Ok(value) => Fact::Known(value),
         Err(why) => Fact::Unknown(why),
@@ -218,7 +218,7 @@ async fn ahead(ledger: &Ledger, newest: Option<&Row>) -> Fact<Count> {
             let counted = ledger
                 .count(Status::Pending, Some(row.due_at), Some(ENOUGH))
                 .await;
-            known(counted.map_err(|error| daybook_ledger::chain(&error)))
+            known(counted.map_err(Cause::from))
         }
         _ => Fact::NotAsked("the row is not pending".to_owned()),
     }
@@ -227,7 +227,7 @@ async fn ahead(ledger: &Ledger, newest: Option<&Row>) -> Fact<Count> {
 async fn depth(deployment: &Deployment, newest: Option<&Row>) -> Fact<u64> {
     match (&deployment.queue, newest) {
         (Some(queue), Some(row)) if row.status == Status::Claimed => {
-            known(queue.depth().await.map_err(|error| error.to_string()))
+            known(queue.depth().await.map_err(Cause::from))
         }
         (None, _) => Fact::NotAsked("no dispatch queue is named".to_owned()),
         _ => Fact::NotAsked("the row is not on the queue".to_owned()),
@@ -247,7 +247,7 @@ async fn queue_arn(aws: &Aws, url: &str) -> Option<String> {
         Err(error) => {
             tracing::warn!(
                 queue.url = url,
-                error = describe(&error),
+                error = %describe(&error),
                 "the intake queue's ARN is unknown"
             );
             None

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Person, Redriven, RetryPolicy};
+use daybook_ledger::{Cause, Deadline, Failed, Ledger, LedgerError, Person, Redriven, RetryPolicy};
 use daybook_schema::{Outcome as ReceiptOutcome, Row, Status};
 
 use crate::ui::text;
@@ -48,7 +48,7 @@ pub enum Applied {
     /// This release cannot read the row: why.
     Unreadable(String),
     /// Not done for certain: why.
-    Failed(String),
+    Failed(Cause),
 }
 
 const fn outcome(word: &'static str, label: &'static str, meaning: &'static str) -> Outcome {
@@ -202,7 +202,7 @@ impl Action {
 fn each<T>(outcomes: Vec<Result<T, LedgerError>>, applied: impl Fn(T) -> Applied) -> Vec<Applied> {
     let one = |outcome: Result<T, LedgerError>| match outcome {
         Ok(outcome) => applied(outcome),
-        Err(error) => Applied::Failed(daybook_ledger::chain(&error)),
+        Err(error) => Applied::Failed(error.into()),
     };
     outcomes.into_iter().map(one).collect()
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 
-use daybook_ledger::{Ledger, Person};
+use daybook_ledger::{Cause, CauseKind, Ledger, Person};
 use daybook_schema::{EventId, Row};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
+use crate::aws::failure::Failure;
 use crate::commands::operate::bulk::action::{Action, Applied};
 use crate::commands::operate::bulk::progress::Progress;
 use crate::commands::operate::bulk::selection::{Seen, Selected};
@@ -32,7 +33,7 @@ pub struct Tally {
     pub interrupted: bool,
     unreadable: BTreeMap<String, String>,
     /// How many rows failed, by cause.
-    causes: BTreeMap<String, usize>,
+    causes: BTreeMap<Cause, usize>,
     seen: usize,
 }
 
@@ -72,10 +73,10 @@ impl Tally {
     }
 
     /// Why, each cause once.
-    pub fn failures(&self) -> Vec<String> {
+    pub fn failures(&self) -> Vec<Failure> {
         let causes = self.causes.iter().map(|(cause, n)| match n {
             1 => cause.clone(),
-            n => format!("{n} times: {cause}"),
+            n => cause.clone().of(format_args!("{n} times")),
         });
         let mut unreadable: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (id, why) in &self.unreadable {
@@ -88,7 +89,8 @@ impl Tally {
             [id, ..] => format!("{} rows cannot be read; row {id}{kind}", ids.len()),
             [] => String::new(),
         });
-        causes.chain(unreadable).collect()
+        let unreadable = unreadable.map(|words| Cause::new(CauseKind::Unreadable, words));
+        causes.chain(unreadable).map(Failure::of_ledger).collect()
     }
 }
 
@@ -151,7 +153,7 @@ async fn apply_to(
 ) -> Vec<(EventId, Applied)> {
     let ids: Vec<EventId> = chunk.iter().map(|seen| seen.id).collect();
     let (mut answers, failures) = rows::read(ledger, &ids).await;
-    let cause = failures.into_iter().next();
+    let cause = failures.into_iter().next().map(|failure| failure.cause);
     let mut applied = Vec::with_capacity(chunk.len());
     let mut rows: Vec<Row> = Vec::with_capacity(chunk.len());
     for seen in chunk {
@@ -162,7 +164,7 @@ async fn apply_to(
             }
             Some(Answer::Row(_) | Answer::Gone) => Applied::MovedOn,
             Some(Answer::Unreadable(why)) => Applied::Unreadable(why),
-            None => Applied::Failed(cause.clone().unwrap_or_else(|| "the row was not read".to_owned())),
+            None => Applied::Failed(cause.clone().unwrap_or_else(|| "the row was not read".into())),
         };
         applied.push((seen.id, outcome));
     }

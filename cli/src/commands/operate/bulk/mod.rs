@@ -15,7 +15,9 @@ use daybook_ledger::{Control, Person};
 use daybook_schema::Status;
 use serde_json::{Value, json};
 
-use crate::aws::clients::Thing;
+use crate::aws::clients::AwsResource;
+use crate::aws::failure;
+use crate::aws::failure::Failure;
 use crate::commands::operate::bulk::action::Action;
 use crate::commands::operate::bulk::apply::Tally;
 use crate::commands::operate::bulk::arguments::BulkArguments;
@@ -27,7 +29,7 @@ use crate::commands::operate::bulk::selection::Selected;
 use crate::deployment::{Deployment, DeploymentArguments, Place};
 use crate::lookup::{row_table, rows};
 use crate::signals::INTERRUPTED;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 use crate::ui::text::grouped;
 use crate::ui::{dispatch, json, output, table, text};
@@ -171,7 +173,7 @@ async fn check_receipts(arguments: &DeploymentArguments, deployment: &Deployment
     let ledger = &deployment.ledger;
     let is_off_on_purpose = deployment.is_local() || arguments.aws.receipts_keep.is_zero();
     if ledger.receipts_kept_for().is_none() && !is_off_on_purpose {
-        return Err(Advised::new(
+        return Err(UserError::new(
             "nothing was changed: no receipts table is named, so who and why could not be kept",
         )
         .hint(
@@ -181,8 +183,10 @@ async fn check_receipts(arguments: &DeploymentArguments, deployment: &Deployment
     }
     let checked = ledger.check_receipts().await;
     Ok(checked.map_err(|error| {
-        let advice = deployment.place.advice(Thing::Receipts, &error.to_string());
-        Advised::new("nothing was changed: the receipts table cannot be used")
+        let advice = deployment
+            .place
+            .advice(&Failure::about(AwsResource::Receipts, &error));
+        UserError::new("nothing was changed: the receipts table cannot be used")
             .because(error)
             .hint_if_any(advice)
     })?)
@@ -288,7 +292,7 @@ impl Run<'_> {
             return Ok(ExitCode::SUCCESS);
         };
         let place = &self.deployment.place;
-        let advice = place.advice(Thing::of(first), first);
+        let advice = place.advice(first);
         let what = match (tally.failed(), tally.unreadable()) {
             (0, 1) => "1 row that may be meant cannot be read, and was left alone".to_owned(),
             (0, n) => format!(
@@ -303,8 +307,8 @@ impl Run<'_> {
             ),
         };
         let again = "the same command again tries them once more, and no others".to_owned();
-        Err(Advised::new(what)
-            .because(anyhow::anyhow!(failures.join("\n  caused by: ")))
+        Err(UserError::new(what)
+            .because(failure::listed(&failures))
             .hint(advice.unwrap_or(again))
             .into())
     }

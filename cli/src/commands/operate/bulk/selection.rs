@@ -9,12 +9,12 @@ use daybook_schema::{Attempt, EventId, Row, Status, Timestamp};
 
 use crate::args::filter::Filter;
 use crate::args::object_ref::{ObjectText, Wanted};
-use crate::aws::clients::Thing;
+use crate::aws::failure::Failure;
 use crate::commands::operate::bulk::progress::Progress;
 use crate::deployment::{Deployment, failures};
 use crate::lookup::rows;
 use crate::lookup::rows::{Answer, Listed};
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::text;
 
 /// Rows read at once.
@@ -98,7 +98,7 @@ impl SelectionArguments {
         deployment: &Deployment,
         statuses: &[Status],
         progress: &Progress,
-    ) -> Result<Selected, Advised> {
+    ) -> Result<Selected, UserError> {
         let ledger = &deployment.ledger;
         let mut selected = Selected::default();
         let mut objects = Vec::new();
@@ -127,15 +127,15 @@ impl SelectionArguments {
             }
             Ok(())
         };
-        let read: Result<(), String> = read.await;
+        let read: Result<(), Failure> = read.await;
         progress.clear();
         match read {
             Ok(()) => Ok(selected),
             Err(failure) => {
-                let advice = deployment.place.advice(Thing::of(&failure), &failure);
+                let advice = deployment.place.advice(&failure);
                 Err(
-                    Advised::new("nothing was changed: the ledger could not be read to its end")
-                        .because(anyhow::anyhow!(failure))
+                    UserError::new("nothing was changed: the ledger could not be read to its end")
+                        .because(anyhow::anyhow!("{failure}"))
                         .hint_if_any(advice),
                 )
             }
@@ -166,7 +166,7 @@ impl Selected {
         status: Status,
         filter: &Filter,
         progress: &Progress,
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let now = ledger.clock().now();
         let mut due = ledger.due(status, None, CHUNK);
         let mut read = 0;
@@ -189,13 +189,13 @@ impl Selected {
             read += keys.len();
             progress.reading(read, self.rows.len());
         }
-        match failures::shard_failures(due.failures()).into_iter().next() {
+        match failures::shard_failures(&due).into_iter().next() {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
     }
 
-    async fn by_id(&mut self, ledger: &Ledger, ids: &[EventId], statuses: &[Status]) -> Result<(), String> {
+    async fn by_id(&mut self, ledger: &Ledger, ids: &[EventId], statuses: &[Status]) -> Result<(), Failure> {
         let (mut answers, failures) = rows::read(ledger, ids).await;
         if let Some(failure) = failures.into_iter().next() {
             return Err(failure);
@@ -220,14 +220,10 @@ impl Selected {
         ledger: &Ledger,
         objects: &[&ObjectText],
         statuses: &[Status],
-    ) -> Result<(), String> {
+    ) -> Result<(), Failure> {
         let mut found = vec![false; objects.len()];
         let mut pages = ledger.open_rows();
-        while let Some(page) = pages
-            .next()
-            .await
-            .map_err(|error| daybook_ledger::chain(&error))?
-        {
+        while let Some(page) = pages.next().await.map_err(Failure::of_ledger)? {
             for row in page {
                 let row = match row {
                     Ok(row) => row,
@@ -236,7 +232,7 @@ impl Selected {
                             self.unreadable.push(unreadable);
                             continue;
                         }
-                        None => return Err(daybook_ledger::chain(&error)),
+                        None => return Err(Failure::of_ledger(error)),
                     },
                 };
                 let is_of = |object: &&ObjectText| row.event().is_some_and(|event| object.is_of(event, None));

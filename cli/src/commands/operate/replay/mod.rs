@@ -10,12 +10,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use daybook_ledger::{Deadline, NewRow, Person, Recorded};
+use daybook_ledger::{Cause, Deadline, NewRow, Person, Recorded};
 use daybook_schema::ObjectEvent;
 use daybook_schema::notification::Reading;
 use serde_json::{Value, json};
 
-use crate::aws::clients::Thing;
+use crate::aws::failure;
+use crate::aws::failure::Failure;
 pub use crate::commands::operate::replay::arguments::ReplayArguments;
 use crate::commands::operate::replay::files::Batch;
 use crate::commands::operate::replay::object::Known;
@@ -25,7 +26,7 @@ use crate::lookup::json_files::Broken;
 use crate::signals;
 use crate::signals::INTERRUPTED;
 use crate::ui::confirm::ConfirmArguments;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 use crate::ui::{json, output, table, text};
 
@@ -51,7 +52,7 @@ struct Tally {
     test_events: u64,
     not_safe: u64,
     interrupted: bool,
-    failures: Vec<String>,
+    failures: Vec<Cause>,
 }
 
 /// A replay under way.
@@ -96,9 +97,9 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
     if arguments.files.is_empty() {
         let found = object::find(&deployment, &arguments.objects, source.as_ref()).await;
         let found = found.map_err(|failure| {
-            let advice = deployment.place.advice(Thing::of(&failure), &failure);
-            Advised::new("nothing was changed: what is known of the objects cannot be read")
-                .because(anyhow::anyhow!(failure))
+            let advice = deployment.place.advice(&failure);
+            UserError::new("nothing was changed: what is known of the objects cannot be read")
+                .because(anyhow::anyhow!("{failure}"))
                 .hint_if_any(advice)
         })?;
         let events: Vec<(ObjectEvent, Known)> = found
@@ -242,7 +243,7 @@ impl Replay<'_> {
     }
 
     /// More than one event is asked about.
-    fn ask(&self, confirm: &ConfirmArguments, tally: &Tally) -> Result<(), Advised> {
+    fn ask(&self, confirm: &ConfirmArguments, tally: &Tally) -> Result<(), UserError> {
         let n = tally.selected.unwrap_or_default();
         if self.dry_run || confirm.yes || n <= 1 {
             return Ok(());
@@ -342,15 +343,15 @@ impl Replay<'_> {
             self.nonce
         );
         if let Some(first) = tally.failures.first() {
-            let advice = self.deployment.place.advice(Thing::Ledger, first);
+            let advice = self.deployment.place.advice(&Failure::of_ledger(first));
             let noun = if tally.not_safe == 1 {
                 "event is"
             } else {
                 "events are"
             };
             return Err(
-                Advised::new(format!("{} {noun} not in the ledger for certain", tally.not_safe))
-                    .because(anyhow::anyhow!(tally.failures.join("\n  caused by: ")))
+                UserError::new(format!("{} {noun} not in the ledger for certain", tally.not_safe))
+                    .because(failure::listed(&tally.failures))
                     .hint(advice.unwrap_or(again))
                     .into(),
             );
@@ -361,7 +362,7 @@ impl Replay<'_> {
         }
         if !broken.is_empty() {
             let causes: Vec<String> = broken.iter().map(ToString::to_string).collect();
-            return Err(Advised::new("not all files could be read to their ends")
+            return Err(UserError::new("not all files could be read to their ends")
                 .because(anyhow::anyhow!(causes.join("\n  caused by: ")))
                 .hint(format!(
                     "what stands before that place was read; mend it, and {again}"

@@ -8,6 +8,8 @@ use daybook_schema::{
 };
 
 use crate::args::object_ref::ObjectText;
+use crate::aws::clients::AwsResource;
+use crate::aws::failure::Failure;
 use crate::deployment::Deployment;
 
 /// What an event says where nothing else does.
@@ -46,7 +48,7 @@ pub async fn find(
     deployment: &Deployment,
     objects: &[ObjectText],
     source: Option<&SourceName>,
-) -> Result<Vec<(ObjectEvent, Known)>, String> {
+) -> Result<Vec<(ObjectEvent, Known)>, Failure> {
     let mut known = open(deployment, objects, source).await?;
     let mut done = receipts(deployment, objects, source).await?;
     objects
@@ -72,20 +74,16 @@ async fn open(
     deployment: &Deployment,
     objects: &[ObjectText],
     source: Option<&SourceName>,
-) -> Result<Vec<ObjectEvent>, String> {
+) -> Result<Vec<ObjectEvent>, Failure> {
     let mut events = Vec::new();
     let mut pages = deployment.ledger.open_rows();
-    while let Some(page) = pages
-        .next()
-        .await
-        .map_err(|error| daybook_ledger::chain(&error))?
-    {
+    while let Some(page) = pages.next().await.map_err(Failure::of_ledger)? {
         for row in page {
             let row: Row = match row {
                 Ok(row) => row,
                 // What another release wrote may be about any object; without it there is less known, and no harm.
                 Err(error) if error.unreadable().is_some() => continue,
-                Err(error) => return Err(daybook_ledger::chain(&error)),
+                Err(error) => return Err(Failure::of_ledger(error)),
             };
             let is_meant = |event: &&ObjectEvent| objects.iter().any(|object| object.is_of(event, source));
             events.extend(row.event().filter(is_meant).cloned());
@@ -99,7 +97,7 @@ async fn receipts(
     deployment: &Deployment,
     objects: &[ObjectText],
     source: Option<&SourceName>,
-) -> Result<Vec<ObjectEvent>, String> {
+) -> Result<Vec<ObjectEvent>, Failure> {
     if deployment.ledger.receipts_kept_for().is_none() {
         return Ok(Vec::new());
     }
@@ -112,7 +110,10 @@ async fn receipts(
         match lookup {
             ReceiptLookup::Found(receipt) => events.push(event_of(&receipt)),
             ReceiptLookup::Absent => {}
-            ReceiptLookup::Unknown(cause) => return Err(format!("the receipt of object {object}: {cause}")),
+            ReceiptLookup::Unknown(cause) => {
+                let cause = cause.of(format_args!("the receipt of object {object}"));
+                return Err(Failure::about(AwsResource::Receipts, cause));
+            }
         }
     }
     Ok(events)
@@ -136,12 +137,12 @@ fn event_of(receipt: &Receipt) -> ObjectEvent {
     }
 }
 
-fn named(object: &ObjectText, source: Option<&SourceName>) -> Result<ObjectEvent, String> {
+fn named(object: &ObjectText, source: Option<&SourceName>) -> Result<ObjectEvent, Failure> {
     let (key, version_id) = match &object.parts {
         Some((key, version)) => (key.as_str(), version.clone()),
         None => (object.whole.as_str(), None),
     };
-    let invalid = |error: daybook_schema::InvalidName| format!("{object}: {error}");
+    let invalid = |error: daybook_schema::InvalidName| Failure::of_ledger(format!("{object}: {error}"));
     let source = source.cloned().unwrap_or_default();
     Ok(ObjectEvent {
         // Of no meaning: a replay has an identity of its own.

@@ -34,7 +34,7 @@ use crate::commands::run::up::pipeline::Pipeline;
 use crate::commands::run::up::server::Door;
 use crate::deployment::folder::{Folder, Lock, Running};
 use crate::signals;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 
 /// Open files that the process asks for: a connection is one, and a command needs three.
@@ -166,10 +166,10 @@ fn worker_settings(arguments: &UpArguments) -> Result<WorkerSettings, clap::Erro
     settings.checked().map_err(|error| values::usage(&error))
 }
 
-async fn listen(arguments: &UpArguments) -> Result<TcpListener, Advised> {
+async fn listen(arguments: &UpArguments) -> Result<TcpListener, UserError> {
     let address = arguments.listen;
     TcpListener::bind(address).await.map_err(|error| {
-        Advised::new(format!("cannot listen on {address}"))
+        UserError::new(format!("cannot listen on {address}"))
             .because(error)
             .hint("give an address of this machine and a port that is free with --listen (DAYBOOK_LISTEN); port 0 takes any")
     })

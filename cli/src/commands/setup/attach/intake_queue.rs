@@ -2,19 +2,19 @@
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
-use daybook_ledger::describe;
+use daybook_ledger::{Cause, describe};
 use serde_json::{Value, json};
 
 use crate::args::values;
 use crate::aws::answer::Answer;
-use crate::aws::clients::{Aws, Thing};
+use crate::aws::clients::{Aws, AwsResource};
 use crate::aws::notifications::Pattern;
 use crate::aws::queue_policy::Sender;
 use crate::checks::observe;
 use crate::commands::setup::attach::queue_arn;
 use crate::commands::setup::attach::templates::Way;
 use crate::deployment::{INTAKE_QUEUE, Outputs};
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 
 /// Which queue.
 #[derive(Args, Debug)]
@@ -108,7 +108,7 @@ impl QueueArguments {
             Answer::Unknown(refusal) => return Err(refused(&aws, &url, &refusal.cause).into()),
         };
         let Some(arn) = attributes.get("QueueArn").cloned() else {
-            return Err(refused(&aws, &url, "GetQueueAttributes gave no QueueArn").into());
+            return Err(refused(&aws, &url, &"GetQueueAttributes gave no QueueArn".into()).into());
         };
         Ok(Some(Queue {
             bucket_account: self.bucket_account.clone(),
@@ -119,15 +119,15 @@ impl QueueArguments {
     }
 }
 
-fn gone(aws: &Aws, queue: &str) -> Advised {
-    Advised::new(format!("there is no queue {queue} in region {}", aws.region()))
+fn gone(aws: &Aws, queue: &str) -> UserError {
+    UserError::new(format!("there is no queue {queue} in region {}", aws.region()))
         .hint("check name, region and account; `daybook init` makes one")
 }
 
-fn refused(aws: &Aws, queue: &str, cause: &str) -> Advised {
-    Advised::new(format!("the queue {queue} cannot be looked at"))
+fn refused(aws: &Aws, queue: &str, cause: &Cause) -> UserError {
+    UserError::new(format!("the queue {queue} cannot be looked at"))
         .because(anyhow::anyhow!("{cause}"))
-        .hint_if_any(aws.advice(Thing::Queue, cause))
+        .hint_if_any(aws.advice(AwsResource::Queue, cause))
 }
 
 impl Queue {
@@ -153,7 +153,7 @@ impl Queue {
     ///
     /// # Errors
     /// What SQS said.
-    pub async fn set_policy(&self, aws: &Aws, policy: &str) -> Result<(), Advised> {
+    pub async fn set_policy(&self, aws: &Aws, policy: &str) -> Result<(), UserError> {
         let set = aws
             .queues()
             .set_queue_attributes()
@@ -163,8 +163,8 @@ impl Queue {
             Ok(_) => Ok(()),
             Err(error) => {
                 let cause = describe(&error);
-                let advice = aws.advice(Thing::Queue, &cause);
-                Err(Advised::new(format!(
+                let advice = aws.advice(AwsResource::Queue, &cause);
+                Err(UserError::new(format!(
                     "the policy of {} cannot be set; nothing was changed",
                     self.arn
                 ))

@@ -7,18 +7,18 @@ use crate::aws::notifications::{Entry, Notifications};
 use crate::commands::setup::attach::intake_queue::Queue;
 use crate::commands::setup::attach::plan::Conflict;
 use crate::commands::setup::attach::templates::Way;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::text;
 
 /// S3 would refuse it.
-pub fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> Advised {
+pub fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> UserError {
     match conflict {
         Conflict::Overlaps(entries) => {
             let told: Vec<String> = entries
                 .iter()
                 .map(|entry| text::escaped(&entry.to_string()))
                 .collect();
-            Advised::new(format!(
+            UserError::new(format!(
                 "s3://{bucket} cannot have this entry, too: {} of {}",
                 wish.events.join(", "),
                 text::escaped(&wish.pattern.to_string())
@@ -31,7 +31,7 @@ pub fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> Advised {
                 "narrow it down with --prefix, --suffix or --event, or take --eventbridge, which overlaps with nothing",
             )
         }
-        Conflict::Full => Advised::new(format!(
+        Conflict::Full => UserError::new(format!(
             "s3://{bucket} has 100 entries, which is the most that S3 takes"
         ))
         .hint("take --eventbridge, which needs none"),
@@ -39,7 +39,7 @@ pub fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> Advised {
 }
 
 /// Others have entries.
-pub fn owned(bucket: &str, foreign: &[Entry], before: &NotificationConfiguration) -> Advised {
+pub fn owned(bucket: &str, foreign: &[Entry], before: &NotificationConfiguration) -> UserError {
     let told: Vec<String> = foreign
         .iter()
         .map(|entry| text::escaped(&entry.to_string()))
@@ -48,7 +48,7 @@ pub fn owned(bucket: &str, foreign: &[Entry], before: &NotificationConfiguration
         Some(_) => ", which is on already",
         None => "",
     };
-    Advised::new(format!("nothing was changed: others have notifications in s3://{bucket}"))
+    UserError::new(format!("nothing was changed: others have notifications in s3://{bucket}"))
         .because(anyhow::anyhow!("there is {}", told.join("; ")))
         .hint(format!(
             "whoever owns these (Terraform, CloudFormation …) may write the whole configuration again, without what this adds. \
@@ -57,8 +57,8 @@ pub fn owned(bucket: &str, foreign: &[Entry], before: &NotificationConfiguration
 }
 
 /// The policy forbids it.
-pub fn denied(queue: &Queue) -> Advised {
-    Advised::new(format!(
+pub fn denied(queue: &Queue) -> UserError {
+    UserError::new(format!(
         "a statement of the policy of {} keeps S3 from sending",
         queue.arn
     ))

@@ -18,6 +18,7 @@ use crate::aws::notifications;
 use crate::aws::notifications::{Notifications, Pattern};
 use crate::aws::queue_policy::Permission;
 use crate::aws::s3::S3;
+use crate::aws::trouble::Trouble;
 use crate::commands::setup::attach::intake_queue::QueueArguments;
 use crate::commands::setup::attach::messages::{
     denied, difference, owned, refused, rule_json, rule_text, told_to,
@@ -26,7 +27,7 @@ use crate::commands::setup::attach::plan::Change;
 use crate::commands::setup::attach::templates::{Form, Way};
 use crate::deployment::s3::S3Arguments;
 use crate::ui::confirm::ConfirmArguments;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output;
 use crate::ui::output::Output;
 
@@ -141,7 +142,7 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
         _ => arguments.queue.find().await?.ok_or_else(intake_queue::missing)?,
     };
     if queue.arn.ends_with(".fifo") {
-        return Err(Advised::new(format!(
+        return Err(UserError::new(format!(
             "{} is a FIFO queue, and S3 sends to standard queues only",
             queue.arn
         ))
@@ -195,7 +196,7 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
             sender
                 .added_to(queue.policy.as_deref(), &queue.arn)
                 .map_err(|cause| {
-                    Advised::new(cause).hint("mend it first: `aws sqs get-queue-attributes` shows it")
+                    UserError::new(cause).hint("mend it first: `aws sqs get-queue-attributes` shows it")
                 })?,
         ),
     };
@@ -285,17 +286,15 @@ fn usage(message: String) -> clap::Error {
     clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n"))
 }
 
-async fn read(s3: &S3, bucket: &str) -> Result<NotificationConfiguration, Advised> {
+async fn read(s3: &S3, bucket: &str) -> Result<NotificationConfiguration, UserError> {
     s3.notifications(bucket).await.map_err(|cause| {
-        let hint = match () {
-            () if cause.contains("AccessDenied") => "s3:GetBucketNotification on the bucket is needed",
-            () if cause.contains("NoSuchBucket") => {
-                "check the bucket's name, and which S3 is asked (--s3-endpoint)"
-            }
-            () => "nothing was changed",
+        let hint = match Trouble::of(&cause) {
+            Trouble::Denied => "s3:GetBucketNotification on the bucket is needed",
+            Trouble::NoBucket => "check the bucket's name, and which S3 is asked (--s3-endpoint)",
+            _ => "nothing was changed",
         };
-        Advised::new(format!("whom s3://{bucket} notifies cannot be read"))
-            .because(anyhow::anyhow!(cause))
+        UserError::new(format!("whom s3://{bucket} notifies cannot be read"))
+            .because(anyhow::anyhow!("{cause}"))
             .hint(hint)
     })
 }
@@ -307,29 +306,29 @@ async fn write(
     bucket: &str,
     before: &NotificationConfiguration,
     after: &NotificationConfiguration,
-) -> Result<(), Advised> {
+) -> Result<(), UserError> {
     if plan::sorted(&read(s3, bucket).await?) != plan::sorted(before) {
-        return Err(Advised::new(format!(
+        return Err(UserError::new(format!(
             "nothing was changed: somebody else changed the notifications of s3://{bucket} meanwhile"
         ))
         .hint("run it again to see what it would do now"));
     }
     s3.put_notifications(bucket, after.clone()).await.map_err(|cause| {
-        let hint = match () {
-            () if cause.contains("AccessDenied") => "s3:PutBucketNotification on the bucket is needed",
-            () if cause.contains("Unable to validate") => {
-                "S3 sent a destination a test message that was refused: does the queue's policy let S3 send, and its key let S3 \
+        let hint = match (Trouble::of(&cause), cause.code()) {
+            (Trouble::Denied, _) => "s3:PutBucketNotification on the bucket is needed",
+            (_, Some("InvalidArgument")) => {
+                "S3 sends each destination a test message, and one may have been refused: does the queue's policy let S3 send, and its key let S3 \
                  encrypt? Do all destinations that were there before still exist? A new policy can take a minute"
             }
-            () => "nothing was changed in the bucket",
+            _ => "nothing was changed in the bucket",
         };
-        Advised::new(format!("the notifications of s3://{bucket} cannot be written"))
-            .because(anyhow::anyhow!(cause))
+        UserError::new(format!("the notifications of s3://{bucket} cannot be written"))
+            .because(anyhow::anyhow!("{cause}"))
             .hint(hint)
     })?;
     let now = plan::sorted(&read(s3, bucket).await?);
     if now != plan::sorted(after) {
-        return Err(Advised::new(format!(
+        return Err(UserError::new(format!(
             "it was written, and the notifications of s3://{bucket} read otherwise"
         ))
         .because(anyhow::anyhow!("there is now: {}", now.json()))

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveSpecification,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
-use daybook_ledger::describe;
+use daybook_ledger::{Cause, describe};
 use daybook_schema::tables::TableDefinition;
 use serde_json::json;
 
@@ -98,10 +98,10 @@ fn create(aws: &Aws, definition: &TableDefinition, name: &str) -> CreateTableFlu
 ///
 /// # Errors
 /// What the service said.
-pub async fn table(aws: &Aws, definition: &TableDefinition, name: &str) -> Result<Vec<String>, String> {
+pub async fn table(aws: &Aws, definition: &TableDefinition, name: &str) -> Result<Vec<String>, Cause> {
     let client = aws.dynamodb();
     let made = create(aws, definition, name).send().await;
-    made.map_err(|error| format!("CreateTable: {}", describe(&error)))?;
+    made.map_err(|error| describe(&error).of("CreateTable"))?;
     let mut looks = 0;
     loop {
         let seen = client.describe_table().table_name(name).send().await;
@@ -112,7 +112,7 @@ pub async fn table(aws: &Aws, definition: &TableDefinition, name: &str) -> Resul
         }
         looks += 1;
         if looks == LOOKS {
-            return Err(format!("after {LOOKS} seconds the table is not ACTIVE"));
+            return Err(format!("after {LOOKS} seconds the table is not ACTIVE").into());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
@@ -151,7 +151,7 @@ pub async fn table(aws: &Aws, definition: &TableDefinition, name: &str) -> Resul
 ///
 /// # Errors
 /// What the service said.
-pub async fn queue(aws: &Aws, role: Role, name: &str) -> Result<(), String> {
+pub async fn queue(aws: &Aws, role: Role, name: &str) -> Result<(), Cause> {
     let dead = create_queue(
         aws,
         &format!("{name}-dead"),
@@ -184,7 +184,7 @@ async fn create_queue(
     aws: &Aws,
     name: &str,
     attributes: &[(QueueAttributeName, String)],
-) -> Result<String, String> {
+) -> Result<String, Cause> {
     let attributes: HashMap<QueueAttributeName, String> = attributes.iter().cloned().collect();
     let made = aws
         .queues()
@@ -193,12 +193,12 @@ async fn create_queue(
         .set_attributes(Some(attributes))
         .send()
         .await
-        .map_err(|error| format!("CreateQueue {name}: {}", describe(&error)))?;
+        .map_err(|error| describe(&error).of(format_args!("CreateQueue {name}")))?;
     made.queue_url
-        .ok_or_else(|| format!("CreateQueue {name}: the answer has no URL"))
+        .ok_or_else(|| format!("CreateQueue {name}: the answer has no URL").into())
 }
 
-async fn arn(aws: &Aws, url: &str) -> Result<String, String> {
+async fn arn(aws: &Aws, url: &str) -> Result<String, Cause> {
     let asked = aws
         .queues()
         .get_queue_attributes()
@@ -207,21 +207,21 @@ async fn arn(aws: &Aws, url: &str) -> Result<String, String> {
     let answer = asked
         .send()
         .await
-        .map_err(|error| format!("GetQueueAttributes {url}: {}", describe(&error)))?;
+        .map_err(|error| describe(&error).of(format_args!("GetQueueAttributes {url}")))?;
     let arn = answer
         .attributes
         .and_then(|mut all| all.remove(&QueueAttributeName::QueueArn));
-    arn.ok_or_else(|| format!("GetQueueAttributes {url}: the answer has no ARN"))
+    arn.ok_or_else(|| format!("GetQueueAttributes {url}: the answer has no ARN").into())
 }
 
 /// A queue's URL.
 ///
 /// # Errors
 /// What the service said.
-pub async fn url(aws: &Aws, name: &str) -> Result<String, String> {
+pub async fn url(aws: &Aws, name: &str) -> Result<String, Cause> {
     let asked = aws.queues().get_queue_url().queue_name(name).send().await;
-    let answer = asked.map_err(|error| format!("GetQueueUrl {name}: {}", describe(&error)))?;
+    let answer = asked.map_err(|error| describe(&error).of(format_args!("GetQueueUrl {name}")))?;
     answer
         .queue_url
-        .ok_or_else(|| format!("GetQueueUrl {name}: the answer has no URL"))
+        .ok_or_else(|| format!("GetQueueUrl {name}: the answer has no URL").into())
 }

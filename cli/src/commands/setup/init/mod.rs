@@ -7,19 +7,19 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::error::ErrorKind;
-use daybook_ledger::{Clock, TableName};
+use daybook_ledger::{Cause, Clock, TableName};
 use daybook_schema::tables::{LEDGER, RECEIPTS};
 use serde_json::{Value, json};
 
 use crate::aws::answer::{Answer, Refusal};
-use crate::aws::clients::{Aws, Thing};
+use crate::aws::clients::{Aws, AwsResource};
 use crate::checks::finding::{Item, Level};
 use crate::checks::observe::Dates;
 use crate::checks::queues::{Role, Use};
 use crate::checks::{observe, queues, tables};
 use crate::commands::setup::init::part::What;
 use crate::ui::confirm::ConfirmArguments;
-use crate::ui::error::Advised;
+use crate::ui::error::UserError;
 use crate::ui::output::Output;
 use crate::ui::{output, text};
 
@@ -91,7 +91,7 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
     }
     eprint!("{}", plan(&parts, &place));
     if let Some(unfit) = parts.iter().find(|part| part.is_unfit()) {
-        return Err(Advised::new(format!(
+        return Err(UserError::new(format!(
             "nothing was made: the {} {} is there and cannot be used as it is",
             unfit.what.words(),
             unfit.name
@@ -212,11 +212,11 @@ impl Part {
 /// What is there under that name; `None` is nothing.
 async fn look(aws: &Aws, what: What, name: &str, workers: bool) -> anyhow::Result<Option<Vec<Item>>> {
     let cannot = |refusal: Refusal| {
-        Advised::new(format!(
+        UserError::new(format!(
             "it is not known whether the {} {name} is there",
             what.words()
         ))
-        .because(anyhow::anyhow!(refusal.cause.clone()))
+        .because(anyhow::anyhow!("{}", refusal.cause))
         .hint(Item::refused("", &refusal).remedy)
     };
     match what {
@@ -270,14 +270,14 @@ fn plan(parts: &[Part], place: &str) -> String {
     text
 }
 
-fn refused(aws: &Aws, part: &Part, cause: &str) -> Advised {
-    let thing = match part.what {
-        What::Table(_) => Thing::Ledger,
-        What::Queue(_) => Thing::Queue,
+fn refused(aws: &Aws, part: &Part, cause: &Cause) -> UserError {
+    let resource = match part.what {
+        What::Table(_) => AwsResource::Ledger,
+        What::Queue(_) => AwsResource::Queue,
     };
-    Advised::new(format!("the {} {} cannot be made", part.what.words(), part.name))
+    UserError::new(format!("the {} {} cannot be made", part.what.words(), part.name))
         .because(anyhow::anyhow!("{cause}"))
-        .hint_if_any(aws.advice(thing, cause).or_else(|| {
+        .hint_if_any(aws.advice(resource, cause).or_else(|| {
             Some(
                 "what was made before it stays: run the same command again when the cause is mended"
                     .to_owned(),

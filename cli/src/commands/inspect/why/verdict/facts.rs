@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Control, Count};
+use daybook_ledger::{Cause, Control, Count};
 use daybook_manager::Lookup;
 use daybook_schema::{EventId, Receipt, Row, Timestamp};
 
@@ -15,7 +15,7 @@ pub enum Fact<T> {
     /// The answer.
     Known(T),
     /// There was none: why.
-    Unknown(String),
+    Unknown(Cause),
     /// Nobody was asked: why.
     NotAsked(String),
 }
@@ -188,7 +188,8 @@ impl<T> Fact<T> {
     pub fn why_not(&self) -> Option<&str> {
         match self {
             Self::Known(_) => None,
-            Self::Unknown(why) | Self::NotAsked(why) => Some(why),
+            Self::Unknown(cause) => Some(cause.words()),
+            Self::NotAsked(why) => Some(why),
         }
     }
 }

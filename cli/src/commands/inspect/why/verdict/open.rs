@@ -253,7 +253,7 @@ fn claimed(seen: &Observed, one: &Seen) -> Verdict {
         format!("The sweep moved its lease on {times}, because the queue was slow.")
     });
     let execution = match &one.execution {
-        Some(Lookup::Unknown(why)) => Some(why.as_str()),
+        Some(Lookup::Unknown(why)) => Some(why.words()),
         _ => None,
     };
     verdict.also(moved).unless("execution", execution)

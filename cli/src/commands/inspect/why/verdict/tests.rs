@@ -2,7 +2,7 @@ mod situations;
 
 use std::time::Duration;
 
-use daybook_ledger::{Control, Count};
+use daybook_ledger::{Cause, CauseKind, Control, Count};
 use daybook_manager::{Described, Lookup};
 use daybook_schema::{
     Attempt, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, Timestamp, notification,
@@ -167,8 +167,8 @@ fn every_situation_has_its_answer() {
 #[test]
 fn an_answer_is_certain_where_the_unknown_would_not_change_it() {
     let s3_unknown = |seen: Observed| Observed {
-        object: Fact::Unknown("HeadObject: 403".to_owned()),
-        notifications: Fact::Unknown("AccessDenied".to_owned()),
+        object: Fact::Unknown("HeadObject: 403".into()),
+        notifications: Fact::Unknown("AccessDenied".into()),
         ..seen
     };
     let done = Observed {
@@ -183,6 +183,24 @@ fn an_answer_is_certain_where_the_unknown_would_not_change_it() {
         assert!(verdict(&s3_unknown(seen)).is_certain);
     }
     assert!(!verdict(&s3_unknown(nothing())).is_certain);
+}
+
+#[test]
+fn a_missing_bucket_is_known_by_its_code_alone() {
+    let says = |code: &str, words: &'static str| {
+        let kind = CauseKind::Service {
+            code: Some(code.to_owned()),
+            status: 404,
+        };
+        let seen = Observed {
+            object: Fact::Known(Head::Gone),
+            notifications: Fact::Unknown(Cause::new(kind, words)),
+            ..nothing()
+        };
+        verdict(&seen).says
+    };
+    assert!(says("NoSuchBucket", "it is not here").starts_with("There is no such bucket"));
+    assert!(says("AccessDenied", "NoSuchBucket is not yours").starts_with("There is no such object"));
 }
 
 #[test]

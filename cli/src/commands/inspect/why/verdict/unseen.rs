@@ -6,6 +6,7 @@ use daybook_schema::Receipt;
 
 use crate::aws::notifications::{Coverage, Notifications};
 use crate::aws::s3::{Head, ObjectNow};
+use crate::aws::trouble::Trouble;
 use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Situation, Verdict};
 use crate::ui::{text, time};
 
@@ -52,17 +53,16 @@ pub fn verdict(seen: &Observed, before: Option<&Receipt>) -> Verdict {
     let verdict = match (&seen.object, before) {
         (Fact::Known(Head::Gone), _) => gone(seen),
         (Fact::Known(Head::There(now)), _) => by_coverage(seen, key, Some(now)),
-        (Fact::Unknown(why) | Fact::NotAsked(why), _) => {
-            by_coverage(seen, key, None).unless("object", Some(why))
-        }
+        (object, _) => by_coverage(seen, key, None).unless("object", object.why_not()),
     };
     verdict.also(earlier)
 }
 
 fn gone(seen: &Observed) -> Verdict {
     let keep = kept(seen);
-    let no_bucket = |why: &str| why.contains("NoSuchBucket");
-    if seen.notifications.why_not().is_some_and(no_bucket) {
+    if let Fact::Unknown(cause) = &seen.notifications
+        && Trouble::of(cause) == Trouble::NoBucket
+    {
         return Verdict::new(
             Situation::NeverThere,
             format!("There is no such bucket, and no event of the object is known{keep}."),
@@ -84,13 +84,13 @@ fn kept(seen: &Observed) -> String {
 fn by_coverage(seen: &Observed, key: &str, now: Option<&ObjectNow>) -> Verdict {
     let notifications = match &seen.notifications {
         Fact::Known(notifications) => notifications,
-        Fact::Unknown(why) | Fact::NotAsked(why) => {
+        unknown => {
             let says = format!("Never seen{}.", there(seen, now));
             return match now.and_then(|now| young(seen, now)) {
                 Some(verdict) => verdict,
                 None => Verdict::new(Situation::NeverSeen, says, AUDIT),
             }
-            .unless("notifications", Some(why));
+            .unless("notifications", unknown.why_not());
         }
     };
     let events = events(seen, now);

@@ -120,8 +120,8 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
             S::Due,
             "pause and rows before it unknown",
             Observed {
-                control: Fact::Unknown("GetItem on table ledger: no answer".to_owned()),
-                ahead: Fact::Unknown("Query PENDING#3: no answer".to_owned()),
+                control: Fact::Unknown("GetItem on table ledger: no answer".into()),
+                ahead: Fact::Unknown("Query PENDING#3: no answer".into()),
                 ..open(pending())
             },
         ),
@@ -146,10 +146,8 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
         ),
         (S::Queued, "claimed, the execution unknown", {
             let mut seen = open(claimed(LATER, 2));
-            seen.open[0].execution = Some(Lookup::Unknown(
-                "DescribeExecution: ThrottlingException".to_owned(),
-            ));
-            seen.depth = Fact::Unknown("GetQueueAttributes: AccessDenied".to_owned());
+            seen.open[0].execution = Some(Lookup::Unknown("DescribeExecution: ThrottlingException".into()));
+            seen.depth = Fact::Unknown("GetQueueAttributes: AccessDenied".into());
             seen
         }),
         (
@@ -303,7 +301,7 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
             S::NeverSeen,
             "the notifications cannot be read",
             Observed {
-                notifications: Fact::Unknown("GetBucketNotificationConfiguration: AccessDenied".to_owned()),
+                notifications: Fact::Unknown("GetBucketNotificationConfiguration: AccessDenied".into()),
                 ..nothing()
             },
         ),

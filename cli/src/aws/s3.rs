@@ -5,6 +5,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_bucket_notification_configuration::GetBucketNotificationConfigurationOutput;
 use aws_sdk_s3::types::NotificationConfiguration;
 use daybook_ledger::{Cause, CauseKind, describe};
+use daybook_reconciler::audit::head_object;
 use daybook_schema::Timestamp;
 use serde_json::{Value, json};
 
@@ -64,39 +65,24 @@ impl S3 {
     /// # Errors
     /// Why it is not known.
     pub async fn head(&self, bucket: &str, key: &str, version_id: Option<&str>) -> Result<Head, Cause> {
-        let answer = self
-            .client
-            .head_object()
-            .bucket(bucket)
-            .key(key)
-            .set_version_id(version_id.map(str::to_owned))
-            .send()
-            .await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            // An answer to HEAD has no body, so its status is all there is. 405 is a version that is a delete marker.
-            Err(error) => {
-                return match status(&error) {
-                    Some(404 | 405) => Ok(Head::Gone),
-                    Some(status @ 403) => Err(Cause::new(
-                        CauseKind::Service { code: None, status },
-                        "HeadObject: 403, not allowed: s3:GetObject is needed, and s3:ListBucket to tell an object that is \
-                         gone from one that is forbidden",
-                    )),
-                    _ => Err(refusal("HeadObject", bucket, &error)),
-                };
-            }
-        };
-        if answer.delete_marker == Some(true) {
-            return Ok(Head::Gone);
+        match head_object(&self.client, bucket, key, version_id).await {
+            Ok(Some(seen)) => Ok(Head::There(ObjectNow {
+                etag: seen.etag,
+                size: seen.size,
+                last_modified: seen.last_modified,
+                version_id: seen.version_id,
+            })),
+            Ok(None) => Ok(Head::Gone),
+            Err(error) if status(&error) == Some(403) => Err(Cause::new(
+                CauseKind::Service {
+                    code: None,
+                    status: 403,
+                },
+                "HeadObject: 403, not allowed: s3:GetObject is needed, and s3:ListBucket to tell an object that is \
+                 gone from one that is forbidden",
+            )),
+            Err(error) => Err(refusal("HeadObject", bucket, &error)),
         }
-        let at = answer.last_modified.and_then(|at| at.to_millis().ok());
-        Ok(Head::There(ObjectNow {
-            etag: answer.e_tag.map(|etag| etag.trim_matches('"').to_owned()),
-            size: answer.content_length.and_then(|size| size.try_into().ok()),
-            last_modified: at.and_then(Timestamp::from_unix_millis),
-            version_id: answer.version_id.filter(|version| version != "null"),
-        }))
     }
 
     /// Whom the bucket notifies, whole, as it can be written back.

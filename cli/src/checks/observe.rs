@@ -1,14 +1,10 @@
 //! Looking at everything at once; what cannot be seen is kept with its reason.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
-use aws_sdk_dynamodb::config::interceptors::BeforeDeserializationInterceptorContextRef;
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TimeToLiveStatus};
 use aws_sdk_sqs::types::QueueAttributeName;
-use daybook_ledger::{Clock, Count, Ledger};
+use daybook_ledger::{Clock, Count, Ledger, ResponseDate};
 use daybook_schema::{Row, Status, Timestamp, notification};
 
 use crate::aws::answer::Answer;
@@ -21,65 +17,27 @@ use crate::deployment::failures;
 /// Parked rows are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
 
-/// Keeps when an answer came, and the `Date` that it bears.
-#[derive(Clone, Debug)]
-pub struct Dates {
-    clock: Clock,
-    seen: Arc<Mutex<Option<(Timestamp, Timestamp)>>>,
-}
-
-impl Dates {
-    /// None yet.
-    pub fn new(clock: Clock) -> Self {
-        Self {
-            clock,
-            seen: Arc::default(),
-        }
-    }
-
-    /// The last one: here, and there.
-    pub fn get(&self) -> Option<(Timestamp, Timestamp)> {
-        *self.seen.lock().expect("no code panics while it holds the date")
-    }
-}
-
-impl Intercept for Dates {
-    fn name(&self) -> &'static str {
-        "Dates"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        let there = date.and_then(|date| chrono::DateTime::parse_from_rfc2822(date).ok());
-        let there = there.and_then(|at| Timestamp::from_unix_millis(at.timestamp_millis()));
-        if let Some(there) = there {
-            let mut seen = self.seen.lock().expect("no code panics while it holds the date");
-            *seen = Some((self.clock.now(), there));
-        }
-        Ok(())
-    }
-}
-
-/// A table.
-pub async fn table(aws: &Aws, name: &str, dates: &Dates) -> TableSeen {
+/// A table, on that clock of this machine.
+pub async fn table(aws: &Aws, name: &str, clock: &Clock) -> TableSeen {
     let client = aws.dynamodb();
+    let date = ResponseDate::default();
     let describe = client
         .describe_table()
         .table_name(name)
         .customize()
-        .interceptor(dates.clone())
+        .interceptor(date.clone())
         .send();
+    let describe = async {
+        let table = describe.await;
+        (table, date.get().map(|there| (clock.now(), there)))
+    };
     let ttl = client.describe_time_to_live().table_name(name).send();
     let backups = client.describe_continuous_backups().table_name(name).send();
-    let (table, ttl, backups) = tokio::join!(describe, ttl, backups);
+    let ((table, answered), ttl, backups) = tokio::join!(describe, ttl, backups);
     let table = Answer::of(table, "dynamodb:DescribeTable").map(|answer| answer.table);
     TableSeen {
         name: name.to_owned(),
+        answered,
         table: match table {
             Answer::Known(Some(table)) => Answer::Known(table),
             Answer::Known(None) | Answer::Absent => Answer::Absent,

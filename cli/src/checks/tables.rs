@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{
     BillingMode, IndexStatus, KeyType, ProjectionType, TableDescription, TableStatus,
 };
+use daybook_schema::Timestamp;
 use daybook_schema::tables::{IndexDefinition, TableDefinition};
 
 use crate::aws::answer::Answer;
@@ -13,6 +14,8 @@ use crate::checks::finding::Item;
 pub struct TableSeen {
     /// Its name.
     pub name: String,
+    /// When DescribeTable was answered, by this machine's clock and by the `Date` of the response.
+    pub answered: Option<(Timestamp, Timestamp)>,
     /// DescribeTable.
     pub table: Answer<TableDescription>,
     /// DescribeTimeToLive: the attribute, where it is on.

@@ -1,37 +1,44 @@
 //! One look at one object.
 
 use aws_sdk_s3::Client;
-use daybook_ledger::describe;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use daybook_ledger::{ResponseDate, describe};
 use daybook_schema::{BucketName, Timestamp};
 
-use super::answered_at::AnsweredAt;
 use super::entry::{ListedObject, NULL_VERSION, timestamp, unquoted};
 
 /// What HeadObject says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Head {
     /// It is there.
-    There(Seen),
+    There(ObjectSeen),
     /// It is not, or the version is a delete marker.
     Gone,
     /// S3 does not say: denied, throttled, unreachable, or encrypted with a key of the customer's.
     Unknown(String),
 }
 
-/// The object as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) etag: Option<String>,
-    last_modified: Option<Timestamp>,
-    /// The `Date` of the answer.
-    pub(super) answered_at: Option<Timestamp>,
+/// An object, or a version of one, as HeadObject shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectSeen {
+    /// Without quotes.
+    pub etag: Option<String>,
+    /// Bytes.
+    pub size: Option<u64>,
+    /// In whole seconds.
+    pub last_modified: Option<Timestamp>,
+    /// The version's id; none for the null version, and where there are no versions.
+    pub version_id: Option<String>,
+    /// The `Date` of the response.
+    pub answered_at: Option<Timestamp>,
 }
 
 /// Whether an object is still what was listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Still {
     /// It is.
-    Same(Seen),
+    Same(ObjectSeen),
     /// Another upload took its place.
     Changed,
     /// It is gone.
@@ -40,33 +47,56 @@ pub(super) enum Still {
     Unknown(String),
 }
 
-/// Looks at a key, or at a version of it.
-pub(super) async fn head(s3: &Client, bucket: &BucketName, key: &str, version_id: Option<&str>) -> Head {
-    let date = AnsweredAt::default();
+/// Looks at a key, or at a version of it, by one request; none if it is not there or a delete marker.
+///
+/// # Errors
+/// When S3 does not say: denied, throttled, unreachable, or encrypted with a key of the customer's.
+pub async fn head_object(
+    s3: &Client,
+    bucket: &str,
+    key: &str,
+    version_id: Option<&str>,
+) -> Result<Option<ObjectSeen>, Box<SdkError<HeadObjectError>>> {
+    let date = ResponseDate::default();
     let answer = s3
         .head_object()
-        .bucket(bucket.as_str())
+        .bucket(bucket)
         .key(key)
         .set_version_id(version_id.map(str::to_owned))
         .customize()
         .interceptor(date.clone())
         .send()
         .await;
-    match answer {
-        Ok(answer) if answer.delete_marker == Some(true) => Head::Gone,
-        Ok(answer) => Head::There(Seen {
-            etag: answer.e_tag.as_deref().and_then(unquoted),
-            last_modified: answer.last_modified.and_then(timestamp),
-            answered_at: date.get(),
+    let answer = match answer {
+        Ok(answer) if answer.delete_marker == Some(true) => return Ok(None),
+        Ok(answer) => answer,
+        // 405 is a version that is a delete marker.
+        Err(error) if matches!(status(&error), Some(404 | 405)) => return Ok(None),
+        Err(error) => return Err(Box::new(error)),
+    };
+    Ok(Some(ObjectSeen {
+        etag: answer.e_tag.as_deref().and_then(unquoted),
+        size: answer.content_length.and_then(|size| size.try_into().ok()),
+        last_modified: answer.last_modified.and_then(timestamp),
+        version_id: answer.version_id.filter(|id| id != NULL_VERSION),
+        answered_at: date.get(),
+    }))
+}
+
+fn status(error: &SdkError<HeadObjectError>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+/// Looks at a key, or at a version of it.
+pub(super) async fn head(s3: &Client, bucket: &BucketName, key: &str, version_id: Option<&str>) -> Head {
+    match head_object(s3, bucket.as_str(), key, version_id).await {
+        Ok(Some(seen)) => Head::There(seen),
+        Ok(None) => Head::Gone,
+        // An answer to HEAD has no body that could say more than its status.
+        Err(error) => Head::Unknown(match status(&error) {
+            Some(status) if status >= 300 => format!("HeadObject was answered with status {status}"),
+            _ => format!("HeadObject: {}", describe(&*error)),
         }),
-        // An answer to HEAD has no body that could say more than its status. 405 is a version that is a delete marker.
-        Err(error) => match error.raw_response().map(|response| response.status().as_u16()) {
-            Some(404 | 405) => Head::Gone,
-            Some(status) if status >= 300 => {
-                Head::Unknown(format!("HeadObject was answered with status {status}"))
-            }
-            _ => Head::Unknown(format!("HeadObject: {}", describe(&error))),
-        },
     }
 }
 
@@ -85,7 +115,7 @@ pub(super) async fn look_again(s3: &Client, bucket: &BucketName, object: &Listed
     }
 }
 
-impl Seen {
+impl ObjectSeen {
     fn compared_to(self, object: &ListedObject) -> Still {
         // A version has one content.
         if object.version_id.is_some() {
@@ -138,10 +168,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_object_is_there_or_gone_or_s3_does_not_say() {
-        let seen = Seen {
+        let seen = ObjectSeen {
             etag: Some("e".into()),
             last_modified: Some(at("2026-11-20T01:02:03Z")),
             answered_at: Some(at("2026-11-20T04:05:06Z")),
+            ..ObjectSeen::default()
         };
         let marker = ("x-amz-delete-marker", "true");
         let no_marker = ("x-amz-delete-marker", "false");

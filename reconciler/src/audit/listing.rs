@@ -2,10 +2,9 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{EncodingType, Object, ObjectVersion};
-use daybook_ledger::{Cause, describe};
+use daybook_ledger::{Cause, ResponseDate, describe};
 use daybook_schema::Timestamp;
 
-use super::answered_at::AnsweredAt;
 use super::entry::{Entry, Found, KeyMarker, Marker, Page, decode, timestamp};
 use super::s3_error::ListingError;
 use super::settings::{Scope, Versions};
@@ -95,7 +94,7 @@ impl Listing {
     }
 
     async fn list_objects(&self, from: &Next) -> Result<(Page, Next), ListingError> {
-        let date = AnsweredAt::default();
+        let date = ResponseDate::default();
         let request = self
             .s3
             .list_objects_v2()
@@ -141,7 +140,7 @@ impl Listing {
     }
 
     async fn list_versions(&self, from: &Next) -> Result<(Page, Next), ListingError> {
-        let date = AnsweredAt::default();
+        let date = ResponseDate::default();
         let request = self
             .s3
             .list_object_versions()

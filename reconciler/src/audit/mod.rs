@@ -30,7 +30,6 @@
 //! - Receipts that were kept for a shorter time than is configured now, or were off for a while, leave objects that look
 //!   missing. Give the audit a `since`.
 
-mod answered_at;
 #[cfg(test)]
 mod canned_s3;
 mod classify;
@@ -63,6 +62,7 @@ pub use completeness::{Statement, StatementLine, Tally};
 pub use driver::{Driver, Limits, Step};
 pub use entry::{Entry, KeyMarker, ListedObject, Marker, Page, RowMarker, UnreadableEntry};
 pub use error::AuditError;
+pub use head::{ObjectSeen, head_object};
 pub use intake::{Intake, IntakeSeen, SETTLES};
 pub use inventory::{InventoryError, InventoryProgress, InventorySummary};
 pub use keys::{InvalidKeys, Keys};

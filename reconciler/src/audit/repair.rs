@@ -11,7 +11,7 @@ use futures::StreamExt;
 use super::classify::{Class, may_wait};
 use super::entry::ListedObject;
 use super::error::AuditError;
-use super::head::{Seen, Still, look_again};
+use super::head::{ObjectSeen, Still, look_again};
 use super::judge::{HEADS, Judge};
 use super::open::OpenRows;
 use super::outcome::{Repair, Repaired};
@@ -131,7 +131,7 @@ impl Repairer {
         repair: Repair,
     ) -> Result<NewRow, Repaired> {
         let (answered_at, etag) = match look {
-            Still::Same(Seen {
+            Still::Same(ObjectSeen {
                 answered_at: Some(answered_at),
                 etag,
                 ..

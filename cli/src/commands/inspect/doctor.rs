@@ -15,7 +15,6 @@ use crate::aws::s3::S3;
 use crate::checks::buckets::{BucketSeen, IntakeSeen};
 use crate::checks::finding::{Item, Level};
 use crate::checks::flow::Configured;
-use crate::checks::observe::Dates;
 use crate::checks::queues::{Role, Use};
 use crate::checks::{buckets, flow, observe, queues, tables};
 use crate::deployment::aws::AwsDeployment;
@@ -121,15 +120,18 @@ async fn on_aws(
         Some(name) => Ok(Some(name.clone())),
         None => outputs.read(output, str::parse::<TableName>),
     };
-    let dates = Dates::new(deployment.ledger.clock().clone());
+    let clock = deployment.ledger.clock();
+    let mut answered = None;
     let mut items = Vec::new();
     if let Some(ledger) = named(&given.ledger_table, LEDGER_TABLE)? {
-        let seen = observe::table(aws, ledger.as_str(), &dates).await;
+        let seen = observe::table(aws, ledger.as_str(), clock).await;
+        answered = seen.answered;
         items.extend(tables::checks(&seen, &definitions::LEDGER));
     }
     match named(&given.receipts_table, RECEIPTS_TABLE)?.filter(|_| !given.receipts_keep.is_zero()) {
         Some(receipts) => {
-            let seen = observe::table(aws, receipts.as_str(), &dates).await;
+            let seen = observe::table(aws, receipts.as_str(), clock).await;
+            answered = seen.answered.or(answered);
             items.extend(tables::checks(&seen, &definitions::RECEIPTS));
         }
         None => items.push(Item::warning(
@@ -189,7 +191,7 @@ async fn on_aws(
     let control = seen.control.as_ref().ok();
     items.push(flow::quotas(control, configured, aws.region(), used.by_workers));
     items.extend(flow::checks(&seen, configured));
-    items.push(flow::clock(dates.get()));
+    items.push(flow::clock(answered));
     Ok(items)
 }
 

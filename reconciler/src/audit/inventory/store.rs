@@ -5,11 +5,10 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Component, Path, PathBuf};
 
 use aws_sdk_s3::Client;
-use daybook_ledger::{Cause, chain, describe};
+use daybook_ledger::{Cause, ResponseDate, chain, describe};
 use daybook_schema::Timestamp;
 use md5::{Digest, Md5};
 
-use super::super::answered_at::AnsweredAt;
 use super::super::manifest_place::ManifestPlace;
 use super::error::InventoryError;
 use super::manifest::DataFile;
@@ -93,7 +92,7 @@ impl Store {
         let (mut size, mut answered_at) = (0, None);
         let fetched = match self.place.clone() {
             ManifestPlace::S3 { bucket, .. } => {
-                let (mut copy, date) = (tempfile::tempfile(), AnsweredAt::default());
+                let (mut copy, date) = (tempfile::tempfile(), ResponseDate::default());
                 let kept = self
                     .get(&bucket, &file.key, &date, |chunk| {
                         size += chunk.len() as u64;
@@ -154,7 +153,7 @@ impl Store {
         match place {
             ManifestPlace::S3 { bucket, key } => {
                 let (bucket, key) = (bucket.clone(), key.clone());
-                self.get(&bucket, &key, &AnsweredAt::default(), |chunk| {
+                self.get(&bucket, &key, &ResponseDate::default(), |chunk| {
                     if text.len() + chunk.len() > MANIFEST_BYTES {
                         return Err(too_big());
                     }
@@ -179,7 +178,7 @@ impl Store {
         &mut self,
         bucket: &str,
         key: &str,
-        date: &AnsweredAt,
+        date: &ResponseDate,
         mut keep: impl FnMut(&[u8]) -> Result<(), String> + Send,
     ) -> Result<(), Failure> {
         self.requests += 1;

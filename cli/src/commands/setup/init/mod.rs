@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use crate::aws::answer::{Answer, Refusal};
 use crate::aws::clients::{Aws, AwsResource};
 use crate::checks::finding::{Item, Level};
-use crate::checks::observe::Dates;
 use crate::checks::queues::{Role, Use};
 use crate::checks::{observe, queues, tables};
 use crate::commands::setup::init::part::What;
@@ -221,7 +220,7 @@ async fn look(aws: &Aws, what: What, name: &str, workers: bool) -> anyhow::Resul
     };
     match what {
         What::Table(definition) => {
-            let seen = observe::table(aws, name, &Dates::new(Clock::system())).await;
+            let seen = observe::table(aws, name, &Clock::system()).await;
             match &seen.table {
                 Answer::Absent => Ok(None),
                 Answer::Unknown(refusal) => Err(cannot(refusal.clone()).into()),

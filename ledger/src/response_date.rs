@@ -1,4 +1,4 @@
-//! The `Date` of a response: the server's own time, which its listings are true at.
+//! The `Date` of a response: the server's own clock.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,22 +11,20 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::Format;
 use daybook_schema::Timestamp;
 
-use super::entry::timestamp;
-
-/// Keeps the `Date` of the last response of one call. Attach one per call.
+/// Keeps the `Date` of the last response of one call, to any AWS service. Attach one per call.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AnsweredAt(Arc<Mutex<Option<Timestamp>>>);
+pub struct ResponseDate(Arc<Mutex<Option<Timestamp>>>);
 
-impl AnsweredAt {
-    /// The date, if there was one that can be read. Whole seconds.
-    pub(super) fn get(&self) -> Option<Timestamp> {
+impl ResponseDate {
+    /// The date in whole seconds; none before the first response, and if that had no date that can be read.
+    pub fn get(&self) -> Option<Timestamp> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Intercept for AnsweredAt {
+impl Intercept for ResponseDate {
     fn name(&self) -> &'static str {
-        "AnsweredAt"
+        "ResponseDate"
     }
 
     fn read_before_deserialization(
@@ -37,7 +35,8 @@ impl Intercept for AnsweredAt {
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date");
         let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date.and_then(timestamp);
+        let millis = date.and_then(|date| date.to_millis().ok());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = millis.and_then(Timestamp::from_unix_millis);
         Ok(())
     }
 }

@@ -27,6 +27,7 @@ use crate::commands::run::worker::WorkerArguments;
 use crate::commands::setup::attach::{AttachArguments, DetachArguments};
 use crate::commands::setup::init::InitArguments;
 use crate::commands::setup::manual::{CompletionsArguments, ManArguments};
+use crate::reference;
 use crate::ui::output::Output;
 
 /// Daybook writes every S3 event to a ledger before anything else happens to it, dispatches at most N events
@@ -75,9 +76,9 @@ const PURPOSES: [(&str, &[&str]); 4] = [
     ("Set up", &["init", "attach", "detach", "completions", "man"]),
 ];
 
-/// The whole command line. `daybook --help` lists its verbs by purpose.
+/// The whole command line. `daybook --help` lists its verbs by purpose, and the help of each verb the fields of its JSON.
 pub fn whole() -> clap::Command {
-    let command = Cli::command();
+    let command = reference::described(Cli::command());
     let verbs = verbs_by_purpose(&command);
     command.help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{verbs}{{options}}{{after-help}}"

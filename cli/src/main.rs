@@ -11,6 +11,7 @@ mod command;
 mod commands;
 mod deployment;
 mod lookup;
+mod reference;
 mod signals;
 mod ui;
 

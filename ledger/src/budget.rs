@@ -225,6 +225,7 @@ fn millis(length: Duration) -> u64 {
 
 /// Why nothing is dispatched.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Pause {
     /// When it ends by itself.
     pub until: Option<Timestamp>,
@@ -235,12 +236,21 @@ pub struct Pause {
 }
 
 /// A stretch of time in which no more than N may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Window {
     /// Its start: the schedule's own time rounded down.
+    #[serde(rename = "window_start")]
     pub start: Timestamp,
     /// Its length.
+    #[serde(rename = "window_seconds", serialize_with = "as_seconds")]
+    #[cfg_attr(feature = "json-schema", schemars(with = "f64"))]
     pub length: Duration,
+}
+
+/// Serializes a length as seconds.
+fn as_seconds<S: serde::Serializer>(length: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(length.as_secs_f64())
 }
 
 impl Window {
@@ -308,6 +318,7 @@ pub enum Grant {
 
 /// Why nothing may be sent. For programs it is an object with a `reason`, and a pause's fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Refusal {
     /// A person paused dispatch.

@@ -124,6 +124,21 @@ impl From<Cause> for String {
     }
 }
 
+#[cfg(feature = "json-schema")]
+impl schemars::JsonSchema for Cause {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Cause".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+}
+
 /// The cause of a failed AWS call: the service's code and message, or why there is none ("no connection", "no answer in time",
 /// "the answer could not be parsed"). Never the request: it bears credentials and signatures.
 pub fn describe<E>(error: &SdkError<E, HttpResponse>) -> Cause

@@ -7,7 +7,7 @@ use daybook_schema::tables::attribute::ID;
 use daybook_schema::tables::{BY_STATUS, CONTROL_ID};
 use daybook_schema::{EventId, Row, Shard, Status, StatusShard, Timestamp};
 use futures::StreamExt;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cause::{Cause, describe};
 use crate::error::LedgerError;
@@ -85,7 +85,8 @@ enum DueRange {
 }
 
 /// A count of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Count {
     /// So many were counted.
     pub rows: u64,

@@ -8,6 +8,7 @@ use daybook_ledger::{
 };
 use daybook_schema::{Status, Timestamp};
 use futures::StreamExt;
+use serde::Serialize;
 
 use crate::delivery::NO_ANSWER;
 use crate::queue::DispatchQueue;
@@ -31,9 +32,11 @@ pub struct Scheduler {
 }
 
 /// What one run did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct ScheduleReport {
     /// The window that it ran for.
+    #[serde(flatten)]
     pub window: Window,
     /// How many rows it was allowed to claim.
     pub granted: u32,
@@ -52,6 +55,7 @@ pub struct ScheduleReport {
     pub unknown: u32,
     /// For how long the oldest due row had been due when the run began, 0 if none was; `None` when that is not known. Rows of a
     /// newer release are not asked.
+    #[serde(skip)]
     pub oldest_due_seconds: Option<u64>,
     /// Whether rows may have been left because the deadline neared.
     pub out_of_time: bool,

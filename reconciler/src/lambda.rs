@@ -18,7 +18,7 @@ pub fn swept(window: Window, report: &SweepReport) -> Value {
     metric::count(metric::EVENTS_REDELIVERED, report.redelivered);
     metric::count(metric::LEASES_MOVED, report.moved);
     telemetry::failures("the sweep", &report.failures);
-    let answer = report.json(window);
+    let answer = serde_json::json!(report.of(window));
     tracing::info!(report = %answer, "swept");
     answer
 }

@@ -12,4 +12,4 @@ mod sweep;
 pub use ahead::{BroughtForward, bring_forward};
 pub use plan::{LEASE_MOVES, Plan, Sorted, StaleRow, UNKNOWN_AT_MOST, plan, sort};
 pub use recover::{RecoverReport, recover};
-pub use sweep::{SweepReport, SweepSettings, Sweeper};
+pub use sweep::{SweepOutput, SweepReport, SweepSettings, Sweeper};

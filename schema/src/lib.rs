@@ -7,6 +7,8 @@
 pub mod event;
 pub mod execution;
 pub mod identity;
+#[cfg(feature = "json-schema")]
+mod json_schema;
 pub mod kind;
 pub mod message;
 pub mod names;

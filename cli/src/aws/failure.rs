@@ -1,8 +1,10 @@
 //! A request that failed, with what it was about.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use daybook_ledger::Cause;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::aws::clients::AwsResource;
@@ -29,6 +31,20 @@ impl Failure {
     /// A failure about the ledger.
     pub fn of_ledger(cause: impl Into<Cause>) -> Self {
         Self::about(AwsResource::Ledger, cause)
+    }
+}
+
+impl JsonSchema for Failure {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Failure".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Cause::json_schema(generator)
     }
 }
 

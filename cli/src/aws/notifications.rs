@@ -6,7 +6,8 @@
 use std::fmt;
 
 use aws_sdk_s3::types::{Event, NotificationConfiguration, NotificationConfigurationFilter};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 /// The uploads that `s3:ObjectCreated:*` stands for.
 const CREATED: [&str; 4] = [
@@ -145,17 +146,42 @@ impl Entry {
         share_events(&self.events, &other.events) && self.pattern.overlaps(&other.pattern)
     }
 
-    /// For programs.
-    pub fn json(&self) -> Value {
-        json!({
-            "id": self.id,
-            "destination": self.destination.kind(),
-            "arn": self.destination.arn(),
-            "events": self.events,
-            "prefix": self.pattern.prefix,
-            "suffix": self.pattern.suffix,
-        })
+    fn output(&self) -> EntryOutput<'_> {
+        EntryOutput {
+            id: &self.id,
+            destination: self.destination.kind(),
+            arn: self.destination.arn(),
+            events: &self.events,
+            prefix: &self.pattern.prefix,
+            suffix: &self.pattern.suffix,
+        }
     }
+}
+
+/// Whom a bucket notifies, as programs get it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct NotificationsOutput<'a> {
+    /// The entries of the configuration.
+    entries: Vec<EntryOutput<'a>>,
+    /// Whether EventBridge gets all events.
+    eventbridge: bool,
+}
+
+/// One entry.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EntryOutput<'a> {
+    /// Its name.
+    id: &'a str,
+    /// `queue`, `topic` or `function`.
+    destination: &'static str,
+    /// The destination's ARN.
+    arn: &'a str,
+    /// The event types, such as `s3:ObjectCreated:*`.
+    events: &'a [String],
+    /// Keys that begin so.
+    prefix: &'a str,
+    /// Keys that end so.
+    suffix: &'a str,
 }
 
 impl fmt::Display for Entry {
@@ -225,11 +251,11 @@ impl Notifications {
     }
 
     /// For programs.
-    pub fn json(&self) -> Value {
-        json!({
-            "entries": self.entries.iter().map(Entry::json).collect::<Vec<_>>(),
-            "eventbridge": self.eventbridge,
-        })
+    pub fn output(&self) -> NotificationsOutput<'_> {
+        NotificationsOutput {
+            entries: self.entries.iter().map(Entry::output).collect(),
+            eventbridge: self.eventbridge,
+        }
     }
 }
 

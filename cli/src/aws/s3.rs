@@ -7,7 +7,8 @@ use aws_sdk_s3::types::NotificationConfiguration;
 use daybook_ledger::{Cause, CauseKind, describe};
 use daybook_reconciler::audit::head_object;
 use daybook_schema::Timestamp;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::deployment::s3::S3Place;
 
@@ -27,7 +28,7 @@ pub enum Head {
 }
 
 /// An object as it is now.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ObjectNow {
     /// Without quotes.
     pub etag: Option<String>,
@@ -44,13 +45,6 @@ impl ObjectNow {
     pub fn came_in_parts(&self) -> bool {
         let parts = self.etag.as_deref().and_then(|etag| etag.rsplit_once('-'));
         parts.is_some_and(|(_, parts)| parts.parse::<u16>().is_ok())
-    }
-
-    /// For programs.
-    pub fn json(&self) -> Value {
-        json!({
-            "etag": self.etag, "size": self.size, "last_modified": self.last_modified, "version_id": self.version_id,
-        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a check found.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::aws::answer::Refusal;
 use crate::aws::trouble::Trouble;
 
 /// What came of one check.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Item {
     /// What was looked at.
     pub check: String,
@@ -19,7 +20,8 @@ pub struct Item {
 }
 
 /// How something stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Events can be lost, stand still, or be misread.
     Problem,
@@ -74,13 +76,6 @@ impl Item {
     /// Not known.
     pub fn unknown(check: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(check, Level::Unknown, finding, remedy)
-    }
-
-    /// For programs.
-    pub fn json(&self) -> Value {
-        json!({
-            "check": self.check, "level": self.level.word(), "finding": self.finding, "remedy": self.remedy,
-        })
     }
 }
 

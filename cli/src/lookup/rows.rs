@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use daybook_ledger::{IndexKey, Ledger, LedgerError};
 use daybook_schema::{EventId, Row, Status, Timestamp};
 use futures::StreamExt;
-use serde_json::Value;
 
 use crate::aws::failure::Failure;
-use crate::ui::json;
+use crate::ui::json::RowOutput;
 
 /// Rows looked up one by one at the same time.
 const CONCURRENCY: usize = 8;
@@ -52,11 +51,11 @@ impl Listed {
     }
 
     /// For programs.
-    pub fn json(&self) -> Value {
+    pub fn output(&self) -> RowOutput<'_> {
         match self {
-            Self::Row(row) => json::row_json(row),
-            Self::Unreadable { key, why } => json::unreadable_json(
-                &key.id.to_string(),
+            Self::Row(row) => RowOutput::from(&**row),
+            Self::Unreadable { key, why } => RowOutput::unreadable(
+                key.id.to_string(),
                 Some((key.status_shard.status, key.due_at)),
                 why,
             ),

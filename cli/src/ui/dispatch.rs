@@ -2,7 +2,8 @@
 
 use daybook_ledger::{Control, Pause, Refusal, Window};
 use daybook_schema::Timestamp;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::ui::{text, time};
 
@@ -49,28 +50,68 @@ pub fn paused(pause: &Pause) -> String {
     format!("{until}{by}{why}")
 }
 
-/// The same for programs.
-pub fn refusal_json(refusal: Option<&Refusal>) -> Value {
-    json!(refusal)
+/// Where dispatch stands, as programs get it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DispatchOutput {
+    /// N as it was set while running; null: as the scheduler is configured.
+    per_window: Option<u32>,
+    /// Who set it when, and why.
+    per_window_note: Option<String>,
+    /// The newest window in which anything was granted.
+    window: Option<WindowOutput>,
+    /// Redeliveries for which the sweep found no budget.
+    owed: u32,
+    /// The pause, if dispatch is paused.
+    paused: Option<PauseOutput>,
+    /// When the ledger was first used.
+    installed_at: Option<Timestamp>,
 }
 
-/// The control item for programs.
-pub fn dispatch_json(control: &Control, now: Timestamp) -> Value {
-    let window = control.window.map(|start| {
-        let seconds = std::time::Duration::from_millis(control.window_millis).as_secs_f64();
-        json!({"start": start, "seconds": seconds, "granted": control.granted})
-    });
-    let paused = control.pause(now).map(
-        |pause| json!({"since": control.paused_at, "until": pause.until, "by": pause.by, "why": pause.why}),
-    );
-    json!({
-        "per_window": control.per_window,
-        "per_window_note": control.per_window_note,
-        "window": window,
-        "owed": control.owed,
-        "paused": paused,
-        "installed_at": control.installed_at,
-    })
+/// A window.
+#[derive(Debug, Serialize, JsonSchema)]
+struct WindowOutput {
+    /// Its start.
+    start: Timestamp,
+    /// Its length.
+    seconds: f64,
+    /// How many events were granted in it.
+    granted: u32,
+}
+
+/// A pause.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PauseOutput {
+    /// Since when.
+    since: Option<Timestamp>,
+    /// When it ends by itself; null: when it is resumed.
+    until: Option<Timestamp>,
+    /// Who paused.
+    by: String,
+    /// And why.
+    why: String,
+}
+
+impl DispatchOutput {
+    /// The control item for programs.
+    pub fn of(control: &Control, now: Timestamp) -> Self {
+        Self {
+            per_window: control.per_window,
+            per_window_note: control.per_window_note.clone(),
+            window: control.window.map(|start| WindowOutput {
+                start,
+                seconds: std::time::Duration::from_millis(control.window_millis).as_secs_f64(),
+                granted: control.granted,
+            }),
+            owed: control.owed,
+            paused: control.pause(now).map(|pause| PauseOutput {
+                since: control.paused_at,
+                until: pause.until,
+                by: pause.by,
+                why: pause.why,
+            }),
+            installed_at: control.installed_at,
+        }
+    }
 }
 
 /// Whether dispatch is paused, in words that follow "dispatch".

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::Write;
 
 use clap::ValueEnum;
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::ui::table;
 
@@ -25,7 +25,7 @@ pub enum Output {
 pub fn print<M: Display>(
     output: Output,
     lines: &[(&'static str, String, M)],
-    json: &Value,
+    json: &impl Serialize,
 ) -> anyhow::Result<()> {
     print_either(output, || table::labelled(lines), json)
 }
@@ -34,10 +34,15 @@ pub fn print<M: Display>(
 ///
 /// # Errors
 /// When stdout is closed.
-pub fn print_either(output: Output, text: impl FnOnce() -> String, json: &Value) -> anyhow::Result<()> {
+pub fn print_either(
+    output: Output,
+    text: impl FnOnce() -> String,
+    json: &impl Serialize,
+) -> anyhow::Result<()> {
     let text = match output {
         Output::Table => text(),
-        Output::Json => format!("{json}\n"),
+        // As a value first: its fields are in the order of their names.
+        Output::Json => format!("{}\n", serde_json::to_value(json)?),
     };
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes())?;

@@ -131,21 +131,8 @@ pub fn scheduled(report: &ScheduleReport) -> Value {
         metric::gauge(metric::OLDEST_PENDING_SECONDS, seconds as f64);
     }
     failures("the scheduler", &report.failures);
-    let answer = json!({
-        "window_start": report.window.start,
-        "window_seconds": report.window.length.as_secs_f64(),
-        "granted": report.granted,
-        "claimed": report.claimed,
-        "sent": report.sent,
-        "lost": report.lost,
-        "newer": report.newer,
-        "released": report.released,
-        "unknown": report.unknown,
-        "oldest_pending_seconds": report.oldest_due_seconds,
-        "out_of_time": report.out_of_time,
-        "refusal": report.refusal,
-        "failures": report.failures,
-    });
+    let mut answer = json!(report);
+    answer["oldest_pending_seconds"] = json!(report.oldest_due_seconds);
     tracing::info!(report = %answer, "scheduled");
     answer
 }

@@ -29,6 +29,7 @@ use daybook_ledger::Ledger;
 use futures::StreamExt;
 use futures::future::{BoxFuture, OptionFuture};
 use futures::stream::FuturesUnordered;
+use serde::Serialize;
 
 pub use self::command::CommandTarget;
 pub use self::http::{HttpTarget, InvalidTarget};
@@ -51,7 +52,8 @@ pub struct Worker {
 }
 
 /// What a worker did from its start to its end.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct WorkerReport {
     /// Messages received.
     pub received: u64,
@@ -63,7 +65,7 @@ pub struct WorkerReport {
     pub later: u64,
     /// Messages dropped, because their rows had gone on or were another worker's.
     pub dropped: u64,
-    /// Messages returned, because the ledger could not be asked or told.
+    /// Messages returned, because the ledger did not answer.
     pub returned: u64,
     /// Runs stopped, because their leases were lost.
     pub lost: u64,

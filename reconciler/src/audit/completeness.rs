@@ -10,6 +10,7 @@ use super::entry::ListedObject;
 
 /// Objects by class. `objects` is the sum of all others but `bytes`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct Tally {
     /// Objects that were judged; each version is one.
     pub objects: u64,

@@ -10,6 +10,7 @@ pub(super) const NULL_VERSION: &str = "null";
 
 /// An object, or one version of it, as a listing shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct ListedObject {
     /// The key, decoded exactly once.
     pub key: ObjectKey,

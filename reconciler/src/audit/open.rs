@@ -72,6 +72,7 @@ impl OpenRow {
 
 /// How much the ledger holds, and how much of it could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct OpenSummary {
     /// Open rows of the whole ledger.
     pub rows: u64,

@@ -43,6 +43,7 @@ pub enum Repaired {
 
 /// How many of each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RepairCounts {
     /// In the ledger, written now.
@@ -197,6 +198,7 @@ pub struct AuditOutcome<'a> {
 
 /// The counts of an audit as both report them: in JSON the fields of the tally stand beside the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct AuditCounts {
     /// Whether the audit is finished and every object accounted for.
     pub complete: bool,

@@ -14,7 +14,7 @@ use daybook_schema::Row;
 
 use crate::plan::plan;
 
-pub use report::SweepReport;
+pub use report::{SweepOutput, SweepReport};
 
 /// Rows that are read and repaired together.
 const ROWS_AT_ONCE: usize = 1000;

@@ -2,10 +2,11 @@
 
 use daybook_ledger::{Cause, Moved, Refusal, Window};
 use daybook_manager::NO_ANSWER;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// What one sweep did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct SweepReport {
     /// Rows whose leases had run out, as far as this run looked.
     pub stale: u32,
@@ -37,27 +38,21 @@ pub struct SweepReport {
     pub failures: Vec<Cause>,
 }
 
+/// A sweep's report beside its window.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct SweepOutput<'a> {
+    #[serde(flatten)]
+    window: Window,
+    #[serde(flatten)]
+    report: &'a SweepReport,
+}
+
 impl SweepReport {
-    /// The report as JSON, the same from the function and from the command line. The window is the first one whose budget it had.
-    pub fn json(&self, window: Window) -> Value {
-        json!({
-            "window_start": window.start,
-            "window_seconds": window.length.as_secs_f64(),
-            "stale": self.stale,
-            "newer": self.newer,
-            "more": self.more,
-            "renewed": self.renewed,
-            "deleted": self.deleted,
-            "moved": self.moved,
-            "redelivered": self.redelivered,
-            "unsent": self.unsent,
-            "left": self.left,
-            "unknown": self.unknown,
-            "incomplete": self.incomplete,
-            "out_of_time": self.out_of_time,
-            "refusal": self.refusal,
-            "failures": self.failures,
-        })
+    /// The report as it is shown, the same from the function and from the command line. The window is the first one whose budget
+    /// it had.
+    pub fn of(&self, window: Window) -> SweepOutput<'_> {
+        SweepOutput { window, report: self }
     }
 
     pub(super) fn failure(&mut self, cause: impl Into<Cause>) {

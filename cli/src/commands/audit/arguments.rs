@@ -23,12 +23,6 @@ use crate::ui::confirm::ConfirmArguments;
 ///
 /// Exit code 0: nothing is missing, or everything missing was recorded. 3: something is missing and is not in
 /// the ledger. 1: the audit failed, or something could not be determined. 130: interrupted.
-///
-/// With --output json: {"where", "s3", "source", "bucket", "prefix", "inventory", "inventory_at", "since", "until", "versions",
-/// "finished", "interrupted", "complete", "objects", "bytes", "done", "removed", "open", "too_new", "missing", "may_wait", "before_watermark", "changed", "unknown",
-/// "gone", "unreadable", "outside", "statement", "statement_others", "missing_left", "repair", "backfill", "open_rows",
-/// "intake_queue_depth", "intake_drained_until", "clock_behind_seconds", "requests", "seconds", "sample", "report", "checkpoint", "failures"}.
-/// docs/audit.md says what each means.
 #[derive(Args, Debug)]
 pub struct AuditArguments {
     /// What to audit: s3://bucket, or s3://bucket/prefix for the keys with that prefix

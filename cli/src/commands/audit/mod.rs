@@ -5,6 +5,7 @@ pub mod checkpoint;
 pub mod findings;
 pub mod outcome;
 pub mod output;
+pub mod programs;
 pub mod progress;
 pub mod run;
 
@@ -69,7 +70,7 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
         around: &around,
         done: &done,
     };
-    print_either(output, || output::text(&summary), &output::json(&summary))?;
+    print_either(output, || output::text(&summary), &programs::output(&summary))?;
     summary.warn();
     match refused {
         Some(error) => Err(error.into()),

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use daybook_reconciler::audit::{RepairCounts, Tally};
 use indicatif::{DecimalBytes, HumanCount};
-use serde_json::{Value, json};
 
 use crate::commands::audit::outcome::AuditSummary;
 use crate::ui::{table, text};
@@ -221,58 +220,4 @@ fn statement(summary: &AuditSummary) -> String {
 
 fn yes(yes: bool) -> &'static str {
     if yes { "yes" } else { "no" }
-}
-
-/// For programs.
-pub fn json(summary: &AuditSummary) -> Value {
-    let (done, arguments) = (summary.done, summary.arguments);
-    let (checkpoint, progress) = (&done.checkpoint, &done.progress);
-    let file = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let statement = checkpoint.statement.lines().map(|line| {
-        let mut json = json!(line.tally);
-        json["prefix"] = line.prefix.into();
-        json["day"] = line.day.into();
-        json["complete"] = line.tally.is_complete().into();
-        json
-    });
-    let others = checkpoint.statement.others();
-    let mut json = json!(done.outcome().counts());
-    let more = json!({
-        "where": summary.place.to_string(),
-        "s3": summary.s3.to_string(),
-        "source": summary.scope.source,
-        "bucket": summary.scope.bucket,
-        "prefix": summary.scope.prefix,
-        "inventory": done.inventory.as_ref().map(|inventory| &inventory.manifest),
-        "inventory_at": done.inventory.as_ref().map(|inventory| inventory.at),
-        "since": arguments.which.since,
-        "until": arguments.which.until,
-        "versions": done.by_version,
-        "finished": done.is_finished(),
-        "interrupted": done.interrupted,
-        "outside": checkpoint.outside,
-        "statement": statement.collect::<Vec<_>>(),
-        "statement_others": (others.objects > 0).then_some(others),
-        "backfill": done.backfill,
-        "open_rows": done.open_rows,
-        "intake_queue_depth": summary.around.intake.messages(),
-        "intake_drained_until": summary.around.intake.until(),
-        "clock_behind_seconds": done.clock_behind.as_secs(),
-        "requests": {
-            "list": progress.list_requests,
-            "head": progress.head_requests,
-            "ledger": progress.ledger.requests,
-            "read_units": progress.ledger.read_units,
-            "per_thousand_objects": progress.requests_per_thousand(),
-        },
-        "seconds": progress.elapsed.as_secs_f64(),
-        "sample": done.examples,
-        "report": file(&arguments.files.report),
-        "checkpoint": file(&arguments.files.checkpoint),
-        "failures": summary.failures(),
-    });
-    if let (Value::Object(json), Value::Object(more)) = (&mut json, more) {
-        json.extend(more);
-    }
-    json
 }

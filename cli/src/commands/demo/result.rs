@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use daybook_schema::{Attempt, ExecutionName, ObjectId, Status};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::demo::course::Demo;
@@ -15,17 +16,26 @@ use crate::ui::output::Output;
 /// US dollars per million write units of an on-demand table in us-east-1 (DynamoDB pricing, 2026).
 const DOLLARS_PER_MILLION_WRITES: f64 = 0.625;
 
-/// Everything that is known at the end. The names are the JSON's.
-#[derive(Debug, Serialize)]
+/// Everything that is known at the end.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Evidence {
+    /// Objects uploaded.
     events: u32,
+    /// N.
     per_window: u32,
+    /// The window's length.
     every_seconds: f64,
+    /// The lease of a claimed event.
     lease_seconds: f64,
+    /// What uploads and faults derived from.
     seed: u64,
+    /// Events written to the ledger.
     recorded: u32,
+    /// Notifications that came twice.
     already_there: u32,
+    /// Events processed.
     completed: u32,
+    /// Messages sent again by the sweep.
     redelivered: u32,
     /// Rows that are left in the ledger.
     open: u32,
@@ -33,17 +43,23 @@ pub struct Evidence {
     parked: u32,
     /// Messages sent in each window, those sent again included.
     windows: Vec<u32>,
+    /// Messages that the queue lost.
     lost_messages: u32,
     /// Result files of the target.
     results: u32,
+    /// Receipts left.
     receipts: u32,
+    /// Executions started.
     executions: u32,
     /// Executions of an attempt after the first.
     retries: u32,
+    /// Messages in dead-letter queues.
     dead_letters: u32,
+    /// DynamoDB's write units.
     write_units_per_event: f64,
     /// What went wrong on the way, each cause once.
     failures: Vec<String>,
+    /// How long it took.
     seconds: f64,
 }
 

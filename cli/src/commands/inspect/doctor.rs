@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use daybook_ledger::TableName;
 use daybook_schema::tables as definitions;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
@@ -32,9 +33,7 @@ use crate::ui::{output, text};
 /// notifications of each --bucket. Nothing is changed. A check that is refused is unknown, and its remedy
 /// names the missing permission. Of a folder (--local), its rows and its process are checked.
 ///
-/// The exit code is 1 if there are problems; warnings and unknowns leave it 0. With --output json: {"where",
-/// "problems", "warnings", "unknown", "checks": [{"check", "level", "finding", "remedy"}]}; level is problem,
-/// warning, unknown or ok.
+/// The exit code is 1 if there are problems; warnings and unknowns leave it 0.
 #[derive(Args, Debug)]
 pub struct DoctorArguments {
     #[command(flatten)]
@@ -63,6 +62,22 @@ pub struct DoctorArguments {
     /// Show the checks that passed, too
     #[arg(long, help_heading = "Output")]
     all: bool,
+}
+
+/// What was found.
+#[derive(Serialize, JsonSchema)]
+pub struct DoctorOutput<'a> {
+    /// The deployment.
+    #[serde(rename = "where")]
+    place: &'a str,
+    /// How many checks found a problem.
+    problems: usize,
+    /// How many found something that should be better.
+    warnings: usize,
+    /// How many could not be made.
+    unknown: usize,
+    /// All of them, the worst first.
+    checks: &'a [Item],
 }
 
 /// Runs it.
@@ -95,13 +110,13 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
     };
     items.sort_by_key(|item| item.level);
     let count = |level| items.iter().filter(|item| item.level == level).count();
-    let json = json!({
-        "where": place,
-        "problems": count(Level::Problem),
-        "warnings": count(Level::Warning),
-        "unknown": count(Level::Unknown),
-        "checks": items.iter().map(Item::json).collect::<Vec<Value>>(),
-    });
+    let json = DoctorOutput {
+        place: &place,
+        problems: count(Level::Problem),
+        warnings: count(Level::Warning),
+        unknown: count(Level::Unknown),
+        checks: &items,
+    };
     output::print_either(output, || text(&place, &items, arguments.all), &json)?;
     Ok(match count(Level::Problem) {
         0 => ExitCode::SUCCESS,

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use daybook_ledger::Ledger;
 use daybook_schema::{Status, Timestamp};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::args::filter::Filter;
 use crate::args::{filter, values};
@@ -14,6 +15,7 @@ use crate::aws::failure::Failure;
 use crate::deployment::{DeploymentArguments, failures};
 use crate::lookup::rows::Listed;
 use crate::lookup::{row_table, rows};
+use crate::ui::json::RowOutput;
 use crate::ui::output;
 use crate::ui::output::Output;
 
@@ -25,9 +27,8 @@ const CHUNK: usize = 100;
 /// Finished events are no longer in the ledger: `daybook show` finds their receipts. With --prefix, --error
 /// or --older-than, all rows of the statuses are read until enough match.
 ///
-/// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut. With
-/// --output json: {"rows": […], "more": true or false, "failures": […]}, with keys as they are in the bucket.
-/// A row that cannot be read has unreadable, which says why.
+/// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut.
+/// JSON has keys as they are in the bucket.
 #[derive(Args, Debug)]
 pub struct ListArguments {
     #[command(flatten)]
@@ -44,6 +45,17 @@ pub struct ListArguments {
     #[arg(long, value_name = "N", default_value = "50", help_heading = "Rows")]
     #[arg(value_parser = values::at_least_one)]
     limit: u32,
+}
+
+/// Open events.
+#[derive(Serialize, JsonSchema)]
+pub struct ListOutput<'a> {
+    /// At most `--limit` rows of each status, oldest due first.
+    rows: Vec<RowOutput<'a>>,
+    /// Whether there are others, or may be because reading failed.
+    more: bool,
+    /// What could not be read, each cause once.
+    failures: &'a [Failure],
 }
 
 /// What was found.
@@ -77,7 +89,7 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
     }
     found.tidy(arguments.status);
     let now = deployment.ledger.clock().now();
-    output::print_either(output, || row_table::table(&found.rows, now), &found.json())?;
+    output::print_either(output, || row_table::table(&found.rows, now), &found.output())?;
     if output == Output::Table && found.rows.is_empty() && found.failures.is_empty() {
         eprintln!("note: no such open events in {}", deployment.place);
     }
@@ -140,8 +152,11 @@ impl Found<'_> {
             .sort_by_key(|row| (row.status(), row.due_at(), row.id()));
     }
 
-    fn json(&self) -> Value {
-        let rows: Vec<Value> = self.rows.iter().map(Listed::json).collect();
-        json!({"rows": rows, "more": self.more, "failures": self.failures})
+    fn output(&self) -> ListOutput<'_> {
+        ListOutput {
+            rows: self.rows.iter().map(Listed::output).collect(),
+            more: self.more,
+            failures: &self.failures,
+        }
     }
 }

@@ -7,12 +7,13 @@ use clap::Args;
 use clap::error::ErrorKind;
 use daybook_ledger::{Clock, Control, LedgerError, Person};
 use daybook_schema::Timestamp;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::args::operator::ByArguments;
 use crate::args::{operator, values};
 use crate::deployment::{Deployment, DeploymentArguments};
-use crate::ui::dispatch::{Line, dispatch_json, per_window_words};
+use crate::ui::dispatch::{DispatchOutput, Line, per_window_words};
 use crate::ui::output::Output;
 use crate::ui::{dispatch, output};
 
@@ -20,8 +21,6 @@ use crate::ui::{dispatch, output};
 ///
 /// Events are still recorded, what was already sent runs and completes, and no attempts are used. A pause in
 /// force is replaced. The ledger keeps who, why and until when; `daybook status` shows it.
-///
-/// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
 #[derive(Args, Debug)]
 pub struct PauseArguments {
     /// When dispatch resumes by itself: a duration such as 2h, or a time such as 2026-11-21T06:00:00Z; until
@@ -44,8 +43,6 @@ pub struct PauseArguments {
 ///
 /// Events that became due meanwhile are sent within N per window, oldest first. If dispatch is not paused,
 /// nothing changes.
-///
-/// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
 #[derive(Args, Debug)]
 pub struct ResumeArguments {
     #[command(flatten)]
@@ -57,8 +54,6 @@ pub struct ResumeArguments {
 /// It applies from the next tick, to all schedulers and sweeps of the deployment, and overrides their
 /// configuration. What was granted in the current window counts. The ledger keeps who and why; `daybook
 /// status` shows it.
-///
-/// With --output json: {"where", "before", "after"}, both as dispatch of `daybook status`.
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("n").required(true).args(["per_window", "per_window_as_configured"]))]
@@ -160,6 +155,18 @@ pub async fn set(arguments: SetArguments, output: Output) -> anyhow::Result<Exit
     .await
 }
 
+/// Where dispatch stood before, and stands now.
+#[derive(Serialize, JsonSchema)]
+pub struct ChangeOutput {
+    /// The deployment.
+    #[serde(rename = "where")]
+    place: String,
+    /// As it was.
+    before: DispatchOutput,
+    /// As it is.
+    after: DispatchOutput,
+}
+
 /// Changes the control item, and says what it was before and is now.
 async fn change(
     deployment: &Deployment,
@@ -184,11 +191,11 @@ async fn change(
         ("before", words(&before), ""),
         ("now", words(&after), ""),
     ];
-    let json = json!({
-        "where": deployment.place.to_string(),
-        "before": dispatch_json(&before, now),
-        "after": dispatch_json(&after, now),
-    });
+    let json = ChangeOutput {
+        place: deployment.place.to_string(),
+        before: DispatchOutput::of(&before, now),
+        after: DispatchOutput::of(&after, now),
+    };
     output::print(output, &lines, &json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,8 @@ use clap::Args;
 use daybook_ledger::{Cause, describe};
 use daybook_schema::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::args::values;
 use crate::args::values::queue_arn;
@@ -31,10 +32,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// the queue it came from, or to --to. SQS runs one task per queue: if one is already running, it is watched.
 /// Ctrl-C stops watching, not the task; --cancel stops the task. Moved messages are new messages: nothing is
 /// lost, and their ages and receive counts start again.
-///
-/// With --output json: {"queue", "status": "completed", "running", "cancelled", "cancelling", "failed" or
-/// "empty", "moved", "to_move", "destination", "started_at", "failure"}; the counts are SQS's, and
-/// approximate.
 #[derive(Args, Debug)]
 pub struct RedriveQueueArguments {
     /// URL or ARN of the dead-letter queue
@@ -270,21 +267,40 @@ pub fn count(n: i64) -> u64 {
     n.try_into().unwrap_or(0)
 }
 
+/// What a dead-letter queue's redrive did.
+#[derive(Serialize, JsonSchema)]
+pub struct RedriveQueueOutput<'a> {
+    /// The dead-letter queue's ARN.
+    queue: &'a str,
+    /// `empty`, `completed`, `running`, `cancelling` or `cancelled`.
+    status: &'a str,
+    /// Messages moved, by SQS's count.
+    moved: u64,
+    /// Messages that there were to move, by SQS's count.
+    to_move: Option<i64>,
+    /// Where to; null: each message to the queue that it came from.
+    destination: Option<&'a str>,
+    /// When SQS began.
+    started_at: Option<Timestamp>,
+    /// Why the task failed, if SQS says.
+    failure: Option<&'a str>,
+}
+
 fn print(output: Output, arn: &str, task: Option<&Task>) -> anyhow::Result<ExitCode> {
     let moved = task.map_or(0, |task| count(task.approximate_number_of_messages_moved()));
     let status = task
         .and_then(Task::status)
         .map_or("empty".to_owned(), str::to_lowercase);
     let started_at = task.and_then(|task| Timestamp::from_unix_millis(task.started_timestamp()));
-    let json = json!({
-        "queue": arn,
-        "status": status,
-        "moved": moved,
-        "to_move": task.and_then(Task::approximate_number_of_messages_to_move),
-        "destination": task.and_then(Task::destination_arn),
-        "started_at": started_at,
-        "failure": task.and_then(Task::failure_reason).map_or(Value::Null, Value::from),
-    });
+    let json = RedriveQueueOutput {
+        queue: arn,
+        status: &status,
+        moved,
+        to_move: task.and_then(Task::approximate_number_of_messages_to_move),
+        destination: task.and_then(Task::destination_arn),
+        started_at,
+        failure: task.and_then(Task::failure_reason),
+    };
     let text = || format!("{status}: {} of {arn} moved\n", text::many(moved, "message"));
     output::print_either(output, text, &json)?;
     Ok(ExitCode::SUCCESS)

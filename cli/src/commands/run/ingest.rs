@@ -13,7 +13,8 @@ use daybook_schema::notification::KeyEncoding;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use indicatif::{MultiProgress, ProgressBar};
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::args::values;
@@ -71,19 +72,27 @@ pub struct IngestArguments {
 }
 
 /// What came of the files.
-#[derive(Debug, Default)]
-struct Tally {
+#[derive(Debug, Default, Serialize, JsonSchema)]
+pub struct IngestOutput {
+    /// Notifications read.
     notifications: u64,
+    /// Events that are new: rows in the ledger now.
     recorded: u64,
+    /// Events that were in the ledger, or came twice.
     already_there: u64,
+    /// Events that a receipt covers.
     done_before: u64,
+    /// Parts kept as PARKED rows.
     unreadable: u64,
+    /// `s3:TestEvent`: nothing to record.
     test_events: u64,
+    /// Events that are not in the ledger for certain.
     not_safe: u64,
+    /// Why, each cause once.
     failures: Vec<Cause>,
 }
 
-impl Tally {
+impl IngestOutput {
     fn add(&mut self, ingested: &Ingested) {
         self.notifications += 1;
         self.test_events += ingested.test_events as u64;
@@ -140,17 +149,7 @@ impl Tally {
                 "not in the ledger for certain: give the same files again",
             ),
         ];
-        let json = json!({
-            "notifications": self.notifications,
-            "recorded": self.recorded,
-            "already_there": self.already_there,
-            "done_before": self.done_before,
-            "unreadable": self.unreadable,
-            "test_events": self.test_events,
-            "not_safe": self.not_safe,
-            "failures": self.failures,
-        });
-        output::print(output, &lines, &json)
+        output::print(output, &lines, self)
     }
 }
 
@@ -174,7 +173,7 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
     let progress = progress();
     let (batches, mut read) = mpsc::channel(BATCHES);
     let reading = tokio::task::spawn_blocking(move || json_files::read_all(inputs, &batches));
-    let mut tally = Tally::default();
+    let mut tally = IngestOutput::default();
     let mut recording = FuturesUnordered::new();
     let mut open = true;
     while open || !recording.is_empty() {
@@ -206,7 +205,7 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
     end(&tally, &broken, &deployment.place)
 }
 
-fn end(tally: &Tally, broken: &[Broken], place: &Place) -> anyhow::Result<ExitCode> {
+fn end(tally: &IngestOutput, broken: &[Broken], place: &Place) -> anyhow::Result<ExitCode> {
     if !tally.failures.is_empty() {
         let advice = place.advice(&Failure::of_ledger(&tally.failures[0]));
         let what = format!("{} events are not in the ledger for certain", tally.not_safe);

@@ -7,7 +7,8 @@ use clap::Args;
 use daybook_ledger::{Deadline, Window};
 use daybook_manager::{ScheduleReport, Scheduler};
 use daybook_schema::Timestamp;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
@@ -36,6 +37,15 @@ pub struct ScheduleArguments {
     /// Run for the window of this time (RFC 3339), as a late cron run should; now by default
     #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
     at: Option<Timestamp>,
+}
+
+/// What a run of the scheduler did.
+#[derive(Serialize, JsonSchema)]
+pub struct ScheduleOutput<'a> {
+    /// N as it is configured.
+    per_window: u32,
+    #[serde(flatten)]
+    report: &'a ScheduleReport,
 }
 
 /// Runs it.
@@ -101,20 +111,6 @@ fn print(report: &ScheduleReport, per_window: u32, output: Output) -> anyhow::Re
             "",
         ));
     }
-    let json = json!({
-        "window_start": report.window.start,
-        "window_seconds": report.window.length.as_secs_f64(),
-        "per_window": per_window,
-        "granted": report.granted,
-        "claimed": report.claimed,
-        "sent": report.sent,
-        "lost": report.lost,
-        "newer": report.newer,
-        "released": report.released,
-        "unknown": report.unknown,
-        "out_of_time": report.out_of_time,
-        "refusal": dispatch::refusal_json(report.refusal.as_ref()),
-        "failures": report.failures,
-    });
+    let json = ScheduleOutput { per_window, report };
     output::print(output, &lines, &json)
 }

@@ -133,5 +133,5 @@ fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result
             "",
         ));
     }
-    output::print(output, &lines, &report.json(window))
+    output::print(output, &lines, &report.of(window))
 }

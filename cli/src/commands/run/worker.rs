@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use daybook_manager::worker::{Worker, WorkerSettings};
+use daybook_manager::worker::{Worker, WorkerReport, WorkerSettings};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::args::target::TargetArguments;
 use crate::args::{target, values};
@@ -60,6 +62,15 @@ impl WorkerArguments {
     }
 }
 
+/// What a worker did from its start to its end.
+#[derive(Serialize, JsonSchema)]
+pub struct WorkerOutput<'a> {
+    /// Its name.
+    worker: String,
+    #[serde(flatten)]
+    report: &'a WorkerReport,
+}
+
 /// Works until SIGTERM or Ctrl-C.
 ///
 /// # Errors
@@ -88,8 +99,10 @@ pub async fn run(arguments: WorkerArguments, output: Output) -> anyhow::Result<E
     );
     let worker = Worker::new(ledger, aws.queues(), &queue_url, target, worker_settings);
     let report = worker.run(shutdown).await;
-    let mut json = worker_report::json(&report);
-    json["worker"] = name.into();
+    let json = WorkerOutput {
+        worker: name,
+        report: &report,
+    };
     output::print(output, &worker_report::lines(&report), &json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,7 +1,6 @@
-//! What a worker did, for people and for programs.
+//! What a worker did, for people.
 
 use daybook_manager::worker::WorkerReport;
-use serde_json::{Value, json};
 
 use crate::ui::dispatch::Line;
 
@@ -39,19 +38,4 @@ pub fn lines(report: &WorkerReport) -> Vec<Line> {
         ),
         ("abandoned", count(report.abandoned), "runs left to their leases"),
     ]
-}
-
-/// The same for programs.
-pub fn json(report: &WorkerReport) -> Value {
-    json!({
-        "received": report.received,
-        "completed": report.completed,
-        "failed": report.failed,
-        "later": report.later,
-        "dropped": report.dropped,
-        "returned": report.returned,
-        "lost": report.lost,
-        "stopped": report.stopped,
-        "abandoned": report.abandoned,
-    })
 }

@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use clap::Args;
 use clap_complete::Shell;
 use clap_mangen::Man;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::ui::error::UserError;
 use crate::ui::output;
@@ -23,8 +24,6 @@ const VERSION: &str = concat!("daybook ", env!("CARGO_PKG_VERSION"));
 ///
 /// For bash: `daybook completions bash > ~/.local/share/bash-completion/completions/daybook`. For zsh: into a
 /// file `_daybook` in a folder of $fpath. For fish: `~/.config/fish/completions/daybook.fish`.
-///
-/// With --output json: {"shell", "script"}.
 #[derive(Args, Debug)]
 pub struct CompletionsArguments {
     /// Shell to print them for
@@ -34,13 +33,32 @@ pub struct CompletionsArguments {
 
 /// Print the manual page, or write one page per verb to a folder
 ///
-/// `daybook man | man -l -` shows the first one. With --output json: {"pages": [paths]} with a folder,
-/// {"page": text} without.
+/// `daybook man | man -l -` shows the first one.
 #[derive(Args, Debug)]
 pub struct ManArguments {
     /// Folder to write daybook.1, daybook-status.1 and so on into; created if missing
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
+}
+
+/// Completions of a shell.
+#[derive(Serialize, JsonSchema)]
+pub struct CompletionsOutput<'a> {
+    /// The shell.
+    shell: String,
+    /// The script.
+    script: &'a str,
+}
+
+/// The manual.
+#[derive(Serialize, JsonSchema)]
+pub struct ManOutput<'a> {
+    /// The page; only without a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<&'a str>,
+    /// The files written; only with a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<&'a [String]>,
 }
 
 /// Prints the completions of `command`, the whole of it.
@@ -55,8 +73,11 @@ pub fn completions(
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, NAME, &mut script);
     let script = String::from_utf8(script)?;
-    let json = json!({"shell": arguments.shell.to_string(), "script": script});
-    output::print_either(output, || script, &json)?;
+    let json = CompletionsOutput {
+        shell: arguments.shell.to_string(),
+        script: &script,
+    };
+    output::print_either(output, || script.clone(), &json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -68,8 +89,11 @@ pub fn man(arguments: &ManArguments, mut command: clap::Command, output: Output)
     command.build();
     let Some(dir) = &arguments.dir else {
         let page = page(command)?;
-        let json = json!({"page": page});
-        output::print_either(output, || page, &json)?;
+        let json = ManOutput {
+            page: Some(&page),
+            pages: None,
+        };
+        output::print_either(output, || page.clone(), &json)?;
         return Ok(ExitCode::SUCCESS);
     };
     let written = write(dir, command)
@@ -82,7 +106,11 @@ pub fn man(arguments: &ManArguments, mut command: clap::Command, output: Output)
         .map(|path| path.display().to_string())
         .collect::<Vec<_>>();
     let text = || written.iter().map(|path| format!("{path}\n")).collect();
-    output::print_either(output, text, &json!({"pages": written}))?;
+    let json = ManOutput {
+        page: None,
+        pages: Some(&written),
+    };
+    output::print_either(output, text, &json)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -22,9 +22,6 @@ use crate::ui::{output, text};
 /// An id is looked up directly. For s3://bucket/key, all open rows are read (the table holds open work only),
 /// and the receipts of created and removed objects are looked up; in a bucket with versions, receipts are
 /// found only with ?versionId=.
-///
-/// With --output json: {"open": [{"row", "execution", "next", "done_by_receipt"}], "receipts": […], "failures": […]}. next has
-/// what (due, wait, paused, lease, sweep, person, done, unknown) and at.
 #[derive(Args, Debug)]
 pub struct ShowArguments {
     /// Event id, execution name, or s3://bucket/key, with ?versionId=… for one version
@@ -63,7 +60,7 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
     output::print_either(
         output,
         || timeline::text(&found, &deployment.place, now),
-        &timeline::json(&found, now),
+        &timeline::output(&found, now),
     )?;
     if deployment.ledger.receipts_kept_for().is_none() {
         eprintln!("note: receipts are off here, so what is done cannot be shown");

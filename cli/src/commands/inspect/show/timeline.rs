@@ -4,11 +4,14 @@ use daybook_manager::{Described, Lookup};
 use daybook_schema::{
     Attempt, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, Status, Subject, Timestamp,
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use crate::aws::failure::Failure;
 use crate::deployment::Place;
 use crate::lookup::history::{Found, Open};
 use crate::lookup::next_step::{Next, next};
+use crate::ui::json::{ReceiptOutput, RowOutput};
 use crate::ui::{json, text, time};
 
 /// Of a payload that cannot be read, so many characters are shown.
@@ -57,33 +60,118 @@ pub fn text(found: &Found, place: &Place, now: Timestamp) -> String {
 }
 
 /// For programs.
-pub fn json(found: &Found, now: Timestamp) -> Value {
+pub fn output(found: &Found, now: Timestamp) -> ShowOutput<'_> {
     let open = found.open.iter().map(|open| match open {
-        Open::Unreadable { id, why } => json!({
-            "row": json::unreadable_json(id, None, why),
-            "execution": Value::Null,
-            "next": {"what": "unknown", "at": Value::Null},
-            "done_by_receipt": Value::Null,
-        }),
+        Open::Unreadable { id, why } => OpenOutput {
+            row: RowOutput::unreadable(id.clone(), None, why),
+            execution: None,
+            next: NextOutput {
+                what: "unknown",
+                at: None,
+            },
+            done_by_receipt: None,
+        },
         Open::Row {
             row,
             execution,
             done_by_receipt,
         } => {
             let next = next(row, *done_by_receipt, found.control.as_ref(), now);
-            json!({
-                "row": json::row_json(row),
-                "execution": execution.as_ref().map(|(name, lookup)| execution_json(*name, lookup)),
-                "next": {"what": next.word(), "at": next.at()},
-                "done_by_receipt": done_by_receipt,
-            })
+            OpenOutput {
+                row: RowOutput::from(&**row),
+                execution: execution
+                    .as_ref()
+                    .map(|(name, lookup)| ExecutionOutput::of(*name, lookup)),
+                next: NextOutput {
+                    what: next.word(),
+                    at: next.at(),
+                },
+                done_by_receipt: Some(*done_by_receipt),
+            }
         }
     });
-    json!({
-        "open": open.collect::<Vec<_>>(),
-        "receipts": found.receipts.iter().map(json::receipt_json).collect::<Vec<_>>(),
-        "failures": found.failures,
-    })
+    ShowOutput {
+        open: open.collect(),
+        receipts: found.receipts.iter().map(ReceiptOutput::from).collect(),
+        failures: &found.failures,
+    }
+}
+
+/// All that is known of an event, or of an object's events.
+#[derive(Serialize, JsonSchema)]
+pub struct ShowOutput<'a> {
+    /// What is open.
+    open: Vec<OpenOutput<'a>>,
+    /// What is done.
+    receipts: Vec<ReceiptOutput<'a>>,
+    /// What could not be read, each cause once.
+    failures: &'a [Failure],
+}
+
+/// One open event.
+#[derive(Serialize, JsonSchema)]
+struct OpenOutput<'a> {
+    /// Its row.
+    row: RowOutput<'a>,
+    /// The execution of its attempt; null without a state machine, and before the first attempt.
+    execution: Option<ExecutionOutput<'a>>,
+    /// What happens next.
+    next: NextOutput,
+    /// Whether a receipt says that it is done; null: not known.
+    done_by_receipt: Option<bool>,
+}
+
+/// What happens next.
+#[derive(Serialize, JsonSchema)]
+struct NextOutput {
+    /// `due`, `wait` (not before `at`), `paused`, `lease` (it ends at `at`), `sweep` (it is over), `person`, `done` or `unknown`.
+    what: &'static str,
+    /// When, if that is known.
+    at: Option<Timestamp>,
+}
+
+/// An execution, as Step Functions sees it now.
+#[derive(Serialize, JsonSchema)]
+struct ExecutionOutput<'a> {
+    /// Its name.
+    name: String,
+    /// Whether there is one; null: not known.
+    found: Option<bool>,
+    /// Why it is not known.
+    unknown: Option<&'a str>,
+    /// Its ARN.
+    arn: Option<&'a str>,
+    /// Its status, such as `RUNNING`.
+    status: Option<&'a str>,
+    /// When it started.
+    started_at: Option<Timestamp>,
+    /// When it ended.
+    ended_at: Option<Timestamp>,
+    /// The error's name, where it failed with one.
+    error: Option<&'a str>,
+    /// And its cause.
+    cause: Option<&'a str>,
+}
+
+impl<'a> ExecutionOutput<'a> {
+    fn of(name: ExecutionName, lookup: &'a Lookup) -> Self {
+        let (found, unknown, described) = match lookup {
+            Lookup::Found(described) => (Some(true), None, Some(described)),
+            Lookup::Absent => (Some(false), None, None),
+            Lookup::Unknown(cause) => (None, Some(cause.words()), None),
+        };
+        Self {
+            name: name.to_string(),
+            found,
+            unknown,
+            arn: described.map(|one| one.arn.as_str()),
+            status: described.map(|one| one.status.as_str()),
+            started_at: described.and_then(|one| one.started_at),
+            ended_at: described.and_then(|one| one.ended_at),
+            error: described.and_then(|one| one.error.as_deref()),
+            cause: described.and_then(|one| one.cause.as_deref()),
+        }
+    }
 }
 
 type Fact = (&'static str, String);
@@ -215,31 +303,6 @@ fn why(described: &Described) -> String {
     let parts = [described.error.as_deref(), described.cause.as_deref()];
     let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
     parts.map(|part| format!(": {}", text::escaped(part))).collect()
-}
-
-fn execution_json(name: ExecutionName, lookup: &Lookup) -> Value {
-    let described = match lookup {
-        Lookup::Found(described) => Some(described),
-        Lookup::Absent | Lookup::Unknown(_) => None,
-    };
-    json!({
-        "name": name.to_string(),
-        "found": match lookup {
-            Lookup::Found(_) => Value::Bool(true),
-            Lookup::Absent => Value::Bool(false),
-            Lookup::Unknown(_) => Value::Null,
-        },
-        "unknown": match lookup {
-            Lookup::Unknown(cause) => Some(cause),
-            _ => None,
-        },
-        "arn": described.map(|one| &one.arn),
-        "status": described.map(|one| &one.status),
-        "started_at": described.and_then(|one| one.started_at),
-        "ended_at": described.and_then(|one| one.ended_at),
-        "error": described.and_then(|one| one.error.as_ref()),
-        "cause": described.and_then(|one| one.cause.as_ref()),
-    })
 }
 
 fn timeline(row: &Row, execution: Option<&(ExecutionName, Lookup)>, next: &Next) -> Vec<Moment> {

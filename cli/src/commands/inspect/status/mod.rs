@@ -24,15 +24,6 @@ use crate::ui::output::Output;
 /// Counting reads the index: about one read unit per 50 rows. Up to 10,000 rows are counted in each of the 16
 /// shards of a status (--count-to); beyond that the number is "at least". --exact counts all rows, however
 /// many there are.
-///
-/// With --output json: pending, claimed and parked each have rows, exact (false: at least that many) and
-/// first (id, due_at, recorded_at of the row that is due first); pending has due and later, claimed has
-/// within_lease and lease_over, and each of these has an _exact beside it. dispatch has per_window (null: as
-/// configured), window (start, seconds, granted), owed and paused. claimed also has undelivered and held,
-/// from the 300 rows whose leases end first. newer (rows, exact) counts rows that a newer release wrote,
-/// which this one leaves alone, among the 300 of each status that are due first. running_executions has rows
-/// and exact. drain has per_window, window_seconds, seconds and exact: the least time that the backlog needs.
-/// What is unknown is null, and failures says why.
 #[derive(Args, Debug)]
 pub struct StatusArguments {
     #[command(flatten)]
@@ -79,7 +70,7 @@ pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<E
     output::print(
         output,
         &found.lines(&deployment),
-        &found.json(&deployment, &failures),
+        &found.output(&deployment, &failures),
     )?;
     if matches!((&found.depth, &deployment.place), (None, Place::Aws { .. })) {
         eprintln!(

@@ -1,91 +1,216 @@
 //! `daybook status` for programs.
 
 use daybook_ledger::Count;
-use serde_json::{Value, json};
+use daybook_schema::{EventId, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::aws::failure::Failure;
 use crate::commands::inspect::status::observe::{FirstPart, Found, Part, both};
 use crate::deployment::{Deployment, Place};
-use crate::ui::dispatch::dispatch_json;
+use crate::ui::dispatch::DispatchOutput;
+
+/// Where the events of a deployment stand. What is not known is null, and `failures` says why.
+#[derive(Serialize, JsonSchema)]
+pub struct StatusOutput<'a> {
+    /// The deployment.
+    #[serde(rename = "where")]
+    place: String,
+    /// Events that wait for the scheduler.
+    pending: PendingOutput,
+    /// Events that are on their way.
+    claimed: ClaimedOutput,
+    /// Events that wait for a person.
+    parked: StandingOutput,
+    /// Rows that a newer release wrote, which this one leaves alone, among the 300 of each status that are due first.
+    newer: Option<Count>,
+    /// Messages in the dispatch queue, about; null where no queue is named, and for a folder, whose queue is in its process.
+    queue_depth: Option<&'a u64>,
+    /// Executions of the state machine that run, counted up to 10,000; null where none is named.
+    running_executions: Option<Count>,
+    /// How long sending what waits takes at least; null where N or the window is not known.
+    drain: Option<DrainOutput>,
+    /// The budget, and any pause.
+    dispatch: Option<DispatchOutput>,
+    /// The folder; null on AWS.
+    local: Option<LocalOutput<'a>>,
+    /// What could not be read, each cause once.
+    failures: &'a [Failure],
+}
+
+/// How many rows have a status.
+#[derive(Serialize, JsonSchema)]
+struct StandingOutput {
+    /// So many were counted.
+    rows: Option<u64>,
+    /// Whether these are all; otherwise there are at least so many.
+    exact: Option<bool>,
+    /// The row that comes first.
+    first: Option<FirstOutput>,
+}
+
+/// A row that comes first in its status.
+#[derive(Serialize, JsonSchema)]
+struct FirstOutput {
+    /// Its event.
+    id: EventId,
+    /// When it is due.
+    due_at: Timestamp,
+    /// When it was recorded; null when it has gone on meanwhile.
+    recorded_at: Option<Timestamp>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct PendingOutput {
+    #[serde(flatten)]
+    standing: StandingOutput,
+    /// Rows that are due.
+    due: Option<u64>,
+    /// Whether these are all.
+    due_exact: Option<bool>,
+    /// Rows that are due later.
+    later: Option<u64>,
+    /// Whether these are all.
+    later_exact: Option<bool>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ClaimedOutput {
+    #[serde(flatten)]
+    standing: StandingOutput,
+    /// Rows whose leases have not ended.
+    within_lease: Option<u64>,
+    /// Whether these are all.
+    within_lease_exact: Option<bool>,
+    /// Rows whose leases have ended.
+    lease_over: Option<u64>,
+    /// Whether these are all.
+    lease_over_exact: Option<bool>,
+    /// Rows that workers hold, of the 300 whose leases end first.
+    held: Option<u64>,
+    /// Whether these are all.
+    held_exact: Option<bool>,
+    /// Rows that were sent five times or more, of the 300 whose leases end first.
+    undelivered: Option<u64>,
+    /// Whether these are all.
+    undelivered_exact: Option<bool>,
+}
+
+/// The shortest time in which what waits can be dispatched.
+#[derive(Serialize, JsonSchema)]
+struct DrainOutput {
+    /// N.
+    per_window: Option<u32>,
+    /// The window's length.
+    window_seconds: Option<f64>,
+    /// The time.
+    seconds: f64,
+    /// Whether all that waits was counted; otherwise it takes longer.
+    exact: bool,
+}
+
+/// A folder of one machine.
+#[derive(Serialize, JsonSchema)]
+struct LocalOutput<'a> {
+    /// The folder.
+    folder: String,
+    /// Whether a `daybook up` runs on it.
+    running: bool,
+    /// Its process id.
+    pid: Option<u32>,
+    /// Where it listens.
+    url: Option<&'a str>,
+}
+
+fn known<T: Copy>(part: &Part<T>) -> Option<T> {
+    part.as_ref().ok().copied()
+}
+
+fn standing(count: Option<Count>, first: &FirstPart) -> StandingOutput {
+    let first = first.as_ref().ok().copied().flatten();
+    StandingOutput {
+        rows: count.map(|count| count.rows),
+        exact: count.map(|count| count.exact),
+        first: first.map(|first| FirstOutput {
+            id: first.key.id,
+            due_at: first.key.due_at,
+            recorded_at: first.recorded_at,
+        }),
+    }
+}
 
 impl Found {
-    pub(super) fn json(&self, deployment: &Deployment, failures: &[Failure]) -> Value {
-        let rows = |count: &Part<Count>| count.as_ref().ok().map(|count| count.rows);
-        let exact = |count: &Part<Count>| count.as_ref().ok().map(|count| count.exact);
-        let whole = |count: Option<Count>, first: &FirstPart, parts: Value| {
-            let mut whole = json!({
-                "rows": count.map(|count| count.rows),
-                "exact": count.map(|count| count.exact),
-                "first": first.as_ref().ok().copied().flatten().map(|first| json!({
-                    "id": first.key.id, "due_at": first.key.due_at, "recorded_at": first.recorded_at,
-                })),
-            });
-            if let (Value::Object(whole), Value::Object(parts)) = (&mut whole, parts) {
-                whole.extend(parts);
-            }
-            whole
-        };
-        let [pending, claimed, parked] = &self.first;
-        let looked = self.claimed.as_ref().ok();
-        let running = self.running.as_ref().and_then(|running| running.as_ref().ok());
-        let local = match &deployment.place {
-            Place::Aws { .. } => Value::Null,
-            Place::Local { dir, running, .. } => json!({
-                "folder": dir.display().to_string(),
-                "running": running.is_some(),
-                "pid": running.as_ref().map(|running| running.pid),
-                "url": running.as_ref().map(|running| &running.url),
-            }),
-        };
-        json!({
-            "where": deployment.place.to_string(),
-            "pending": whole(
-                both(&self.due, &self.later),
-                pending,
-                json!({
-                    "due": rows(&self.due),
-                    "due_exact": exact(&self.due),
-                    "later": rows(&self.later),
-                    "later_exact": exact(&self.later),
+    pub(super) fn output<'a>(
+        &'a self,
+        deployment: &'a Deployment,
+        failures: &'a [Failure],
+    ) -> StatusOutput<'a> {
+        let [pending, _, parked] = &self.first;
+        StatusOutput {
+            place: deployment.place.to_string(),
+            pending: self.pending(pending),
+            claimed: self.claimed(),
+            parked: standing(known(&self.parked), parked),
+            newer: known(&self.newer),
+            queue_depth: self.depth.as_ref().and_then(|depth| depth.as_ref().ok()),
+            running_executions: self
+                .running
+                .as_ref()
+                .and_then(|running| running.as_ref().ok().copied()),
+            drain: self.drain(),
+            dispatch: self
+                .control
+                .as_ref()
+                .ok()
+                .map(|control| DispatchOutput::of(control, self.now)),
+            local: match &deployment.place {
+                Place::Aws { .. } => None,
+                Place::Local { dir, running, .. } => Some(LocalOutput {
+                    folder: dir.display().to_string(),
+                    running: running.is_some(),
+                    pid: running.as_ref().map(|running| running.pid),
+                    url: running.as_ref().map(|running| running.url.as_str()),
                 }),
-            ),
-            "claimed": whole(
-                both(&self.within_lease, &self.lease_over),
-                claimed,
-                json!({
-                    "within_lease": rows(&self.within_lease),
-                    "within_lease_exact": exact(&self.within_lease),
-                    "lease_over": rows(&self.lease_over),
-                    "lease_over_exact": exact(&self.lease_over),
-                    "held": looked.map(|claimed| claimed.held.rows),
-                    "held_exact": looked.map(|claimed| claimed.held.exact),
-                    "undelivered": looked.map(|claimed| claimed.undelivered.rows),
-                    "undelivered_exact": looked.map(|claimed| claimed.undelivered.exact),
-                }),
-            ),
-            "parked": whole(self.parked.as_ref().ok().copied(), parked, json!({})),
-            "newer": self.newer.as_ref().ok().map(|newer| json!({"rows": newer.rows, "exact": newer.exact})),
-            "queue_depth": self.depth.as_ref().and_then(|depth| depth.as_ref().ok()),
-            "running_executions": running.map(|running| json!({"rows": running.rows, "exact": running.exact})),
-            "drain": self.drain_json(),
-            "dispatch": self.control.as_ref().ok().map(|control| dispatch_json(control, self.now)),
-            "local": local,
-            "failures": failures,
-        })
+            },
+            failures,
+        }
     }
 
-    /// How long what waits needs at least.
-    fn drain_json(&self) -> Value {
-        let waiting = both(&self.due, &self.later);
-        let Some((waiting, time)) = waiting.and_then(|waiting| Some((waiting, self.rate.drain(waiting)?)))
-        else {
-            return Value::Null;
-        };
-        json!({
-            "per_window": self.rate.per_window,
-            "window_seconds": self.rate.window.map(|window| window.as_secs_f64()),
-            "seconds": time.as_secs_f64(),
-            "exact": waiting.exact,
+    fn pending(&self, first: &FirstPart) -> PendingOutput {
+        let (due, later) = (known(&self.due), known(&self.later));
+        PendingOutput {
+            standing: standing(both(&self.due, &self.later), first),
+            due: due.map(|count| count.rows),
+            due_exact: due.map(|count| count.exact),
+            later: later.map(|count| count.rows),
+            later_exact: later.map(|count| count.exact),
+        }
+    }
+
+    fn claimed(&self) -> ClaimedOutput {
+        let (within, over) = (known(&self.within_lease), known(&self.lease_over));
+        let looked = self.claimed.as_ref().ok();
+        ClaimedOutput {
+            standing: standing(both(&self.within_lease, &self.lease_over), &self.first[1]),
+            within_lease: within.map(|count| count.rows),
+            within_lease_exact: within.map(|count| count.exact),
+            lease_over: over.map(|count| count.rows),
+            lease_over_exact: over.map(|count| count.exact),
+            held: looked.map(|claimed| claimed.held.rows),
+            held_exact: looked.map(|claimed| claimed.held.exact),
+            undelivered: looked.map(|claimed| claimed.undelivered.rows),
+            undelivered_exact: looked.map(|claimed| claimed.undelivered.exact),
+        }
+    }
+
+    fn drain(&self) -> Option<DrainOutput> {
+        let waiting = both(&self.due, &self.later)?;
+        let time = self.rate.drain(waiting)?;
+        Some(DrainOutput {
+            per_window: self.rate.per_window,
+            window_seconds: self.rate.window.map(|window| window.as_secs_f64()),
+            seconds: time.as_secs_f64(),
+            exact: waiting.exact,
         })
     }
 }

@@ -15,12 +15,6 @@ use crate::deployment::s3::S3Arguments;
 /// (HeadObject) and the bucket's notifications. For a folder of `daybook up`, S3 is asked only where
 /// --s3-endpoint, --s3-region or AWS's own configuration (AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE) says
 /// which one. What could not be determined is named; if it could change the answer, the exit code is 1.
-///
-/// With --output json: situation is one of done, done_row_left, removed, due, backlog, backoff, paused,
-/// not_running, queued, running, ended, lease_over, undelivered, parked, unreadable, object_gone,
-/// never_there, not_covered, partly_covered, on_its_way, before_ledger, maybe_expired, missed, never_seen,
-/// not_open. says and next are the sentences; event, row, receipt, object and notifications are the evidence,
-/// null if there is none or it is unknown; unknown says why.
 #[derive(Args, Debug)]
 pub struct WhyArguments {
     /// s3://bucket/key, with ?versionId=… for one version, or an event id

@@ -35,7 +35,7 @@ pub struct Outcome {
     pub word: &'static str,
     /// For people.
     pub label: &'static str,
-    meaning: &'static str,
+    pub meaning: &'static str,
 }
 
 /// What came of it for one row.

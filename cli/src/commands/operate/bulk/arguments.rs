@@ -37,11 +37,6 @@ pub struct BulkArguments {
 /// It shows how many events there are and a few of them, and prompts for confirmation. Ctrl-C stops after the
 /// requests in flight; the same command resumes with the rest, and never resets an event's attempts twice.
 /// The row and `daybook show` keep who did it and why, beside the last error.
-///
-/// With --output json: {"verb", "where", "selected", "sample", "dry_run", "outcomes": {"redriven",
-/// "read_again", "still_unreadable"}, "moved_on", "passed_over", "unreadable", "failed", "interrupted", "by",
-/// "why", "paused", "failures"}. moved_on counts events that changed while the command ran, passed_over names
-/// events that are not parked: both are left alone.
 #[derive(Args, Debug)]
 pub struct RedriveArguments {
     #[command(flatten)]
@@ -65,8 +60,6 @@ pub struct RedriveArguments {
 /// running is not stopped, and the event would run once more beside it.
 ///
 /// An event whose lease was extended after it was selected is left alone: something is working on it.
-///
-/// With --output json: as `daybook redrive`, with outcomes {"released"}.
 #[derive(Args, Debug)]
 pub struct ReleaseArguments {
     #[command(flatten)]
@@ -81,8 +74,6 @@ pub struct ReleaseArguments {
 ///
 /// Each event is retried after the usual backoff, or parked when no attempt is left, with the reason as its
 /// last error. What is running is not stopped: if it succeeds after all, the event is done.
-///
-/// With --output json: as `daybook redrive`, with outcomes {"retried", "parked"}.
 #[derive(Args, Debug)]
 pub struct FailArguments {
     #[command(flatten)]
@@ -97,8 +88,6 @@ pub struct FailArguments {
 ///
 /// Each event gets a receipt with who and why, like a processed event, and its row is deleted. Later
 /// notifications of the same upload are recognised as done. What is running is not stopped.
-///
-/// With --output json: as `daybook redrive`, with outcomes {"completed"}.
 #[derive(Args, Debug)]
 pub struct CompleteArguments {
     #[command(flatten)]
@@ -118,8 +107,6 @@ pub struct CompleteArguments {
 /// Each event gets a receipt with who and why, and its row is deleted; an unreadable notification has no
 /// object and leaves no receipt. An event whose message is queued may still run once. `daybook replay` brings
 /// an object back.
-///
-/// With --output json: as `daybook redrive`, with outcomes {"removed"}.
 #[derive(Args, Debug)]
 pub struct RemoveArguments {
     #[command(flatten)]

@@ -9,11 +9,13 @@ pub mod arguments;
 pub mod progress;
 pub mod selection;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use daybook_ledger::{Control, Person};
 use daybook_schema::Status;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::aws::clients::AwsResource;
 use crate::aws::failure;
@@ -30,6 +32,7 @@ use crate::deployment::{Deployment, DeploymentArguments, Place};
 use crate::lookup::{row_table, rows};
 use crate::signals::INTERRUPTED;
 use crate::ui::error::UserError;
+use crate::ui::json::RowOutput;
 use crate::ui::output::Output;
 use crate::ui::text::grouped;
 use crate::ui::{dispatch, json, output, table, text};
@@ -192,6 +195,42 @@ async fn check_receipts(arguments: &DeploymentArguments, deployment: &Deployment
     })?)
 }
 
+/// What a verb did to the rows that were selected.
+#[derive(Serialize, JsonSchema)]
+pub struct BulkOutput<'a> {
+    /// The verb.
+    verb: String,
+    /// The deployment.
+    #[serde(rename = "where")]
+    place: String,
+    /// Rows selected.
+    selected: usize,
+    /// The first of them.
+    sample: Vec<RowOutput<'a>>,
+    /// Whether nothing was to be changed.
+    dry_run: bool,
+    /// How many rows came to which end; the names are the verb's own.
+    outcomes: BTreeMap<&'static str, usize>,
+    /// Rows that changed meanwhile, and were left alone.
+    moved_on: usize,
+    /// Rows that were named and that the verb does not apply to.
+    passed_over: usize,
+    /// Rows that this release cannot read, left alone.
+    unreadable: usize,
+    /// Rows of which it is not known for certain that it was done.
+    failed: usize,
+    /// Whether it was stopped by Ctrl-C.
+    interrupted: bool,
+    /// Who.
+    by: &'a str,
+    /// And why.
+    why: Option<&'a str>,
+    /// Whether dispatch is paused; null: not known.
+    paused: Option<bool>,
+    /// What failed, each cause once.
+    failures: Vec<Failure>,
+}
+
 impl Run<'_> {
     fn sample(&self) -> String {
         row_table::table(&self.selected.sample, self.deployment.ledger.clock().now())
@@ -208,7 +247,7 @@ impl Run<'_> {
             ),
             false => table::labelled(&self.lines(events, tally)),
         };
-        output::print_either(output, text, &self.json(tally, dry_run))?;
+        output::print_either(output, text, &self.output(tally, dry_run))?;
         if dry_run || tally.seen() == 0 {
             return Ok(());
         }
@@ -262,28 +301,26 @@ impl Run<'_> {
         lines
     }
 
-    fn json(&self, tally: &Tally, dry_run: bool) -> Value {
+    fn output<'a>(&'a self, tally: &'a Tally, dry_run: bool) -> BulkOutput<'a> {
         let now = self.deployment.ledger.clock().now();
         let outcomes = self.action.outcomes().iter().zip(&tally.outcomes);
-        let outcomes = outcomes.map(|(outcome, n)| (outcome.word.to_owned(), json!(n)));
-        let paused = self.control.as_ref().map(|control| control.pause(now).is_some());
-        json!({
-            "verb": self.action.imperative().to_lowercase(),
-            "where": self.deployment.place.to_string(),
-            "selected": self.selected.rows.len(),
-            "sample": self.selected.sample.iter().map(rows::Listed::json).collect::<Vec<_>>(),
-            "dry_run": dry_run,
-            "outcomes": outcomes.collect::<serde_json::Map<_, _>>(),
-            "moved_on": tally.moved_on,
-            "passed_over": self.selected.passed_over.len(),
-            "unreadable": tally.unreadable(),
-            "failed": tally.failed(),
-            "interrupted": tally.interrupted,
-            "by": self.person.by,
-            "why": self.person.why,
-            "paused": paused,
-            "failures": tally.failures(),
-        })
+        BulkOutput {
+            verb: self.action.imperative().to_lowercase(),
+            place: self.deployment.place.to_string(),
+            selected: self.selected.rows.len(),
+            sample: self.selected.sample.iter().map(rows::Listed::output).collect(),
+            dry_run,
+            outcomes: outcomes.map(|(outcome, n)| (outcome.word, *n)).collect(),
+            moved_on: tally.moved_on,
+            passed_over: self.selected.passed_over.len(),
+            unreadable: tally.unreadable(),
+            failed: tally.failed(),
+            interrupted: tally.interrupted,
+            by: self.person.by,
+            why: self.person.why,
+            paused: self.control.as_ref().map(|control| control.pause(now).is_some()),
+            failures: tally.failures(),
+        }
     }
 
     fn end(&self, tally: &Tally) -> anyhow::Result<ExitCode> {

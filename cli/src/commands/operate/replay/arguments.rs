@@ -23,9 +23,6 @@ use crate::ui::confirm::ConfirmArguments;
 ///
 /// The same command with the same --nonce does nothing the second time, as long as the replay is open or its
 /// receipt is kept. For more than one event it prompts for confirmation.
-///
-/// With --output json: {"verb", "where", "nonce", "selected" (null if not counted before), "sample": [{"event", "known_from"}],
-/// "dry_run", "recorded", "already_there", "done_before", "unreadable", "test_events", "not_safe", "interrupted", "failures"}.
 #[derive(Args, Debug)]
 pub struct ReplayArguments {
     /// Objects as s3://bucket/key, with ?versionId=… for one version

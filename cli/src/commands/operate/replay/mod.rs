@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use daybook_ledger::{Cause, Deadline, NewRow, Person, Recorded};
-use daybook_schema::ObjectEvent;
 use daybook_schema::notification::Reading;
-use serde_json::{Value, json};
+use daybook_schema::{EventId, ObjectEvent};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::aws::failure;
 use crate::aws::failure::Failure;
@@ -27,8 +28,9 @@ use crate::signals;
 use crate::signals::INTERRUPTED;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::UserError;
+use crate::ui::json::EventOutput;
 use crate::ui::output::Output;
-use crate::ui::{json, output, table, text};
+use crate::ui::{output, table, text};
 
 /// How many events are shown before anything is asked.
 const SAMPLE: usize = 5;
@@ -40,19 +42,64 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const CAUSES: usize = 5;
 
 /// What is to be replayed, and what came of it.
-#[derive(Default)]
+#[derive(Default, Serialize, JsonSchema)]
 struct Tally {
-    /// How many events, where they were counted before.
+    /// How many events, where they were counted before; null for files.
     selected: Option<usize>,
+    #[serde(skip)]
     sample: Vec<(ObjectEvent, Known)>,
+    /// New rows, due now.
     recorded: u64,
+    /// Open with the same nonce, or came twice.
     already_there: u64,
+    /// Done with the same nonce.
     done_before: u64,
+    /// Parts of notifications that are not an object event.
     unreadable: u64,
+    /// `s3:TestEvent`: nothing to replay.
     test_events: u64,
+    /// Events that are not in the ledger for certain.
     not_safe: u64,
+    /// Whether it was stopped by Ctrl-C.
     interrupted: bool,
+    /// What failed, each cause once.
     failures: Vec<Cause>,
+}
+
+/// What a replay did.
+#[derive(Serialize, JsonSchema)]
+pub struct ReplayOutput<'a> {
+    /// `replay`.
+    verb: &'static str,
+    /// The deployment.
+    #[serde(rename = "where")]
+    place: String,
+    /// What makes these events new ones; the same nonce does nothing twice.
+    nonce: &'a str,
+    /// The first of the events.
+    sample: Vec<SampleOutput<'a>>,
+    /// Whether nothing was to be changed.
+    dry_run: bool,
+    #[serde(flatten)]
+    tally: &'a Tally,
+}
+
+/// One event.
+#[derive(Serialize, JsonSchema)]
+struct SampleOutput<'a> {
+    /// The new event.
+    event: ReplayedOutput<'a>,
+    /// How the object is known: `notification`, `row`, `receipt` or `name`.
+    known_from: &'static str,
+}
+
+/// A new event of an object.
+#[derive(Serialize, JsonSchema)]
+struct ReplayedOutput<'a> {
+    /// Its id.
+    id: EventId,
+    #[serde(flatten)]
+    event: EventOutput<'a>,
 }
 
 /// A replay under way.
@@ -267,7 +314,7 @@ impl Replay<'_> {
             ),
             false => table::labelled(&self.lines(tally)),
         };
-        output::print_either(output, text, &self.json(tally))?;
+        output::print_either(output, text, &self.output(tally))?;
         if let (
             false,
             Place::Local {
@@ -313,28 +360,22 @@ impl Replay<'_> {
         ]
     }
 
-    fn json(&self, tally: &Tally) -> Value {
-        let sample = tally.sample.iter().map(|(event, known)| {
-            let mut json = json::event_json(Some(event));
-            json["id"] = json!(event.id);
-            json!({"event": json, "known_from": known.word()})
+    fn output<'a>(&'a self, tally: &'a Tally) -> ReplayOutput<'a> {
+        let sample = tally.sample.iter().map(|(event, known)| SampleOutput {
+            event: ReplayedOutput {
+                id: event.id,
+                event: EventOutput::from(event),
+            },
+            known_from: known.word(),
         });
-        json!({
-            "verb": "replay",
-            "where": self.deployment.place.to_string(),
-            "nonce": self.nonce,
-            "selected": tally.selected,
-            "sample": sample.collect::<Vec<_>>(),
-            "dry_run": self.dry_run,
-            "recorded": tally.recorded,
-            "already_there": tally.already_there,
-            "done_before": tally.done_before,
-            "unreadable": tally.unreadable,
-            "test_events": tally.test_events,
-            "not_safe": tally.not_safe,
-            "interrupted": tally.interrupted,
-            "failures": tally.failures,
-        })
+        ReplayOutput {
+            verb: "replay",
+            place: self.deployment.place.to_string(),
+            nonce: &self.nonce,
+            sample: sample.collect(),
+            dry_run: self.dry_run,
+            tally,
+        }
     }
 
     fn end(&self, tally: &Tally, broken: &[Broken]) -> anyhow::Result<ExitCode> {

@@ -6,7 +6,8 @@ use daybook_ledger::Ledger;
 use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerReport;
 use daybook_reconciler::RecoverReport;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::commands::run::up::arguments::UpArguments;
 use crate::commands::run::up::counters::{Recording, open};
@@ -68,6 +69,22 @@ pub async fn start(
     eprintln!("Ctrl-C or SIGTERM drains.");
 }
 
+/// What `daybook up` did from its start to its end.
+#[derive(Serialize, JsonSchema)]
+pub struct UpOutput<'a> {
+    /// Events and unreadable parts that became rows.
+    recorded: u64,
+    /// Events that were there before, or done.
+    known: u64,
+    /// Parts kept as PARKED rows.
+    unreadable: u64,
+    /// What its workers did; not there where there is no target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<&'a WorkerReport>,
+    /// Open events that are left, in words.
+    left: String,
+}
+
 /// What it did.
 ///
 /// # Errors
@@ -100,12 +117,16 @@ pub async fn end(
         ),
         ("unreadable", unreadable.to_string(), "parts kept as PARKED rows"),
     ];
-    let mut json = json!({"recorded": recorded, "known": known, "unreadable": unreadable});
     if let Some(worked) = worked {
         lines.extend(worker_report::lines(worked));
-        json["worker"] = worker_report::json(worked);
     }
     lines.push(("left", open.clone(), ""));
-    json["left"] = open.into();
+    let json = UpOutput {
+        recorded,
+        known,
+        unreadable,
+        worker: worked,
+        left: open,
+    };
     output::print(output, &lines, &json)
 }

@@ -1,7 +1,9 @@
 //! What attach says: what would change, and why it cannot.
 
 use aws_sdk_s3::types::NotificationConfiguration;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::aws::notifications::{Entry, Notifications};
 use crate::commands::setup::attach::intake_queue::Queue;
@@ -103,11 +105,26 @@ pub fn told_to(way: &Way) -> &'static str {
     }
 }
 
+/// A rule of EventBridge's.
+#[derive(Serialize, JsonSchema)]
+pub struct RuleOutput<'a> {
+    /// Its name.
+    name: &'a str,
+    /// The event pattern.
+    pattern: &'a Value,
+    /// The queue's ARN.
+    target: &'a str,
+}
+
 /// The rule that is needed, for programs.
-pub fn rule_json(way: &Way, queue: &Queue) -> Value {
+pub fn rule<'a>(way: &'a Way, queue: &'a Queue) -> Option<RuleOutput<'a>> {
     match way {
-        Way::Notification(_) => Value::Null,
-        Way::EventBridge { rule, pattern } => json!({"name": rule, "pattern": pattern, "target": queue.arn}),
+        Way::Notification(_) => None,
+        Way::EventBridge { rule, pattern } => Some(RuleOutput {
+            name: rule,
+            pattern,
+            target: &queue.arn,
+        }),
     }
 }
 

@@ -10,18 +10,20 @@ use std::process::ExitCode;
 use aws_sdk_s3::types::NotificationConfiguration;
 use clap::Args;
 use clap::error::ErrorKind;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::args::values::queue_arn;
 use crate::aws::clients::Aws;
 use crate::aws::notifications;
-use crate::aws::notifications::{Notifications, Pattern};
+use crate::aws::notifications::{Notifications, NotificationsOutput, Pattern};
 use crate::aws::queue_policy::Permission;
 use crate::aws::s3::S3;
 use crate::aws::trouble::Trouble;
 use crate::commands::setup::attach::intake_queue::QueueArguments;
 use crate::commands::setup::attach::messages::{
-    denied, difference, owned, refused, rule_json, rule_text, told_to,
+    RuleOutput, denied, difference, owned, refused, rule, rule_text, told_to,
 };
 use crate::commands::setup::attach::plan::Change;
 use crate::commands::setup::attach::templates::{Form, Way};
@@ -41,9 +43,6 @@ use crate::ui::output::Output;
 /// If the bucket has entries of others, their tool may rewrite the whole configuration and remove this entry.
 /// Then you must choose: --eventbridge, which is one switch in the configuration plus a rule of your own, or
 /// --beside.
-///
-/// With --output json: {"bucket", "queue", "change": "none", "added" or "printed", "before", "after", "policy": "there", "added"
-/// or "unknown", "statement", "rule", "document"}; before and after have entries and eventbridge.
 #[derive(Args, Debug)]
 pub struct AttachArguments {
     #[command(flatten)]
@@ -89,8 +88,6 @@ pub struct AttachArguments {
 ///
 /// Entries of others are written back as they are. Without a queue, all entries whose ids begin with daybook-
 /// are removed. The queue's policy stays: an unused statement does no harm.
-///
-/// With --output json: {"bucket", "change": "none" or "removed", "before", "after"}.
 #[derive(Args, Debug)]
 pub struct DetachArguments {
     #[command(flatten)]
@@ -130,6 +127,42 @@ fn bucket(text: &str) -> Result<String, String> {
     }
 }
 
+/// What `daybook attach` did, or printed.
+#[derive(Serialize, JsonSchema)]
+pub struct AttachOutput<'a> {
+    /// The bucket.
+    bucket: &'a str,
+    /// The intake queue's ARN.
+    queue: &'a str,
+    /// `none`, `added` or `printed`.
+    change: &'static str,
+    /// Whom the bucket notified before; null where it was not asked.
+    before: Option<NotificationsOutput<'a>>,
+    /// Whom it notifies now.
+    after: Option<NotificationsOutput<'a>>,
+    /// The statement in the queue's policy: `there`, `added` or `unknown`.
+    policy: &'static str,
+    /// The statement that lets S3 or EventBridge send to the queue.
+    statement: &'a Value,
+    /// The rule of EventBridge's that is needed; null without `--eventbridge`.
+    rule: Option<RuleOutput<'a>>,
+    /// The document, where it was to be printed.
+    document: Option<&'a str>,
+}
+
+/// What `daybook detach` did.
+#[derive(Serialize, JsonSchema)]
+pub struct DetachOutput<'a> {
+    /// The bucket.
+    bucket: &'a str,
+    /// `none` or `removed`.
+    change: &'static str,
+    /// Whom the bucket notified before.
+    before: NotificationsOutput<'a>,
+    /// Whom it notifies now.
+    after: NotificationsOutput<'a>,
+}
+
 /// Runs attach.
 ///
 /// # Errors
@@ -165,11 +198,18 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
     let statement = sender.statement(&queue.arn);
     if let Some(form) = arguments.print {
         let document = templates::document(form, bucket, &queue.arn, &way, &sender);
-        let json = json!({
-            "bucket": bucket, "queue": queue.arn, "change": "printed", "before": Value::Null, "after": Value::Null,
-            "policy": "unknown", "statement": statement, "rule": rule_json(&way, &queue), "document": document,
-        });
-        output::print_either(output, || document, &json)?;
+        let json = AttachOutput {
+            bucket,
+            queue: &queue.arn,
+            change: "printed",
+            before: None,
+            after: None,
+            policy: "unknown",
+            statement: &statement,
+            rule: rule(&way, &queue),
+            document: Some(&document),
+        };
+        output::print_either(output, || document.clone(), &json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let aws = Aws::from_environment().await?;
@@ -223,17 +263,18 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
         }
         written?;
     }
-    let json = json!({
-        "bucket": bucket,
-        "queue": queue.arn,
-        "change": if is_new { "added" } else { "none" },
-        "before": Notifications::of(&before).json(),
-        "after": Notifications::of(&after).json(),
-        "policy": if policy.is_some() { "added" } else { "there" },
-        "statement": statement,
-        "rule": rule_json(&way, &queue),
-        "document": Value::Null,
-    });
+    let (was, is) = (Notifications::of(&before), Notifications::of(&after));
+    let json = AttachOutput {
+        bucket,
+        queue: &queue.arn,
+        change: if is_new { "added" } else { "none" },
+        before: Some(was.output()),
+        after: Some(is.output()),
+        policy: if policy.is_some() { "added" } else { "there" },
+        statement: &statement,
+        rule: rule(&way, &queue),
+        document: None,
+    };
     let told = match is_new {
         true => format!("s3://{bucket} tells {} now.\n", told_to(&way)),
         false => format!(
@@ -268,12 +309,13 @@ pub async fn detach(arguments: DetachArguments, output: Output) -> anyhow::Resul
         arguments.confirm.ask("Write this?")?;
         write(&s3, bucket, &before, &after).await?;
     }
-    let json = json!({
-        "bucket": bucket,
-        "change": if is_new { "removed" } else { "none" },
-        "before": Notifications::of(&before).json(),
-        "after": Notifications::of(&after).json(),
-    });
+    let (was, is) = (Notifications::of(&before), Notifications::of(&after));
+    let json = DetachOutput {
+        bucket,
+        change: if is_new { "removed" } else { "none" },
+        before: was.output(),
+        after: is.output(),
+    };
     let told = match is_new {
         true => format!("s3://{bucket} does not tell it any more.\n"),
         false => format!("there is no such entry in s3://{bucket}: nothing was changed\n"),
@@ -331,7 +373,10 @@ async fn write(
         return Err(UserError::new(format!(
             "it was written, and the notifications of s3://{bucket} read otherwise"
         ))
-        .because(anyhow::anyhow!("there is now: {}", now.json()))
+        .because(anyhow::anyhow!(
+            "there is now: {}",
+            serde_json::json!(now.output())
+        ))
         .hint("somebody else may have written at the same moment: look at it, and run this again"));
     }
     Ok(())

@@ -3,13 +3,15 @@
 pub mod make;
 pub mod part;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
 use clap::error::ErrorKind;
 use daybook_ledger::{Cause, Clock, TableName};
 use daybook_schema::tables::{LEDGER, RECEIPTS};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::aws::answer::{Answer, Refusal};
 use crate::aws::clients::{Aws, AwsResource};
@@ -28,9 +30,6 @@ use crate::ui::{output, text};
 /// receipts with their expiry, and three standard queues with dead-letter queues; on-demand and encrypted,
 /// with point-in-time recovery for the ledger and deletion protection for both tables, where the service
 /// supports that. What exists is never changed; where it differs, the difference is reported. Safe to repeat.
-///
-/// With --output json: {"where", "made": [names], "kept": [names], "differs": [{"name", "level", "finding",
-/// "remedy"}], "left_out": [what the service does not support], "environment": {variable: value}}.
 #[derive(Args, Debug)]
 pub struct InitArguments {
     /// Prefix of all names: NAME-ledger, NAME-receipts, NAME-intake, NAME-dispatch, NAME-completion, and
@@ -131,14 +130,14 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
         let of = parts.iter().filter(|part| part.found.is_none() == is_new);
         of.map(|part| part.name.as_str()).collect()
     };
-    let json = json!({
-        "where": place,
-        "made": names(true),
-        "kept": names(false),
-        "differs": parts.iter().flat_map(Part::differences).collect::<Vec<Value>>(),
-        "left_out": left_out,
-        "environment": environment.iter().cloned().collect::<std::collections::BTreeMap<String, String>>(),
-    });
+    let json = InitOutput {
+        place: &place,
+        made: names(true),
+        kept: names(false),
+        differs: parts.iter().flat_map(Part::differences).collect(),
+        left_out: &left_out,
+        environment: environment.iter().cloned().collect(),
+    };
     let text = || {
         let lines = environment
             .iter()
@@ -150,6 +149,37 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
         "next: set these where Daybook runs, and let a bucket notify the intake queue with `daybook attach s3://BUCKET`"
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was made, and what was there.
+#[derive(Serialize, JsonSchema)]
+pub struct InitOutput<'a> {
+    /// The account and region.
+    #[serde(rename = "where")]
+    place: &'a str,
+    /// Tables and queues that are new.
+    made: Vec<&'a str>,
+    /// Tables and queues that were there, and were not changed.
+    kept: Vec<&'a str>,
+    /// What of them differs from what Daybook would have made.
+    differs: Vec<DifferenceOutput<'a>>,
+    /// Settings that the endpoint does not know, and that were left out.
+    left_out: &'a [String],
+    /// What to set where Daybook runs.
+    environment: BTreeMap<String, String>,
+}
+
+/// A difference.
+#[derive(Serialize, JsonSchema)]
+struct DifferenceOutput<'a> {
+    /// The table or queue.
+    name: &'a str,
+    /// How bad it is.
+    level: Level,
+    /// In words.
+    finding: &'a str,
+    /// What to do about it.
+    remedy: &'a str,
 }
 
 impl InitArguments {
@@ -196,15 +226,19 @@ impl Part {
             .any(|item| item.level == Level::Problem && is_form(&item.check))
     }
 
-    fn differences(&self) -> Vec<Value> {
-        let of = self.found.iter().flatten();
-        let differs = of.filter(|item| matches!(item.level, Level::Problem | Level::Warning));
-        let json = |item: &Item| {
-            json!({
-                "name": self.name, "level": item.level.word(), "finding": item.finding, "remedy": item.remedy,
-            })
-        };
-        differs.map(json).collect()
+    fn differences(&self) -> Vec<DifferenceOutput<'_>> {
+        let mut differences = Vec::new();
+        for item in self.found.iter().flatten() {
+            if matches!(item.level, Level::Problem | Level::Warning) {
+                differences.push(DifferenceOutput {
+                    name: &self.name,
+                    level: item.level,
+                    finding: &item.finding,
+                    remedy: &item.remedy,
+                });
+            }
+        }
+        differences
     }
 }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use daybook_ledger::{Cause, Control, Count};
 use daybook_manager::Lookup;
 use daybook_schema::{EventId, Receipt, Row, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::aws::notifications::Notifications;
 use crate::aws::s3::Head;
@@ -88,7 +90,8 @@ pub struct Verdict {
 }
 
 /// The answers that there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Situation {
     /// A receipt says so.
     Done,

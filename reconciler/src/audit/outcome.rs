@@ -328,8 +328,10 @@ mod tests {
     fn a_repair_that_was_cut_off_leaves_pending_what_is_not_recorded_for_certain() {
         let not_safe = || Repaired::NotSafe { cause: "no".into() };
         for (is_cut, pending, not_safe_ones) in [(true, vec!["b", "c"], 0), (false, vec!["c"], 1)] {
-            let mut repairs = Repairs::default();
-            repairs.pending = ["a", "b", "c"].map(object).into();
+            let mut repairs = Repairs {
+                counts: None,
+                pending: ["a", "b", "c"].map(object).into(),
+            };
             let repaired = vec![(object("a"), Repaired::Recorded), (object("b"), not_safe())];
             let settled = repairs.settle(repaired, is_cut);
             assert_eq!(keys(&repairs.pending), pending, "{is_cut}");

@@ -6,7 +6,7 @@ default:
 
 # The whole pipeline in one process, with an outage in the middle
 demo *arguments:
-    cargo run --release -- demo {{arguments}}
+    cargo run -- demo {{arguments}}
 
 # All tests that need only Rust and a C compiler
 test *arguments:

@@ -15,7 +15,7 @@ import urllib.parse
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = pathlib.Path(os.environ.get("DAYBOOK_BINARY", ROOT / "target/release/daybook"))
+BINARY = pathlib.Path(os.environ["DAYBOOK_BINARY"])
 
 # Long enough for a machine that does much else: nothing waits longer than it must.
 PATIENCE = 60.0

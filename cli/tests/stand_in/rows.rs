@@ -227,7 +227,8 @@ fn normal_words(text: &str) -> String {
             _ => words.push(word.to_owned()),
         }
     }
-    words.join(" ")
+    // Less than a second is "now", and on a busy machine it is more than that.
+    words.join(" ").replace("(now)", "(LENGTH ago)")
 }
 
 /// The same for JSON: instants of today, also where a note begins with one.

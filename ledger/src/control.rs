@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use daybook_schema::Timestamp;
 use daybook_schema::tables::CONTROL_ID;
@@ -122,9 +122,7 @@ impl Ledger {
         };
         request = request
             .condition_expression(format!("{same_grant} AND {same_pause}"))
-            .return_values_on_condition_check_failure(
-                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
-            )
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
         let watch = AnswerWatch::default();
         match request.customize().interceptor(watch.clone()).send().await {

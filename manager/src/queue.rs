@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 use daybook_ledger::{AnswerWatch, Cause, CauseKind, Verdict, describe};
 use daybook_schema::{DispatchMessage, Row};
 use futures::StreamExt;
@@ -188,25 +188,8 @@ impl DispatchQueue {
                 .filter(|position| *position < batch.len())
         };
         for entry in answer.failed() {
-            let words = match entry.message() {
-                Some(message) => format!("{}: {message}", entry.code()),
-                None => entry.code().to_owned(),
-            };
-            // The answer to the batch is a success.
-            let kind = CauseKind::Service {
-                code: Some(entry.code().to_owned()),
-                status: 200,
-            };
-            let cause = Cause::new(kind, words);
             if let Some(position) = position(entry.id()) {
-                // `failed` means that this entry was not enqueued (SendMessageBatch, SQS API Reference), unless SQS failed
-                // inside: that is no proof.
-                let internal = !entry.sender_fault() && entry.code().starts_with("Internal");
-                outcomes[position] = if internal {
-                    Sent::Unknown(cause)
-                } else {
-                    Sent::NotSent(cause)
-                };
+                outcomes[position] = failed(entry);
             }
         }
         for entry in answer.successful() {
@@ -303,6 +286,25 @@ async fn attributes(
             .ok_or_else(|| failed(format!("the answer has no number for {}", name.as_str()).into()))
     };
     names.iter().map(number).collect()
+}
+
+/// `failed` means that this entry was not enqueued (SendMessageBatch, SQS API Reference), unless SQS failed inside: that is no
+/// proof.
+fn failed(entry: &BatchResultErrorEntry) -> Sent {
+    let words = match entry.message() {
+        Some(message) => format!("{}: {message}", entry.code()),
+        None => entry.code().to_owned(),
+    };
+    // The answer to the batch is a success.
+    let kind = CauseKind::Service {
+        code: Some(entry.code().to_owned()),
+        status: 200,
+    };
+    let cause = Cause::new(kind, words);
+    match !entry.sender_fault() && entry.code().starts_with("Internal") {
+        true => Sent::Unknown(cause),
+        false => Sent::NotSent(cause),
+    }
 }
 
 /// What SQS compares for five minutes: a retry of one delivery is a duplicate, the next delivery is not.

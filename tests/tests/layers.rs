@@ -8,6 +8,8 @@
 mod circles;
 #[path = "layers/crates.rs"]
 mod crates;
+#[path = "layers/sizes.rs"]
+mod sizes;
 #[path = "layers/source.rs"]
 mod source;
 

@@ -36,115 +36,16 @@ pub fn text(summary: &AuditSummary) -> String {
 }
 
 fn lines(summary: &AuditSummary) -> Vec<Line> {
-    let (done, arguments) = (summary.done, summary.arguments);
-    let (tally, progress) = (&done.checkpoint.tally, &done.progress);
-    let uri = text::object_uri(summary.scope.bucket.as_str(), &summary.scope.prefix, None);
-    let versions = if done.by_version {
-        "every version is an object"
-    } else {
-        "no versions"
-    };
-    let mut lines = vec![
-        ("where", summary.place.to_string(), String::new()),
-        (
-            "bucket",
-            format!(
-                "{uri} (source {}), {versions}, at {}",
-                summary.scope.source, summary.s3
-            ),
-            String::new(),
-        ),
-    ];
-    if let Some(inventory) = &done.inventory {
-        lines.push((
-            "inventory",
-            format!("{}, of {}", inventory.manifest, inventory.at),
-            "what was modified later is not judged".to_owned(),
-        ));
-    }
-    let since = arguments.which.since.map(|since| format!("since {since}"));
-    let until = arguments.which.until.map(|until| format!("until {until}"));
-    let bounds: Vec<String> = since.into_iter().chain(until).collect();
-    if !bounds.is_empty() {
-        lines.push(("modified", bounds.join(", "), String::new()));
-    }
-    let mut count = |what, n: u64, meaning: String| lines.push((what, n.to_string(), meaning));
-    let grace = humantime::format_duration(arguments.which.grace);
-    let as_is = |text: &str| text.to_owned();
-    count(
-        "objects",
-        tally.objects,
-        format!("judged, {}", DecimalBytes(tally.bytes)),
-    );
-    count(
-        "done",
-        tally.done,
-        as_is("a receipt proves that they were processed"),
-    );
-    count(
-        "removed",
-        tally.removed,
-        as_is("taken out by a person: not processed, and not to be"),
-    );
-    count(
-        "open",
-        tally.open,
-        as_is("in the ledger: they will be processed, or wait for a person"),
-    );
-    count(
-        "too new",
-        tally.too_new,
-        format!("younger than the grace of {grace}: their notifications may be under way"),
-    );
-    count(
-        "missing",
-        tally.missing,
-        as_is("neither, though they should be: their notifications were lost or never sent"),
-    );
-    count(
-        "may wait",
-        tally.may_wait,
-        as_is("neither, but their notifications may still wait in the intake queue"),
-    );
-    count(
-        "before",
-        tally.before_watermark,
-        as_is("neither, and from before the ledger or further back than receipts reach"),
-    );
-    count(
-        "changed",
-        tally.changed,
-        as_is("overwritten or deleted since they were listed"),
-    );
-    count(
-        "unknown",
-        tally.unknown,
-        as_is("what is known does not tell; the report says why"),
-    );
-    count(
-        "gone",
-        done.checkpoint.gone,
-        as_is("open rows of which the object is not in the bucket any more"),
-    );
-    count(
-        "unreadable",
-        done.checkpoint.unreadable,
-        as_is("entries of the listing that are no objects"),
-    );
-    let is_bounded = arguments.which.since.or(arguments.which.until).is_some();
-    if is_bounded || done.inventory.is_some() {
-        let meaning = match &done.inventory {
-            None => "not of the time asked for",
-            Some(_) => "not of the time asked for, or newer than the inventory",
-        };
-        count("outside", done.checkpoint.outside, as_is(meaning));
-    }
+    let done = summary.done;
+    let mut lines = scope_lines(summary);
+    lines.extend(count_lines(summary));
     if let Some(counts) = &done.repair {
         lines.push(("repaired", counts.recorded.to_string(), mended(counts)));
     }
     if let Some(counts) = &done.backfill {
         lines.push(("backfilled", counts.recorded.to_string(), mended(counts)));
     }
+    let progress = &done.progress;
     lines.push((
         "requests",
         format!("{:.1}", progress.requests_per_thousand()),
@@ -160,6 +61,104 @@ fn lines(summary: &AuditSummary) -> Vec<Line> {
     };
     lines.push(("complete", complete.to_owned(), String::new()));
     lines
+}
+
+/// What was audited.
+fn scope_lines(summary: &AuditSummary) -> Vec<Line> {
+    let (done, which) = (summary.done, &summary.arguments.which);
+    let uri = text::object_uri(summary.scope.bucket.as_str(), &summary.scope.prefix, None);
+    let versions = match done.by_version {
+        true => "every version is an object",
+        false => "no versions",
+    };
+    let bucket = format!(
+        "{uri} (source {}), {versions}, at {}",
+        summary.scope.source, summary.s3
+    );
+    let mut lines = vec![
+        ("where", summary.place.to_string(), String::new()),
+        ("bucket", bucket, String::new()),
+    ];
+    if let Some(inventory) = &done.inventory {
+        lines.push((
+            "inventory",
+            format!("{}, of {}", inventory.manifest, inventory.at),
+            "what was modified later is not judged".to_owned(),
+        ));
+    }
+    let since = which.since.map(|since| format!("since {since}"));
+    let until = which.until.map(|until| format!("until {until}"));
+    let bounds: Vec<String> = since.into_iter().chain(until).collect();
+    if !bounds.is_empty() {
+        lines.push(("modified", bounds.join(", "), String::new()));
+    }
+    lines
+}
+
+/// How many objects are in which class.
+fn count_lines(summary: &AuditSummary) -> Vec<Line> {
+    let (checkpoint, which) = (&summary.done.checkpoint, &summary.arguments.which);
+    let tally = &checkpoint.tally;
+    let judged = format!("judged, {}", DecimalBytes(tally.bytes));
+    let grace = humantime::format_duration(which.grace);
+    let too_new = format!("younger than the grace of {grace}: their notifications may be under way");
+    let mut counts = vec![
+        ("objects", tally.objects, judged.as_str()),
+        ("done", tally.done, "a receipt proves that they were processed"),
+        (
+            "removed",
+            tally.removed,
+            "taken out by a person: not processed, and not to be",
+        ),
+        (
+            "open",
+            tally.open,
+            "in the ledger: they will be processed, or wait for a person",
+        ),
+        ("too new", tally.too_new, &too_new),
+        (
+            "missing",
+            tally.missing,
+            "neither, though they should be: their notifications were lost or never sent",
+        ),
+        (
+            "may wait",
+            tally.may_wait,
+            "neither, but their notifications may still wait in the intake queue",
+        ),
+        (
+            "before",
+            tally.before_watermark,
+            "neither, and from before the ledger or further back than receipts reach",
+        ),
+        (
+            "changed",
+            tally.changed,
+            "overwritten or deleted since they were listed",
+        ),
+        (
+            "unknown",
+            tally.unknown,
+            "what is known does not tell; the report says why",
+        ),
+        (
+            "gone",
+            checkpoint.gone,
+            "open rows of which the object is not in the bucket any more",
+        ),
+        (
+            "unreadable",
+            checkpoint.unreadable,
+            "entries of the listing that are no objects",
+        ),
+    ];
+    let outside = match &summary.done.inventory {
+        Some(_) => Some("not of the time asked for, or newer than the inventory"),
+        None => which.since.or(which.until).map(|_| "not of the time asked for"),
+    };
+    counts.extend(outside.map(|meaning| ("outside", checkpoint.outside, meaning)));
+    let line = |(what, n, meaning): (&'static str, u64, &str)| (what, n.to_string(), meaning.to_owned());
+    counts.into_iter().map(line).collect()
 }
 
 fn mended(counts: &RepairCounts) -> String {

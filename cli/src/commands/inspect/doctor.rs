@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use daybook_ledger::TableName;
-use daybook_schema::tables as definitions;
+use daybook_schema::{Timestamp, tables as definitions};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -129,6 +129,37 @@ async fn on_aws(
     deployment: &AwsDeployment,
     configured: Configured,
 ) -> anyhow::Result<Vec<Item>> {
+    let (mut items, answered) = of_tables(arguments, deployment).await?;
+    let used = Use {
+        by_workers: deployment.state_machine_arn.is_none(),
+        lease: configured.lease,
+    };
+    let (of_queues, intake) = of_queues(arguments, deployment, used).await?;
+    items.extend(of_queues);
+    let s3 = S3::new(arguments.s3.at(&deployment.aws));
+    for name in &arguments.buckets {
+        let notifications = s3.notifications(name).await;
+        let seen = BucketSeen {
+            name: name.clone(),
+            notifications: notifications.map(|configuration| Notifications::of(&configuration)),
+        };
+        items.extend(buckets::checks(&seen, &intake));
+    }
+    items.push(of_state_machine(deployment).await);
+    let seen = observe::flow(&deployment.ledger, None).await;
+    let control = seen.control.as_ref().ok();
+    let region = deployment.aws.region();
+    items.push(flow::quotas(control, configured, region, used.by_workers));
+    items.extend(flow::checks(&seen, configured));
+    items.push(flow::clock(answered));
+    Ok(items)
+}
+
+/// And when a table was answered, by this machine's clock and by the response.
+async fn of_tables(
+    arguments: &DoctorArguments,
+    deployment: &AwsDeployment,
+) -> anyhow::Result<(Vec<Item>, Option<(Timestamp, Timestamp)>)> {
     let (aws, outputs) = (&deployment.aws, &deployment.outputs);
     let given = &arguments.deployment.aws;
     let named = |given: &Option<TableName>, output| match given {
@@ -155,10 +186,16 @@ async fn on_aws(
             "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the table; `daybook init` makes one",
         )),
     }
-    let used = Use {
-        by_workers: deployment.state_machine_arn.is_none(),
-        lease: configured.lease,
-    };
+    Ok((items, answered))
+}
+
+/// And the intake queue, as far as buckets need it.
+async fn of_queues(
+    arguments: &DoctorArguments,
+    deployment: &AwsDeployment,
+    used: Use,
+) -> anyhow::Result<(Vec<Item>, IntakeSeen)> {
+    let (aws, outputs) = (&deployment.aws, &deployment.outputs);
     let intake_url = outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)?;
     let completion_url = outputs.queue(arguments.completion_queue_url.as_ref(), COMPLETION_QUEUE)?;
     let (intake, dispatch, completion) = tokio::join!(
@@ -166,7 +203,7 @@ async fn on_aws(
         observe::queue(aws, Role::Dispatch, deployment.queue_url.clone()),
         observe::queue(aws, Role::Completion, completion_url),
     );
-    items.extend(queues::checks(&intake, used));
+    let mut items = queues::checks(&intake, used);
     items.extend(queues::checks(&dispatch, used));
     // Workers report themselves.
     if !used.by_workers || completion.url.is_some() {
@@ -179,18 +216,14 @@ async fn on_aws(
             arn: attributes.get("QueueArn").cloned(),
             policy: attributes.get("Policy").cloned(),
         });
-    let s3 = S3::new(arguments.s3.at(aws));
-    for name in &arguments.buckets {
-        let notifications = s3.notifications(name).await;
-        let seen = BucketSeen {
-            name: name.clone(),
-            notifications: notifications.map(|configuration| Notifications::of(&configuration)),
-        };
-        items.extend(buckets::checks(&seen, &intake));
-    }
+    Ok((items, intake))
+}
+
+async fn of_state_machine(deployment: &AwsDeployment) -> Item {
     let machine = match &deployment.state_machine_arn {
         Some(arn) => {
-            let asked = aws
+            let asked = deployment
+                .aws
                 .step_functions()
                 .describe_state_machine()
                 .state_machine_arn(arn);
@@ -198,16 +231,7 @@ async fn on_aws(
         }
         None => Answer::Absent,
     };
-    items.push(flow::state_machine(
-        deployment.state_machine_arn.as_deref(),
-        &machine,
-    ));
-    let seen = observe::flow(&deployment.ledger, None).await;
-    let control = seen.control.as_ref().ok();
-    items.push(flow::quotas(control, configured, aws.region(), used.by_workers));
-    items.extend(flow::checks(&seen, configured));
-    items.push(flow::clock(answered));
-    Ok(items)
+    flow::state_machine(deployment.state_machine_arn.as_deref(), &machine)
 }
 
 fn text(place: &str, items: &[Item], all: bool) -> String {

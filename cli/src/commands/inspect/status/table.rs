@@ -2,7 +2,7 @@
 
 use daybook_ledger::Count;
 
-use crate::commands::inspect::status::observe::{FirstPart, Found, both};
+use crate::commands::inspect::status::observe::{FirstPart, Found, Part, both};
 use crate::deployment::{Deployment, Place};
 use crate::ui::dispatch::{pause_words, per_window_words};
 use crate::ui::{text, time};
@@ -11,92 +11,19 @@ type Line = (&'static str, String, String);
 
 const UNKNOWN: &str = "unknown";
 
+fn counted(what: &'static str, count: Option<Count>, meaning: &str) -> Line {
+    let count = count.map_or_else(|| UNKNOWN.to_owned(), text::count);
+    (what, count, meaning.to_owned())
+}
+
 impl Found {
     pub(super) fn lines(&self, deployment: &Deployment) -> Vec<Line> {
         let mut lines: Vec<Line> = vec![("where", deployment.place.to_string(), String::new())];
-        let mut count = |what, count: Option<Count>, meaning: String| {
-            lines.push((
-                what,
-                count.map_or_else(|| UNKNOWN.to_owned(), text::count),
-                meaning,
-            ));
-        };
-        let [pending, claimed, parked] = &self.first;
-        let pending_first = self.tell(pending, "; the oldest is due since", "; the next is due");
-        count(
-            "pending",
-            both(&self.due, &self.later),
-            format!("wait to be sent{pending_first}"),
-        );
-        count("  due", self.due.as_ref().ok().copied(), "now".to_owned());
-        count(
-            "  later",
-            self.later.as_ref().ok().copied(),
-            "not before their time: a retry waits longer each time".to_owned(),
-        );
-        let claimed_first = self.tell(claimed, "; the first lease ended", "; the first lease ends");
-        count(
-            "claimed",
-            both(&self.within_lease, &self.lease_over),
-            format!("were sent, and are queued or processed{claimed_first}"),
-        );
-        count(
-            "  in time",
-            self.within_lease.as_ref().ok().copied(),
-            "within their leases".to_owned(),
-        );
-        count(
-            "  overdue",
-            self.lease_over.as_ref().ok().copied(),
-            "their leases are over: the next sweep looks after them".to_owned(),
-        );
-        let looked = self.claimed.as_ref().ok();
-        count(
-            "  held",
-            looked.map(|claimed| claimed.held),
-            "a worker has them".to_owned(),
-        );
-        count(
-            "  undelivered",
-            looked.map(|claimed| claimed.undelivered),
-            "sent five times or more, and nothing was heard of them".to_owned(),
-        );
-        let parked_first = self.tell(parked, "; the oldest since", "; the first from");
-        count(
-            "parked",
-            self.parked.as_ref().ok().copied(),
-            format!("wait for a person{parked_first}"),
-        );
-        let newer = self.newer.as_ref().ok().copied();
-        if newer.is_none_or(|newer| newer.rows > 0) {
-            count(
-                "newer",
-                newer,
-                "of all these a newer Daybook wrote, and this one leaves them alone: use that release"
-                    .to_owned(),
-            );
-        }
-        match (&self.depth, &deployment.place) {
-            (Some(Ok(depth)), _) => lines.push((
-                "queue",
-                depth.to_string(),
-                "messages in the dispatch queue, as SQS counts: about".to_owned(),
-            )),
-            (None, Place::Local { .. }) => {}
-            _ => lines.push((
-                "queue",
-                UNKNOWN.to_owned(),
-                "messages in the dispatch queue".to_owned(),
-            )),
-        }
+        lines.extend(self.count_lines());
+        lines.extend(self.queue_line(deployment));
         if let Some(running) = &self.running {
-            lines.push((
-                "running",
-                running
-                    .as_ref()
-                    .map_or_else(|_| UNKNOWN.to_owned(), |running| text::count(*running)),
-                "executions of the state machine".to_owned(),
-            ));
+            let running = running.as_ref().ok().copied();
+            lines.push(counted("running", running, "executions of the state machine"));
         }
         lines.extend(self.dispatch_lines());
         lines.push(("drain", self.drain_words(), String::new()));
@@ -108,6 +35,71 @@ impl Found {
             lines.push(("daybook up", says, String::new()));
         }
         lines
+    }
+
+    /// Rows by status.
+    fn count_lines(&self) -> Vec<Line> {
+        let [pending, claimed, parked] = &self.first;
+        let pending = self.tell(pending, "; the oldest is due since", "; the next is due");
+        let claimed = self.tell(claimed, "; the first lease ended", "; the first lease ends");
+        let parked = self.tell(parked, "; the oldest since", "; the first from");
+        let known = |part: &Part<Count>| part.as_ref().ok().copied();
+        let looked = self.claimed.as_ref().ok();
+        let mut lines = vec![
+            counted(
+                "pending",
+                both(&self.due, &self.later),
+                &format!("wait to be sent{pending}"),
+            ),
+            counted("  due", known(&self.due), "now"),
+            counted(
+                "  later",
+                known(&self.later),
+                "not before their time: a retry waits longer each time",
+            ),
+            counted(
+                "claimed",
+                both(&self.within_lease, &self.lease_over),
+                &format!("were sent, and are queued or processed{claimed}"),
+            ),
+            counted("  in time", known(&self.within_lease), "within their leases"),
+            counted(
+                "  overdue",
+                known(&self.lease_over),
+                "their leases are over: the next sweep looks after them",
+            ),
+            counted("  held", looked.map(|claimed| claimed.held), "a worker has them"),
+            counted(
+                "  undelivered",
+                looked.map(|claimed| claimed.undelivered),
+                "sent five times or more, and nothing was heard of them",
+            ),
+            counted(
+                "parked",
+                known(&self.parked),
+                &format!("wait for a person{parked}"),
+            ),
+        ];
+        let newer = known(&self.newer);
+        if newer.is_none_or(|newer| newer.rows > 0) {
+            let meaning =
+                "of all these a newer Daybook wrote, and this one leaves them alone: use that release";
+            lines.push(counted("newer", newer, meaning));
+        }
+        lines
+    }
+
+    /// The dispatch queue; a folder has none to show while nothing runs.
+    fn queue_line(&self, deployment: &Deployment) -> Option<Line> {
+        let (depth, meaning) = match (&self.depth, &deployment.place) {
+            (Some(Ok(depth)), _) => (
+                depth.to_string(),
+                "messages in the dispatch queue, as SQS counts: about",
+            ),
+            (None, Place::Local { .. }) => return None,
+            _ => (UNKNOWN.to_owned(), "messages in the dispatch queue"),
+        };
+        Some(("queue", depth, meaning.to_owned()))
     }
 
     /// The first row's times, or nothing when there is none.

@@ -39,22 +39,7 @@ pub async fn observe(arguments: &WhyArguments, deployment: &Deployment) -> anyho
     };
     let object = object(arguments, &found);
     let s3 = s3(arguments, deployment).await;
-    let head = match (&s3, &object) {
-        (Ok(s3), Some(object)) => {
-            let version_id = object.version_id.as_deref();
-            known(s3.head(&object.bucket, &object.key, version_id).await)
-        }
-        (Err(why), _) => Fact::NotAsked(why.clone()),
-        (_, None) => Fact::NotAsked("no object is known".to_owned()),
-    };
-    let notifications = match (&s3, &object) {
-        (Ok(s3), Some(object)) => {
-            let answer = s3.notifications(&object.bucket).await;
-            known(answer.map(|configuration| Notifications::of(&configuration)))
-        }
-        (Err(why), _) => Fact::NotAsked(why.clone()),
-        (_, None) => Fact::NotAsked("no object is known".to_owned()),
-    };
+    let (head, notifications) = in_s3(&s3, object.as_ref()).await;
     if let (Wanted::Object(asked), Fact::Known(Head::There(now))) = (&arguments.what, &head)
         && let Some(version) = &now.version_id
         && found.receipts.is_empty()
@@ -70,26 +55,10 @@ pub async fn observe(arguments: &WhyArguments, deployment: &Deployment) -> anyho
     }
     let open = open(&found);
     let newest = open.iter().rev().find(|one| !one.is_done).map(|one| &one.row);
-    let intake = match &deployment.place {
-        Place::Aws { aws, outputs, .. } => {
-            match outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)? {
-                Some(url) => queue_arn(aws, &url).await,
-                None => None,
-            }
-        }
-        Place::Local { .. } => None,
-    };
+    let intake = intake(arguments, deployment).await?;
     Ok(Observed {
         now: ledger.clock().now(),
-        subject: match (&arguments.what, &object) {
-            (Wanted::Object(object), _) => object.to_string(),
-            (Wanted::Id(_), Some(it)) => {
-                let version = it.version_id.as_ref();
-                let version = version.map_or_else(String::new, |version| format!("?versionId={version}"));
-                format!("s3://{}/{}{version}", it.bucket, it.key)
-            }
-            (Wanted::Id(id), None) => format!("event {id}"),
-        },
+        subject: subject(&arguments.what, object.as_ref()),
         key: object.map(|object| object.key),
         ahead: ahead(ledger, newest).await,
         depth: depth(deployment, newest).await,
@@ -112,6 +81,47 @@ pub async fn observe(arguments: &WhyArguments, deployment: &Deployment) -> anyho
         event: arguments.event.clone(),
         keep: ledger.receipts_kept_for(),
     })
+}
+
+/// What was asked for, in words.
+fn subject(wanted: &Wanted, object: Option<&Object>) -> String {
+    match (wanted, object) {
+        (Wanted::Object(object), _) => object.to_string(),
+        (Wanted::Id(_), Some(it)) => {
+            let version = it.version_id.as_ref();
+            let version = version.map_or_else(String::new, |version| format!("?versionId={version}"));
+            format!("s3://{}/{}{version}", it.bucket, it.key)
+        }
+        (Wanted::Id(id), None) => format!("event {id}"),
+    }
+}
+
+/// The object as it is now, and whom its bucket notifies.
+async fn in_s3(s3: &Result<S3, String>, object: Option<&Object>) -> (Fact<Head>, Fact<Notifications>) {
+    let not_asked = |why: &str| (Fact::NotAsked(why.to_owned()), Fact::NotAsked(why.to_owned()));
+    let (s3, object) = match (s3, object) {
+        (Ok(s3), Some(object)) => (s3, object),
+        (Err(why), _) => return not_asked(why),
+        (_, None) => return not_asked("no object is known"),
+    };
+    let version_id = object.version_id.as_deref();
+    let head = s3.head(&object.bucket, &object.key, version_id).await;
+    let notifications = s3.notifications(&object.bucket).await;
+    let notifications = notifications.map(|configuration| Notifications::of(&configuration));
+    (known(head), known(notifications))
+}
+
+/// The intake queue's ARN, if the queue is named.
+async fn intake(arguments: &WhyArguments, deployment: &Deployment) -> anyhow::Result<Option<String>> {
+    let Place::Aws { aws, outputs, .. } = &deployment.place else {
+        return Ok(None);
+    };
+    Ok(
+        match outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)? {
+            Some(url) => queue_arn(aws, &url).await,
+            None => None,
+        },
+    )
 }
 
 fn known<T>(answer: Result<T, Cause>) -> Fact<T> {

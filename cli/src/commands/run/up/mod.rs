@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use daybook_local::LocalAws;
+use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerSettings;
 use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
@@ -40,6 +42,38 @@ use crate::ui::output::Output;
 /// Open files that the process asks for: a connection is one, and a command needs three.
 const FILES: u64 = 65_536;
 
+/// What it holds before anything runs.
+struct Base {
+    lock: Lock,
+    folder: Folder,
+    listener: TcpListener,
+    running: Running,
+}
+
+impl Base {
+    /// Takes the folder and the address.
+    ///
+    /// # Errors
+    /// When the folder is in use or cannot be written, or the address cannot be had.
+    async fn take(arguments: &UpArguments, dispatch: &Dispatch) -> anyhow::Result<Self> {
+        let mut lock = Lock::take(&arguments.data_dir)?;
+        let folder = Folder::create(&arguments.data_dir, arguments.folder_settings(dispatch)).await?;
+        let listener = listen(arguments).await?;
+        let running = Running {
+            pid: std::process::id(),
+            url: format!("http://{}", listener.local_addr()?),
+        };
+        lock.say(&running)
+            .with_context(|| format!("{} cannot be written", arguments.data_dir.display()))?;
+        Ok(Self {
+            lock,
+            folder,
+            listener,
+            running,
+        })
+    }
+}
+
 /// Runs until SIGTERM or Ctrl-C.
 ///
 /// # Errors
@@ -50,50 +84,25 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let target = arguments.target.target()?;
     let worker_settings = worker_settings(&arguments)?;
     raise_file_limit();
-    let mut lock = Lock::take(&arguments.data_dir)?;
-    let folder = Folder::create(&arguments.data_dir, arguments.folder_settings(&dispatch)).await?;
-    let listener = listen(&arguments).await?;
-    let address = listener.local_addr()?;
-    let running = Running {
-        pid: std::process::id(),
-        url: format!("http://{address}"),
-    };
-    lock.say(&running)
-        .with_context(|| format!("{} cannot be written", arguments.data_dir.display()))?;
+    let base = Base::take(&arguments, &dispatch).await?;
+    let folder = &base.folder;
 
     let recording = Arc::new(Recording::default());
     let answers = Arc::new(Answers::default());
-    let max_attempts = dispatch.max_attempts;
     let pipeline = Pipeline::new(folder.clone(), dispatch.clone(), recording.clone())?;
     let recovered = pipeline.recover(folder.mark_before).await;
     pipeline.bring_forward().await;
     // Before it says that a signal drains.
     let asked_to_stop = signals::requested();
-    print::start(&arguments, &dispatch, &running, &recovered, &folder.ledger).await;
+    print::start(&arguments, &dispatch, &base.running, &recovered, &folder.ledger).await;
 
     let printer = target
         .is_none()
         .then(|| collect_only::Printer::new(arguments.reading(), output));
-    let (intake, recorder) = Recorder::new(
-        folder.ledger.clone(),
-        arguments.reading(),
-        max_attempts,
-        recording.clone(),
-        printer,
-    );
-    let backlog = Arc::new(Backlog::new(
-        arguments.max_backlog,
-        arguments.admission,
-        recording.clone(),
-    ));
-    let (say_trouble, trouble) = channel::channel(None);
-    let door = Door {
-        intake,
-        backlog: backlog.clone(),
-        token: arguments.token.clone(),
-        aws: address.ip().is_loopback().then(|| folder.aws.clone()),
-        trouble,
-    };
+    let address = base.listener.local_addr()?;
+    let aws = address.ip().is_loopback().then(|| folder.aws.clone());
+    let (door, recorder, say_trouble) = way_in(&arguments, &dispatch, folder, &recording, printer, aws);
+    let backlog = door.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
     let stopping = async {
         asked_to_stop.await;
@@ -102,22 +111,10 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         );
         say_stop.send_replace(true);
     };
-    let moving = async {
-        match target {
-            Some(target) => {
-                let (_, _, report) = futures::join!(
-                    pipeline.schedule(stop.clone()),
-                    pipeline.sweep(stop.clone()),
-                    pipeline.work(target, answers.clone(), worker_settings, stop.clone()),
-                );
-                Some(report)
-            }
-            None => None,
-        }
-    };
+    let moving = pipeline.run(target, answers.clone(), worker_settings, stop.clone());
     let serving = async {
         futures::join!(
-            server::serve(listener, door, Limits::default(), stop.clone()),
+            server::serve(base.listener, door, Limits::default(), stop.clone()),
             recorder.run()
         );
     };
@@ -147,8 +144,36 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         flushes = folder.aws.syncs(),
         "flushes of the ledger's log to the disk"
     );
-    drop(lock);
+    drop(base.lock);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where events come in, what records them, and where it is said that the ledger is in trouble.
+fn way_in(
+    arguments: &UpArguments,
+    dispatch: &Dispatch,
+    folder: &Folder,
+    recording: &Arc<Recording>,
+    printer: Option<collect_only::Printer>,
+    aws: Option<LocalAws>,
+) -> (Door, Recorder, channel::Sender<Option<String>>) {
+    let (intake, recorder) = Recorder::new(
+        folder.ledger.clone(),
+        arguments.reading(),
+        dispatch.max_attempts,
+        recording.clone(),
+        printer,
+    );
+    let backlog = Backlog::new(arguments.max_backlog, arguments.admission, recording.clone());
+    let (say_trouble, trouble) = channel::channel(None);
+    let door = Door {
+        intake,
+        backlog: Arc::new(backlog),
+        token: arguments.token.clone(),
+        aws,
+        trouble,
+    };
+    (door, recorder, say_trouble)
 }
 
 fn worker_settings(arguments: &UpArguments) -> Result<WorkerSettings, clap::Error> {

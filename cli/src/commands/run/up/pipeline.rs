@@ -137,8 +137,25 @@ impl Pipeline {
         DispatchQueue::new(self.folder.clients.sqs.clone(), &self.queue_url)
     }
 
+    /// Schedules, sweeps and works until it is told to stop; what the workers did. Without a target nothing is sent.
+    pub async fn run(
+        &self,
+        target: Option<Arc<dyn Target>>,
+        answers: Arc<Answers>,
+        settings: WorkerSettings,
+        stop: watch::Receiver<bool>,
+    ) -> Option<WorkerReport> {
+        let target = target?;
+        let (_, _, report) = futures::join!(
+            self.schedule(stop.clone()),
+            self.sweep(stop.clone()),
+            self.work(target, answers, settings, stop),
+        );
+        Some(report)
+    }
+
     /// Runs the workers until `stop` is true, then drains them.
-    pub async fn work(
+    async fn work(
         &self,
         target: Arc<dyn Target>,
         answers: Arc<Answers>,
@@ -160,7 +177,7 @@ impl Pipeline {
     }
 
     /// Runs the scheduler whenever there may be something to claim, until `stop` is true.
-    pub async fn schedule(&self, mut stop: watch::Receiver<bool>) {
+    async fn schedule(&self, mut stop: watch::Receiver<bool>) {
         let ledger = &self.folder.ledger;
         let scheduler = Scheduler::new(ledger.clone(), self.queue(), self.dispatch.clone());
         loop {
@@ -232,7 +249,7 @@ impl Pipeline {
     }
 
     /// Looks after leases now and then, until `stop` is true.
-    pub async fn sweep(&self, mut stop: watch::Receiver<bool>) {
+    async fn sweep(&self, mut stop: watch::Receiver<bool>) {
         let ledger = &self.folder.ledger;
         let sweeper = Sweeper::new(
             ledger.clone(),

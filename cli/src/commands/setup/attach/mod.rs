@@ -17,11 +17,11 @@ use serde_json::Value;
 use crate::args::values::queue_arn;
 use crate::aws::clients::Aws;
 use crate::aws::notifications;
-use crate::aws::notifications::{Notifications, NotificationsOutput, Pattern};
-use crate::aws::queue_policy::Permission;
+use crate::aws::notifications::{Entry, Notifications, NotificationsOutput, Pattern};
+use crate::aws::queue_policy::{Permission, Sender};
 use crate::aws::s3::S3;
 use crate::aws::trouble::Trouble;
-use crate::commands::setup::attach::intake_queue::QueueArguments;
+use crate::commands::setup::attach::intake_queue::{Queue, QueueArguments};
 use crate::commands::setup::attach::messages::{
     RuleOutput, denied, difference, owned, refused, rule, rule_text, told_to,
 };
@@ -163,90 +163,45 @@ pub struct DetachOutput<'a> {
     after: NotificationsOutput<'a>,
 }
 
+/// What is to be attached.
+struct Attachment<'a> {
+    bucket: &'a str,
+    queue: Queue,
+    entry: Entry,
+    way: Way,
+    sender: Sender,
+    /// The statement of the queue's policy that lets the sender send.
+    statement: Value,
+}
+
 /// Runs attach.
 ///
 /// # Errors
 /// When S3 or SQS refuses, or would refuse, or the answer is no.
 pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let bucket = &arguments.bucket.bucket;
     let queue = match (arguments.queue.unseen(), arguments.print) {
         // Without a look at AWS.
         (Some(queue), Some(_)) => queue,
         _ => arguments.queue.find().await?.ok_or_else(intake_queue::missing)?,
     };
-    if queue.arn.ends_with(".fifo") {
-        return Err(UserError::new(format!(
-            "{} is a FIFO queue, and S3 sends to standard queues only",
-            queue.arn
-        ))
-        .hint("`daybook init` makes a standard one")
-        .into());
-    }
-    let pattern = Pattern {
-        prefix: arguments.prefix.clone(),
-        suffix: arguments.suffix.clone(),
-    };
-    let wish = plan::entry(&queue.arn, &arguments.events, &pattern);
-    let way = match arguments.eventbridge {
-        false => Way::Notification(wish.clone()),
-        true => Way::EventBridge {
-            rule: intake_queue::rule_name(bucket),
-            pattern: intake_queue::rule_pattern(bucket, &arguments.events, &pattern).map_err(usage)?,
-        },
-    };
-    let sender = queue.sender(bucket, &way);
-    let statement = sender.statement(&queue.arn);
+    let attachment = Attachment::of(&arguments, queue)?;
     if let Some(form) = arguments.print {
-        let document = templates::document(form, bucket, &queue.arn, &way, &sender);
-        let json = AttachOutput {
-            bucket,
-            queue: &queue.arn,
-            change: "printed",
-            before: None,
-            after: None,
-            policy: "unknown",
-            statement: &statement,
-            rule: rule(&way, &queue),
-            document: Some(&document),
-        };
-        output::print_either(output, || document.clone(), &json)?;
-        return Ok(ExitCode::SUCCESS);
+        return attachment.print(form, output);
     }
+    let bucket = attachment.bucket;
     let aws = Aws::from_environment().await?;
     let s3 = S3::new(arguments.s3.at(&aws));
     let before = read(&s3, bucket).await?;
-    let change = match arguments.eventbridge {
-        true => plan::attach_eventbridge(&before),
-        false => plan::attach(&before, &wish).map_err(|conflict| refused(bucket, &wish, &conflict))?,
-    };
-    let foreign = plan::foreign(&before);
-    if let (Change::Into(_), false, false, false) = (
-        &change,
-        arguments.eventbridge,
-        arguments.beside,
-        foreign.is_empty(),
-    ) {
-        return Err(owned(bucket, &foreign, &before).into());
-    }
-    let permission = sender.permission(queue.policy.as_deref(), &queue.arn);
-    let policy = match permission {
-        Permission::Allowed | Permission::TooWide => None,
-        Permission::Denied => return Err(denied(&queue).into()),
-        Permission::Missing | Permission::Unclear => Some(
-            sender
-                .added_to(queue.policy.as_deref(), &queue.arn)
-                .map_err(|cause| {
-                    UserError::new(cause).hint("mend it first: `aws sqs get-queue-attributes` shows it")
-                })?,
-        ),
-    };
+    let change = attachment.change(&arguments, &before)?;
+    let policy = attachment.new_policy()?;
     let after = match &change {
         Change::Nothing => before.clone(),
         Change::Into(after) => (**after).clone(),
     };
     eprint!("{}", difference(bucket, &before, &after));
     if policy.is_some() {
-        eprintln!("  + {} of the queue's policy: {statement}", statement["Sid"]);
+        let id = &attachment.statement["Sid"];
+        eprintln!("  + {id} of the queue's policy: {}", attachment.statement);
     }
     let is_new = change != Change::Nothing;
     if is_new || policy.is_some() {
@@ -254,7 +209,7 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
     }
     if let Some(policy) = &policy {
         // First: S3 sends the queue a test message, and refuses a configuration whose queue does not take it.
-        queue.set_policy(&aws, policy).await?;
+        attachment.queue.set_policy(&aws, policy).await?;
     }
     if is_new {
         let written = write(&s3, bucket, &before, &after).await;
@@ -263,6 +218,7 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
         }
         written?;
     }
+    let (way, queue) = (&attachment.way, &attachment.queue);
     let (was, is) = (Notifications::of(&before), Notifications::of(&after));
     let json = AttachOutput {
         bucket,
@@ -271,19 +227,118 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
         before: Some(was.output()),
         after: Some(is.output()),
         policy: if policy.is_some() { "added" } else { "there" },
-        statement: &statement,
-        rule: rule(&way, &queue),
+        statement: &attachment.statement,
+        rule: rule(way, queue),
         document: None,
     };
     let told = match is_new {
-        true => format!("s3://{bucket} tells {} now.\n", told_to(&way)),
+        true => format!("s3://{bucket} tells {} now.\n", told_to(way)),
         false => format!(
             "s3://{bucket} told {} already: nothing was changed there.\n",
-            told_to(&way)
+            told_to(way)
         ),
     };
-    output::print_either(output, || told + &rule_text(&way, &queue), &json)?;
+    output::print_either(output, || told + &rule_text(way, queue), &json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl<'a> Attachment<'a> {
+    /// As the arguments say it, of that queue.
+    ///
+    /// # Errors
+    /// When the queue is a FIFO queue, or EventBridge has no such event.
+    fn of(arguments: &'a AttachArguments, queue: Queue) -> anyhow::Result<Self> {
+        if queue.arn.ends_with(".fifo") {
+            return Err(UserError::new(format!(
+                "{} is a FIFO queue, and S3 sends to standard queues only",
+                queue.arn
+            ))
+            .hint("`daybook init` makes a standard one")
+            .into());
+        }
+        let bucket = &arguments.bucket.bucket;
+        let pattern = Pattern {
+            prefix: arguments.prefix.clone(),
+            suffix: arguments.suffix.clone(),
+        };
+        let entry = plan::entry(&queue.arn, &arguments.events, &pattern);
+        let way = match arguments.eventbridge {
+            false => Way::Notification(entry.clone()),
+            true => Way::EventBridge {
+                rule: intake_queue::rule_name(bucket),
+                pattern: intake_queue::rule_pattern(bucket, &arguments.events, &pattern).map_err(usage)?,
+            },
+        };
+        let sender = queue.sender(bucket, &way);
+        Ok(Self {
+            bucket,
+            statement: sender.statement(&queue.arn),
+            queue,
+            entry,
+            way,
+            sender,
+        })
+    }
+
+    /// Prints it for a template, and changes nothing.
+    fn print(&self, form: Form, output: Output) -> anyhow::Result<ExitCode> {
+        let document = templates::document(form, self.bucket, &self.queue.arn, &self.way, &self.sender);
+        let json = AttachOutput {
+            bucket: self.bucket,
+            queue: &self.queue.arn,
+            change: "printed",
+            before: None,
+            after: None,
+            policy: "unknown",
+            statement: &self.statement,
+            rule: rule(&self.way, &self.queue),
+            document: Some(&document),
+        };
+        output::print_either(output, || document.clone(), &json)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// What becomes of the bucket's notifications.
+    ///
+    /// # Errors
+    /// When S3 would refuse it, or others have entries there and nothing says how to go beside them.
+    fn change(
+        &self,
+        arguments: &AttachArguments,
+        before: &NotificationConfiguration,
+    ) -> Result<Change, UserError> {
+        let change = match arguments.eventbridge {
+            true => plan::attach_eventbridge(before),
+            false => plan::attach(before, &self.entry)
+                .map_err(|conflict| refused(self.bucket, &self.entry, &conflict))?,
+        };
+        let foreign = plan::foreign(before);
+        let is_said_how = arguments.eventbridge || arguments.beside;
+        match &change {
+            Change::Into(_) if !is_said_how && !foreign.is_empty() => {
+                Err(owned(self.bucket, &foreign, before))
+            }
+            _ => Ok(change),
+        }
+    }
+
+    /// The queue's policy with the statement in it; `None` where S3 may send already.
+    ///
+    /// # Errors
+    /// When the policy denies it, or cannot be added to.
+    fn new_policy(&self) -> Result<Option<String>, UserError> {
+        let policy = self.queue.policy.as_deref();
+        match self.sender.permission(policy, &self.queue.arn) {
+            Permission::Allowed | Permission::TooWide => Ok(None),
+            Permission::Denied => Err(denied(&self.queue)),
+            Permission::Missing | Permission::Unclear => {
+                let added = self.sender.added_to(policy, &self.queue.arn);
+                added.map(Some).map_err(|cause| {
+                    UserError::new(cause).hint("mend it first: `aws sqs get-queue-attributes` shows it")
+                })
+            }
+        }
+    }
 }
 
 /// Runs detach.

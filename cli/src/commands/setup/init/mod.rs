@@ -101,28 +101,9 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
     let mut left_out = Vec::new();
     if !missing.is_empty() {
         arguments.confirm.ask("Make this?")?;
-        for part in &missing {
-            eprintln!("making {} {}", part.what.words(), part.name);
-            let made = match part.what {
-                What::Table(definition) => make::table(&aws, definition, &part.name).await,
-                What::Queue(role) => make::queue(&aws, role, &part.name).await.map(|()| Vec::new()),
-            };
-            left_out.extend(made.map_err(|cause| refused(&aws, part, &cause))?);
-        }
+        left_out = make_all(&aws, &missing).await?;
     }
-    let mut environment = Vec::new();
-    for part in &parts {
-        let variable = part.what.role().to_uppercase();
-        environment.push(match part.what {
-            What::Table(_) => (format!("DAYBOOK_{variable}_TABLE"), part.name.clone()),
-            What::Queue(_) => {
-                let url = make::url(&aws, &part.name)
-                    .await
-                    .map_err(|cause| refused(&aws, part, &cause))?;
-                (format!("DAYBOOK_{variable}_QUEUE_URL"), url)
-            }
-        });
-    }
+    let environment = environment(&aws, &parts).await?;
     for left in &left_out {
         eprintln!("note: {left}");
     }
@@ -180,6 +161,38 @@ struct DifferenceOutput<'a> {
     finding: &'a str,
     /// What to do about it.
     remedy: &'a str,
+}
+
+/// Makes what is missing; what the service did not take, in words.
+async fn make_all(aws: &Aws, missing: &[&Part]) -> Result<Vec<String>, UserError> {
+    let mut left_out = Vec::new();
+    for part in missing {
+        eprintln!("making {} {}", part.what.words(), part.name);
+        let made = match part.what {
+            What::Table(definition) => make::table(aws, definition, &part.name).await,
+            What::Queue(role) => make::queue(aws, role, &part.name).await.map(|()| Vec::new()),
+        };
+        left_out.extend(made.map_err(|cause| refused(aws, part, &cause))?);
+    }
+    Ok(left_out)
+}
+
+/// The variables that name the parts, and their values.
+async fn environment(aws: &Aws, parts: &[Part]) -> Result<Vec<(String, String)>, UserError> {
+    let mut environment = Vec::new();
+    for part in parts {
+        let variable = part.what.role().to_uppercase();
+        environment.push(match part.what {
+            What::Table(_) => (format!("DAYBOOK_{variable}_TABLE"), part.name.clone()),
+            What::Queue(_) => {
+                let url = make::url(aws, &part.name)
+                    .await
+                    .map_err(|cause| refused(aws, part, &cause))?;
+                (format!("DAYBOOK_{variable}_QUEUE_URL"), url)
+            }
+        });
+    }
+    Ok(environment)
 }
 
 impl InitArguments {

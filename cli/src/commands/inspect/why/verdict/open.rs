@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use daybook_ledger::{Control, Pause};
-use daybook_manager::Lookup;
-use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, notification};
+use daybook_manager::{Described, Lookup};
+use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, Timestamp, notification};
 
 use crate::aws::s3::Head;
 use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Seen, Situation, Verdict};
@@ -166,87 +166,23 @@ fn late(seen: &Observed, row: &Row, control: &Control) -> Option<String> {
 
 fn claimed(seen: &Observed, one: &Seen) -> Verdict {
     let row = &one.row;
-    let now = seen.now;
-    let lease = time::at(row.due_at, now);
-    let attempt = format!("attempt {} of {}", row.attempt, row.max_attempts);
-    match &one.execution {
-        Some(Lookup::Found(execution)) if execution.is_running() => {
-            let since = execution
-                .started_at
-                .map_or_else(String::new, |at| format!(" since {}", time::at(at, now)));
-            return Verdict::new(
-                Situation::Running,
-                format!("Running{since}: {attempt}, execution {}.", execution.name),
-                "Nothing: its end is reported, and while it runs the sweep leaves it alone.",
-            );
-        }
-        Some(Lookup::Found(execution)) => {
-            let at = execution
-                .ended_at
-                .map_or_else(String::new, |at| format!(" at {}", time::at(at, now)));
-            return Verdict::new(
-                Situation::Ended,
-                format!(
-                    "Its execution {} ended{at}: {}; the ledger does not know yet.",
-                    execution.name, execution.status
-                ),
-                format!(
-                    "Nothing: the report may be on its way; if it never comes, the end is read after the lease, at {lease}."
-                ),
-            );
-        }
-        _ => {}
+    if let Some(Lookup::Found(execution)) = &one.execution {
+        return executed(seen, row, execution);
     }
-    let is_over = row.due_at <= now;
-    let sweep = "The next sweep looks after it; `daybook sweep` runs it once.";
-    let verdict = if row.is_undelivered() {
-        Verdict::new(
-            Situation::Undelivered,
-            format!(
-                "Undelivered: {attempt} was put on the dispatch queue {} times and nothing started it; its lease {} {lease}.",
-                row.deliveries,
-                if is_over { "ended at" } else { "ends at" },
-            ),
-            "Does anything take messages from the dispatch queue, and may it start what it should? `daybook doctor` looks.",
-        )
-    } else if is_over {
-        let who = if row.is_held() {
-            "the worker that had it was not heard of again"
-        } else {
-            "nothing was heard of it"
-        };
-        let says = format!("Its lease ended at {lease}, and {who}: {attempt}.");
-        Verdict::new(Situation::LeaseOver, says, sweep)
-    } else if row.is_held() {
-        Verdict::new(
+    let is_over = row.due_at <= seen.now;
+    let verdict = match (row.is_undelivered(), is_over, row.is_held()) {
+        (true, _, _) => undelivered(seen, row),
+        (false, true, _) => lease_over(seen, row),
+        (false, false, true) => Verdict::new(
             Situation::Running,
-            format!("Running: a worker has it, {attempt}; its lease ends at {lease}."),
+            format!(
+                "Running: a worker has it, {}; its lease ends at {}.",
+                attempt(row),
+                time::at(row.due_at, seen.now)
+            ),
             "Nothing: the worker reports its end, or the lease ends and it is sent again.",
-        )
-    } else {
-        let times = match row.deliveries {
-            0 | 1 => String::new(),
-            n => format!(" {n} times"),
-        };
-        let depth = match &seen.depth {
-            Fact::Known(depth) => format!(", which holds about {}", text::many(*depth, "message")),
-            Fact::Unknown(_) | Fact::NotAsked(_) => String::new(),
-        };
-        let started = match (&one.execution, seen.up_runs) {
-            (Some(Lookup::Unknown(_)), _) => "whether it was started is unknown",
-            (None, None) => "no worker has taken it; whether an execution runs is not known",
-            (None, Some(_)) => "no worker has taken it yet",
-            (Some(_), _) => "it was not started yet",
-        };
-        let no_machine = matches!((&one.execution, seen.up_runs), (None, None))
-            .then_some("no state machine is named: --state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)");
-        Verdict::new(
-            Situation::Queued,
-            format!("Sent{times} to the dispatch queue{depth}, and {started}: {attempt}."),
-            format!("Nothing: if it is not heard of by {lease}, the sweep looks after it."),
-        )
-        .without("execution", no_machine)
-        .without("queue", seen.depth.why_not().filter(|_| seen.up_runs.is_none()))
+        ),
+        (false, false, false) => queued(seen, one),
     };
     let moved = (row.lease_moves > 0).then(|| {
         let times = text::many(row.lease_moves.into(), "time");
@@ -257,6 +193,100 @@ fn claimed(seen: &Observed, one: &Seen) -> Verdict {
         _ => None,
     };
     verdict.also(moved).unless("execution", execution)
+}
+
+fn attempt(row: &Row) -> String {
+    format!("attempt {} of {}", row.attempt, row.max_attempts)
+}
+
+/// Step Functions has its execution.
+fn executed(seen: &Observed, row: &Row, execution: &Described) -> Verdict {
+    let words = |before: &str, at: Option<Timestamp>| {
+        at.map_or_else(String::new, |at| format!(" {before} {}", time::at(at, seen.now)))
+    };
+    if execution.is_running() {
+        let since = words("since", execution.started_at);
+        return Verdict::new(
+            Situation::Running,
+            format!("Running{since}: {}, execution {}.", attempt(row), execution.name),
+            "Nothing: its end is reported, and while it runs the sweep leaves it alone.",
+        );
+    }
+    Verdict::new(
+        Situation::Ended,
+        format!(
+            "Its execution {} ended{}: {}; the ledger does not know yet.",
+            execution.name,
+            words("at", execution.ended_at),
+            execution.status
+        ),
+        format!(
+            "Nothing: the report may be on its way; if it never comes, the end is read after the lease, at {}.",
+            time::at(row.due_at, seen.now)
+        ),
+    )
+}
+
+fn undelivered(seen: &Observed, row: &Row) -> Verdict {
+    Verdict::new(
+        Situation::Undelivered,
+        format!(
+            "Undelivered: {} was put on the dispatch queue {} times and nothing started it; its lease {} {}.",
+            attempt(row),
+            row.deliveries,
+            if row.due_at <= seen.now {
+                "ended at"
+            } else {
+                "ends at"
+            },
+            time::at(row.due_at, seen.now)
+        ),
+        "Does anything take messages from the dispatch queue, and may it start what it should? `daybook doctor` looks.",
+    )
+}
+
+fn lease_over(seen: &Observed, row: &Row) -> Verdict {
+    let who = match row.is_held() {
+        true => "the worker that had it was not heard of again",
+        false => "nothing was heard of it",
+    };
+    let lease = time::at(row.due_at, seen.now);
+    Verdict::new(
+        Situation::LeaseOver,
+        format!("Its lease ended at {lease}, and {who}: {}.", attempt(row)),
+        "The next sweep looks after it; `daybook sweep` runs it once.",
+    )
+}
+
+fn queued(seen: &Observed, one: &Seen) -> Verdict {
+    let row = &one.row;
+    let times = match row.deliveries {
+        0 | 1 => String::new(),
+        n => format!(" {n} times"),
+    };
+    let depth = match &seen.depth {
+        Fact::Known(depth) => format!(", which holds about {}", text::many(*depth, "message")),
+        Fact::Unknown(_) | Fact::NotAsked(_) => String::new(),
+    };
+    let started = match (&one.execution, seen.up_runs) {
+        (Some(Lookup::Unknown(_)), _) => "whether it was started is unknown",
+        (None, None) => "no worker has taken it; whether an execution runs is not known",
+        (None, Some(_)) => "no worker has taken it yet",
+        (Some(_), _) => "it was not started yet",
+    };
+    let no_machine = matches!((&one.execution, seen.up_runs), (None, None))
+        .then_some("no state machine is named: --state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)");
+    let lease = time::at(row.due_at, seen.now);
+    Verdict::new(
+        Situation::Queued,
+        format!(
+            "Sent{times} to the dispatch queue{depth}, and {started}: {}.",
+            attempt(row)
+        ),
+        format!("Nothing: if it is not heard of by {lease}, the sweep looks after it."),
+    )
+    .without("execution", no_machine)
+    .without("queue", seen.depth.why_not().filter(|_| seen.up_runs.is_none()))
 }
 
 fn parked(seen: &Observed, row: &Row) -> Verdict {

@@ -345,7 +345,7 @@ fn a_dead_letter_queue_is_moved_back() {
     insta::assert_json_snapshot!("redrive_queue_json", rows::normal_json(started));
     let (code, stdout, stderr) = world.run(&["redrive-queue", DEAD, "--no-wait"]);
     assert_eq!(code, 0);
-    assert!(stderr.contains("a task runs for"), "{stderr}");
+    assert!(stderr.contains("a task is already running for"), "{stderr}");
     assert!(stdout.starts_with("running: "), "{stdout}");
     let cancelled = world.json(&["redrive-queue", DEAD, "--cancel"]);
     assert_eq!(cancelled["status"], "cancelled");
@@ -383,7 +383,7 @@ fn ctrl_c_leaves_the_move_to_sqs_and_says_how_to_stop_it() {
     assert!(stdout.starts_with("running: "), "{stdout}");
     assert!(
         stderr.ends_with(
-            "note: SQS goes on moving; the same command watches again, and with --cancel stops it\n"
+            "note: SQS continues to move messages; the same command resumes watching, and --cancel stops the task\n"
         ),
         "{stderr}"
     );

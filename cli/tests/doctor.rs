@@ -395,7 +395,7 @@ fn what_is_refused_is_unknown_and_names_the_permission() {
     ] {
         world.proxy.restore();
         world.proxy.refuse(operation);
-        world.finds(check, "unknown", &format!("allow {action}"));
+        world.finds(check, "unknown", &format!("grant these credentials {action}"));
     }
     world
         .s3
@@ -415,7 +415,7 @@ fn what_is_refused_is_unknown_and_names_the_permission() {
     assert!(json["unknown"].as_u64().unwrap() >= 8, "{json:#}");
     // What the endpoint does not serve.
     world.proxy.restore();
-    world.finds("ledger backups", "unknown", "does not serve");
+    world.finds("ledger backups", "unknown", "does not support");
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn what_is_encoded_otherwise_is_named_and_the_other_files_are_recorded() {
       caused by: HOME/a.zip: this is a zip archive, and only JSON as it is, or compressed once by gzip, is read here
       caused by: HOME/b.zst: this is compressed by zstd, and only JSON as it is, or compressed once by gzip, is read here
       caused by: HOME/c.gz: what gzip compressed is damaged or broken off: unexpected end of file
-      hint: what stands before that place is recorded; mend it and give the file again: what is there is recognised
+      hint: everything before that place is recorded; fix it and give the file again: recorded events are recognised
     ");
 }
 
@@ -270,8 +270,8 @@ fn a_file_that_is_broken_in_the_middle_is_recorded_up_to_there_and_the_other_fil
     let stderr = stderr.replace(home.path().to_str().unwrap(), "HOME");
     insta::assert_snapshot!(stderr, @r"
     error: a file could not be read to its end
-      caused by: HOME/broken.ndjson:3:14: this is no JSON: expected value at line 3 column 14
-      hint: what stands before that place is recorded; mend it and give the file again: what is there is recognised
+      caused by: HOME/broken.ndjson:3:14: this is not JSON: expected value at line 3 column 14
+      hint: everything before that place is recorded; fix it and give the file again: recorded events are recognised
     ");
     assert_eq!(rows(&aws, Status::Pending), 3);
 }
@@ -298,7 +298,7 @@ fn an_event_that_fits_no_row_is_an_error_and_its_neighbours_are_recorded() {
     let result = result(&stdout);
     assert_eq!((&result["recorded"], &result["not_safe"]), (&2.into(), &1.into()));
     assert!(
-        stderr.starts_with("error: 1 events are not in the ledger for certain\n"),
+        stderr.starts_with("error: 1 events may not be in the ledger\n"),
         "{stderr}"
     );
     assert_eq!(rows(&aws, Status::Pending), 2);

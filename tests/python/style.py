@@ -20,7 +20,7 @@ THERE_IS = re.compile(r"\b(there|where|here)\s+(certainly\s+)?(is|are)\s+no\b", 
 
 def documents():
     """Every document, as a path relative to the root."""
-    top = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "CHANGELOG.md", "deploy/README.md"]
+    top = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "ARCHITECTURE.md", "CHANGELOG.md", "deploy/README.md", "deploy/runbook.md"]
     return [Path(name) for name in top] + sorted(path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md"))
 
 

@@ -106,7 +106,7 @@ impl Aws {
             Err(CredentialsError::CredentialsNotLoaded(_)) => Err(no_credentials()),
             Err(error) => Err(UserError::new("the AWS credentials cannot be loaded")
                 .because(error)
-                .hint("`aws sts get-caller-identity` uses the same configuration and tells more; with single sign-on, `aws sso login` renews it")),
+                .hint("`aws sts get-caller-identity` uses the same configuration and says more; with single sign-on, `aws sso login` renews it")),
         }
     }
 

@@ -65,8 +65,8 @@ fn unknown(check: &str, cause: &Cause) -> Item {
                 "check the bucket's name, and which S3 is asked",
             );
         }
-        Trouble::Denied => "allow s3:GetBucketNotification on the bucket to these credentials",
-        _ => "the message says it; s3:GetBucketNotification is what is needed",
+        Trouble::Denied => "grant these credentials s3:GetBucketNotification on the bucket",
+        _ => "see the message; s3:GetBucketNotification is needed",
     };
     Item::unknown(check, cause.words(), remedy)
 }
@@ -77,7 +77,7 @@ fn coverage(check: &str, name: &str, notifications: &Notifications, to_intake: &
         return match notifications.eventbridge {
             true => Item::unknown(
                 check,
-                "the bucket tells EventBridge everything; whether a rule sends it on to the intake queue is not looked at",
+                "the bucket sends EventBridge all events; whether a rule forwards them to the intake queue is not checked",
                 "`aws events list-rule-names-by-target --target-arn QUEUE-ARN` shows the rules",
             ),
             false => Item::problem(
@@ -102,7 +102,7 @@ fn coverage(check: &str, name: &str, notifications: &Notifications, to_intake: &
         _ => Item::problem(
             check,
             format!("{told}: what comes by {} is never seen", missing.join(", ")),
-            "let the notification cover s3:ObjectCreated:*",
+            "make the notification cover s3:ObjectCreated:*",
         ),
     }
 }
@@ -120,13 +120,13 @@ fn policy(name: &str, bucket: &str, arn: &str, intake: &IntakeSeen) -> Item {
     match sender.permission(policy, arn) {
         Permission::Missing if elsewhere.permission(policy, arn) == Permission::Allowed => Item::warning(
             &check,
-            "the intake queue takes what S3 sends for this bucket only if it belongs to another account than the queue",
+            "the intake queue accepts what S3 sends for this bucket only if its account is not the queue's",
             format!("if it does not: {remedy}"),
         ),
-        Permission::Allowed => Item::ok(&check, "the intake queue takes what S3 sends for it"),
+        Permission::Allowed => Item::ok(&check, "the intake queue accepts what S3 sends for it"),
         Permission::TooWide => Item::warning(
             &check,
-            "the intake queue takes what S3 sends for other people's buckets, too",
+            "the intake queue also accepts what S3 sends for other people's buckets",
             format!("give the statement conditions on aws:SourceArn and aws:SourceAccount: {statement}"),
         ),
         Permission::Missing => Item::problem(
@@ -141,8 +141,8 @@ fn policy(name: &str, bucket: &str, arn: &str, intake: &IntakeSeen) -> Item {
         ),
         Permission::Unclear => Item::unknown(
             &check,
-            "the intake queue's policy has conditions that are not understood here",
-            "upload something and look whether it arrives: `daybook why`",
+            "the intake queue's policy has conditions that cannot be evaluated here",
+            "upload an object and check with `daybook why` whether it arrives",
         ),
     }
 }

@@ -85,13 +85,13 @@ impl Item {
         let action = refusal.action;
         let remedy = match Trouble::of(&refusal.cause) {
             Trouble::Denied => {
-                format!("allow {action} to these credentials, or let somebody run this who may")
+                format!("grant these credentials {action}, or have someone run this who has it")
             }
             Trouble::NotServed => {
-                format!("nothing here: this endpoint does not serve what AWS would be asked by {action}")
+                format!("nothing: this endpoint does not support {action}")
             }
             Trouble::Unreachable => "is the service up and reachable from here?".to_owned(),
-            _ => format!("the message says it; {action} is what is needed"),
+            _ => format!("see the message; {action} is needed"),
         };
         Self::unknown(check, refusal.cause.words(), remedy)
     }

@@ -77,20 +77,20 @@ pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
         Item::warning(
             "parked",
             format!("{n}, waiting for a person"),
-            "`daybook list --status parked` shows why; mend it, then `daybook redrive`, or `daybook remove`",
+            "`daybook list --status parked` shows why; fix the cause, then `daybook redrive`, or `daybook remove`",
         )
     }));
     items.push(counted("undelivered", &seen.undelivered, |n| {
         Item::problem(
             "undelivered",
             format!("{n}, put on the dispatch queue five times or more and never taken"),
-            "does the function or worker run that reads the queue, and may it start the state machine? Its log says why",
+            "is the function or worker that reads the queue running, and may it start the state machine? Its log says why",
         )
     }));
     items.push(counted("keys", &seen.ambiguous, |n| {
         Item::warning(
             "keys",
-            format!("{n} whose notification does not tell whether the key is form-encoded"),
+            format!("{n} whose notification does not say whether the key is form-encoded"),
             "set --key-encoding (DAYBOOK_KEY_ENCODING) to encoded or plain, whichever the source is; `daybook why` shows the key",
         )
     }));
@@ -182,7 +182,7 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
             Item::problem(
                 "schedule",
                 format!("{waits}, and {last}: the schedule seems not to run"),
-                "is its rule or cron on, and does its log say why it fails? `daybook schedule` runs it once",
+                "is its rule or cron enabled, and does its log say why it fails? `daybook schedule` runs it once",
             )
         }
     }
@@ -200,7 +200,7 @@ fn sweep(seen: &FlowSeen, configured: Configured) -> Item {
                 .as_ref()
                 .is_ok_and(|control| control.pause(seen.now).is_some());
             let finding = format!(
-                "a lease ended at {}, and nothing looked after it",
+                "a lease ended at {}, and nothing acted on it",
                 time::at(ended, seen.now)
             );
             match paused {
@@ -211,7 +211,7 @@ fn sweep(seen: &FlowSeen, configured: Configured) -> Item {
                 false => Item::problem(
                     "sweep",
                     format!("{finding}: the sweep seems not to run"),
-                    "is its rule or cron on, and does its log say why it fails? `daybook sweep` runs it once",
+                    "is its rule or cron enabled, and does its log say why it fails? `daybook sweep` runs it once",
                 ),
             }
         }

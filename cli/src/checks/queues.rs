@@ -168,7 +168,7 @@ fn queue(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use) -> Ite
         return Item::problem(
             &check,
             "it is a FIFO queue, and S3 sends to standard queues only",
-            "make a standard queue (`daybook init`) and let the bucket notify that",
+            "make a standard queue (`daybook init`) and have the bucket notify that one",
         );
     }
     let visibility = seconds(attributes, "VisibilityTimeout").unwrap_or_default();
@@ -248,7 +248,7 @@ fn dead_letters(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use)
             return items;
         }
         Some(Answer::Absent) | None => {
-            let finding = format!("there is no queue {arn}: messages that are given up are gone");
+            let finding = format!("there is no queue {arn}: messages that are given up are lost");
             items.push(Item::problem(
                 &check,
                 finding,
@@ -268,7 +268,7 @@ fn dead_letters(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use)
     };
     items.push(if waiting > 0 {
         let finding = format!("{waiting} in {arn}: {}", role.loss());
-        let remedy = format!("mend what refused them, then `daybook redrive-queue {arn}`");
+        let remedy = format!("fix what refused them, then `daybook redrive-queue {arn}`");
         match role {
             Role::Intake => Item::problem(&check, finding, remedy),
             Role::Dispatch | Role::Completion => Item::warning(&check, finding, remedy),

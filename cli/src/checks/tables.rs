@@ -136,7 +136,7 @@ fn index(role: &str, table: &TableDescription, wanted: &IndexDefinition) -> Item
                 "the index {name} projects {}: every write of a row costs more than it should",
                 other.map_or("something unknown", ProjectionType::as_str)
             ),
-            "make it again as KEYS_ONLY when no events are open: nothing is claimed while there is no index",
+            "recreate it as KEYS_ONLY when no events are open: nothing is claimed while there is no index",
         ),
     }
 }

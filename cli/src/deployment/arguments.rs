@@ -149,9 +149,7 @@ fn both(argument: &str) -> clap::Error {
     let flag = argument.replace('_', "-");
     clap::Error::raw(
         ErrorKind::ArgumentConflict,
-        format!(
-            "--local is a folder of this machine, and --{flag} is a part of a deployment on AWS: give one of them"
-        ),
+        format!("--local names a folder of this machine, and --{flag} a deployment on AWS: use one of them"),
     )
 }
 
@@ -163,8 +161,8 @@ fn both_in_environment(aws: &AwsArguments) -> clap::Error {
     clap::Error::raw(
         ErrorKind::ArgumentConflict,
         format!(
-            "DAYBOOK_LOCAL and {other} are both set, and each says where to look\n\n  \
-             hint: unset one of them, or say which with --local, --stack or --ledger-table: a flag wins"
+            "DAYBOOK_LOCAL and {other} are both set, and each names a deployment\n\n  \
+             hint: unset one of them, or choose with --local, --stack or --ledger-table: a flag wins"
         ),
     )
 }
@@ -172,7 +170,7 @@ fn both_in_environment(aws: &AwsArguments) -> clap::Error {
 fn nowhere() -> clap::Error {
     clap::Error::raw(
         ErrorKind::MissingRequiredArgument,
-        "it is not said where to look; one of these says it:\n  \
+        "no deployment is named; name it with one of these:\n  \
          --local DIR          (DAYBOOK_LOCAL)         the folder of a `daybook up` on this machine\n  \
          --stack NAME         (DAYBOOK_STACK)         a CloudFormation stack, whose outputs name the rest\n  \
          --ledger-table NAME  (DAYBOOK_LEDGER_TABLE)  the ledger's DynamoDB table, and what else is known",

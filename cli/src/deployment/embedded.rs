@@ -90,7 +90,7 @@ pub async fn drop_half_made(aws: &LocalAws, definition: &TableDefinition, name: 
             let table = serde_json::json!({ "TableName": name });
             return request(aws, "DeleteTable", &table)
                 .await
-                .with_context(|| format!("table {name} is half made and cannot be taken back"));
+                .with_context(|| format!("table {name} is half created and cannot be removed"));
         }
     }
     Ok(())

@@ -45,7 +45,7 @@ pub fn incomplete(failures: &[Failure], place: &Place) -> anyhow::Result<ExitCod
     };
     let advice = place.advice(first);
     Err(
-        UserError::new("not everything could be found out; what is missing is called unknown")
+        UserError::new("not everything could be determined; what is missing is shown as unknown")
             .because(failure::listed(failures))
             .hint_if_any(advice)
             .into(),

@@ -90,12 +90,11 @@ impl S3Place {
                     .to_owned()
             }
             Trouble::NotServed => {
-                "does this server know versions? --versions never lists without them".to_owned()
+                "does this server support versions? --versions never lists without them".to_owned()
             }
             Trouble::NotTheService => {
                 format!(
-                    "{self} answered, but not in the form of S3's API: is it S3 itself, and no console, portal or proxy? If it is, its \
-                     maker would want to know of this answer"
+                    "{self} answered, but not in the form of S3's API: is it S3 itself, not a console, portal or proxy? If it is, report this answer to its maker"
                 )
             }
             Trouble::Unreachable | Trouble::NotSent | Trouble::WithoutCode(_) => {

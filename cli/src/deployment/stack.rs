@@ -42,7 +42,7 @@ impl Outputs {
         let cannot = |cause: Cause| {
             let region = aws.region();
             let advice = aws.advice(AwsResource::Stack, &cause);
-            UserError::new(format!("the stack {stack} cannot be asked in region {region}"))
+            UserError::new(format!("the stack {stack} cannot be read in region {region}"))
                 .because(anyhow::anyhow!("DescribeStacks: {cause}"))
                 .hint_if_any(advice)
         };
@@ -106,11 +106,11 @@ impl Outputs {
         };
         parse(value).map(Some).map_err(|error| {
             UserError::new(format!(
-                "the output {output} of stack {} makes no sense",
+                "the output {output} of stack {} is not valid",
                 self.stack
             ))
             .because(anyhow::anyhow!("{error}"))
-            .hint("is this a stack of Daybook's?")
+            .hint("is this a Daybook stack?")
         })
     }
 
@@ -123,7 +123,7 @@ impl Outputs {
         without(&self.stack, LEDGER_TABLE)
             .because(anyhow::anyhow!("{has}"))
             .hint(
-                "is this a stack of Daybook's, and is it fully created? --ledger-table (DAYBOOK_LEDGER_TABLE) names the \
+                "is this a Daybook stack, and is it fully created? --ledger-table (DAYBOOK_LEDGER_TABLE) names the \
                  table without a stack",
             )
     }

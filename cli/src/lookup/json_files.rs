@@ -49,7 +49,7 @@ impl fmt::Display for Broken {
             Cause::Document(cause) if cause.is_io() => write!(f, "{file}: {cause}"),
             Cause::Document(cause) => write!(
                 f,
-                "{file}:{}:{}: this is no JSON: {cause}",
+                "{file}:{}:{}: this is not JSON: {cause}",
                 cause.line(),
                 cause.column()
             ),

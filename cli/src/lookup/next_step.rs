@@ -88,10 +88,10 @@ impl Next {
                 time::at(*at, now)
             ),
             Self::Lease(at) => format!(
-                "its lease ends at {}; if it is not done by then, the sweep looks after it",
+                "its lease ends at {}; if it is not done by then, the sweep checks on it",
                 time::at(*at, now)
             ),
-            Self::Sweep => "its lease is over: the next sweep looks after it".to_owned(),
+            Self::Sweep => "its lease is over: the next sweep checks on it".to_owned(),
             Self::Person => return "it waits for a person".to_owned(),
         };
         match place {

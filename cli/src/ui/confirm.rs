@@ -26,7 +26,7 @@ impl ConfirmArguments {
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return Err(
                 UserError::new("nothing was changed: there is no terminal to ask on")
-                    .hint("look at what it would do, and give --yes to do it"),
+                    .hint("review what it would do, then pass --yes to do it"),
             );
         }
         eprint!("{question} [y/N] ");

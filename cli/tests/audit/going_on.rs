@@ -125,7 +125,7 @@ fn ctrl_c_leaves_a_checkpoint_that_the_same_command_goes_on_from() {
         let stderr = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(ended.status.code(), Some(130), "{stderr}");
         assert!(
-            stderr.contains("interrupted: the same command again goes on"),
+            stderr.contains("interrupted: the same command resumes"),
             "{stderr}"
         );
         let json: Value = serde_json::from_slice(&ended.stdout).unwrap();
@@ -163,7 +163,7 @@ fn ctrl_c_without_a_checkpoint_says_that_it_begins_again() {
     let stderr = String::from_utf8(ended.stderr).unwrap();
     assert_eq!(ended.status.code(), Some(130), "{stderr}");
     assert!(
-        stderr.contains("interrupted: the same command begins again"),
+        stderr.contains("interrupted: the same command starts over"),
         "{stderr}"
     );
 }

@@ -200,7 +200,7 @@ fn fields_that_can_be_done_without_are_noted() {
     assert_eq!((code, &json["missing"]), (3, &json!(1)), "{stderr}");
     assert_eq!(json["sample"][0]["version_id"], json!(version.id));
     insta::assert_snapshot!(stderr, @"
-    note: the inventory has no field ETag: versions are told by their ids, and objects of the time before versioning may be unknown
+    note: the inventory has no field ETag: versions are told apart by their ids, and objects from before versioning may be unknown
     note: the inventory has no field Size: bytes are not counted
     error: 1 object is missing: neither done nor in the ledger
       hint: --repair records them, so that they are processed; --report FILE names them all

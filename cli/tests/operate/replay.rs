@@ -218,7 +218,7 @@ fn stopped_in_the_middle_and_given_again_with_its_nonce_every_event_is_replayed_
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.starts_with("stopping: what is under way is finished first") {
+    while !line.starts_with("stopping: requests in flight are finished first") {
         line.clear();
         assert!(stderr.read_line(&mut line).unwrap() > 0, "it says that it stops");
     }
@@ -229,7 +229,7 @@ fn stopped_in_the_middle_and_given_again_with_its_nonce_every_event_is_replayed_
     assert_eq!(ended.status.code(), Some(130), "{rest}");
     assert_eq!(
         rest,
-        "interrupted: the same command with --nonce again goes on with the rest\n"
+        "interrupted: the same command with --nonce again resumes with the rest\n"
     );
     let first: Value = serde_json::from_slice(&ended.stdout).unwrap();
     let recorded = first["recorded"].as_u64().unwrap();

@@ -16,7 +16,7 @@ fn usage(arguments: &[&str]) -> String {
 #[test]
 fn nothing_said_is_nothing_done() {
     insta::assert_snapshot!(usage(&["redrive", "--yes"]), @r"
-    error: it is not said which events are meant; these say it:
+    error: no events are selected; select them with one of these:
       ID or s3://bucket/key …             single events, or the open events of objects
       --prefix, --error, --older-than …   all that these let through
       --all                               all of them

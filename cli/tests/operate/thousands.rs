@@ -75,7 +75,7 @@ fn stopped_in_the_middle_and_given_again_every_row_is_redriven_once() {
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
-    while !line.starts_with("stopping: what is under way is finished first") {
+    while !line.starts_with("stopping: requests in flight are finished first") {
         line.clear();
         assert!(stderr.read_line(&mut line).unwrap() > 0, "it says that it stops");
     }
@@ -87,7 +87,7 @@ fn stopped_in_the_middle_and_given_again_every_row_is_redriven_once() {
     assert_eq!(
         rest.lines().last(),
         Some(
-            "interrupted: 1,600 of 3,000 parked events are left as they were; the same command again goes on with them"
+            "interrupted: 1,600 of 3,000 parked events are left as they were; the same command resumes with them"
         )
     );
     let json: Value = serde_json::from_slice(&ended.stdout).unwrap();
@@ -125,7 +125,7 @@ fn what_cannot_be_written_is_told_once_per_cause_and_the_same_command_goes_on() 
     let (code, stdout, stderr) = run(&mut daybook_at(&gate.endpoint, &REDRIVE));
     assert_eq!(code, 1);
     insta::assert_snapshot!(stderr, @r"
-    error: 75 events were not redriven for certain
+    error: 75 events may not have been redriven
       caused by: 75 times: BatchExecuteStatement on table ledger: AccessDeniedException: not you
       hint: the credentials are known, but their policy does not allow this; the message says which action
     ");

@@ -35,7 +35,7 @@ async fn over_the_backlog_senders_are_told_to_come_again_and_may_once_it_is_smal
         counts(&ledger).await == [0, accepted, 0]
     })
     .await;
-    up.until_said("the backlog is at its limit; senders are told to come again")
+    up.until_said("the backlog is at its limit; senders are asked to retry")
         .await;
 
     gate.open();
@@ -58,7 +58,7 @@ async fn over_the_backlog_a_buffer_takes_all_and_says_so() {
         let two = notification(vec![record("a", 2 * n), record("b", 2 * n + 1)]);
         assert_eq!(up.record(two.to_string()).await, 2);
     }
-    up.until_said("the backlog is at its limit; events are taken all the same")
+    up.until_said("the backlog is at its limit; events are still accepted")
         .await;
     gate.open();
     let ledger = ledger(&data);

@@ -93,7 +93,7 @@ async fn a_second_signal_ends_at_once_with_all_commands_and_the_next_start_puts_
         "{}",
         ended.stderr
     );
-    assert!(ended.stderr.contains("ended at once: "), "{}", ended.stderr);
+    assert!(ended.stderr.contains("stopped immediately: "), "{}", ended.stderr);
     for group in gate.begun() {
         until("its commands have ended", async || !group_runs(group)).await;
     }

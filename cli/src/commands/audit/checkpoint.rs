@@ -103,9 +103,12 @@ impl Stored {
             }
         };
         let other = |cause: String| {
-            UserError::new(format!("the checkpoint {} is of no such audit", path.display()))
-                .because(anyhow!(cause))
-                .hint("give another file with --checkpoint, or delete this one to begin anew")
+            UserError::new(format!(
+                "the checkpoint {} belongs to another audit",
+                path.display()
+            ))
+            .because(anyhow!(cause))
+            .hint("give another file with --checkpoint, or delete this one to start over")
         };
         let json: Value = serde_json::from_slice(&text).map_err(|error| other(error.to_string()))?;
         if let Some(form) = json["v"].as_u64().filter(|form| *form != u64::from(VERSION)) {
@@ -144,7 +147,7 @@ impl Stored {
         written().map_err(|error| {
             UserError::new(format!("the checkpoint {} cannot be written", path.display()))
                 .because(error)
-                .hint("give a file in a folder that is there and that this user may write, with --checkpoint")
+                .hint("give a file in an existing folder that this user may write, with --checkpoint")
         })
     }
 }

@@ -56,9 +56,9 @@ impl Findings {
         let bytes = go_on_at.unwrap_or(0);
         if file.metadata().map_err(cannot)?.len() < bytes {
             return Err(UserError::new(format!(
-                "the report {name} is not the one that the checkpoint goes on with: it is shorter"
+                "the report {name} is not the one that the checkpoint belongs to: it is shorter"
             ))
-            .hint("put that one back, or delete the checkpoint to begin anew"));
+            .hint("put that one back, or delete the checkpoint to start over"));
         }
         if go_on_at.is_some() {
             file.set_len(bytes).map_err(cannot)?;
@@ -137,5 +137,5 @@ fn header() -> std::io::Result<Vec<u8>> {
 fn cannot_write(name: &str, error: std::io::Error) -> UserError {
     UserError::new(format!("the report {name} cannot be written"))
         .because(error)
-        .hint("give a file in a folder that is there and that this user may write, with --report")
+        .hint("give a file in an existing folder that this user may write, with --report")
 }

@@ -85,8 +85,8 @@ fn ask_to_backfill(arguments: &AuditArguments, done: &Done) -> Result<(), UserEr
     // What is missing may have been recorded already, so that "nothing was changed" would not be true.
     arguments.mending.confirm.ask(&question).map_err(|_| {
         UserError::new(format!(
-            "{objects} from before the watermark: not recorded, nobody said yes"
+            "{objects} from before the watermark: not recorded, because nobody confirmed"
         ))
-        .hint("--backfill --yes records without asking")
+        .hint("--backfill --yes records without prompting")
     })
 }

@@ -191,8 +191,7 @@ impl AuditSummary<'_> {
         let rows = &self.done.open_rows;
         if !self.around.is_installed {
             eprintln!(
-                "warning: this ledger has not dispatched anything yet: everything is from before it, and nothing is called \
-                 missing"
+                "warning: this ledger has not dispatched anything yet: everything is from before it, and nothing is reported as missing"
             );
         }
         if rows.of_other_sources > 0 {
@@ -204,7 +203,7 @@ impl AuditSummary<'_> {
         }
         if rows.unreadable > 0 {
             eprintln!(
-                "warning: {} of the ledger cannot be read by this release: nothing is called missing while there are such",
+                "warning: {} of the ledger cannot be read by this release: nothing is reported as missing while that is so",
                 text::many(rows.unreadable, "row")
             );
             for cause in &rows.causes {
@@ -233,7 +232,7 @@ impl AuditSummary<'_> {
         let behind = self.done.clock_behind.as_secs();
         if behind > 0 {
             eprintln!(
-                "warning: S3's clock is {} behind this machine's; the grace was made longer by that",
+                "warning: S3's clock is {} behind this machine's; the grace was extended by that",
                 humantime::format_duration(Duration::from_secs(behind))
             );
         }
@@ -256,7 +255,7 @@ impl AuditSummary<'_> {
                 |hint| format!("{hint}\n        {}", self.how_to_go_on()),
             );
             let objects = text::many(tally.objects, "object");
-            return Err(UserError::new(format!("the audit broke off after {objects}"))
+            return Err(UserError::new(format!("the audit stopped after {objects}"))
                 .because(anyhow!("{error:#}"))
                 .hint(hint)
                 .into());
@@ -272,7 +271,7 @@ impl AuditSummary<'_> {
             Verdict::Accounted | Verdict::Undetermined => {}
         }
         let mut error =
-            UserError::new("not everything could be found out; see unknown, may wait, unreadable and gone");
+            UserError::new("not everything could be determined; see unknown, may wait, unreadable and gone");
         if !failures.is_empty() {
             error = error.because(anyhow!(failures.join("\n  caused by: ")));
         }
@@ -289,7 +288,7 @@ impl AuditSummary<'_> {
                 .hint("--repair records them, so that they are processed; --report FILE names them all"),
             Some(_) => {
                 let causes = self.failures();
-                let error = UserError::new(format!("{objects} {are} missing and not recorded for certain"));
+                let error = UserError::new(format!("{objects} {are} missing and may not be recorded"));
                 let error = match causes.is_empty() {
                     true => error,
                     false => error.because(anyhow!(causes.join("\n  caused by: "))),
@@ -303,10 +302,10 @@ impl AuditSummary<'_> {
         let is_over = self.done.checkpoint.is_complete && self.done.pending == 0;
         match (&self.arguments.files.checkpoint, is_over) {
             (Some(file), false) => format!(
-                "the same command again goes on where this one ended ({} says where)",
+                "the same command resumes where this one ended ({} says where)",
                 file.display()
             ),
-            _ => "the same command begins again; what was recorded is not recorded twice".to_owned(),
+            _ => "the same command starts over; nothing is recorded twice".to_owned(),
         }
     }
 }

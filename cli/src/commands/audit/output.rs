@@ -55,7 +55,7 @@ fn lines(summary: &AuditSummary) -> Vec<Line> {
         ),
     ));
     let complete = match (done.outcome().is_complete(), done.is_finished()) {
-        (true, _) => "yes: every object is done, taken out, or in the ledger",
+        (true, _) => "yes: every object is done, removed, or in the ledger",
         (false, true) => "no",
         (false, false) => "no: the audit is not finished",
     };
@@ -101,35 +101,35 @@ fn count_lines(summary: &AuditSummary) -> Vec<Line> {
     let tally = &checkpoint.tally;
     let judged = format!("judged, {}", DecimalBytes(tally.bytes));
     let grace = humantime::format_duration(which.grace);
-    let too_new = format!("younger than the grace of {grace}: their notifications may be under way");
+    let too_new = format!("younger than the grace of {grace}: their notifications may be on their way");
     let mut counts = vec![
         ("objects", tally.objects, judged.as_str()),
         ("done", tally.done, "a receipt proves that they were processed"),
         (
             "removed",
             tally.removed,
-            "taken out by a person: not processed, and not to be",
+            "removed by an operator: intentionally unprocessed",
         ),
         (
             "open",
             tally.open,
-            "in the ledger: they will be processed, or wait for a person",
+            "in the ledger: they will be processed, or are parked for a person",
         ),
         ("too new", tally.too_new, &too_new),
         (
             "missing",
             tally.missing,
-            "neither, though they should be: their notifications were lost or never sent",
+            "no receipt and no row: the notification was lost or never sent",
         ),
         (
             "may wait",
             tally.may_wait,
-            "neither, but their notifications may still wait in the intake queue",
+            "no receipt and no row, but the notification may still wait in the intake queue",
         ),
         (
             "before",
             tally.before_watermark,
-            "neither, and from before the ledger or further back than receipts reach",
+            "no receipt and no row, from before the ledger or longer ago than receipts are kept",
         ),
         (
             "changed",
@@ -139,22 +139,14 @@ fn count_lines(summary: &AuditSummary) -> Vec<Line> {
         (
             "unknown",
             tally.unknown,
-            "what is known does not tell; the report says why",
+            "could not be determined; the report says why",
         ),
-        (
-            "gone",
-            checkpoint.gone,
-            "open rows of which the object is not in the bucket any more",
-        ),
-        (
-            "unreadable",
-            checkpoint.unreadable,
-            "entries of the listing that are no objects",
-        ),
+        ("gone", checkpoint.gone, "open rows whose object no longer exists"),
+        ("unreadable", checkpoint.unreadable, "invalid listing entries"),
     ];
     let outside = match &summary.done.inventory {
-        Some(_) => Some("not of the time asked for, or newer than the inventory"),
-        None => which.since.or(which.until).map(|_| "not of the time asked for"),
+        Some(_) => Some("outside the time range, or newer than the inventory"),
+        None => which.since.or(which.until).map(|_| "outside the time range"),
     };
     counts.extend(outside.map(|meaning| ("outside", checkpoint.outside, meaning)));
     let line = |(what, n, meaning): (&'static str, u64, &str)| (what, n.to_string(), meaning.to_owned());
@@ -169,7 +161,7 @@ fn mended(counts: &RepairCounts) -> String {
         (counts.changed, "overwritten"),
         (counts.gone, "gone"),
         (counts.may_wait, "perhaps waiting in the intake"),
-        (counts.not_safe, "not recorded for certain"),
+        (counts.not_safe, "perhaps not recorded"),
     ];
     let others = others.iter().filter(|(n, _)| *n > 0);
     let others: Vec<String> = others.map(|(n, what)| format!("{n} {what}")).collect();

@@ -163,7 +163,7 @@ impl<'a> AuditCommand<'a> {
         };
         if let (Some(stored), Ok(_)) = (stored, &begun) {
             let objects = text::many(stored.checkpoint.tally.objects, "object");
-            eprintln!("note: it goes on from its checkpoint, {objects} in");
+            eprintln!("note: resuming from the checkpoint, {objects} in");
         }
         Ok(Some(begun.map_err(|error| self.explained(error))?))
     }
@@ -247,7 +247,7 @@ impl<'a> AuditCommand<'a> {
                 "nothing was recorded: {source} seems to be the wrong --source"
             ))
             .because(error)
-            .hint("`daybook list` shows the sources of open events; with --yes it is not asked")
+            .hint("`daybook list` shows the sources of open events; --yes skips this question")
         })
     }
 
@@ -259,7 +259,7 @@ impl<'a> AuditCommand<'a> {
         for field in inventory.lacks {
             let so = match field {
                 "ETag" => {
-                    "versions are told by their ids, and objects of the time before versioning may be unknown"
+                    "versions are told apart by their ids, and objects from before versioning may be unknown"
                 }
                 _ => "bytes are not counted",
             };
@@ -290,13 +290,13 @@ impl<'a> AuditCommand<'a> {
                     .hint_if_any(advice)
             }
             AuditError::ReceiptsOff => UserError::new(error.to_string()).hint(match self.deployment.place {
-                Place::Local { .. } => "the folder's `daybook up` runs with --receipts-keep 0; from when it keeps receipts on, audits can tell",
+                Place::Local { .. } => "the folder's `daybook up` runs with --receipts-keep 0; audits work from when it keeps receipts",
                 Place::Aws { .. } => {
                     "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the receipts, and --receipts-keep must not be 0"
                 }
             }),
             AuditError::OtherAudit => UserError::new(error.to_string())
-                .hint("give another file with --checkpoint, or delete this one to begin anew"),
+                .hint("give another file with --checkpoint, or delete this one to start over"),
         }
     }
 }

@@ -278,7 +278,7 @@ impl Demo {
             counts.in_flight(),
             counts.done()
         ))
-        .hint("a busy machine needs fewer --events or a longer --every; -v tells what happened");
+        .hint("a busy machine needs fewer --events or a longer --every; -v shows what happened");
         match troubles.is_empty() {
             true => error.into(),
             false => error

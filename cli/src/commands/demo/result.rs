@@ -278,7 +278,7 @@ impl Evidence {
             (
                 "retries",
                 number(self.retries),
-                "were needed: a lost message uses none of an event's five attempts, only a run that fails does."
+                "were needed: losing a message consumes no attempt; only a failed run does."
                     .to_owned(),
             ),
             (

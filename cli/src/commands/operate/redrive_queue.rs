@@ -84,7 +84,7 @@ pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Re
     let running = last.filter(|task| task.status() == Some("RUNNING"));
     if arguments.cancel {
         let Some(task) = running else {
-            return Err(UserError::new(format!("no task runs for {arn}"))
+            return Err(UserError::new(format!("no task is running for {arn}"))
                 .hint("there is nothing to cancel; without --cancel one is started")
                 .into());
         };
@@ -94,7 +94,9 @@ pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Re
         return print(output, &arn, Some(&task));
     }
     match running {
-        Some(_) => eprintln!("note: a task runs for {arn} already: it is watched, and no other is started"),
+        Some(_) => {
+            eprintln!("note: a task is already running for {arn}: it is watched, and no other is started")
+        }
         None if waiting == 0 => {
             eprintln!("note: {arn} is empty");
             return print(output, &arn, None);
@@ -115,7 +117,7 @@ pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Re
     tokio::select! {
         biased;
         () = signals::requested() => {
-            eprintln!("note: SQS goes on moving; the same command watches again, and with --cancel stops it");
+            eprintln!("note: SQS continues to move messages; the same command resumes watching, and --cancel stops the task");
             print(output, &arn, tasks.last().await?.as_ref())?;
             Ok(ExitCode::from(signals::INTERRUPTED))
         }
@@ -126,7 +128,7 @@ pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Re
 /// The queue's ARN, and about how many messages it has.
 async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), UserError> {
     let refused = |name: &str, cause: &Cause| {
-        UserError::new(format!("the queue {name} cannot be looked at"))
+        UserError::new(format!("the queue {name} cannot be read"))
             .because(anyhow::anyhow!("{cause}"))
             .hint_if_any(aws.advice(AwsResource::Queue, cause))
     };
@@ -185,7 +187,7 @@ impl Tasks<'_> {
         let failed = self.refused("moved", &format!("the task failed after {moved}: {why}").into());
         match reason {
             Some("CouldNotDetermineMessageSource") => {
-                failed.hint("where the messages came from is not known to SQS: --to names a queue")
+                failed.hint("SQS does not know where the messages came from: name a queue with --to")
             }
             _ => failed,
         }

@@ -86,7 +86,7 @@ pub struct IngestOutput {
     unreadable: u64,
     /// `s3:TestEvent`: nothing to record.
     test_events: u64,
-    /// Events that are not in the ledger for certain.
+    /// Events that may not be in the ledger.
     not_safe: u64,
     /// Why, each cause once.
     failures: Vec<Cause>,
@@ -146,7 +146,7 @@ impl IngestOutput {
             (
                 "not safe",
                 count(self.not_safe),
-                "not in the ledger for certain: give the same files again",
+                "may not be in the ledger: give the same files again",
             ),
         ];
         output::print(output, &lines, self)
@@ -156,7 +156,7 @@ impl IngestOutput {
 /// Records them.
 ///
 /// # Errors
-/// When a file cannot be read to its end, or an event is not in the ledger for certain. What was recorded until then stands.
+/// When a file cannot be read to its end, or an event may not be in the ledger. What was recorded until then stands.
 pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<ExitCode> {
     let inputs = json_files::open_all(&arguments.files)?;
     let deployment = arguments.deployment.open().await?;
@@ -208,11 +208,13 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
 fn end(tally: &IngestOutput, broken: &[Broken], place: &Place) -> anyhow::Result<ExitCode> {
     if !tally.failures.is_empty() {
         let advice = place.advice(&Failure::of_ledger(&tally.failures[0]));
-        let what = format!("{} events are not in the ledger for certain", tally.not_safe);
+        let what = format!("{} events may not be in the ledger", tally.not_safe);
         let causes = failure::listed(&tally.failures);
         let error = UserError::new(what).because(causes);
         return Err(error
-            .hint(advice.unwrap_or_else(|| "give the same files again: what is there is recognised".into()))
+            .hint(
+                advice.unwrap_or_else(|| "give the same files again: recorded events are recognised".into()),
+            )
             .into());
     }
     if broken.is_empty() {
@@ -225,7 +227,7 @@ fn end(tally: &IngestOutput, broken: &[Broken], place: &Place) -> anyhow::Result
     };
     Err(UserError::new(what)
         .because(anyhow::anyhow!(causes.join("\n  caused by: ")))
-        .hint("what stands before that place is recorded; mend it and give the file again: what is there is recognised")
+        .hint("everything before that place is recorded; fix it and give the file again: recorded events are recognised")
         .into())
 }
 

@@ -115,7 +115,7 @@ fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result
     if report.incomplete {
         lines.push((
             "incomplete",
-            "not all running executions could be listed: others were asked for one by one".to_owned(),
+            "not all running executions could be listed: the rest were looked up one by one".to_owned(),
             "",
         ));
     }

@@ -90,7 +90,7 @@ pub async fn run(arguments: WorkerArguments, output: Output) -> anyhow::Result<E
     let asked_to_stop = signals::requested();
     let shutdown = async {
         asked_to_stop.await;
-        eprintln!("draining: what runs may finish, then this worker ends");
+        eprintln!("draining: running events finish, then this worker ends");
     };
     let name = worker_settings.name.clone();
     eprintln!(

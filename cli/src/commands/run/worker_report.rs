@@ -19,7 +19,7 @@ pub fn lines(report: &WorkerReport) -> Vec<Line> {
         (
             "dropped",
             count(report.dropped),
-            "messages whose events had gone on, or were another worker's",
+            "messages whose events had moved on, or belonged to another worker",
         ),
         (
             "returned",

@@ -224,7 +224,7 @@ fn event_facts(event: &ObjectEvent) -> Vec<Fact> {
         .map(|region| format!(", region {region}"))
         .unwrap_or_default();
     let origin = match &event.origin {
-        Origin::Notification => "told by a notification",
+        Origin::Notification => "reported by a notification",
         Origin::Listing { .. } => "found by listing the bucket",
         Origin::Replay { .. } => "replayed on purpose",
     };
@@ -272,7 +272,7 @@ fn state(row: &Row) -> String {
             let moves = match row.lease_moves {
                 0 => String::new(),
                 n => format!(
-                    "; its lease was moved on {}, because the queue was slow",
+                    "; its lease was extended {}, because the queue was slow",
                     text::many(n.into(), "time")
                 ),
             };

@@ -28,7 +28,7 @@ pub struct StatusOutput<'a> {
     queue_depth: Option<&'a u64>,
     /// Executions of the state machine that run, counted up to 10,000; null where none is named.
     running_executions: Option<Count>,
-    /// How long sending what waits takes at least; null where N or the window is not known.
+    /// How long sending the backlog takes at least; null where N or the window is not known.
     drain: Option<DrainOutput>,
     /// The budget, and any pause.
     dispatch: Option<DispatchOutput>,

@@ -66,13 +66,13 @@ impl Found {
             counted(
                 "  overdue",
                 known(&self.lease_over),
-                "their leases are over: the next sweep looks after them",
+                "their leases are over: the next sweep checks on them",
             ),
             counted("  held", looked.map(|claimed| claimed.held), "a worker has them"),
             counted(
                 "  undelivered",
                 looked.map(|claimed| claimed.undelivered),
-                "sent five times or more, and nothing was heard of them",
+                "sent five times or more, and never heard from",
             ),
             counted(
                 "parked",
@@ -83,7 +83,7 @@ impl Found {
         let newer = known(&self.newer);
         if newer.is_none_or(|newer| newer.rows > 0) {
             let meaning =
-                "of all these a newer Daybook wrote, and this one leaves them alone: use that release";
+                "of these were written by a newer Daybook, and this one leaves them alone: use that release";
             lines.push(counted("newer", newer, meaning));
         }
         lines
@@ -92,10 +92,7 @@ impl Found {
     /// The dispatch queue; a folder has none to show while nothing runs.
     fn queue_line(&self, deployment: &Deployment) -> Option<Line> {
         let (depth, meaning) = match (&self.depth, &deployment.place) {
-            (Some(Ok(depth)), _) => (
-                depth.to_string(),
-                "messages in the dispatch queue, as SQS counts: about",
-            ),
+            (Some(Ok(depth)), _) => (depth.to_string(), "messages in the dispatch queue, approximately"),
             (None, Place::Local { .. }) => return None,
             _ => (UNKNOWN.to_owned(), "messages in the dispatch queue"),
         };
@@ -134,8 +131,8 @@ impl Found {
         }
         let Some(time) = self.rate.drain(waiting) else {
             return match self.rate.per_window {
-                None => "unknown, because N is: --per-window (DAYBOOK_PER_WINDOW) says it",
-                Some(_) => "unknown, because the window's length is: --every (DAYBOOK_EVERY) says it",
+                None => "unknown, because N is: set --per-window (DAYBOOK_PER_WINDOW)",
+                Some(_) => "unknown, because the window's length is: set --every (DAYBOOK_EVERY)",
             }
             .to_owned();
         };
@@ -149,7 +146,7 @@ impl Found {
             .map(|n| format!("{n} per window"))
             .unwrap_or_default();
         format!(
-            "what waits takes at least {} to be sent, at {n}{paused}",
+            "the backlog takes at least {} to be sent, at {n}{paused}",
             humantime::format_duration(time)
         )
     }

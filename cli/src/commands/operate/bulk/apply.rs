@@ -67,7 +67,7 @@ impl Tally {
         self.unreadable.len()
     }
 
-    /// How many were not done for certain.
+    /// How many may not have been done.
     pub fn failed(&self) -> usize {
         self.causes.values().sum()
     }
@@ -127,7 +127,7 @@ pub async fn apply(
             () = &mut end => break,
             () = &mut stop, if !tally.interrupted => {
                 tally.interrupted = true;
-                changing.say("stopping: what is under way is finished first; Ctrl-C once more ends at once");
+                changing.say("stopping: requests in flight are finished first; press Ctrl-C again to stop immediately");
             }
             Some(applied) = under_way.next() => {
                 let applied: Vec<(EventId, Applied)> = applied;

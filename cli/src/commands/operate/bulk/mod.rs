@@ -146,7 +146,7 @@ async fn run(
     if tally.interrupted {
         let left = selected.rows.len() - tally.seen();
         eprintln!(
-            "interrupted: {} of {events} are left as they were; the same command again goes on with them",
+            "interrupted: {} of {events} are left as they were; the same command resumes with them",
             grouped(left)
         );
         return Ok(ExitCode::from(INTERRUPTED));
@@ -294,7 +294,7 @@ impl Run<'_> {
             tally.unreadable(),
             "rows of another release, left alone".to_owned(),
         );
-        count("failed", tally.failed(), "not done for certain".to_owned());
+        count("failed", tally.failed(), "may not have been done".to_owned());
         let why = self.person.why.map(|why| format!(": {}", text::escaped(why)));
         let by = text::escaped(self.person.by);
         lines.push(("by", format!("{by}{}", why.unwrap_or_default()), String::new()));
@@ -331,17 +331,13 @@ impl Run<'_> {
         let place = &self.deployment.place;
         let advice = place.advice(first);
         let what = match (tally.failed(), tally.unreadable()) {
-            (0, 1) => "1 row that may be meant cannot be read, and was left alone".to_owned(),
+            (0, 1) => "1 row that may match cannot be read, and was left alone".to_owned(),
             (0, n) => format!(
-                "{} rows that may be meant cannot be read, and were left alone",
+                "{} rows that may match cannot be read, and were left alone",
                 grouped(n)
             ),
-            (1, _) => format!("1 event was not {} for certain", self.action.past()),
-            (n, _) => format!(
-                "{} events were not {} for certain",
-                grouped(n),
-                self.action.past()
-            ),
+            (1, _) => format!("1 event may not have been {}", self.action.past()),
+            (n, _) => format!("{} events may not have been {}", grouped(n), self.action.past()),
         };
         let again = "the same command again tries them once more, and no others".to_owned();
         Err(UserError::new(what)

@@ -81,7 +81,7 @@ impl SelectionArguments {
         }
         Err(clap::Error::raw(
             ErrorKind::MissingRequiredArgument,
-            "it is not said which events are meant; these say it:\n  \
+            "no events are selected; select them with one of these:\n  \
              ID or s3://bucket/key …             single events, or the open events of objects\n  \
              --prefix, --error, --older-than …   all that these let through\n  \
              --all                               all of them\n\n  \

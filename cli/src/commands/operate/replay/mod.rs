@@ -58,7 +58,7 @@ struct Tally {
     unreadable: u64,
     /// `s3:TestEvent`: nothing to replay.
     test_events: u64,
-    /// Events that are not in the ledger for certain.
+    /// Events that may not be in the ledger.
     not_safe: u64,
     /// Whether it was stopped by Ctrl-C.
     interrupted: bool,
@@ -115,11 +115,11 @@ struct Replay<'a> {
 /// Replays.
 ///
 /// # Errors
-/// When a file or the ledger cannot be read, nobody agrees, or an event is not in the ledger for certain.
+/// When a file or the ledger cannot be read, nobody agrees, or an event may not be in the ledger.
 pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<ExitCode> {
     let asks = !arguments.confirm.yes && !arguments.dry_run;
     if asks && files::has_stdin(&arguments.files) {
-        let needs_yes = "stdin can be read only once, and so cannot be asked about: give --yes\n";
+        let needs_yes = "stdin can be read only once, so there is no prompt: pass --yes\n";
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, needs_yes).into());
     }
     let inputs = json_files::open_all(&arguments.files)?;
@@ -145,7 +145,7 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
         let found = object::find(&deployment, &arguments.objects, source.as_ref()).await;
         let found = found.map_err(|failure| {
             let advice = deployment.place.advice(&failure);
-            UserError::new("nothing was changed: what is known of the objects cannot be read")
+            UserError::new("nothing was changed: the objects could not be looked up")
                 .because(anyhow::anyhow!("{failure}"))
                 .hint_if_any(advice)
         })?;
@@ -184,7 +184,7 @@ fn tell_unknown(events: &[(ObjectEvent, Known)]) {
     let mut unknown = events.iter().filter(|(_, known)| *known == Known::Name);
     for (event, _) in unknown.by_ref().take(SAMPLE) {
         eprintln!(
-            "note: neither a row nor a receipt tells of {}: its size and etag are unknown to the event",
+            "note: neither a row nor a receipt is about {}: the event has no size and no etag",
             text::event_uri(event)
         );
     }
@@ -246,7 +246,7 @@ impl Replay<'_> {
                 tokio::select! {
                     biased;
                     () = &mut stop => {
-                        eprintln!("stopping: what is under way is finished first");
+                        eprintln!("stopping: requests in flight are finished first");
                         recording.await;
                         true
                     }
@@ -349,14 +349,14 @@ impl Replay<'_> {
             count(
                 "unreadable",
                 tally.unreadable,
-                "parts of notifications that are no object event",
+                "parts of notifications that are not object events",
             ),
             count(
                 "test events",
                 tally.test_events,
                 "s3:TestEvent: nothing to replay",
             ),
-            count("not safe", tally.not_safe, "not in the ledger for certain"),
+            count("not safe", tally.not_safe, "may not be in the ledger"),
         ]
     }
 
@@ -380,18 +380,14 @@ impl Replay<'_> {
 
     fn end(&self, tally: &Tally, broken: &[Broken]) -> anyhow::Result<ExitCode> {
         let again = format!(
-            "the same command with --nonce {} goes on with the rest",
+            "the same command with --nonce {} resumes with the rest",
             self.nonce
         );
         if let Some(first) = tally.failures.first() {
             let advice = self.deployment.place.advice(&Failure::of_ledger(first));
-            let noun = if tally.not_safe == 1 {
-                "event is"
-            } else {
-                "events are"
-            };
+            let noun = if tally.not_safe == 1 { "event" } else { "events" };
             return Err(
-                UserError::new(format!("{} {noun} not in the ledger for certain", tally.not_safe))
+                UserError::new(format!("{} {noun} may not be in the ledger", tally.not_safe))
                     .because(failure::listed(&tally.failures))
                     .hint(advice.unwrap_or(again))
                     .into(),
@@ -406,7 +402,7 @@ impl Replay<'_> {
             return Err(UserError::new("not all files could be read to their ends")
                 .because(anyhow::anyhow!(causes.join("\n  caused by: ")))
                 .hint(format!(
-                    "what stands before that place was read; mend it, and {again}"
+                    "everything before that place was read; fix it, and {again}"
                 ))
                 .into());
         }

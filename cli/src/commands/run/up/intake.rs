@@ -178,8 +178,8 @@ impl Backlog {
         let over = self.counted.load(Ordering::Relaxed) + since >= u64::from(limit);
         if over != self.over.swap(over, Ordering::Relaxed) {
             let what = match (over, self.admission) {
-                (true, Admission::Buffer) => "the backlog is at its limit; events are taken all the same",
-                (true, Admission::Reject) => "the backlog is at its limit; senders are told to come again",
+                (true, Admission::Buffer) => "the backlog is at its limit; events are still accepted",
+                (true, Admission::Reject) => "the backlog is at its limit; senders are asked to retry",
                 (false, _) => "the backlog is below its limit again",
             };
             tracing::warn!(limit, "{what}");

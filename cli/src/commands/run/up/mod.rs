@@ -107,7 +107,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let stopping = async {
         asked_to_stop.await;
         eprintln!(
-            "draining: what runs may finish, then this ends; again to end at once, which loses nothing either"
+            "draining: running events finish, then this ends; press again to stop immediately, and nothing is lost"
         );
         say_stop.send_replace(true);
     };
@@ -133,7 +133,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         () = backlog.keep_counting(&folder.ledger) => None,
         () = pipeline.expire() => None,
         () = signals::impatience() => {
-            eprintln!("ended at once: what ran is put back by the next start");
+            eprintln!("stopped immediately: the next start puts back what was running");
             return Ok(ExitCode::from(signals::INTERRUPTED));
         }
     };

@@ -195,7 +195,7 @@ fn answer(ingested: &Ingested) -> Response {
     });
     if !unreadable.is_empty() {
         answer["note"] =
-            "what could not be read as an object event is kept, and waits for a person as PARKED".into();
+            "what could not be read as an object event is kept as a PARKED row, for a person to see".into();
     }
     axum::Json(answer).into_response()
 }
@@ -210,7 +210,7 @@ fn not_safe(ingested: &Ingested, row: &Recorded) -> Refusal {
         ),
         Recorded::Throttled(cause) | Recorded::Unknown(cause) => Refusal::come_again(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("not all is recorded for certain ({safe} of {of} are): {cause}; send this again"),
+            format!("some events may not be recorded ({safe} of {of} are): {cause}; send this again"),
         ),
         Recorded::Recorded | Recorded::AlreadyThere | Recorded::Covered => Refusal::new(
             StatusCode::INTERNAL_SERVER_ERROR,

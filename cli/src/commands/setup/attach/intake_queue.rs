@@ -125,7 +125,7 @@ fn gone(aws: &Aws, queue: &str) -> UserError {
 }
 
 fn refused(aws: &Aws, queue: &str, cause: &Cause) -> UserError {
-    UserError::new(format!("the queue {queue} cannot be looked at"))
+    UserError::new(format!("the queue {queue} cannot be read"))
         .because(anyhow::anyhow!("{cause}"))
         .hint_if_any(aws.advice(AwsResource::Queue, cause))
 }

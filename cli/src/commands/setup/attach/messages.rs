@@ -53,8 +53,7 @@ pub fn owned(bucket: &str, foreign: &[Entry], before: &NotificationConfiguration
     UserError::new(format!("nothing was changed: others have notifications in s3://{bucket}"))
         .because(anyhow::anyhow!("there is {}", told.join("; ")))
         .hint(format!(
-            "whoever owns these (Terraform, CloudFormation …) may write the whole configuration again, without what this adds. \
-             Better --eventbridge{on}, or --print for their template; --beside adds an entry all the same"
+            "whoever owns these (Terraform, CloudFormation …) may rewrite the whole configuration without what this adds. Prefer --eventbridge{on}, or --print for their template; --beside adds an entry anyway"
         ))
 }
 
@@ -64,7 +63,7 @@ pub fn denied(queue: &Queue) -> UserError {
         "a statement of the policy of {} keeps S3 from sending",
         queue.arn
     ))
-    .hint("a Deny wins over every Allow: mend the policy first")
+    .hint("a Deny wins over every Allow: fix the policy first")
 }
 
 /// What stays, goes and comes.

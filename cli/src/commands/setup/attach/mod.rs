@@ -214,7 +214,7 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
     if is_new {
         let written = write(&s3, bucket, &before, &after).await;
         if written.is_err() && policy.is_some() {
-            eprintln!("note: the queue's policy has its new statement already, which harms nobody");
+            eprintln!("note: the queue's policy already has its new statement, which does no harm");
         }
         written?;
     }
@@ -232,9 +232,9 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
         document: None,
     };
     let told = match is_new {
-        true => format!("s3://{bucket} tells {} now.\n", told_to(way)),
+        true => format!("s3://{bucket} now notifies {}.\n", told_to(way)),
         false => format!(
-            "s3://{bucket} told {} already: nothing was changed there.\n",
+            "s3://{bucket} already notified {}: nothing was changed there.\n",
             told_to(way)
         ),
     };
@@ -334,7 +334,7 @@ impl<'a> Attachment<'a> {
             Permission::Missing | Permission::Unclear => {
                 let added = self.sender.added_to(policy, &self.queue.arn);
                 added.map(Some).map_err(|cause| {
-                    UserError::new(cause).hint("mend it first: `aws sqs get-queue-attributes` shows it")
+                    UserError::new(cause).hint("fix it first: `aws sqs get-queue-attributes` shows it")
                 })
             }
         }
@@ -372,7 +372,7 @@ pub async fn detach(arguments: DetachArguments, output: Output) -> anyhow::Resul
         after: is.output(),
     };
     let told = match is_new {
-        true => format!("s3://{bucket} does not tell it any more.\n"),
+        true => format!("s3://{bucket} no longer notifies it.\n"),
         false => format!("there is no such entry in s3://{bucket}: nothing was changed\n"),
     };
     output::print_either(output, || told, &json)?;
@@ -390,7 +390,7 @@ async fn read(s3: &S3, bucket: &str) -> Result<NotificationConfiguration, UserEr
             Trouble::NoBucket => "check the bucket's name, and which S3 is asked (--s3-endpoint)",
             _ => "nothing was changed",
         };
-        UserError::new(format!("whom s3://{bucket} notifies cannot be read"))
+        UserError::new(format!("the notifications of s3://{bucket} cannot be read"))
             .because(anyhow::anyhow!("{cause}"))
             .hint(hint)
     })
@@ -426,7 +426,7 @@ async fn write(
     let now = plan::sorted(&read(s3, bucket).await?);
     if now != plan::sorted(after) {
         return Err(UserError::new(format!(
-            "it was written, and the notifications of s3://{bucket} read otherwise"
+            "the notifications of s3://{bucket} were written, and read back differently"
         ))
         .because(anyhow::anyhow!(
             "there is now: {}",

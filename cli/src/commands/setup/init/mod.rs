@@ -90,11 +90,11 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
     eprint!("{}", plan(&parts, &place));
     if let Some(unfit) = parts.iter().find(|part| part.is_unfit()) {
         return Err(UserError::new(format!(
-            "nothing was made: the {} {} is there and cannot be used as it is",
+            "nothing was created: the {} {} exists and cannot be used as it is",
             unfit.what.words(),
             unfit.name
         ))
-        .hint("mend it as is said above, or give it another name")
+        .hint("fix it as described above, or choose another name")
         .into());
     }
     let missing: Vec<&Part> = parts.iter().filter(|part| part.found.is_none()).collect();
@@ -127,7 +127,7 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
     };
     output::print_either(output, text, &json)?;
     eprintln!(
-        "next: set these where Daybook runs, and let a bucket notify the intake queue with `daybook attach s3://BUCKET`"
+        "next: set these where Daybook runs, and send a bucket's notifications to the intake queue with `daybook attach s3://BUCKET`"
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -203,7 +203,7 @@ impl InitArguments {
             (None, None) => Err(clap::Error::raw(
                 ErrorKind::MissingRequiredArgument,
                 format!(
-                    "the name of the {} is not given: --prefix names all\n",
+                    "the name of the {} is not given: --prefix names them all\n",
                     what.words()
                 ),
             )),
@@ -259,7 +259,7 @@ impl Part {
 async fn look(aws: &Aws, what: What, name: &str, workers: bool) -> anyhow::Result<Option<Vec<Item>>> {
     let cannot = |refusal: Refusal| {
         UserError::new(format!(
-            "it is not known whether the {} {name} is there",
+            "it could not be determined whether the {} {name} exists",
             what.words()
         ))
         .because(anyhow::anyhow!("{}", refusal.cause))
@@ -321,14 +321,18 @@ fn refused(aws: &Aws, part: &Part, cause: &Cause) -> UserError {
         What::Table(_) => AwsResource::Ledger,
         What::Queue(_) => AwsResource::Queue,
     };
-    UserError::new(format!("the {} {} cannot be made", part.what.words(), part.name))
-        .because(anyhow::anyhow!("{cause}"))
-        .hint_if_any(aws.advice(resource, cause).or_else(|| {
-            Some(
-                "what was made before it stays: run the same command again when the cause is mended"
-                    .to_owned(),
-            )
-        }))
+    UserError::new(format!(
+        "the {} {} cannot be created",
+        part.what.words(),
+        part.name
+    ))
+    .because(anyhow::anyhow!("{cause}"))
+    .hint_if_any(aws.advice(resource, cause).or_else(|| {
+        Some(
+            "what was created before it is kept: run the same command again when the cause is fixed"
+                .to_owned(),
+        )
+    }))
 }
 
 /// A name that queues' and tables' names can begin with.

@@ -24,16 +24,15 @@ pub fn verdict(seen: &Observed, one: &Seen) -> Verdict {
     let note = row
         .note
         .as_deref()
-        .map(|note| format!("Last done by a person: {}.", text::escaped(note)));
+        .map(|note| format!("Last change by an operator: {}.", text::escaped(note)));
     let verdict = verdict.also(note).also(row.caveat.as_deref().map(caveat));
     let verdict = match (row.status, is_gone(seen, row)) {
         (_, None | Some(false)) => verdict,
-        (Status::Claimed, Some(true)) => verdict.also(Some("The object itself is not there any more.".to_owned())),
+        (Status::Claimed, Some(true)) => verdict.also(Some("The object itself no longer exists.".to_owned())),
         (_, Some(true)) => Verdict {
             situation: Situation::ObjectGone,
-            says: format!("It was seen, but the object is not there any more. {}", verdict.says),
-            next: "If it was deleted on purpose: `daybook remove` takes the event out, or let its target find nothing. \
-                   Otherwise restore it first."
+            says: format!("It was seen, but the object no longer exists. {}", verdict.says),
+            next: "If it was deleted on purpose, `daybook remove` removes the event. Otherwise restore it first."
                 .to_owned(),
             ..verdict
         },
@@ -50,7 +49,7 @@ fn is_gone(seen: &Observed, row: &Row) -> Option<bool> {
 
 /// What was not as it should be in the notification, and what to do about a key that may be the wrong one.
 fn caveat(caveat: &str) -> String {
-    let says = format!("Of its notification: {}.", text::escaped(caveat));
+    let says = format!("About its notification: {}.", text::escaped(caveat));
     match notification::is_ambiguous(caveat) {
         false => says,
         true => format!(
@@ -83,7 +82,7 @@ fn pending(seen: &Observed, row: &Row) -> Verdict {
     }
     if let Some(pause) = pause {
         let says = format!("Waiting because dispatch is paused {}.", dispatch::paused(&pause));
-        let next = "`daybook resume` lets it go, or wait until the pause ends.";
+        let next = "`daybook resume` ends the pause; otherwise wait until it ends.";
         return Verdict::new(Situation::Paused, says, next);
     }
     if seen.up_runs == Some(false) {
@@ -122,7 +121,9 @@ fn due(seen: &Observed, row: &Row) -> Verdict {
             let late = control.and_then(|control| late(seen, row, control));
             let next = match late {
                 None => "Nothing: the next window sends it.",
-                Some(_) => "Does the schedule run? `daybook doctor` looks; `daybook schedule` runs it once.",
+                Some(_) => {
+                    "Is the schedule running? `daybook doctor` checks; `daybook schedule` runs it once."
+                }
             };
             let says = format!("Waiting to be sent: {since}, and nothing is before it{error}.");
             Verdict::new(Situation::Due, says, next).also(late)
@@ -186,7 +187,7 @@ fn claimed(seen: &Observed, one: &Seen) -> Verdict {
     };
     let moved = (row.lease_moves > 0).then(|| {
         let times = text::many(row.lease_moves.into(), "time");
-        format!("The sweep moved its lease on {times}, because the queue was slow.")
+        format!("The sweep extended its lease {times}, because the queue was slow.")
     });
     let execution = match &one.execution {
         Some(Lookup::Unknown(why)) => Some(why.words()),
@@ -241,20 +242,20 @@ fn undelivered(seen: &Observed, row: &Row) -> Verdict {
             },
             time::at(row.due_at, seen.now)
         ),
-        "Does anything take messages from the dispatch queue, and may it start what it should? `daybook doctor` looks.",
+        "Is anything reading the dispatch queue, and may it start what it should? `daybook doctor` checks.",
     )
 }
 
 fn lease_over(seen: &Observed, row: &Row) -> Verdict {
     let who = match row.is_held() {
-        true => "the worker that had it was not heard of again",
-        false => "nothing was heard of it",
+        true => "the worker that held it was not heard from again",
+        false => "nothing was heard from it",
     };
     let lease = time::at(row.due_at, seen.now);
     Verdict::new(
         Situation::LeaseOver,
         format!("Its lease ended at {lease}, and {who}: {}.", attempt(row)),
-        "The next sweep looks after it; `daybook sweep` runs it once.",
+        "The next sweep checks on it; `daybook sweep` runs it once.",
     )
 }
 
@@ -283,7 +284,7 @@ fn queued(seen: &Observed, one: &Seen) -> Verdict {
             "Sent{times} to the dispatch queue{depth}, and {started}: {}.",
             attempt(row)
         ),
-        format!("Nothing: if it is not heard of by {lease}, the sweep looks after it."),
+        format!("Nothing: if nothing is heard by {lease}, the sweep checks on it."),
     )
     .without("execution", no_machine)
     .without("queue", seen.depth.why_not().filter(|_| seen.up_runs.is_none()))
@@ -300,8 +301,7 @@ fn parked(seen: &Observed, row: &Row) -> Verdict {
                 error.unwrap_or_else(|| "nobody knows why".to_owned()),
                 payload.len()
             ),
-            "`daybook show` has the payload. `daybook redrive` reads it again (with a release that can), `daybook remove` \
-             takes it out.",
+            "`daybook show` has the payload. `daybook redrive` reads it again (with a release that can), `daybook remove` removes it.",
         ),
         Subject::Event(event) => {
             let used = match row.attempt {
@@ -313,8 +313,8 @@ fn parked(seen: &Observed, row: &Row) -> Verdict {
                 Situation::Parked,
                 format!("Parked {used}, since {since}{error}"),
                 format!(
-                    "It waits for a person. Mend the cause, then `daybook redrive` gives {} another round of attempts; \
-                     `daybook remove` takes it out.",
+                    "It waits for a person. Fix the cause, then `daybook redrive` gives {} another round of attempts; \
+                     `daybook remove` removes it.",
                     name(event)
                 ),
             )

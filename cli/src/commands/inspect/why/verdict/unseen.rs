@@ -13,7 +13,7 @@ use crate::ui::{text, time};
 /// A notification that is younger may still be on its way; as in the audit.
 const GRACE: Duration = Duration::from_secs(15 * 60);
 
-const AUDIT: &str = "`daybook audit` finds all that was missed, and with --repair records it.";
+const AUDIT: &str = "`daybook audit` finds everything that was missed, and --repair records it.";
 
 /// The answer. `before` is the receipt of an upload before the one that is there now.
 pub fn verdict(seen: &Observed, before: Option<&Receipt>) -> Verdict {
@@ -113,7 +113,7 @@ fn by_coverage(seen: &Observed, key: &str, now: Option<&ObjectNow>) -> Verdict {
                 missing.join(", ")
             ),
             format!(
-                "Let the notification cover s3:ObjectCreated:* (`daybook attach` adds one that does). {AUDIT}"
+                "Make the notification cover s3:ObjectCreated:* (`daybook attach` adds one that does). {AUDIT}"
             ),
         ),
         Coverage::Whole(by) => covered(seen, now).also(Some(through(seen, &by))),
@@ -159,7 +159,7 @@ fn through(seen: &Observed, by: &[String]) -> String {
     let names = names.join(", ");
     match (by, &seen.intake) {
         ([only], _) if only == "EventBridge" => {
-            "The bucket tells EventBridge everything; whether a rule sends it on to Daybook is not seen from here.".to_owned()
+            "The bucket sends EventBridge all events; whether a rule forwards them to Daybook cannot be seen from here.".to_owned()
         }
         (_, Some(_)) => format!("Covered by {names}."),
         (_, None) => format!(
@@ -178,8 +178,7 @@ fn young(seen: &Observed, now: &ObjectNow) -> Option<Verdict> {
             "Not seen yet: it was uploaded at {}, and its notification may be on its way.",
             time::at(modified, seen.now)
         ),
-        "Wait: S3 usually takes seconds, sometimes minutes. If messages pile up in the intake queue, ingest does not run: \
-         `daybook doctor` looks.",
+        "Wait: S3 usually takes seconds, sometimes minutes. If messages pile up in the intake queue, ingest does not run: `daybook doctor` checks.",
     ))
 }
 

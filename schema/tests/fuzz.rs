@@ -69,6 +69,14 @@ fn mutated(files: &[Vec<u8>], seed: &[(u8, usize, usize, u8)], first: usize) -> 
     bytes
 }
 
+/// By chance the bytes of a file came to this: kept whole, as one payload for a person.
+#[test]
+fn records_that_are_given_twice_are_kept_whole() {
+    let twice =
+        br#"{"Records": "x","Key":"a","Records":[{"eventSource":"minio:s3"},{"eventSource":"minio:s3"}]}"#;
+    targets::notification(twice);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
     #[test]

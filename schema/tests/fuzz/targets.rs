@@ -4,8 +4,8 @@ use daybook_schema::{
     DispatchMessage, EventId, ExecutionInput, ExecutionName, Receipt, Row, SourceName, Timestamp,
     notification,
 };
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A name, and what is called with the bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -89,17 +89,44 @@ pub fn notification(bytes: &[u8]) {
     }
 }
 
-/// How many records a plain notification has, by a parser of no other interest.
+/// How many records a plain notification has, by a parser of no other interest. A payload that names its records twice has no
+/// plain number of them: where the two differ, it is kept whole.
 fn plain_records(payload: &str) -> Option<usize> {
-    let value: serde_json::Value = serde_json::from_str(payload).ok()?;
-    let object = value.as_object()?;
-    let mut named = object
+    let Fields(fields) = serde_json::from_str(payload).ok()?;
+    let mut named = fields
         .iter()
         .filter(|(name, _)| name.eq_ignore_ascii_case("Records"));
     let (only, more) = (named.next()?, named.next());
     match more {
         None => only.1.as_array().map(Vec::len),
         Some(_) => None,
+    }
+}
+
+/// The fields of a JSON object, one that is given twice as often as it is given.
+struct Fields(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object;
+
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        from.deserialize_map(Object)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use daybook_ledger::LedgerError;
 
-use super::inventory::InventoryError;
+use super::inventory_error::InventoryError;
 use super::s3_error::ListingError;
 
 /// An audit or repair that cannot go on.

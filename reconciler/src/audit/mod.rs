@@ -40,6 +40,7 @@ mod error;
 mod head;
 mod intake;
 mod inventory;
+mod inventory_error;
 mod judge;
 mod keys;
 mod line;
@@ -64,7 +65,8 @@ pub use entry::{Entry, KeyMarker, ListedObject, Marker, Page, RowMarker, Unreada
 pub use error::AuditError;
 pub use head::{ObjectSeen, head_object};
 pub use intake::{Intake, IntakeSeen, SETTLES};
-pub use inventory::{InventoryError, InventoryProgress, InventorySummary};
+pub use inventory::{InventoryProgress, InventorySummary};
+pub use inventory_error::InventoryError;
 pub use keys::{InvalidKeys, Keys};
 pub use line::Line;
 pub use listing::Listing;

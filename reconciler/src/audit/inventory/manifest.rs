@@ -4,7 +4,7 @@ use daybook_schema::{BucketName, Timestamp};
 use parquet::schema::parser::parse_message_type;
 use serde::Deserialize;
 
-use super::error::InventoryError;
+use super::super::inventory_error::InventoryError;
 
 /// A manifest that was checked.
 #[derive(Clone, Debug)]

@@ -7,7 +7,6 @@
 //! damaged file lacks is not taken for absent. It is read from disk, so many rows at a time.
 
 mod csv_rows;
-mod error;
 mod manifest;
 mod parquet_rows;
 mod row;
@@ -20,10 +19,10 @@ use serde::Serialize;
 
 use super::entry::{Entry, Marker, Page, RowMarker};
 use super::error::AuditError;
+use super::inventory_error::InventoryError;
 use super::manifest_place::ManifestPlace;
 use super::settings::{Scope, Versions};
 use super::versioning::has_versions;
-pub use error::InventoryError;
 use manifest::{Column, Format, Manifest};
 use rows::Rows;
 use store::Store;

@@ -9,8 +9,8 @@ use daybook_ledger::{Cause, ResponseDate, chain, describe};
 use daybook_schema::Timestamp;
 use md5::{Digest, Md5};
 
+use super::super::inventory_error::InventoryError;
 use super::super::manifest_place::ManifestPlace;
-use super::error::InventoryError;
 use super::manifest::DataFile;
 
 /// A manifest has some 200 bytes per file.

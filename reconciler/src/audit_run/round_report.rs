@@ -57,6 +57,23 @@ pub struct ScopeReport {
     pub(super) ended: Option<Ended>,
 }
 
+impl ScopeReport {
+    /// Where a scope stands, before anything is known of it in this round.
+    pub(super) fn new(audit: String, standing: Standing) -> Self {
+        Self {
+            audit,
+            standing,
+            failures: Vec::new(),
+            status: None,
+            listed_now: 0,
+            recorded_now: 0,
+            next_at: None,
+            is_late: false,
+            ended: None,
+        }
+    }
+}
+
 /// How far an audit is, over all its rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditStatus {
@@ -160,20 +177,13 @@ mod tests {
 
     fn report(standing: Standing, missing_left: Option<u64>) -> ScopeReport {
         ScopeReport {
-            audit: "s3://data/".into(),
-            standing,
-            failures: Vec::new(),
-            status: None,
-            listed_now: 0,
-            recorded_now: 0,
-            next_at: None,
-            is_late: false,
             ended: missing_left.map(|missing_left| Ended {
                 finished_at: "2026-11-21T00:00:00Z".parse().unwrap(),
                 missing_left,
                 unknown: 0,
                 may_wait: 0,
             }),
+            ..ScopeReport::new("s3://data/".into(), standing)
         }
     }
 

@@ -110,7 +110,7 @@ impl Rounds {
                 folder: folder(&self.scope(keys)),
                 until: Deadline::after(clock, share - reserve),
                 at_last: Deadline::after(clock, share - reserve / 2),
-                report: ScopeReport::unknown(keys),
+                report: ScopeReport::new(keys.to_string(), Standing::Unknown),
             };
             audits.push(visit.go().await);
         }
@@ -287,21 +287,5 @@ impl Visit<'_> {
             "an audit went no further, and is gone on with at the next round"
         );
         self.report.failures.push(text);
-    }
-}
-
-impl ScopeReport {
-    fn unknown(keys: &Keys) -> Self {
-        Self {
-            audit: keys.to_string(),
-            standing: Standing::Unknown,
-            failures: Vec::new(),
-            status: None,
-            listed_now: 0,
-            recorded_now: 0,
-            next_at: None,
-            is_late: false,
-            ended: None,
-        }
     }
 }

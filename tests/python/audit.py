@@ -27,7 +27,7 @@ from botocore.config import Config
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
-from up import BINARY, PATIENCE, Up, check, equal, until
+from up import PATIENCE, Up, check, daybook, equal, until
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -243,7 +243,7 @@ class World:
         """The binary beside `daybook up`; its JSON."""
         inherited = {name: value for name, value in os.environ.items() if not re.match("DAYBOOK_|AWS_|RUST_LOG", name)}
         settings = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        command = [BINARY, *words, "--local", self.folder / "data", "--output", "json"]
+        command = [daybook(), *words, "--local", self.folder / "data", "--output", "json"]
         done = subprocess.run(command, env=inherited | settings, capture_output=True, text=True, timeout=PATIENCE)
         equal(done.returncode, expect, f"the exit code of daybook {' '.join(words)}, which said {done.stderr!r}")
         return json.loads(done.stdout)

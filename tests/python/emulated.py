@@ -14,7 +14,7 @@ import yaml
 from botocore.config import Config
 
 from counting_proxy import CountingProxy
-from up import BINARY, PATIENCE, ROOT, check, equal, until
+from up import PATIENCE, ROOT, check, daybook, equal, until
 
 ACCOUNT, REGION = "000000000000", "us-east-1"
 EMULATOR = ROOT / "target/emulators/ministack-sam"
@@ -160,7 +160,7 @@ class Cloud:
         return done.stdout
 
     def daybook(self, *arguments, expect=0):
-        return self.run(BINARY, *arguments, expect=expect)
+        return self.run(daybook(), *arguments, expect=expect)
 
     def package(self):
         """deploy/template.yaml with its functions uploaded, by the AWS CLI, as a person does it."""

@@ -18,7 +18,7 @@ import boto3
 from botocore.config import Config
 
 from real_servers import ACCESS_KEY, SECRET_KEY, Ceph, LocalStack, free_port
-from up import BINARY, PATIENCE, Up, check, equal, until
+from up import PATIENCE, Up, check, daybook, equal, until
 
 REGION = "us-east-1"
 
@@ -162,7 +162,7 @@ class Stage:
         """The binary beside `daybook up`; its JSON."""
         inherited = {name: value for name, value in os.environ.items() if not re.match("DAYBOOK_|AWS_|RUST_LOG", name)}
         settings = {"AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
-        command = [BINARY, *words, "--local", self.folder / "data", "--output", "json"]
+        command = [daybook(), *words, "--local", self.folder / "data", "--output", "json"]
         done = subprocess.run(command, env=inherited | settings, input=stdin, capture_output=True, timeout=PATIENCE)
         check(done.returncode in expect, f"the exit code of daybook {' '.join(words)}", done.returncode, done.stderr.decode())
         return json.loads(done.stdout)

@@ -6,11 +6,10 @@
 
 mod args;
 mod aws;
-mod checks;
 mod command;
 mod commands;
 mod deployment;
-mod lookup;
+mod json_files;
 mod reference;
 mod signals;
 mod ui;

@@ -1,7 +1,6 @@
 //! What several verbs take as arguments, and the forms of single values.
 
 pub mod filter;
-pub mod object_ref;
 pub mod operator;
 pub mod target;
 pub mod values;

@@ -6,11 +6,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::aws::trouble::Trouble;
 use daybook_ledger::{Cause, client_timeouts};
 use daybook_manager::{DispatchQueue, IntakeQueue};
 
 use crate::args::values;
-use crate::aws::trouble::Trouble;
 use crate::ui::error::UserError;
 
 /// Clients of the account that the environment names.
@@ -20,43 +21,6 @@ pub struct Aws {
     region: String,
     /// The stack that names things, and which ones.
     stack: Option<(String, Vec<AwsResource>)>,
-}
-
-/// What a request was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum AwsResource {
-    /// The ledger table.
-    Ledger,
-    /// The receipts table.
-    Receipts,
-    /// The dispatch queue.
-    Queue,
-    /// The state machine.
-    StateMachine,
-    /// The stack that names the others.
-    Stack,
-}
-
-impl AwsResource {
-    /// The variable that names the endpoint of its service alone.
-    fn endpoint_variable(self) -> &'static str {
-        match self {
-            Self::Ledger | Self::Receipts => "AWS_ENDPOINT_URL_DYNAMODB",
-            Self::Queue => "AWS_ENDPOINT_URL_SQS",
-            Self::StateMachine => "AWS_ENDPOINT_URL_SFN",
-            Self::Stack => "AWS_ENDPOINT_URL_CLOUDFORMATION",
-        }
-    }
-
-    fn flag(self) -> &'static str {
-        match self {
-            Self::Ledger => "--ledger-table (DAYBOOK_LEDGER_TABLE)",
-            Self::Receipts => "--receipts-table (DAYBOOK_RECEIPTS_TABLE)",
-            Self::Queue => "--dispatch-queue-url (DAYBOOK_DISPATCH_QUEUE_URL)",
-            Self::StateMachine => "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)",
-            Self::Stack => "--stack (DAYBOOK_STACK)",
-        }
-    }
 }
 
 impl Aws {
@@ -200,7 +164,7 @@ impl Aws {
     fn advice_on_absence(&self, resource: AwsResource) -> String {
         let named_by = match &self.stack {
             Some((stack, resources)) if resources.contains(&resource) => format!("the stack {stack}"),
-            _ => resource.flag().to_owned(),
+            _ => flag(resource).to_owned(),
         };
         let endpoint = self.endpoint(resource);
         let endpoint = endpoint.map_or_else(String::new, |(url, _)| format!(" (at {url})"));
@@ -212,12 +176,33 @@ impl Aws {
 
     /// The endpoint that requests about it go to, if it is not AWS's, and what names it.
     fn endpoint(&self, resource: AwsResource) -> Option<(String, &'static str)> {
-        let of_service = resource.endpoint_variable();
+        let of_service = endpoint_variable(resource);
         let given = std::env::var(of_service).ok().filter(|url| !url.is_empty());
         given.map(|url| (url, of_service)).or_else(|| {
             let url = self.endpoint_url()?.to_owned();
             Some((url, "AWS_ENDPOINT_URL (or the profile)"))
         })
+    }
+}
+
+/// The variable that names the endpoint of its service alone.
+fn endpoint_variable(resource: AwsResource) -> &'static str {
+    match resource {
+        AwsResource::Ledger | AwsResource::Receipts => "AWS_ENDPOINT_URL_DYNAMODB",
+        AwsResource::Queue => "AWS_ENDPOINT_URL_SQS",
+        AwsResource::StateMachine => "AWS_ENDPOINT_URL_SFN",
+        AwsResource::Stack => "AWS_ENDPOINT_URL_CLOUDFORMATION",
+    }
+}
+
+/// The flag that names it.
+fn flag(resource: AwsResource) -> &'static str {
+    match resource {
+        AwsResource::Ledger => "--ledger-table (DAYBOOK_LEDGER_TABLE)",
+        AwsResource::Receipts => "--receipts-table (DAYBOOK_RECEIPTS_TABLE)",
+        AwsResource::Queue => "--dispatch-queue-url (DAYBOOK_DISPATCH_QUEUE_URL)",
+        AwsResource::StateMachine => "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)",
+        AwsResource::Stack => "--stack (DAYBOOK_STACK)",
     }
 }
 

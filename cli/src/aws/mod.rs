@@ -1,10 +1,4 @@
-//! The clients of AWS, and what is asked of single services.
+//! The clients of AWS, and the encodings that files and bodies come in.
 
-pub mod answer;
 pub mod clients;
 pub mod encoding;
-pub mod failure;
-pub mod notifications;
-pub mod queue_policy;
-pub mod s3;
-pub mod trouble;

@@ -1,15 +1,14 @@
 //! How a run ends that could not do everything.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use daybook_ledger::{Cause, DueRows};
-use daybook_schema::StatusShard;
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::aws::failure::Failure;
+use daybook_ledger::Cause;
 
-use crate::aws::clients::{Aws, AwsResource};
-use crate::aws::failure;
-use crate::aws::failure::Failure;
+use crate::aws::clients::Aws;
 use crate::deployment::Place;
+use crate::ui::error;
 use crate::ui::error::UserError;
 
 /// How a run ended: an error that lists the failures, if there are any.
@@ -29,7 +28,7 @@ pub fn end(run: &str, failures: &[Cause], aws: &Aws, about: AwsResource) -> anyh
     };
     let advice = aws.advice(about, first);
     Err(UserError::new(what)
-        .because(failure::listed(failures))
+        .because(error::listed(failures))
         .hint_if_any(advice)
         .into())
 }
@@ -46,26 +45,8 @@ pub fn incomplete(failures: &[Failure], place: &Place) -> anyhow::Result<ExitCod
     let advice = place.advice(first);
     Err(
         UserError::new("not everything could be determined; what is missing is shown as unknown")
-            .because(failure::listed(failures))
+            .because(error::listed(failures))
             .hint_if_any(advice)
             .into(),
     )
-}
-
-/// Why shards of a status could not be read, each cause once: all shards of a table tend to fail alike.
-pub fn shard_failures(due: &DueRows<'_>) -> Vec<Failure> {
-    let mut causes: BTreeMap<Cause, Vec<StatusShard>> = BTreeMap::new();
-    let mut versions = Vec::new();
-    for (shard, cause) in due.shard_failures() {
-        match shard {
-            Some(shard) => causes.entry(cause).or_default().push(shard),
-            None => versions.push(cause),
-        }
-    }
-    let of_shards = causes.into_iter().map(|(cause, shards)| match shards.as_slice() {
-        [shard] => cause.of(format_args!("Query {shard}")),
-        [first, ..] => cause.of(format_args!("Query {first} and {} more shards", shards.len() - 1)),
-        [] => cause,
-    });
-    of_shards.chain(versions).map(Failure::of_ledger).collect()
 }

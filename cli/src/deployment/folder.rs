@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use daybook_inspect::parts::Running;
 use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings, TokenMark};
 use daybook_local::{Found, LEDGER_FILE, LocalAws, LocalError};
 use daybook_manager::Dispatch;
@@ -58,15 +59,6 @@ pub struct Settings {
     /// How the tokens of the workers of this folder's own processes begin. It stays the same from start to start.
     #[serde(default)]
     pub token_mark: Option<TokenMark>,
-}
-
-/// The process that runs a folder's pipeline, as it says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
-    /// Its process id.
-    pub pid: u32,
-    /// Where it listens, such as `http://127.0.0.1:9480`.
-    pub url: String,
 }
 
 /// The right to run the folder's pipeline; given back when it is dropped, or the process ends.

@@ -6,7 +6,6 @@ pub mod embedded;
 pub mod failures;
 pub mod folder;
 pub mod preflight;
-pub mod rate;
 pub mod s3;
 pub mod stack;
 
@@ -14,20 +13,22 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::aws::trouble::Trouble;
+use daybook_inspect::parts::{LocalFolder, Parts, Running};
+use daybook_inspect::rate::Rate;
 use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, TableName};
 use daybook_manager::{Dispatch, DispatchQueue, Executions};
 use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
 
 use crate::args::values;
-use crate::aws::clients::{Aws, AwsResource};
-use crate::aws::failure::Failure;
-use crate::aws::trouble::Trouble;
+use crate::aws::clients::Aws;
 use crate::deployment::arguments::missing;
 pub use crate::deployment::arguments::{AwsArguments, Chosen, DeploymentArguments, MachineArguments};
 use crate::deployment::aws::AwsDeployment;
-use crate::deployment::folder::{Folder, Running};
-use crate::deployment::rate::Rate;
+use crate::deployment::folder::Folder;
 pub use crate::deployment::stack::{COMPLETION_QUEUE, INTAKE_QUEUE, LEDGER_TABLE, Outputs, RECEIPTS_TABLE};
 use crate::ui::error::UserError;
 
@@ -181,6 +182,23 @@ impl DeploymentArguments {
 }
 
 impl Deployment {
+    /// Its parts, as far as they can be asked.
+    pub fn parts(&self) -> Parts<'_> {
+        Parts {
+            ledger: &self.ledger,
+            queue: self.queue.as_ref(),
+            executions: self.executions.as_ref(),
+            source: self.source(),
+            folder: match &self.place {
+                Place::Local { dir, running, .. } => Some(LocalFolder {
+                    path: dir,
+                    running: running.as_ref(),
+                }),
+                Place::Aws { .. } => None,
+            },
+        }
+    }
+
     /// Whether it is a folder of this machine.
     pub fn is_local(&self) -> bool {
         matches!(self.place, Place::Local { .. })

@@ -1,9 +1,10 @@
 //! What must answer before a run begins.
 
+use daybook_inspect::aws::failure::AwsResource;
 use daybook_ledger::Cause;
 use daybook_manager::Executions;
 
-use crate::aws::clients::{Aws, AwsResource};
+use crate::aws::clients::Aws;
 use crate::ui::error::UserError;
 
 /// Finds out before anything is claimed that there is no queue: a claimed event would have to wait for its lease.

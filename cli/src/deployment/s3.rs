@@ -3,12 +3,12 @@
 use std::fmt;
 
 use clap::Args;
+use daybook_inspect::aws::trouble::Trouble;
 use daybook_ledger::Cause;
 
 use crate::args::values;
 use crate::aws::clients;
 use crate::aws::clients::Aws;
-use crate::aws::trouble::Trouble;
 use crate::deployment::Place;
 use crate::ui::error::UserError;
 

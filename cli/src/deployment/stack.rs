@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use daybook_inspect::aws::failure::AwsResource;
 use daybook_ledger::{Cause, CauseKind, describe};
 
 use crate::args::values;
-use crate::aws::clients::{Aws, AwsResource};
+use crate::aws::clients::Aws;
 use crate::ui::error::UserError;
 
 /// The output that every stack of Daybook's has.

@@ -60,6 +60,12 @@ impl std::error::Error for UserError {
     }
 }
 
+/// Failures one below the other, as an error shows them.
+pub fn listed<T: fmt::Display>(failures: &[T]) -> anyhow::Error {
+    let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!(lines.join("\n  caused by: "))
+}
+
 /// Prints the error, its causes and the advice; the exit code.
 pub fn print(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error}");

@@ -1,12 +1,10 @@
-//! What a person or a program reads: text, tables, times, JSON, errors, logs.
+//! What a person or a program reads: tables, counts, JSON, errors, logs.
 
 pub mod confirm;
-pub mod dispatch;
+pub mod count;
 pub mod error;
-pub mod json;
 pub mod logging;
 pub mod output;
+pub mod row_table;
 pub mod table;
-pub mod text;
-pub mod time;
 pub mod usage;

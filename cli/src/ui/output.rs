@@ -18,6 +18,9 @@ pub enum Output {
     Json,
 }
 
+/// One line: what, how many, what that means.
+pub type Line = (&'static str, String, &'static str);
+
 /// Writes the report to stdout.
 ///
 /// # Errors

@@ -4,13 +4,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// From the bottom up: each crate and the crates of the workspace that its own code may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 7] = [
     ("schema", &[]),
     ("ledger", &["schema"]),
     ("local", &[]),
     ("manager", &["schema", "ledger"]),
     ("reconciler", &["schema", "ledger", "manager"]),
-    ("cli", &["schema", "ledger", "local", "manager", "reconciler"]),
+    ("inspect", &["schema", "ledger", "manager", "reconciler"]),
+    (
+        "cli",
+        &["schema", "ledger", "local", "manager", "reconciler", "inspect"],
+    ),
 ];
 
 /// The folders of the crates that are shipped.

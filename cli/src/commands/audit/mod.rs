@@ -11,6 +11,7 @@ pub mod run;
 
 use std::process::ExitCode;
 
+use daybook_inspect::wording::text;
 use daybook_reconciler::audit::{Audit, Repairer};
 
 use crate::commands::audit::arguments::AuditArguments;
@@ -20,7 +21,6 @@ use crate::commands::audit::run::AuditCommand;
 use crate::signals;
 use crate::ui::error::UserError;
 use crate::ui::output::{Output, print_either};
-use crate::ui::text;
 
 /// Runs it.
 ///

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use daybook_inspect::wording::text;
 use daybook_reconciler::audit::{
     AuditOutcome, Checkpoint, Class, Finding, Intake, IntakeSeen, InventorySummary, ListedObject,
     OpenSummary, Progress, RepairCounts, Repaired, Scope, Verdict,
@@ -13,8 +14,8 @@ use crate::commands::audit::arguments::{AuditArguments, intake_not_given};
 use crate::deployment::s3::S3Place;
 use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
 use crate::signals::INTERRUPTED;
+use crate::ui::error;
 use crate::ui::error::UserError;
-use crate::ui::{error, text};
 
 /// Causes that are told.
 const CAUSES: usize = 5;

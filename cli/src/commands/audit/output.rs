@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use daybook_inspect::wording::text;
 use daybook_reconciler::audit::{RepairCounts, Tally};
 use indicatif::{DecimalBytes, HumanCount};
 
 use crate::commands::audit::outcome::AuditSummary;
-use crate::ui::{table, text};
+use crate::ui::table;
 
 type Line = (&'static str, String, String);
 

@@ -1,5 +1,6 @@
 //! Runs an audit: page after page, what is missing recorded along the way, and how far it is stored.
 
+use daybook_inspect::wording::text;
 use daybook_reconciler::audit::{
     Audit, AuditError, AuditSettings, Class, Driver, Finding, InventoryError, Limits, Line, ListedObject,
     Repair, Repaired, Repairer, Repairs, Run, Scope, Step,
@@ -15,7 +16,6 @@ use crate::deployment::s3::S3Place;
 use crate::deployment::{Deployment, Place};
 use crate::signals;
 use crate::ui::error::UserError;
-use crate::ui::text;
 
 /// Examples that are shown.
 const EXAMPLES: usize = 5;

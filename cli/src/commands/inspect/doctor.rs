@@ -3,28 +3,23 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use daybook_inspect::aws::s3::S3;
+use daybook_inspect::checks::deployment as checks;
+use daybook_inspect::checks::deployment::DoctorOutput;
+use daybook_inspect::checks::finding::{Item, Level};
+use daybook_inspect::checks::flow::Configured;
+use daybook_inspect::wording::text;
 use daybook_ledger::TableName;
-use daybook_schema::{Timestamp, tables as definitions};
-use schemars::JsonSchema;
-use serde::Serialize;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
-use crate::aws::answer::Answer;
-use crate::aws::notifications::Notifications;
-use crate::aws::s3::S3;
-use crate::checks::buckets::{BucketSeen, IntakeSeen};
-use crate::checks::finding::{Item, Level};
-use crate::checks::flow::Configured;
-use crate::checks::queues::{Role, Use};
-use crate::checks::{buckets, flow, observe, queues, tables};
 use crate::deployment::aws::AwsDeployment;
 use crate::deployment::s3::S3Arguments;
 use crate::deployment::{
-    COMPLETION_QUEUE, Chosen, DeploymentArguments, INTAKE_QUEUE, LEDGER_TABLE, Place, RECEIPTS_TABLE,
+    COMPLETION_QUEUE, Chosen, DeploymentArguments, INTAKE_QUEUE, LEDGER_TABLE, RECEIPTS_TABLE,
 };
+use crate::ui::output;
 use crate::ui::output::Output;
-use crate::ui::{output, text};
 
 /// Find what is wrong with a deployment, and how to fix it
 ///
@@ -64,22 +59,6 @@ pub struct DoctorArguments {
     all: bool,
 }
 
-/// What was found.
-#[derive(Serialize, JsonSchema)]
-pub struct DoctorOutput<'a> {
-    /// The deployment.
-    #[serde(rename = "where")]
-    place: &'a str,
-    /// How many checks found a problem.
-    problems: usize,
-    /// How many found something that should be better.
-    warnings: usize,
-    /// How many could not be made.
-    unknown: usize,
-    /// All of them, the worst first.
-    checks: &'a [Item],
-}
-
 /// Runs it.
 ///
 /// # Errors
@@ -91,147 +70,58 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
         window: dispatch.window,
         lease: dispatch.lease,
     };
-    let (place, mut items) = match arguments.deployment.chosen {
+    let (place, items) = match arguments.deployment.chosen {
         Chosen::Local(_) => {
             let deployment = arguments.deployment.open().await?;
-            let up_runs = match &deployment.place {
-                Place::Local { running, .. } => Some(running.is_some()),
-                Place::Aws { .. } => None,
-            };
-            let seen = observe::flow(&deployment.ledger, up_runs).await;
-            (deployment.place.to_string(), flow::checks(&seen, configured))
+            let items = checks::of_folder(&deployment.parts(), configured).await;
+            (deployment.place.to_string(), items)
         }
         Chosen::Aws => {
             let given = &arguments.deployment;
             let deployment = given.aws.open(Some(&given.machine)).await?;
-            let items = on_aws(&arguments, &deployment, configured).await?;
-            (deployment.name.clone(), items)
+            let items = checks::on_aws(&on_aws(&arguments, &deployment)?, configured).await;
+            (deployment.name, items)
         }
     };
-    items.sort_by_key(|item| item.level);
-    let count = |level| items.iter().filter(|item| item.level == level).count();
-    let json = DoctorOutput {
-        place: &place,
-        problems: count(Level::Problem),
-        warnings: count(Level::Warning),
-        unknown: count(Level::Unknown),
-        checks: &items,
-    };
+    let json = DoctorOutput::of(&place, &items);
     output::print_either(output, || text(&place, &items, arguments.all), &json)?;
-    Ok(match count(Level::Problem) {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
+    let is_problem = |item: &Item| item.level == Level::Problem;
+    Ok(match items.iter().any(is_problem) {
+        false => ExitCode::SUCCESS,
+        true => ExitCode::FAILURE,
     })
 }
 
-async fn on_aws(
-    arguments: &DoctorArguments,
-    deployment: &AwsDeployment,
-    configured: Configured,
-) -> anyhow::Result<Vec<Item>> {
-    let (mut items, answered) = of_tables(arguments, deployment).await?;
-    let used = Use {
-        by_workers: deployment.state_machine_arn.is_none(),
-        lease: configured.lease,
-    };
-    let (of_queues, intake) = of_queues(arguments, deployment, used).await?;
-    items.extend(of_queues);
-    let s3 = S3::new(arguments.s3.at(&deployment.aws));
-    for name in &arguments.buckets {
-        let notifications = s3.notifications(name).await;
-        let seen = BucketSeen {
-            name: name.clone(),
-            notifications: notifications.map(|configuration| Notifications::of(&configuration)),
-        };
-        items.extend(buckets::checks(&seen, &intake));
-    }
-    items.push(of_state_machine(deployment).await);
-    let seen = observe::flow(&deployment.ledger, None).await;
-    let control = seen.control.as_ref().ok();
-    let region = deployment.aws.region();
-    items.push(flow::quotas(control, configured, region, used.by_workers));
-    items.extend(flow::checks(&seen, configured));
-    items.push(flow::clock(answered));
-    Ok(items)
-}
-
-/// And when a table was answered, by this machine's clock and by the response.
-async fn of_tables(
-    arguments: &DoctorArguments,
-    deployment: &AwsDeployment,
-) -> anyhow::Result<(Vec<Item>, Option<(Timestamp, Timestamp)>)> {
+/// The parts as flags or the stack name them.
+fn on_aws<'a>(
+    arguments: &'a DoctorArguments,
+    deployment: &'a AwsDeployment,
+) -> anyhow::Result<checks::OnAws<'a>> {
     let (aws, outputs) = (&deployment.aws, &deployment.outputs);
     let given = &arguments.deployment.aws;
-    let named = |given: &Option<TableName>, output| match given {
-        Some(name) => Ok(Some(name.clone())),
-        None => outputs.read(output, str::parse::<TableName>),
+    let table = |given: &Option<TableName>, output| -> anyhow::Result<_> {
+        let name = match given {
+            Some(name) => Some(name.clone()),
+            None => outputs.read(output, str::parse::<TableName>)?,
+        };
+        Ok(name.map(|name| name.to_string()))
     };
-    let clock = deployment.ledger.clock();
-    let mut answered = None;
-    let mut items = Vec::new();
-    if let Some(ledger) = named(&given.ledger_table, LEDGER_TABLE)? {
-        let seen = observe::table(aws, ledger.as_str(), clock).await;
-        answered = seen.answered;
-        items.extend(tables::checks(&seen, &definitions::LEDGER));
-    }
-    match named(&given.receipts_table, RECEIPTS_TABLE)?.filter(|_| !given.receipts_keep.is_zero()) {
-        Some(receipts) => {
-            let seen = observe::table(aws, receipts.as_str(), clock).await;
-            answered = seen.answered.or(answered);
-            items.extend(tables::checks(&seen, &definitions::RECEIPTS));
-        }
-        None => items.push(Item::warning(
-            "receipts table",
-            "receipts are off: nobody can tell what is done, and a notification that comes late is run again",
-            "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the table; `daybook init` makes one",
-        )),
-    }
-    Ok((items, answered))
-}
-
-/// And the intake queue, as far as buckets need it.
-async fn of_queues(
-    arguments: &DoctorArguments,
-    deployment: &AwsDeployment,
-    used: Use,
-) -> anyhow::Result<(Vec<Item>, IntakeSeen)> {
-    let (aws, outputs) = (&deployment.aws, &deployment.outputs);
-    let intake_url = outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)?;
-    let completion_url = outputs.queue(arguments.completion_queue_url.as_ref(), COMPLETION_QUEUE)?;
-    let (intake, dispatch, completion) = tokio::join!(
-        observe::queue(aws, Role::Intake, intake_url),
-        observe::queue(aws, Role::Dispatch, deployment.queue_url.clone()),
-        observe::queue(aws, Role::Completion, completion_url),
-    );
-    let mut items = queues::checks(&intake, used);
-    items.extend(queues::checks(&dispatch, used));
-    // Workers report themselves.
-    if !used.by_workers || completion.url.is_some() {
-        items.extend(queues::checks(&completion, used));
-    }
-    let intake = intake
-        .attributes
-        .known()
-        .map_or_else(IntakeSeen::default, |attributes| IntakeSeen {
-            arn: attributes.get("QueueArn").cloned(),
-            policy: attributes.get("Policy").cloned(),
-        });
-    Ok((items, intake))
-}
-
-async fn of_state_machine(deployment: &AwsDeployment) -> Item {
-    let machine = match &deployment.state_machine_arn {
-        Some(arn) => {
-            let asked = deployment
-                .aws
-                .step_functions()
-                .describe_state_machine()
-                .state_machine_arn(arn);
-            Answer::of(asked.send().await, "states:DescribeStateMachine").map(|answer| answer.r#type)
-        }
-        None => Answer::Absent,
-    };
-    flow::state_machine(deployment.state_machine_arn.as_deref(), &machine)
+    let receipts_table = table(&given.receipts_table, RECEIPTS_TABLE)?;
+    Ok(checks::OnAws {
+        ledger: &deployment.ledger,
+        dynamodb: aws.dynamodb(),
+        sqs: aws.queues(),
+        sfn: aws.step_functions(),
+        s3: S3::new(arguments.s3.at(aws).client),
+        region: aws.region(),
+        ledger_table: table(&given.ledger_table, LEDGER_TABLE)?,
+        receipts_table: receipts_table.filter(|_| !given.receipts_keep.is_zero()),
+        intake_url: outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)?,
+        dispatch_url: deployment.queue_url.clone(),
+        completion_url: outputs.queue(arguments.completion_queue_url.as_ref(), COMPLETION_QUEUE)?,
+        state_machine_arn: deployment.state_machine_arn.as_deref(),
+        buckets: &arguments.buckets,
+    })
 }
 
 fn text(place: &str, items: &[Item], all: bool) -> String {

@@ -4,6 +4,11 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
+use daybook_inspect::aws::failure;
+use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::lookup::rows;
+use daybook_inspect::lookup::rows::Listed;
+use daybook_inspect::views::RowOutput;
 use daybook_ledger::Ledger;
 use daybook_schema::{Status, Timestamp};
 use schemars::JsonSchema;
@@ -11,13 +16,10 @@ use serde::Serialize;
 
 use crate::args::filter::Filter;
 use crate::args::{filter, values};
-use crate::aws::failure::Failure;
 use crate::deployment::{DeploymentArguments, failures};
-use crate::lookup::rows::Listed;
-use crate::lookup::{row_table, rows};
-use crate::ui::json::RowOutput;
 use crate::ui::output;
 use crate::ui::output::Output;
+use crate::ui::row_table;
 
 /// Rows read at once: one BatchGetItem.
 const CHUNK: usize = 100;
@@ -139,7 +141,7 @@ impl Found<'_> {
                 break;
             }
         }
-        self.failures.extend(failures::shard_failures(&due));
+        self.failures.extend(failure::shard_failures(&due));
     }
 
     /// A row that moved while it was looked for may be there twice, or as another status than its index said.

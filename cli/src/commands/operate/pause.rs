@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::error::ErrorKind;
+use daybook_inspect::wording::dispatch;
+use daybook_inspect::wording::dispatch::{DispatchOutput, per_window_words};
 use daybook_ledger::{Clock, Control, LedgerError, Person};
 use daybook_schema::Timestamp;
 use schemars::JsonSchema;
@@ -13,9 +15,9 @@ use serde::Serialize;
 use crate::args::operator::ByArguments;
 use crate::args::{operator, values};
 use crate::deployment::{Deployment, DeploymentArguments};
-use crate::ui::dispatch::{DispatchOutput, Line, per_window_words};
+use crate::ui::output;
+use crate::ui::output::Line;
 use crate::ui::output::Output;
-use crate::ui::{dispatch, output};
 
 /// Stop dispatch until it is resumed, or until a given time
 ///

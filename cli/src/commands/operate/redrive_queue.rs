@@ -6,6 +6,10 @@ use std::time::Duration;
 use aws_sdk_sqs::operation::list_message_move_tasks::ListMessageMoveTasksOutput;
 use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Task;
 use clap::Args;
+use daybook_inspect::aws::answer::Answer;
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::checks::observe;
+use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, describe};
 use daybook_schema::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,14 +18,12 @@ use serde::Serialize;
 
 use crate::args::values;
 use crate::args::values::queue_arn;
-use crate::aws::answer::Answer;
-use crate::aws::clients::{Aws, AwsResource};
-use crate::checks::observe;
+use crate::aws::clients::Aws;
 use crate::signals;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::UserError;
+use crate::ui::output;
 use crate::ui::output::Output;
-use crate::ui::{output, text};
 
 /// How often a task is looked at.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -138,13 +140,13 @@ async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), UserError> {
     };
     let (name, url) = match queue {
         Named::Url(url) => (url, url.clone()),
-        Named::Arn(arn) => match observe::url_of(aws, arn).await {
+        Named::Arn(arn) => match observe::url_of(&aws.queues(), arn).await {
             Answer::Known(url) => (arn, url),
             Answer::Absent => return Err(gone(arn)),
             Answer::Unknown(refusal) => return Err(refused(arn, &refusal.cause)),
         },
     };
-    match observe::attributes(aws, &url).await {
+    match observe::attributes(&aws.queues(), &url).await {
         Answer::Known(attributes) => {
             let waiting = attributes.get("ApproximateNumberOfMessages");
             let waiting = waiting.and_then(|n| n.parse().ok()).unwrap_or(0);

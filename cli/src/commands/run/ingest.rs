@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use daybook_inspect::aws::failure::Failure;
 use daybook_ledger::{Cause, Deadline, Ledger, Recorded};
 use daybook_manager::{Ingest, Ingested, Payload};
 use daybook_schema::SourceName;
@@ -18,13 +19,12 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::args::values;
-use crate::aws::failure;
-use crate::aws::failure::Failure;
 use crate::deployment::{DeploymentArguments, Place};
-use crate::lookup::json_files;
-use crate::lookup::json_files::Broken;
-use crate::ui::dispatch::Line;
+use crate::json_files;
+use crate::json_files::Broken;
+use crate::ui::error;
 use crate::ui::error::UserError;
+use crate::ui::output::Line;
 use crate::ui::output::Output;
 use crate::ui::{logging, output};
 
@@ -209,7 +209,7 @@ fn end(tally: &IngestOutput, broken: &[Broken], place: &Place) -> anyhow::Result
     if !tally.failures.is_empty() {
         let advice = place.advice(&Failure::of_ledger(&tally.failures[0]));
         let what = format!("{} events may not be in the ledger", tally.not_safe);
-        let causes = failure::listed(&tally.failures);
+        let causes = error::listed(&tally.failures);
         let error = UserError::new(what).because(causes);
         return Err(error
             .hint(

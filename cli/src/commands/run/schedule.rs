@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::wording::dispatch;
 use daybook_ledger::{Deadline, Window};
 use daybook_manager::{ScheduleReport, Scheduler};
 use daybook_schema::Timestamp;
@@ -12,12 +14,11 @@ use serde::Serialize;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
-use crate::aws::clients::AwsResource;
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer};
 use crate::deployment::{AwsArguments, failures};
-use crate::ui::dispatch::Line;
+use crate::ui::output;
+use crate::ui::output::Line;
 use crate::ui::output::Output;
-use crate::ui::{dispatch, output};
 
 /// How long a run may take; what is left then is left to the next one.
 pub const PATIENCE: Duration = Duration::from_secs(5 * 60);

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::wording::dispatch;
 use daybook_ledger::{Deadline, Window};
 use daybook_manager::Executions;
 use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
@@ -10,13 +12,12 @@ use daybook_schema::Timestamp;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
-use crate::aws::clients::AwsResource;
 use crate::commands::run::schedule::PATIENCE;
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer, state_machine_answers};
 use crate::deployment::{AwsArguments, MachineArguments, failures};
-use crate::ui::dispatch::Line;
+use crate::ui::output;
+use crate::ui::output::Line;
 use crate::ui::output::Output;
-use crate::ui::{dispatch, output};
 
 /// Run the sweep once: recover claimed events past their leases
 ///

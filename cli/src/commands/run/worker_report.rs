@@ -2,7 +2,7 @@
 
 use daybook_manager::worker::WorkerReport;
 
-use crate::ui::dispatch::Line;
+use crate::ui::output::Line;
 
 /// What a worker did, for people.
 pub fn lines(report: &WorkerReport) -> Vec<Line> {

@@ -5,14 +5,16 @@ pub mod timeline;
 use std::process::ExitCode;
 
 use clap::Args;
+use daybook_inspect::lookup;
+use daybook_inspect::lookup::history;
+use daybook_inspect::object_ref::Wanted;
+use daybook_inspect::wording::text;
 use daybook_schema::SourceName;
 
-use crate::args::object_ref::Wanted;
 use crate::deployment::{Deployment, DeploymentArguments, failures};
-use crate::lookup::history;
 use crate::ui::error::UserError;
+use crate::ui::output;
 use crate::ui::output::Output;
-use crate::ui::{output, text};
 
 /// Show the history of an event or object, and what happens next
 ///
@@ -49,18 +51,20 @@ pub struct ShowArguments {
 /// When the deployment cannot be found, nothing is known of the event, or not everything could be read.
 pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open().await?;
+    let parts = deployment.parts();
     let found = match &arguments.what {
-        Wanted::Id(id) => history::event(&deployment, *id, arguments.scan_receipts).await?,
-        Wanted::Object(object) => history::object(&deployment, object, arguments.source.as_ref()).await?,
+        Wanted::Id(id) => history::event(&parts, *id, arguments.scan_receipts).await,
+        Wanted::Object(object) => history::object(&parts, object, arguments.source.as_ref()).await,
     };
+    let found = found.map_err(|error| deployment.place.ledger_failure(error))?;
     if found.open.is_empty() && found.receipts.is_empty() && found.failures.is_empty() {
         return Err(nothing(&arguments, &deployment).into());
     }
     let now = deployment.ledger.clock().now();
     output::print_either(
         output,
-        || timeline::text(&found, &deployment.place, now),
-        &timeline::output(&found, now),
+        || timeline::text(&found, parts.up_runs(), now),
+        &lookup::output::output(&found, now),
     )?;
     if deployment.ledger.receipts_kept_for().is_none() {
         eprintln!("note: receipts are off here, so what is done cannot be shown");

@@ -1,24 +1,19 @@
 //! Telling it: one timeline per open row, and the receipts.
 
+use daybook_inspect::lookup::history::{Found, Open};
+use daybook_inspect::lookup::next_step::{Next, next};
+use daybook_inspect::views;
+use daybook_inspect::wording::{text, time};
 use daybook_manager::{Described, Lookup};
 use daybook_schema::{
     Attempt, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, Status, Subject, Timestamp,
 };
-use schemars::JsonSchema;
-use serde::Serialize;
-
-use crate::aws::failure::Failure;
-use crate::deployment::Place;
-use crate::lookup::history::{Found, Open};
-use crate::lookup::next_step::{Next, next};
-use crate::ui::json::{ReceiptOutput, RowOutput};
-use crate::ui::{json, text, time};
 
 /// Of a payload that cannot be read, so many characters are shown.
 const PAYLOAD: usize = 400;
 
 /// For people.
-pub fn text(found: &Found, place: &Place, now: Timestamp) -> String {
+pub fn text(found: &Found, up_runs: Option<bool>, now: Timestamp) -> String {
     let open = found.open.iter().map(|open| match open {
         Open::Unreadable { id, why } => section(
             "A row that this release cannot read",
@@ -47,7 +42,7 @@ pub fn text(found: &Found, place: &Place, now: Timestamp) -> String {
             if let Some(note) = &row.note {
                 facts.push(fact("note", text::escaped(note)));
             }
-            facts.push(fact("next", next.words(place, now)));
+            facts.push(fact("next", next.words(up_runs, now)));
             section(&title(row), &facts, timeline(row, execution.as_ref(), &next), now)
         }
     });
@@ -57,121 +52,6 @@ pub fn text(found: &Found, place: &Place, now: Timestamp) -> String {
         .iter()
         .map(|receipt| receipt_text(receipt, is_open, now));
     open.chain(done).collect::<Vec<_>>().join("\n")
-}
-
-/// For programs.
-pub fn output(found: &Found, now: Timestamp) -> ShowOutput<'_> {
-    let open = found.open.iter().map(|open| match open {
-        Open::Unreadable { id, why } => OpenOutput {
-            row: RowOutput::unreadable(id.clone(), None, why),
-            execution: None,
-            next: NextOutput {
-                what: "unknown",
-                at: None,
-            },
-            done_by_receipt: None,
-        },
-        Open::Row {
-            row,
-            execution,
-            done_by_receipt,
-        } => {
-            let next = next(row, *done_by_receipt, found.control.as_ref(), now);
-            OpenOutput {
-                row: RowOutput::from(&**row),
-                execution: execution
-                    .as_ref()
-                    .map(|(name, lookup)| ExecutionOutput::of(*name, lookup)),
-                next: NextOutput {
-                    what: next.word(),
-                    at: next.at(),
-                },
-                done_by_receipt: Some(*done_by_receipt),
-            }
-        }
-    });
-    ShowOutput {
-        open: open.collect(),
-        receipts: found.receipts.iter().map(ReceiptOutput::from).collect(),
-        failures: &found.failures,
-    }
-}
-
-/// All that is known of an event, or of an object's events.
-#[derive(Serialize, JsonSchema)]
-pub struct ShowOutput<'a> {
-    /// What is open.
-    open: Vec<OpenOutput<'a>>,
-    /// What is done.
-    receipts: Vec<ReceiptOutput<'a>>,
-    /// What could not be read, each cause once.
-    failures: &'a [Failure],
-}
-
-/// One open event.
-#[derive(Serialize, JsonSchema)]
-struct OpenOutput<'a> {
-    /// Its row.
-    row: RowOutput<'a>,
-    /// The execution of its attempt; null without a state machine, and before the first attempt.
-    execution: Option<ExecutionOutput<'a>>,
-    /// What happens next.
-    next: NextOutput,
-    /// Whether a receipt says that it is done; null: not known.
-    done_by_receipt: Option<bool>,
-}
-
-/// What happens next.
-#[derive(Serialize, JsonSchema)]
-struct NextOutput {
-    /// `due`, `wait` (not before `at`), `paused`, `lease` (it ends at `at`), `sweep` (it is over), `person`, `done` or `unknown`.
-    what: &'static str,
-    /// When, if that is known.
-    at: Option<Timestamp>,
-}
-
-/// An execution, as Step Functions sees it now.
-#[derive(Serialize, JsonSchema)]
-struct ExecutionOutput<'a> {
-    /// Its name.
-    name: String,
-    /// Whether there is one; null: not known.
-    found: Option<bool>,
-    /// Why it is not known.
-    unknown: Option<&'a str>,
-    /// Its ARN.
-    arn: Option<&'a str>,
-    /// Its status, such as `RUNNING`.
-    status: Option<&'a str>,
-    /// When it started.
-    started_at: Option<Timestamp>,
-    /// When it ended.
-    ended_at: Option<Timestamp>,
-    /// The error's name, where it failed with one.
-    error: Option<&'a str>,
-    /// And its cause.
-    cause: Option<&'a str>,
-}
-
-impl<'a> ExecutionOutput<'a> {
-    fn of(name: ExecutionName, lookup: &'a Lookup) -> Self {
-        let (found, unknown, described) = match lookup {
-            Lookup::Found(described) => (Some(true), None, Some(described)),
-            Lookup::Absent => (Some(false), None, None),
-            Lookup::Unknown(cause) => (None, Some(cause.words()), None),
-        };
-        Self {
-            name: name.to_string(),
-            found,
-            unknown,
-            arn: described.map(|one| one.arn.as_str()),
-            status: described.map(|one| one.status.as_str()),
-            started_at: described.and_then(|one| one.started_at),
-            ended_at: described.and_then(|one| one.ended_at),
-            error: described.and_then(|one| one.error.as_deref()),
-            cause: described.and_then(|one| one.cause.as_deref()),
-        }
-    }
 }
 
 type Fact = (&'static str, String);
@@ -366,7 +246,7 @@ fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {
     if let Some(why) = &receipt.why {
         facts.push(fact("why", text::escaped(why)));
     }
-    if let Some(at) = json::expires_at(receipt) {
+    if let Some(at) = views::expires_at(receipt) {
         facts.push(fact("kept until", time::at(at, now)));
     }
     let title = match is_open {

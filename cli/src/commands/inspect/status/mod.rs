@@ -1,17 +1,15 @@
 //! `daybook status`: how many events stand where, and whether anything moves.
 
-pub mod observe;
-pub mod programs;
 pub mod table;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use daybook_inspect::rate::Rate;
+use daybook_inspect::status::observe::gather;
 
 use crate::args::values;
-use crate::commands::inspect::status::observe::gather;
-use crate::deployment::rate::Rate;
 use crate::deployment::{DeploymentArguments, Place, failures};
 use crate::ui::output;
 use crate::ui::output::Output;
@@ -60,7 +58,7 @@ pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<E
         per_window: arguments.per_window,
         window: arguments.every,
     };
-    let found = gather(&deployment, enough, given).await;
+    let found = gather(&deployment.parts(), enough, given, deployment.rate()).await;
     if found.counts().iter().all(|count| count.is_err())
         && let Err(error) = found.control
     {
@@ -69,8 +67,8 @@ pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<E
     let failures = found.failures();
     output::print(
         output,
-        &found.lines(&deployment),
-        &found.output(&deployment, &failures),
+        &table::lines(&found, &deployment.place),
+        &found.output(deployment.place.to_string(), deployment.parts().folder, &failures),
     )?;
     if matches!((&found.depth, &deployment.place), (None, Place::Aws { .. })) {
         eprintln!(
@@ -79,42 +77,4 @@ pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<E
         );
     }
     failures::incomplete(&failures, &deployment.place)
-}
-
-#[cfg(test)]
-mod tests {
-    use daybook_ledger::{Clock, Count, Deadline, Ledger, NewRow, Random, Recorded};
-    use daybook_local::LocalAws;
-    use daybook_schema::{SourceName, notification, tables};
-
-    use super::*;
-    use crate::commands::inspect::status::observe::{Part, confirm_nothing};
-    use crate::deployment::embedded::{Clients, create_table};
-
-    #[tokio::test]
-    async fn a_row_that_no_count_has_seen_is_found_before_nothing_is_said_to_be_open() {
-        let aws = LocalAws::builder().build().unwrap();
-        let table = create_table(&aws, tables::LEDGER, "ledger").await.unwrap();
-        let dynamodb = Clients::of(&aws).dynamodb;
-        let ledger = Ledger::new(dynamodb, table, None, Clock::system(), Random::from_seed(1));
-        let zero = || [0; 5].map(|rows| Ok(Count { rows, exact: true }));
-        let rows = |counts: &[Part<Count>; 5]| counts.each_ref().map(|count| count.as_ref().unwrap().rows);
-        let mut counts: [Part<Count>; 5] = zero();
-        confirm_nothing(&ledger, ledger.clock().now(), &mut counts).await;
-        assert_eq!(rows(&counts), [0; 5]);
-
-        let body = r#"{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventTime":"2026-11-20T10:15:00.000Z",
-            "eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"data"},"object":{"key":"a","sequencer":"0A"}}}]}"#;
-        let event = notification::read(body, &SourceName::default()).events.remove(0);
-        let row = NewRow::Event {
-            event,
-            max_attempts: 5,
-            trace: None,
-            caveat: None,
-        };
-        let deadline = Deadline::after(ledger.clock(), Duration::from_secs(30));
-        assert_eq!(ledger.record(vec![row], deadline).await, [Recorded::Recorded]);
-        confirm_nothing(&ledger, ledger.clock().now(), &mut counts).await;
-        assert_eq!(rows(&counts), [1, 0, 0, 0, 0]);
-    }
 }

@@ -1,11 +1,11 @@
 //! `daybook status` for people.
 
+use daybook_inspect::status::observe::{FirstPart, Found, Part, both};
+use daybook_inspect::wording::dispatch::{pause_words, per_window_words};
+use daybook_inspect::wording::{text, time};
 use daybook_ledger::Count;
 
-use crate::commands::inspect::status::observe::{FirstPart, Found, Part, both};
-use crate::deployment::{Deployment, Place};
-use crate::ui::dispatch::{pause_words, per_window_words};
-use crate::ui::{text, time};
+use crate::deployment::Place;
 
 type Line = (&'static str, String, String);
 
@@ -16,165 +16,169 @@ fn counted(what: &'static str, count: Option<Count>, meaning: &str) -> Line {
     (what, count, meaning.to_owned())
 }
 
-impl Found {
-    pub(super) fn lines(&self, deployment: &Deployment) -> Vec<Line> {
-        let mut lines: Vec<Line> = vec![("where", deployment.place.to_string(), String::new())];
-        lines.extend(self.count_lines());
-        lines.extend(self.queue_line(deployment));
-        if let Some(running) = &self.running {
-            let running = running.as_ref().ok().copied();
-            lines.push(counted("running", running, "executions of the state machine"));
+/// The lines of the table.
+pub fn lines(found: &Found, place: &Place) -> Vec<Line> {
+    let mut lines: Vec<Line> = vec![("where", place.to_string(), String::new())];
+    lines.extend(count_lines(found));
+    lines.extend(queue_line(found, place));
+    if let Some(running) = &found.running {
+        let running = running.as_ref().ok().copied();
+        lines.push(counted("running", running, "executions of the state machine"));
+    }
+    lines.extend(dispatch_lines(found));
+    lines.push(("drain", drain_words(found), String::new()));
+    if let Place::Local { running, .. } = place {
+        let says = match running {
+            Some(running) => format!("runs: process {}, at {}", running.pid, running.url),
+            None => "does not run: nothing moves until it is started".to_owned(),
+        };
+        lines.push(("daybook up", says, String::new()));
+    }
+    lines
+}
+
+/// Rows by status.
+fn count_lines(found: &Found) -> Vec<Line> {
+    let [pending, claimed, parked] = &found.first;
+    let pending = tell(found, pending, "; the oldest is due since", "; the next is due");
+    let claimed = tell(
+        found,
+        claimed,
+        "; the first lease ended",
+        "; the first lease ends",
+    );
+    let parked = tell(found, parked, "; the oldest since", "; the first from");
+    let known = |part: &Part<Count>| part.as_ref().ok().copied();
+    let looked = found.claimed.as_ref().ok();
+    let mut lines = vec![
+        counted(
+            "pending",
+            both(&found.due, &found.later),
+            &format!("wait to be sent{pending}"),
+        ),
+        counted("  due", known(&found.due), "now"),
+        counted(
+            "  later",
+            known(&found.later),
+            "not before their time: a retry waits longer each time",
+        ),
+        counted(
+            "claimed",
+            both(&found.within_lease, &found.lease_over),
+            &format!("were sent, and are queued or processed{claimed}"),
+        ),
+        counted("  in time", known(&found.within_lease), "within their leases"),
+        counted(
+            "  overdue",
+            known(&found.lease_over),
+            "their leases are over: the next sweep checks on them",
+        ),
+        counted("  held", looked.map(|claimed| claimed.held), "a worker has them"),
+        counted(
+            "  undelivered",
+            looked.map(|claimed| claimed.undelivered),
+            "sent five times or more, and never heard from",
+        ),
+        counted(
+            "parked",
+            known(&found.parked),
+            &format!("wait for a person{parked}"),
+        ),
+    ];
+    let newer = known(&found.newer);
+    if newer.is_none_or(|newer| newer.rows > 0) {
+        let meaning =
+            "of these were written by a newer Daybook, and this one leaves them alone: use that release";
+        lines.push(counted("newer", newer, meaning));
+    }
+    lines
+}
+
+/// The dispatch queue; a folder has none to show while nothing runs.
+fn queue_line(found: &Found, place: &Place) -> Option<Line> {
+    let (depth, meaning) = match (&found.depth, place) {
+        (Some(Ok(depth)), _) => (depth.to_string(), "messages in the dispatch queue, approximately"),
+        (None, Place::Local { .. }) => return None,
+        _ => (UNKNOWN.to_owned(), "messages in the dispatch queue"),
+    };
+    Some(("queue", depth, meaning.to_owned()))
+}
+
+/// The first row's times, or nothing when there is none.
+fn tell(found: &Found, first: &FirstPart, past: &str, future: &str) -> String {
+    let first = match first {
+        Ok(Some(first)) => first,
+        Ok(None) => return String::new(),
+        Err(_) => return "; the oldest is unknown".to_owned(),
+    };
+    let words = if first.key.due_at <= found.now {
+        past
+    } else {
+        future
+    };
+    let recorded = first
+        .recorded_at
+        .map(|at| format!(", recorded {}", time::relative(at, found.now)));
+    format!(
+        "{words} {}{}",
+        time::at(first.key.due_at, found.now),
+        recorded.unwrap_or_default()
+    )
+}
+
+/// How long what waits needs at least, in words.
+fn drain_words(found: &Found) -> String {
+    let Some(waiting) = both(&found.due, &found.later) else {
+        return UNKNOWN.to_owned();
+    };
+    if waiting.rows == 0 && waiting.exact {
+        return "nothing waits to be sent".to_owned();
+    }
+    let Some(time) = found.rate.drain(waiting) else {
+        return match found.rate.per_window {
+            None => "unknown, because N is: set --per-window (DAYBOOK_PER_WINDOW)",
+            Some(_) => "unknown, because the window's length is: set --every (DAYBOOK_EVERY)",
         }
-        lines.extend(self.dispatch_lines());
-        lines.push(("drain", self.drain_words(), String::new()));
-        if let Place::Local { running, .. } = &deployment.place {
-            let says = match running {
-                Some(running) => format!("runs: process {}, at {}", running.pid, running.url),
-                None => "does not run: nothing moves until it is started".to_owned(),
-            };
-            lines.push(("daybook up", says, String::new()));
+        .to_owned();
+    };
+    let paused = match &found.control {
+        Ok(control) if control.pause(found.now).is_some() => ", once the pause is over",
+        _ => "",
+    };
+    let n = found
+        .rate
+        .per_window
+        .map(|n| format!("{n} per window"))
+        .unwrap_or_default();
+    format!(
+        "the backlog takes at least {} to be sent, at {n}{paused}",
+        humantime::format_duration(time)
+    )
+}
+
+fn dispatch_lines(found: &Found) -> Vec<Line> {
+    let Ok(control) = &found.control else {
+        return vec![("dispatch", UNKNOWN.to_owned(), String::new())];
+    };
+    let dispatch = pause_words(control, found.now);
+    let n = match (control.per_window, found.rate.per_window) {
+        (None, Some(n)) => format!("N is {n} per window"),
+        _ => per_window_words(control),
+    };
+    let window = match control.window {
+        Some(start) => {
+            let length = std::time::Duration::from_millis(control.window_millis);
+            format!(
+                "{} granted in the newest window, from {}, {} long",
+                control.granted,
+                time::at(start, found.now),
+                humantime::format_duration(length)
+            )
         }
-        lines
-    }
-
-    /// Rows by status.
-    fn count_lines(&self) -> Vec<Line> {
-        let [pending, claimed, parked] = &self.first;
-        let pending = self.tell(pending, "; the oldest is due since", "; the next is due");
-        let claimed = self.tell(claimed, "; the first lease ended", "; the first lease ends");
-        let parked = self.tell(parked, "; the oldest since", "; the first from");
-        let known = |part: &Part<Count>| part.as_ref().ok().copied();
-        let looked = self.claimed.as_ref().ok();
-        let mut lines = vec![
-            counted(
-                "pending",
-                both(&self.due, &self.later),
-                &format!("wait to be sent{pending}"),
-            ),
-            counted("  due", known(&self.due), "now"),
-            counted(
-                "  later",
-                known(&self.later),
-                "not before their time: a retry waits longer each time",
-            ),
-            counted(
-                "claimed",
-                both(&self.within_lease, &self.lease_over),
-                &format!("were sent, and are queued or processed{claimed}"),
-            ),
-            counted("  in time", known(&self.within_lease), "within their leases"),
-            counted(
-                "  overdue",
-                known(&self.lease_over),
-                "their leases are over: the next sweep checks on them",
-            ),
-            counted("  held", looked.map(|claimed| claimed.held), "a worker has them"),
-            counted(
-                "  undelivered",
-                looked.map(|claimed| claimed.undelivered),
-                "sent five times or more, and never heard from",
-            ),
-            counted(
-                "parked",
-                known(&self.parked),
-                &format!("wait for a person{parked}"),
-            ),
-        ];
-        let newer = known(&self.newer);
-        if newer.is_none_or(|newer| newer.rows > 0) {
-            let meaning =
-                "of these were written by a newer Daybook, and this one leaves them alone: use that release";
-            lines.push(counted("newer", newer, meaning));
-        }
-        lines
-    }
-
-    /// The dispatch queue; a folder has none to show while nothing runs.
-    fn queue_line(&self, deployment: &Deployment) -> Option<Line> {
-        let (depth, meaning) = match (&self.depth, &deployment.place) {
-            (Some(Ok(depth)), _) => (depth.to_string(), "messages in the dispatch queue, approximately"),
-            (None, Place::Local { .. }) => return None,
-            _ => (UNKNOWN.to_owned(), "messages in the dispatch queue"),
-        };
-        Some(("queue", depth, meaning.to_owned()))
-    }
-
-    /// The first row's times, or nothing when there is none.
-    fn tell(&self, first: &FirstPart, past: &str, future: &str) -> String {
-        let first = match first {
-            Ok(Some(first)) => first,
-            Ok(None) => return String::new(),
-            Err(_) => return "; the oldest is unknown".to_owned(),
-        };
-        let words = if first.key.due_at <= self.now {
-            past
-        } else {
-            future
-        };
-        let recorded = first
-            .recorded_at
-            .map(|at| format!(", recorded {}", time::relative(at, self.now)));
-        format!(
-            "{words} {}{}",
-            time::at(first.key.due_at, self.now),
-            recorded.unwrap_or_default()
-        )
-    }
-
-    /// How long what waits needs at least, in words.
-    fn drain_words(&self) -> String {
-        let Some(waiting) = both(&self.due, &self.later) else {
-            return UNKNOWN.to_owned();
-        };
-        if waiting.rows == 0 && waiting.exact {
-            return "nothing waits to be sent".to_owned();
-        }
-        let Some(time) = self.rate.drain(waiting) else {
-            return match self.rate.per_window {
-                None => "unknown, because N is: set --per-window (DAYBOOK_PER_WINDOW)",
-                Some(_) => "unknown, because the window's length is: set --every (DAYBOOK_EVERY)",
-            }
-            .to_owned();
-        };
-        let paused = match &self.control {
-            Ok(control) if control.pause(self.now).is_some() => ", once the pause is over",
-            _ => "",
-        };
-        let n = self
-            .rate
-            .per_window
-            .map(|n| format!("{n} per window"))
-            .unwrap_or_default();
-        format!(
-            "the backlog takes at least {} to be sent, at {n}{paused}",
-            humantime::format_duration(time)
-        )
-    }
-
-    fn dispatch_lines(&self) -> Vec<Line> {
-        let Ok(control) = &self.control else {
-            return vec![("dispatch", UNKNOWN.to_owned(), String::new())];
-        };
-        let dispatch = pause_words(control, self.now);
-        let n = match (control.per_window, self.rate.per_window) {
-            (None, Some(n)) => format!("N is {n} per window"),
-            _ => per_window_words(control),
-        };
-        let window = match control.window {
-            Some(start) => {
-                let length = std::time::Duration::from_millis(control.window_millis);
-                format!(
-                    "{} granted in the newest window, from {}, {} long",
-                    control.granted,
-                    time::at(start, self.now),
-                    humantime::format_duration(length)
-                )
-            }
-            None => "nothing was ever granted".to_owned(),
-        };
-        vec![
-            ("dispatch", dispatch, String::new()),
-            ("budget", format!("{n}; {window}"), String::new()),
-        ]
-    }
+        None => "nothing was ever granted".to_owned(),
+    };
+    vec![
+        ("dispatch", dispatch, String::new()),
+        ("budget", format!("{n}; {window}"), String::new()),
+    ]
 }

@@ -1,11 +1,11 @@
 //! What `daybook why` can be asked for.
 
 use clap::Args;
+use daybook_inspect::aws::notifications;
+use daybook_inspect::object_ref::Wanted;
 use daybook_schema::SourceName;
 
-use crate::args::object_ref::Wanted;
 use crate::args::values;
-use crate::aws::notifications;
 use crate::deployment::DeploymentArguments;
 use crate::deployment::s3::S3Arguments;
 

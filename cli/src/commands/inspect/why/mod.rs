@@ -1,22 +1,22 @@
 //! `daybook why`: one answer in words.
 
 pub mod arguments;
-pub mod observe;
-pub mod verdict;
 
 use std::process::ExitCode;
 
-use daybook_schema::EventId;
-use schemars::JsonSchema;
-use serde::Serialize;
+use daybook_inspect::aws::s3::S3;
+use daybook_inspect::why::observe::{Question, observe};
+use daybook_inspect::why::output;
+use daybook_inspect::why::verdict::facts::{Observed, Verdict};
+use daybook_inspect::why::verdict::verdict;
+use daybook_inspect::wording::text;
 
-use crate::aws::notifications::{Notifications, NotificationsOutput};
-use crate::aws::s3::{Head, ObjectNow};
 use crate::commands::inspect::why::arguments::WhyArguments;
-use crate::commands::inspect::why::verdict::facts::{Fact, Observed, Situation, Verdict};
-use crate::ui::json::{ReceiptOutput, RowOutput};
-use crate::ui::output::Output;
-use crate::ui::{output, text};
+use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
+use crate::ui::output::{Output, print_either};
+
+/// One of these says which S3 is meant, where the deployment is a folder and no flag does.
+const S3_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE"];
 
 /// Runs it.
 ///
@@ -24,14 +24,56 @@ use crate::ui::{output, text};
 /// When the deployment cannot be found, or its ledger not be read.
 pub async fn run(arguments: WhyArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open().await?;
-    let seen = observe::observe(&arguments, &deployment).await?;
-    let verdict = verdict::verdict(&seen);
+    let intake = match &deployment.place {
+        Place::Aws { aws, outputs, .. } => outputs
+            .queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)?
+            .map(|url| (aws.queues(), url)),
+        Place::Local { .. } => None,
+    };
+    let question = Question {
+        what: &arguments.what,
+        source: arguments.source.as_ref(),
+        scan_receipts: arguments.scan_receipts,
+        per_window: arguments.per_window,
+        event: arguments.event.as_deref(),
+        s3: s3(&arguments, &deployment).await,
+        intake,
+    };
+    let seen = observe(&deployment.parts(), &question)
+        .await
+        .map_err(|error| deployment.place.ledger_failure(error))?;
+    let verdict = verdict(&seen);
     let place = deployment.place.to_string();
-    output::print_either(output, || text(&seen, &verdict), &answer(&seen, &verdict, &place))?;
+    print_either(
+        output,
+        || text(&seen, &verdict),
+        &output::output(&seen, &verdict, &place),
+    )?;
     Ok(match verdict.is_certain {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     })
+}
+
+/// The S3 to ask, or why none is asked.
+async fn s3(arguments: &WhyArguments, deployment: &Deployment) -> Result<S3, String> {
+    if arguments.no_s3 {
+        return Err("S3 is not asked (--no-s3)".to_owned());
+    }
+    match &deployment.place {
+        Place::Aws { aws, .. } => Ok(S3::new(arguments.s3.at(aws).client)),
+        Place::Local { .. } => {
+            let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+            if !arguments.s3.is_given() && !S3_VARIABLES.iter().any(|name| is_set(name)) {
+                return Err(
+                    "S3 is not asked: --s3-endpoint (AWS_ENDPOINT_URL_S3) would say where it is".to_owned(),
+                );
+            }
+            let s3 = arguments.s3.open(&deployment.place).await;
+            s3.map(|place| S3::new(place.client))
+                .map_err(|error| format!("S3 is not asked: {error}"))
+        }
+    }
 }
 
 fn text(seen: &Observed, verdict: &Verdict) -> String {
@@ -50,75 +92,4 @@ fn text(seen: &Observed, verdict: &Verdict) -> String {
             .map(|unknown| format!("  unknown  {}", text::escaped(unknown))),
     );
     lines.join("\n") + "\n"
-}
-
-/// One answer.
-#[derive(Serialize, JsonSchema)]
-pub struct WhyOutput<'a> {
-    /// What was asked about.
-    what: &'a str,
-    /// The deployment.
-    #[serde(rename = "where")]
-    place: &'a str,
-    /// In one word.
-    situation: Situation,
-    /// In a sentence or two.
-    says: &'a str,
-    /// What to do, or what happens next.
-    next: &'a str,
-    /// Whether the answer would be the same whatever is unknown.
-    certain: bool,
-    /// What could not be found out and has to do with the answer.
-    unknown: &'a [String],
-    /// The event that the answer is about.
-    event: Option<EventId>,
-    /// Its row, if it is open.
-    row: Option<RowOutput<'a>>,
-    /// The newest receipt of the object.
-    receipt: Option<ReceiptOutput<'a>>,
-    /// The object; null: not known, or not asked.
-    object: Option<ObjectOutput<'a>>,
-    /// Whom the bucket notifies; null: not known, or not asked.
-    notifications: Option<NotificationsOutput<'a>>,
-}
-
-/// An object as S3 has it.
-#[derive(Serialize, JsonSchema)]
-struct ObjectOutput<'a> {
-    /// Whether it is there.
-    there: bool,
-    /// As it is now.
-    now: Option<&'a ObjectNow>,
-}
-
-fn answer<'a>(seen: &'a Observed, verdict: &'a Verdict, place: &'a str) -> WhyOutput<'a> {
-    let of_event = |id| move |one: &&verdict::facts::Seen| one.row.id == id;
-    let row = verdict.event.and_then(|id| seen.open.iter().find(of_event(id)));
-    let receipts = seen.receipts.known();
-    WhyOutput {
-        what: &seen.subject,
-        place,
-        situation: verdict.situation,
-        says: &verdict.says,
-        next: &verdict.next,
-        certain: verdict.is_certain,
-        unknown: &verdict.unknown,
-        event: verdict.event,
-        row: row.map(|one| RowOutput::from(&one.row)),
-        receipt: receipts
-            .and_then(|receipts| receipts.first())
-            .map(ReceiptOutput::from),
-        object: match &seen.object {
-            Fact::Known(Head::There(now)) => Some(ObjectOutput {
-                there: true,
-                now: Some(now),
-            }),
-            Fact::Known(Head::Gone) => Some(ObjectOutput {
-                there: false,
-                now: None,
-            }),
-            Fact::Unknown(_) | Fact::NotAsked(_) => None,
-        },
-        notifications: seen.notifications.known().map(Notifications::output),
-    }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
+use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, Deadline, Failed, Ledger, LedgerError, Person, Redriven, RetryPolicy};
 use daybook_schema::{Outcome as ReceiptOutcome, Row, Status};
-
-use crate::ui::text;
 
 /// How long one chunk may take, a throttling table's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);

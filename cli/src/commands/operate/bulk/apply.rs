@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::pin::pin;
 
+use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::lookup::rows;
+use daybook_inspect::lookup::rows::Answer;
 use daybook_ledger::{Cause, CauseKind, Ledger, Person};
 use daybook_schema::{EventId, Row};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use crate::aws::failure::Failure;
 use crate::commands::operate::bulk::action::{Action, Applied};
 use crate::commands::operate::bulk::progress::Progress;
 use crate::commands::operate::bulk::selection::{Seen, Selected};
-use crate::lookup::rows;
-use crate::lookup::rows::Answer;
 use crate::signals;
 
 /// Rows that are changed together: one BatchExecuteStatement.

@@ -12,14 +12,17 @@ pub mod selection;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::lookup::rows;
+use daybook_inspect::views;
+use daybook_inspect::views::RowOutput;
+use daybook_inspect::wording::{dispatch, text};
 use daybook_ledger::{Control, Person};
 use daybook_schema::Status;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::aws::clients::AwsResource;
-use crate::aws::failure;
-use crate::aws::failure::Failure;
 use crate::commands::operate::bulk::action::Action;
 use crate::commands::operate::bulk::apply::Tally;
 use crate::commands::operate::bulk::arguments::BulkArguments;
@@ -29,13 +32,12 @@ pub use crate::commands::operate::bulk::arguments::{
 use crate::commands::operate::bulk::progress::Progress;
 use crate::commands::operate::bulk::selection::Selected;
 use crate::deployment::{Deployment, DeploymentArguments, Place};
-use crate::lookup::{row_table, rows};
 use crate::signals::INTERRUPTED;
+use crate::ui::count::grouped;
 use crate::ui::error::UserError;
-use crate::ui::json::RowOutput;
 use crate::ui::output::Output;
-use crate::ui::text::grouped;
-use crate::ui::{dispatch, json, output, table, text};
+use crate::ui::row_table;
+use crate::ui::{error, output, table};
 
 /// Redrives.
 ///
@@ -157,7 +159,7 @@ async fn run(
 /// `10,000 parked events`.
 fn events(n: usize, statuses: &[Status]) -> String {
     let status = match statuses {
-        [status] => format!("{} ", json::status_word(*status)),
+        [status] => format!("{} ", views::status_word(*status)),
         _ => String::new(),
     };
     let noun = if n == 1 { "event" } else { "events" };
@@ -341,7 +343,7 @@ impl Run<'_> {
         };
         let again = "the same command again tries them once more, and no others".to_owned();
         Err(UserError::new(what)
-            .because(failure::listed(&failures))
+            .because(error::listed(&failures))
             .hint(advice.unwrap_or(again))
             .into())
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use crate::ui::count::grouped;
 use crate::ui::logging;
-use crate::ui::text::grouped;
 
 /// Fewer rows than these are done before a line is read.
 const WORTH_LINES: usize = 1000;

@@ -4,18 +4,19 @@ use std::collections::HashSet;
 
 use clap::Args;
 use clap::error::ErrorKind;
+use daybook_inspect::aws::failure;
+use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::lookup::rows;
+use daybook_inspect::lookup::rows::{Answer, Listed};
+use daybook_inspect::object_ref::{ObjectText, Wanted};
+use daybook_inspect::wording::text;
 use daybook_ledger::Ledger;
 use daybook_schema::{Attempt, EventId, Row, Status, Timestamp};
 
 use crate::args::filter::Filter;
-use crate::args::object_ref::{ObjectText, Wanted};
-use crate::aws::failure::Failure;
 use crate::commands::operate::bulk::progress::Progress;
-use crate::deployment::{Deployment, failures};
-use crate::lookup::rows;
-use crate::lookup::rows::{Answer, Listed};
+use crate::deployment::Deployment;
 use crate::ui::error::UserError;
-use crate::ui::text;
 
 /// Rows read at once.
 const CHUNK: usize = 400;
@@ -189,7 +190,7 @@ impl Selected {
             read += keys.len();
             progress.reading(read, self.rows.len());
         }
-        match failures::shard_failures(&due).into_iter().next() {
+        match failure::shard_failures(&due).into_iter().next() {
             Some(failure) => Err(failure),
             None => Ok(()),
         }

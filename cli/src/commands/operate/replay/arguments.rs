@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use daybook_inspect::object_ref::ObjectText;
 use daybook_schema::SourceName;
 use daybook_schema::notification::KeyEncoding;
 
-use crate::args::object_ref::ObjectText;
 use crate::args::operator::ByArguments;
 use crate::args::{operator, values};
 use crate::deployment::DeploymentArguments;

@@ -7,8 +7,8 @@ use daybook_schema::ObjectEvent;
 use daybook_schema::notification::Reading;
 use tokio::sync::mpsc;
 
-use crate::lookup::json_files;
-use crate::lookup::json_files::{Broken, Input};
+use crate::json_files;
+use crate::json_files::{Broken, Input};
 
 /// Batches that are read ahead.
 const AHEAD: usize = 2;

@@ -10,27 +10,28 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
+use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::views::EventOutput;
+use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, Deadline, NewRow, Person, Recorded};
 use daybook_schema::notification::Reading;
 use daybook_schema::{EventId, ObjectEvent};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::aws::failure;
-use crate::aws::failure::Failure;
 pub use crate::commands::operate::replay::arguments::ReplayArguments;
 use crate::commands::operate::replay::files::Batch;
 use crate::commands::operate::replay::object::Known;
 use crate::deployment::{Deployment, Place};
-use crate::lookup::json_files;
-use crate::lookup::json_files::Broken;
+use crate::json_files;
+use crate::json_files::Broken;
 use crate::signals;
 use crate::signals::INTERRUPTED;
 use crate::ui::confirm::ConfirmArguments;
+use crate::ui::count::grouped;
 use crate::ui::error::UserError;
-use crate::ui::json::EventOutput;
 use crate::ui::output::Output;
-use crate::ui::{output, table, text};
+use crate::ui::{error, output, table};
 
 /// How many events are shown before anything is asked.
 const SAMPLE: usize = 5;
@@ -388,7 +389,7 @@ impl Replay<'_> {
             let noun = if tally.not_safe == 1 { "event" } else { "events" };
             return Err(
                 UserError::new(format!("{} {noun} may not be in the ledger", tally.not_safe))
-                    .because(failure::listed(&tally.failures))
+                    .because(error::listed(&tally.failures))
                     .hint(advice.unwrap_or(again))
                     .into(),
             );
@@ -412,7 +413,7 @@ impl Replay<'_> {
 
 fn events(n: usize) -> String {
     let noun = if n == 1 { "event" } else { "events" };
-    format!("{} {noun}", text::grouped(n))
+    format!("{} {noun}", grouped(n))
 }
 
 fn sample(tally: &Tally) -> String {

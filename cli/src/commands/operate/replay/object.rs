@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::object_ref::ObjectText;
 use daybook_ledger::ReceiptLookup;
 use daybook_schema::{
     BucketName, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, Origin, Receipt, Row, SourceName,
 };
 
-use crate::args::object_ref::ObjectText;
-use crate::aws::clients::AwsResource;
-use crate::aws::failure::Failure;
 use crate::deployment::Deployment;
 
 /// What an event says where nothing else does.

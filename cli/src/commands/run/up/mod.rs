@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use daybook_inspect::parts::Running;
 use daybook_local::LocalAws;
 use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerSettings;
@@ -34,7 +35,7 @@ use crate::commands::run::up::counters::{Answers, Recording};
 use crate::commands::run::up::intake::{Backlog, Recorder};
 use crate::commands::run::up::pipeline::Pipeline;
 use crate::commands::run::up::server::Door;
-use crate::deployment::folder::{Folder, Lock, Running};
+use crate::deployment::folder::{Folder, Lock};
 use crate::signals;
 use crate::ui::error::UserError;
 use crate::ui::output::Output;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use daybook_inspect::parts::Running;
 use daybook_ledger::Ledger;
 use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerReport;
@@ -13,9 +14,8 @@ use crate::commands::run::up::arguments::UpArguments;
 use crate::commands::run::up::counters::{Recording, open};
 use crate::commands::run::worker_report;
 use crate::deployment::folder;
-use crate::deployment::folder::Running;
-use crate::ui::dispatch::Line;
 use crate::ui::output;
+use crate::ui::output::Line;
 use crate::ui::output::Output;
 
 /// Where it listens, what it does, and how to look.

@@ -2,15 +2,16 @@
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
+use daybook_inspect::aws::answer::Answer;
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::aws::notifications::Pattern;
+use daybook_inspect::aws::queue_policy::Sender;
+use daybook_inspect::checks::observe;
 use daybook_ledger::{Cause, describe};
 use serde_json::{Value, json};
 
 use crate::args::values;
-use crate::aws::answer::Answer;
-use crate::aws::clients::{Aws, AwsResource};
-use crate::aws::notifications::Pattern;
-use crate::aws::queue_policy::Sender;
-use crate::checks::observe;
+use crate::aws::clients::Aws;
 use crate::commands::setup::attach::queue_arn;
 use crate::commands::setup::attach::templates::Way;
 use crate::deployment::{INTAKE_QUEUE, Outputs};
@@ -94,7 +95,7 @@ impl QueueArguments {
             _ => Outputs::default(),
         };
         let url = match &self.queue_arn {
-            Some(arn) => match observe::url_of(&aws, arn).await {
+            Some(arn) => match observe::url_of(&aws.queues(), arn).await {
                 Answer::Known(url) => Some(url),
                 Answer::Absent => return Err(gone(&aws, arn).into()),
                 Answer::Unknown(refusal) => return Err(refused(&aws, arn, &refusal.cause).into()),
@@ -102,7 +103,7 @@ impl QueueArguments {
             None => outputs.queue(self.intake_queue_url.as_ref(), INTAKE_QUEUE)?,
         };
         let Some(url) = url else { return Ok(None) };
-        let attributes = match observe::attributes(&aws, &url).await {
+        let attributes = match observe::attributes(&aws.queues(), &url).await {
             Answer::Known(attributes) => attributes,
             Answer::Absent => return Err(gone(&aws, &url).into()),
             Answer::Unknown(refusal) => return Err(refused(&aws, &url, &refusal.cause).into()),

@@ -1,16 +1,16 @@
 //! What attach says: what would change, and why it cannot.
 
 use aws_sdk_s3::types::NotificationConfiguration;
+use daybook_inspect::aws::notifications::{Entry, Notifications};
+use daybook_inspect::wording::text;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::aws::notifications::{Entry, Notifications};
 use crate::commands::setup::attach::intake_queue::Queue;
 use crate::commands::setup::attach::plan::Conflict;
 use crate::commands::setup::attach::templates::Way;
 use crate::ui::error::UserError;
-use crate::ui::text;
 
 /// S3 would refuse it.
 pub fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> UserError {

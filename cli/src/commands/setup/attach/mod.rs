@@ -10,17 +10,17 @@ use std::process::ExitCode;
 use aws_sdk_s3::types::NotificationConfiguration;
 use clap::Args;
 use clap::error::ErrorKind;
+use daybook_inspect::aws::notifications;
+use daybook_inspect::aws::notifications::{Entry, Notifications, NotificationsOutput, Pattern};
+use daybook_inspect::aws::queue_policy::{Permission, Sender};
+use daybook_inspect::aws::s3::S3;
+use daybook_inspect::aws::trouble::Trouble;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::args::values::queue_arn;
 use crate::aws::clients::Aws;
-use crate::aws::notifications;
-use crate::aws::notifications::{Entry, Notifications, NotificationsOutput, Pattern};
-use crate::aws::queue_policy::{Permission, Sender};
-use crate::aws::s3::S3;
-use crate::aws::trouble::Trouble;
 use crate::commands::setup::attach::intake_queue::{Queue, QueueArguments};
 use crate::commands::setup::attach::messages::{
     RuleOutput, denied, difference, owned, refused, rule, rule_text, told_to,
@@ -190,7 +190,7 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
     }
     let bucket = attachment.bucket;
     let aws = Aws::from_environment().await?;
-    let s3 = S3::new(arguments.s3.at(&aws));
+    let s3 = S3::new(arguments.s3.at(&aws).client);
     let before = read(&s3, bucket).await?;
     let change = attachment.change(&arguments, &before)?;
     let policy = attachment.new_policy()?;
@@ -349,7 +349,7 @@ pub async fn detach(arguments: DetachArguments, output: Output) -> anyhow::Resul
     let bucket = &arguments.bucket.bucket;
     let queue_arn = arguments.queue.find_arn().await?;
     let aws = Aws::from_environment().await?;
-    let s3 = S3::new(arguments.s3.at(&aws));
+    let s3 = S3::new(arguments.s3.at(&aws).client);
     let before = read(&s3, bucket).await?;
     let change = match arguments.eventbridge {
         true => plan::detach_eventbridge(&before),

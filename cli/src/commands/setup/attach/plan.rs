@@ -4,9 +4,8 @@ use aws_sdk_s3::types::{
     Event, EventBridgeConfiguration, FilterRule, FilterRuleName, NotificationConfiguration,
     NotificationConfigurationFilter, QueueConfiguration, S3KeyFilter,
 };
+use daybook_inspect::aws::notifications::{Destination, Entry, Notifications, Pattern, encoded};
 use sha2::{Digest, Sha256};
-
-use crate::aws::notifications::{Destination, Entry, Notifications, Pattern, encoded};
 
 /// How the ids of Daybook's own entries begin.
 pub const OWN: &str = "daybook-";

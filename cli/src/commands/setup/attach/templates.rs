@@ -1,10 +1,9 @@
 //! The same as a template, for those whose buckets belong to one.
 
 use clap::ValueEnum;
+use daybook_inspect::aws::notifications::{Entry, encoded};
+use daybook_inspect::aws::queue_policy::Sender;
 use serde_json::{Value, json};
-
-use crate::aws::notifications::{Entry, encoded};
-use crate::aws::queue_policy::Sender;
 
 /// In which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -10,12 +10,12 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveSpecification,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use daybook_inspect::checks::queues::Role;
 use daybook_ledger::{Cause, describe};
 use daybook_schema::tables::TableDefinition;
 use serde_json::json;
 
 use crate::aws::clients::Aws;
-use crate::checks::queues::Role;
 use crate::commands::setup::init::part::What;
 
 /// How often a new table is looked at until it is there, once a second.

@@ -8,21 +8,23 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clap::error::ErrorKind;
+use daybook_inspect::aws::answer::{Answer, Refusal};
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::checks::finding::{Item, Level};
+use daybook_inspect::checks::queues::{Role, Use};
+use daybook_inspect::checks::{observe, queues, tables};
+use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, Clock, TableName};
 use daybook_schema::tables::{LEDGER, RECEIPTS};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::aws::answer::{Answer, Refusal};
-use crate::aws::clients::{Aws, AwsResource};
-use crate::checks::finding::{Item, Level};
-use crate::checks::queues::{Role, Use};
-use crate::checks::{observe, queues, tables};
+use crate::aws::clients::Aws;
 use crate::commands::setup::init::part::What;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::UserError;
+use crate::ui::output;
 use crate::ui::output::Output;
-use crate::ui::{output, text};
 
 /// Create tables and queues without CloudFormation
 ///
@@ -267,18 +269,18 @@ async fn look(aws: &Aws, what: What, name: &str, workers: bool) -> anyhow::Resul
     };
     match what {
         What::Table(definition) => {
-            let seen = observe::table(aws, name, &Clock::system()).await;
+            let seen = observe::table(&aws.dynamodb(), name, &Clock::system()).await;
             match &seen.table {
                 Answer::Absent => Ok(None),
                 Answer::Unknown(refusal) => Err(cannot(refusal.clone()).into()),
                 Answer::Known(_) => Ok(Some(tables::checks(&seen, definition))),
             }
         }
-        What::Queue(role) => match observe::url_by_name(aws, name).await {
+        What::Queue(role) => match observe::url_by_name(&aws.queues(), name).await {
             Answer::Absent => Ok(None),
             Answer::Unknown(refusal) => Err(cannot(refusal).into()),
             Answer::Known(url) => {
-                let seen = observe::queue(aws, role, Some(url)).await;
+                let seen = observe::queue(&aws.queues(), role, Some(url)).await;
                 let used = Use {
                     by_workers: workers,
                     lease: daybook_manager::Dispatch::default().lease,

@@ -1,8 +1,7 @@
 //! What `daybook init` makes.
 
+use daybook_inspect::checks::queues::Role;
 use daybook_schema::tables::TableDefinition;
-
-use crate::checks::queues::Role;
 
 /// What a part is.
 #[derive(Clone, Copy)]

@@ -1,0 +1,173 @@
+//! All checks of a deployment, the worst first.
+
+use daybook_ledger::Ledger;
+use daybook_schema::{Timestamp, tables as definitions};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::aws::answer::Answer;
+use crate::aws::notifications::Notifications;
+use crate::aws::s3::S3;
+use crate::checks::buckets::{BucketSeen, IntakeSeen};
+use crate::checks::finding::{Item, Level};
+use crate::checks::flow::Configured;
+use crate::checks::queues::{Role, Use};
+use crate::checks::{buckets, flow, observe, queues, tables};
+use crate::parts::Parts;
+
+/// The parts of a deployment on AWS, by their names as far as they are named, and who asks for them.
+#[derive(Clone, Debug)]
+pub struct OnAws<'a> {
+    /// The ledger.
+    pub ledger: &'a Ledger,
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+    /// Step Functions.
+    pub sfn: aws_sdk_sfn::Client,
+    /// S3.
+    pub s3: S3,
+    /// The region of all but S3.
+    pub region: &'a str,
+    /// The ledger's table.
+    pub ledger_table: Option<String>,
+    /// The receipts' table; `None` where receipts are off.
+    pub receipts_table: Option<String>,
+    /// The URL of the queue that notifications arrive on.
+    pub intake_url: Option<String>,
+    /// The URL of the queue of claimed events.
+    pub dispatch_url: Option<String>,
+    /// The URL of the queue that the ends of executions arrive on.
+    pub completion_url: Option<String>,
+    /// The state machine; `None` where workers process the events.
+    pub state_machine_arn: Option<&'a str>,
+    /// The buckets whose notifications are checked.
+    pub buckets: &'a [String],
+}
+
+/// What was found.
+#[derive(Serialize, JsonSchema)]
+pub struct DoctorOutput<'a> {
+    /// The deployment.
+    #[serde(rename = "where")]
+    place: &'a str,
+    /// How many checks found a problem.
+    problems: usize,
+    /// How many found something that should be better.
+    warnings: usize,
+    /// How many could not be made.
+    unknown: usize,
+    /// All of them, the worst first.
+    checks: &'a [Item],
+}
+
+impl<'a> DoctorOutput<'a> {
+    /// For programs: with the deployment's name.
+    pub fn of(place: &'a str, checks: &'a [Item]) -> Self {
+        let count = |level| checks.iter().filter(|item| item.level == level).count();
+        Self {
+            place,
+            problems: count(Level::Problem),
+            warnings: count(Level::Warning),
+            unknown: count(Level::Unknown),
+            checks,
+        }
+    }
+}
+
+/// The checks of a folder: its rows and its process.
+pub async fn of_folder(parts: &Parts<'_>, configured: Configured) -> Vec<Item> {
+    let seen = observe::flow(parts.ledger, parts.up_runs()).await;
+    worst_first(flow::checks(&seen, configured))
+}
+
+/// The checks of a deployment on AWS.
+pub async fn on_aws(parts: &OnAws<'_>, configured: Configured) -> Vec<Item> {
+    let (mut items, answered) = of_tables(parts).await;
+    let used = Use {
+        by_workers: parts.state_machine_arn.is_none(),
+        lease: configured.lease,
+    };
+    let (of_queues, intake) = of_queues(parts, used).await;
+    items.extend(of_queues);
+    for name in parts.buckets {
+        let notifications = parts.s3.notifications(name).await;
+        let seen = BucketSeen {
+            name: name.clone(),
+            notifications: notifications.map(|configuration| Notifications::of(&configuration)),
+        };
+        items.extend(buckets::checks(&seen, &intake));
+    }
+    items.push(of_state_machine(parts).await);
+    let seen = observe::flow(parts.ledger, None).await;
+    let control = seen.control.as_ref().ok();
+    items.push(flow::quotas(control, configured, parts.region, used.by_workers));
+    items.extend(flow::checks(&seen, configured));
+    items.push(flow::clock(answered));
+    worst_first(items)
+}
+
+fn worst_first(mut items: Vec<Item>) -> Vec<Item> {
+    items.sort_by_key(|item| item.level);
+    items
+}
+
+/// And when a table was answered, by this machine's clock and by the response.
+async fn of_tables(parts: &OnAws<'_>) -> (Vec<Item>, Option<(Timestamp, Timestamp)>) {
+    let clock = parts.ledger.clock();
+    let mut answered = None;
+    let mut items = Vec::new();
+    if let Some(ledger) = &parts.ledger_table {
+        let seen = observe::table(&parts.dynamodb, ledger, clock).await;
+        answered = seen.answered;
+        items.extend(tables::checks(&seen, &definitions::LEDGER));
+    }
+    match &parts.receipts_table {
+        Some(receipts) => {
+            let seen = observe::table(&parts.dynamodb, receipts, clock).await;
+            answered = seen.answered.or(answered);
+            items.extend(tables::checks(&seen, &definitions::RECEIPTS));
+        }
+        None => items.push(Item::warning(
+            "receipts table",
+            "receipts are off: nobody can tell what is done, and a notification that comes late is run again",
+            "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the table; `daybook init` makes one",
+        )),
+    }
+    (items, answered)
+}
+
+/// And the intake queue, as far as buckets need it.
+async fn of_queues(parts: &OnAws<'_>, used: Use) -> (Vec<Item>, IntakeSeen) {
+    let (intake, dispatch, completion) = tokio::join!(
+        observe::queue(&parts.sqs, Role::Intake, parts.intake_url.clone()),
+        observe::queue(&parts.sqs, Role::Dispatch, parts.dispatch_url.clone()),
+        observe::queue(&parts.sqs, Role::Completion, parts.completion_url.clone()),
+    );
+    let mut items = queues::checks(&intake, used);
+    items.extend(queues::checks(&dispatch, used));
+    // Workers report themselves.
+    if !used.by_workers || completion.url.is_some() {
+        items.extend(queues::checks(&completion, used));
+    }
+    let intake = intake
+        .attributes
+        .known()
+        .map_or_else(IntakeSeen::default, |attributes| IntakeSeen {
+            arn: attributes.get("QueueArn").cloned(),
+            policy: attributes.get("Policy").cloned(),
+        });
+    (items, intake)
+}
+
+async fn of_state_machine(parts: &OnAws<'_>) -> Item {
+    let machine = match parts.state_machine_arn {
+        Some(arn) => {
+            let asked = parts.sfn.describe_state_machine().state_machine_arn(arn);
+            Answer::of(asked.send().await, "states:DescribeStateMachine").map(|answer| answer.r#type)
+        }
+        None => Answer::Absent,
+    };
+    flow::state_machine(parts.state_machine_arn, &machine)
+}

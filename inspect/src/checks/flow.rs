@@ -1,0 +1,323 @@
+//! Does it move: the clock, pause, the schedule, the sweep, N, the state machine.
+
+use std::time::Duration;
+
+use aws_sdk_sfn::types::StateMachineType;
+use daybook_ledger::{Control, Count};
+use daybook_schema::Timestamp;
+
+use crate::aws::answer::Answer;
+use crate::checks::finding::Item;
+use crate::wording::{dispatch, text, time};
+
+/// Windows without a grant, or with a row that is due, until the schedule is said not to run.
+const WINDOWS: u32 = 3;
+
+/// A clock that is wrong by so much is worth a word.
+const SKEW: Duration = Duration::from_secs(5);
+
+/// Signatures are refused beyond five minutes; windows and leases go wrong before ("Signing AWS API requests", IAM User Guide).
+const BAD_SKEW: Duration = Duration::from_secs(60);
+
+/// Messages that may be in flight on a standard queue ("Amazon SQS message quotas").
+const IN_FLIGHT: u64 = 120_000;
+
+/// What was observed of the ledger's rows.
+#[derive(Clone, Debug)]
+pub struct FlowSeen {
+    /// When.
+    pub now: Timestamp,
+    /// The control item.
+    pub control: Result<Control, String>,
+    /// Due since, of the pending row that is due first.
+    pub oldest_due: Result<Option<Timestamp>, String>,
+    /// The end of the lease that ended first.
+    pub oldest_lease: Result<Option<Timestamp>, String>,
+    /// Parked rows.
+    pub parked: Result<Count, String>,
+    /// Claimed rows that were put on the queue five times or more: how many of the first few hundred.
+    pub undelivered: Result<Count, String>,
+    /// Open rows whose key was ambiguous: how many of the first few thousand.
+    pub ambiguous: Result<Count, String>,
+    /// Rows that a newer release wrote: how many of the first few hundred of each status.
+    pub newer: Result<Count, String>,
+    /// Whether a `daybook up` runs, of a folder.
+    pub up_runs: Option<bool>,
+}
+
+/// How it is configured.
+#[derive(Clone, Copy, Debug)]
+pub struct Configured {
+    /// N, unless set while running.
+    pub per_window: u32,
+    /// The window.
+    pub window: Duration,
+    /// The lease.
+    pub lease: Duration,
+}
+
+/// All checks of rows and dispatch.
+pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
+    let mut items = Vec::new();
+    if let Some(runs) = seen.up_runs {
+        items.push(match runs {
+            true => Item::ok("daybook up", "it runs"),
+            false => Item::problem(
+                "daybook up",
+                "it does not run: nothing moves",
+                "start `daybook up` on its folder",
+            ),
+        });
+    }
+    items.push(pause(seen));
+    // A folder's pipeline has its own clock for these.
+    items.push(schedule(seen, configured));
+    items.push(sweep(seen, configured));
+    items.push(counted("parked", &seen.parked, |n| {
+        Item::warning(
+            "parked",
+            format!("{n}, waiting for a person"),
+            "`daybook list --status parked` shows why; fix the cause, then `daybook redrive`, or `daybook remove`",
+        )
+    }));
+    items.push(counted("undelivered", &seen.undelivered, |n| {
+        Item::problem(
+            "undelivered",
+            format!("{n}, put on the dispatch queue five times or more and never taken"),
+            "is the function or worker that reads the queue running, and may it start the state machine? Its log says why",
+        )
+    }));
+    items.push(counted("keys", &seen.ambiguous, |n| {
+        Item::warning(
+            "keys",
+            format!("{n} whose notification does not say whether the key is form-encoded"),
+            "set --key-encoding (DAYBOOK_KEY_ENCODING) to encoded or plain, whichever the source is; `daybook why` shows the key",
+        )
+    }));
+    items.push(counted("newer", &seen.newer, |n| {
+        Item::problem(
+            "newer",
+            format!("{n}, written by a newer Daybook: this one leaves them alone"),
+            "use that release: nothing else moves them",
+        )
+    }));
+    items
+}
+
+fn unknown(check: &str, cause: &str) -> Item {
+    Item::unknown(check, cause, "the ledger has to answer first")
+}
+
+fn counted(check: &str, count: &Result<Count, String>, found: impl FnOnce(String) -> Item) -> Item {
+    match count {
+        Err(cause) => unknown(check, cause),
+        Ok(count) if count.rows == 0 => Item::ok(check, "none"),
+        Ok(count) => {
+            let rows = match count.rows {
+                1 => "row",
+                _ => "rows",
+            };
+            found(format!("{} {rows}", text::count(*count)))
+        }
+    }
+}
+
+fn pause(seen: &FlowSeen) -> Item {
+    let control = match &seen.control {
+        Ok(control) => control,
+        Err(cause) => return unknown("pause", cause),
+    };
+    match control.pause(seen.now) {
+        None => Item::ok("pause", "not paused"),
+        Some(pause) => Item::warning(
+            "pause",
+            format!("dispatch is paused {}: nothing is sent", dispatch::paused(&pause)),
+            "`daybook resume` ends it",
+        ),
+    }
+}
+
+fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
+    let (control, oldest) = match (&seen.control, &seen.oldest_due) {
+        (Ok(control), Ok(oldest)) => (control, *oldest),
+        (Err(cause), _) | (_, Err(cause)) => return unknown("schedule", cause),
+    };
+    let window = match control.window_millis {
+        0 => configured.window,
+        millis => Duration::from_millis(millis),
+    };
+    let patience = window * WINDOWS;
+    let Some(oldest) = oldest else {
+        return Item::ok("schedule", "nothing is due");
+    };
+    let waits = format!("the oldest row is due since {}", time::at(oldest, seen.now));
+    if seen.now.since(oldest) <= patience {
+        return Item::ok("schedule", waits);
+    }
+    if control.pause(seen.now).is_some() {
+        return Item::ok("schedule", format!("paused; {waits}"));
+    }
+    let granted = control
+        .window
+        .filter(|start| seen.now.since(*start) <= patience + window);
+    match (granted, control.window) {
+        (Some(start), _) => Item::warning(
+            "schedule",
+            format!(
+                "a backlog: {waits}, and windows are granted (the last from {})",
+                time::at(start, seen.now)
+            ),
+            "nothing, or raise N if the target can take more",
+        ),
+        (None, last) => {
+            let last = last.map_or_else(
+                || "no window was ever granted".to_owned(),
+                |at| {
+                    format!(
+                        "the last window that was granted is from {}",
+                        time::at(at, seen.now)
+                    )
+                },
+            );
+            Item::problem(
+                "schedule",
+                format!("{waits}, and {last}: the schedule seems not to run"),
+                "is its rule or cron enabled, and does its log say why it fails? `daybook schedule` runs it once",
+            )
+        }
+    }
+}
+
+fn sweep(seen: &FlowSeen, configured: Configured) -> Item {
+    let oldest = match &seen.oldest_lease {
+        Ok(oldest) => *oldest,
+        Err(cause) => return unknown("sweep", cause),
+    };
+    match oldest {
+        Some(ended) if seen.now.since(ended) > configured.lease => {
+            let paused = seen
+                .control
+                .as_ref()
+                .is_ok_and(|control| control.pause(seen.now).is_some());
+            let finding = format!(
+                "a lease ended at {}, and nothing acted on it",
+                time::at(ended, seen.now)
+            );
+            match paused {
+                true => Item::ok(
+                    "sweep",
+                    format!("{finding}: while dispatch is paused, nothing is sent again"),
+                ),
+                false => Item::problem(
+                    "sweep",
+                    format!("{finding}: the sweep seems not to run"),
+                    "is its rule or cron enabled, and does its log say why it fails? `daybook sweep` runs it once",
+                ),
+            }
+        }
+        Some(ended) => Item::ok(
+            "sweep",
+            format!("the first lease ended at {}", time::at(ended, seen.now)),
+        ),
+        None => Item::ok("sweep", "no lease is over"),
+    }
+}
+
+/// This machine's clock against a service's: when an answer came, and its `Date`.
+pub fn clock(answered: Option<(Timestamp, Timestamp)>) -> Item {
+    let Some((here, there)) = answered else {
+        return Item::unknown("clock", "no answer had a date", "a service has to answer first");
+    };
+    // A date has whole seconds, and the answer was on its way.
+    let skew = here
+        .since(there)
+        .max(there.since(here))
+        .saturating_sub(Duration::from_secs(1));
+    let words = humantime::format_duration(Duration::from_secs(skew.as_secs() + 1));
+    let ahead = if here > there { "ahead" } else { "behind" };
+    let remedy = "let this machine set its clock by NTP (`timedatectl set-ntp true`)";
+    match skew {
+        skew if skew >= BAD_SKEW => Item::problem(
+            "clock",
+            format!(
+                "this machine's clock is {words} {ahead} of AWS's: windows, leases and signatures go wrong"
+            ),
+            remedy,
+        ),
+        skew if skew >= SKEW => Item::warning(
+            "clock",
+            format!("this machine's clock is {words} {ahead} of AWS's"),
+            remedy,
+        ),
+        _ => Item::ok("clock", "as AWS's"),
+    }
+}
+
+/// The state machine.
+pub fn state_machine(arn: Option<&str>, seen: &Answer<StateMachineType>) -> Item {
+    let check = "state machine";
+    let Some(arn) = arn else {
+        return Item::ok(check, "none is named: workers process the events");
+    };
+    match seen {
+        Answer::Known(StateMachineType::Standard) => Item::ok(check, "STANDARD"),
+        Answer::Known(other) => Item::problem(
+            check,
+            format!(
+                "{arn} is {}: such executions report no end, and a name does not keep a second one from starting",
+                other.as_str()
+            ),
+            "make a state machine of type STANDARD with the same definition; a type cannot be changed",
+        ),
+        Answer::Absent => Item::problem(
+            check,
+            format!("there is no state machine {arn}: nothing can be started"),
+            "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN), region and account name another one",
+        ),
+        Answer::Unknown(refusal) => Item::refused(check, refusal),
+    }
+}
+
+/// N against what Step Functions starts: bucket and refill of StartExecution ("Service quotas for Step Functions", Step Functions
+/// Developer Guide).
+fn start_quota(region: &str) -> (u64, u64) {
+    match region {
+        "us-east-1" | "us-west-2" | "eu-west-1" => (1_300, 300),
+        _ => (800, 150),
+    }
+}
+
+/// N against the quotas.
+pub fn quotas(control: Option<&Control>, configured: Configured, region: &str, by_workers: bool) -> Item {
+    let n = u64::from(
+        control
+            .and_then(|control| control.per_window)
+            .unwrap_or(configured.per_window),
+    );
+    let window = configured.window.as_secs_f64();
+    let told = format!("N is {n} per {}", humantime::format_duration(configured.window));
+    let (bucket, refill) = start_quota(region);
+    let starts = bucket as f64 + refill as f64 * window;
+    if !by_workers && n as f64 > starts {
+        let most = format!("{bucket} and {refill} more per second");
+        return Item::warning(
+            "quotas",
+            format!(
+                "{told}, and Step Functions starts {most} in {region} unless raised: the rest is throttled and comes again"
+            ),
+            "lower N (`daybook set`), or have the StartExecution quota raised (Service Quotas)",
+        );
+    }
+    let in_flight = n as f64 * (configured.lease.as_secs_f64() / window).max(1.0);
+    if in_flight > IN_FLIGHT as f64 {
+        return Item::warning(
+            "quotas",
+            format!(
+                "{told}: with a lease of {} up to {in_flight:.0} could be in flight, and a queue holds {IN_FLIGHT} unacknowledged",
+                humantime::format_duration(configured.lease)
+            ),
+            "lower N, shorten the lease, or cap what is in flight (--max-in-flight)",
+        );
+    }
+    Item::ok("quotas", told)
+}

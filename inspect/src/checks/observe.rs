@@ -1,0 +1,186 @@
+//! Looking at everything at once; what cannot be seen is kept with its reason.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TimeToLiveStatus};
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
+use daybook_ledger::{Clock, Count, Ledger, ResponseDate};
+use daybook_schema::{Row, Status, Timestamp, notification};
+
+use crate::aws::answer::Answer;
+use crate::aws::failure;
+use crate::checks::flow::FlowSeen;
+use crate::checks::queues::{Attributes, QueueSeen, Role, redrive_policy};
+use crate::checks::tables::TableSeen;
+
+/// Parked rows are counted up to about so many per shard.
+const ENOUGH: u32 = 1000;
+
+/// A table, on that clock of this machine.
+pub async fn table(client: &aws_sdk_dynamodb::Client, name: &str, clock: &Clock) -> TableSeen {
+    let date = ResponseDate::default();
+    let describe = client
+        .describe_table()
+        .table_name(name)
+        .customize()
+        .interceptor(date.clone())
+        .send();
+    let describe = async {
+        let table = describe.await;
+        (table, date.get().map(|there| (clock.now(), there)))
+    };
+    let ttl = client.describe_time_to_live().table_name(name).send();
+    let backups = client.describe_continuous_backups().table_name(name).send();
+    let ((table, answered), ttl, backups) = tokio::join!(describe, ttl, backups);
+    let table = Answer::of(table, "dynamodb:DescribeTable").map(|answer| answer.table);
+    TableSeen {
+        name: name.to_owned(),
+        answered,
+        table: match table {
+            Answer::Known(Some(table)) => Answer::Known(table),
+            Answer::Known(None) | Answer::Absent => Answer::Absent,
+            Answer::Unknown(refusal) => Answer::Unknown(refusal),
+        },
+        ttl: Answer::of(ttl, "dynamodb:DescribeTimeToLive").map(|answer| {
+            let description = answer.time_to_live_description?;
+            let is_on = matches!(
+                description.time_to_live_status,
+                Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+            );
+            description.attribute_name.filter(|_| is_on)
+        }),
+        backups: Answer::of(backups, "dynamodb:DescribeContinuousBackups").map(|answer| {
+            let described = answer.continuous_backups_description;
+            let status = described
+                .and_then(|described| described.point_in_time_recovery_description)
+                .and_then(|described| described.point_in_time_recovery_status);
+            status == Some(PointInTimeRecoveryStatus::Enabled)
+        }),
+    }
+}
+
+/// A queue and its dead-letter queue.
+pub async fn queue(sqs: &Client, role: Role, url: Option<String>) -> QueueSeen {
+    let Some(url) = url else {
+        return QueueSeen {
+            role,
+            url: None,
+            attributes: Answer::Absent,
+            dead_letters: None,
+        };
+    };
+    let attributes = attributes(sqs, &url).await;
+    let letters = attributes.known().and_then(redrive_policy);
+    let dead_letters = match letters {
+        None => None,
+        Some((arn, _)) => Some((arn.clone(), by_arn(sqs, &arn).await)),
+    };
+    QueueSeen {
+        role,
+        url: Some(url),
+        attributes,
+        dead_letters,
+    }
+}
+
+/// All attributes of a queue.
+pub async fn attributes(sqs: &Client, url: &str) -> Answer<Attributes> {
+    let asked = sqs
+        .get_queue_attributes()
+        .queue_url(url)
+        .attribute_names(QueueAttributeName::All);
+    Answer::of(asked.send().await, "sqs:GetQueueAttributes").map(|answer| {
+        let named = |(name, value): (QueueAttributeName, String)| (name.as_str().to_owned(), value);
+        answer
+            .attributes
+            .unwrap_or_default()
+            .into_iter()
+            .map(named)
+            .collect::<BTreeMap<_, _>>()
+    })
+}
+
+async fn by_arn(sqs: &Client, arn: &str) -> Answer<Attributes> {
+    match url_of(sqs, arn).await {
+        Answer::Known(url) => attributes(sqs, &url).await,
+        Answer::Absent => Answer::Absent,
+        Answer::Unknown(refusal) => Answer::Unknown(refusal),
+    }
+}
+
+/// The URL of the queue with that ARN.
+pub async fn url_of(sqs: &Client, arn: &str) -> Answer<String> {
+    let mut parts = arn.rsplit(':');
+    let (name, account) = (parts.next().unwrap_or_default(), parts.next());
+    url(sqs, name, account).await
+}
+
+/// The URL of the queue of that name in this account.
+pub async fn url_by_name(sqs: &Client, name: &str) -> Answer<String> {
+    url(sqs, name, None).await
+}
+
+async fn url(sqs: &Client, name: &str, account: Option<&str>) -> Answer<String> {
+    let asked = sqs
+        .get_queue_url()
+        .queue_name(name)
+        .set_queue_owner_aws_account_id(account.map(str::to_owned));
+    match Answer::of(asked.send().await, "sqs:GetQueueUrl").map(|answer| answer.queue_url) {
+        Answer::Known(Some(url)) => Answer::Known(url),
+        Answer::Known(None) | Answer::Absent => Answer::Absent,
+        Answer::Unknown(refusal) => Answer::Unknown(refusal),
+    }
+}
+
+/// The rows.
+pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
+    let now = ledger.clock().now();
+    let (control, oldest_due, oldest_lease, parked, claimed, ambiguous, newer) = tokio::join!(
+        ledger.control(),
+        oldest(ledger, Status::Pending, now),
+        oldest(ledger, Status::Claimed, now),
+        ledger.count(Status::Parked, None, Some(ENOUGH)),
+        ledger.claimed_first(),
+        ambiguous(ledger),
+        ledger.newer_rows(),
+    );
+    FlowSeen {
+        now,
+        control: control.map_err(|error| daybook_ledger::chain(&error)),
+        oldest_due,
+        oldest_lease,
+        parked: parked.map_err(|error| daybook_ledger::chain(&error)),
+        undelivered: claimed
+            .map(|claimed| claimed.undelivered)
+            .map_err(|error| daybook_ledger::chain(&error)),
+        ambiguous,
+        newer: newer.map_err(|error| daybook_ledger::chain(&error)),
+        up_runs,
+    }
+}
+
+/// Open rows with an ambiguous key, of one page of a scan: 1 MB of rows.
+async fn ambiguous(ledger: &Ledger) -> Result<Count, String> {
+    let mut pages = ledger.open_rows();
+    let page = pages
+        .next()
+        .await
+        .map_err(|error| daybook_ledger::chain(&error))?;
+    let is_ambiguous = |row: &Row| row.caveat.as_deref().is_some_and(notification::is_ambiguous);
+    let rows = page.into_iter().flatten().flatten().filter(is_ambiguous).count();
+    Ok(Count {
+        rows: rows as u64,
+        exact: pages.is_done(),
+    })
+}
+
+/// The due time of the row of that status that is due first, if it is due; rows of a newer release wait for that release.
+async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    let mut rows = ledger.due(status, Some(now), 1);
+    let first = rows.next_own(1).await;
+    match failure::shard_failures(&rows).into_iter().next() {
+        Some(failure) => Err(failure.to_string()),
+        None => Ok(first.first().map(|key| key.due_at)),
+    }
+}

@@ -1,0 +1,6 @@
+//! Rows, receipts and what becomes of them.
+
+pub mod history;
+pub mod next_step;
+pub mod output;
+pub mod rows;

@@ -1,0 +1,327 @@
+//! Answers about open rows.
+
+use std::time::Duration;
+
+use daybook_ledger::{Control, Pause};
+use daybook_manager::{Described, Lookup};
+use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, Timestamp, notification};
+
+use crate::aws::s3::Head;
+use crate::why::verdict::facts::{Fact, Observed, Seen, Situation, Verdict};
+use crate::wording::{dispatch, text, time};
+
+/// A row that is due for so many windows should have been sent, unless others are before it.
+const LATE_WINDOWS: u32 = 3;
+
+/// The answer about that row.
+pub fn verdict(seen: &Observed, one: &Seen) -> Verdict {
+    let row = &one.row;
+    let verdict = match row.status {
+        Status::Pending => pending(seen, row),
+        Status::Claimed => claimed(seen, one),
+        Status::Parked => parked(seen, row),
+    };
+    let note = row
+        .note
+        .as_deref()
+        .map(|note| format!("Last change by an operator: {}.", text::escaped(note)));
+    let verdict = verdict.also(note).also(row.caveat.as_deref().map(caveat));
+    let verdict = match (row.status, is_gone(seen, row)) {
+        (_, None | Some(false)) => verdict,
+        (Status::Claimed, Some(true)) => verdict.also(Some("The object itself no longer exists.".to_owned())),
+        (_, Some(true)) => Verdict {
+            situation: Situation::ObjectGone,
+            says: format!("It was seen, but the object no longer exists. {}", verdict.says),
+            next: "If it was deleted on purpose, `daybook remove` removes the event. Otherwise restore it first."
+                .to_owned(),
+            ..verdict
+        },
+    };
+    verdict.of(row.id)
+}
+
+/// Whether the object of an upload is there no more; `None` where that is unknown, or nothing is expected there.
+fn is_gone(seen: &Observed, row: &Row) -> Option<bool> {
+    let is_upload = row.event().is_some_and(|event| event.kind == Kind::Created);
+    let head = seen.object.known().filter(|_| is_upload)?;
+    Some(*head == Head::Gone)
+}
+
+/// What was not as it should be in the notification, and what to do about a key that may be the wrong one.
+fn caveat(caveat: &str) -> String {
+    let says = format!("About its notification: {}.", text::escaped(caveat));
+    match notification::is_ambiguous(caveat) {
+        false => says,
+        true => format!(
+            "{says} If the key above is not the object's, set --key-encoding (DAYBOOK_KEY_ENCODING) to encoded or plain for this \
+             source, `daybook remove` the event, and give its notification to `daybook ingest` again."
+        ),
+    }
+}
+
+/// `; the last attempt failed: …`.
+fn last_error(row: &Row) -> String {
+    match &row.last_error {
+        Some(error) => format!("; attempt {} failed: {}", row.attempt, text::escaped(error)),
+        None => String::new(),
+    }
+}
+
+fn pending(seen: &Observed, row: &Row) -> Verdict {
+    let now = seen.now;
+    let pause = seen.control.known().and_then(|control| control.pause(now));
+    if row.due_at > now {
+        let says = format!(
+            "Waiting because its next attempt is not before {}{}.",
+            time::at(row.due_at, now),
+            last_error(row)
+        );
+        let next = "Nothing: one of the windows after that sends it.";
+        let verdict = Verdict::new(Situation::Backoff, says, next).also(pause.as_ref().map(also_paused));
+        return verdict.without("pause", seen.control.why_not());
+    }
+    if let Some(pause) = pause {
+        let says = format!("Waiting because dispatch is paused {}.", dispatch::paused(&pause));
+        let next = "`daybook resume` ends the pause; otherwise wait until it ends.";
+        return Verdict::new(Situation::Paused, says, next);
+    }
+    if seen.up_runs == Some(false) {
+        let says = format!(
+            "Waiting because `daybook up` does not run: due since {}.",
+            time::at(row.due_at, now)
+        );
+        return Verdict::new(Situation::NotRunning, says, "Start `daybook up` on its folder.")
+            .without("pause", seen.control.why_not());
+    }
+    due(seen, row).unless("pause", seen.control.why_not())
+}
+
+fn also_paused(pause: &Pause) -> String {
+    format!("Dispatch is paused as well, {}.", dispatch::paused(pause))
+}
+
+/// A row that is due, while nothing is paused as far as is known.
+fn due(seen: &Observed, row: &Row) -> Verdict {
+    let now = seen.now;
+    let since = format!("due since {}", time::at(row.due_at, now));
+    let error = last_error(row);
+    let control = seen.control.known();
+    let before = seen
+        .ahead
+        .known()
+        .map(|count| (count.rows.saturating_sub(1), count.exact));
+    match before {
+        None => Verdict::new(
+            Situation::Due,
+            format!("Waiting to be sent: {since}{error}."),
+            "Nothing: windows send the oldest due rows first.",
+        )
+        .unless("rows before it", seen.ahead.why_not()),
+        Some((0, _)) => {
+            let late = control.and_then(|control| late(seen, row, control));
+            let next = match late {
+                None => "Nothing: the next window sends it.",
+                Some(_) => {
+                    "Is the schedule running? `daybook doctor` checks; `daybook schedule` runs it once."
+                }
+            };
+            let says = format!("Waiting to be sent: {since}, and nothing is before it{error}.");
+            Verdict::new(Situation::Due, says, next).also(late)
+        }
+        Some((before, exact)) => {
+            let at_least = if exact { "" } else { "at least " };
+            let n = control.and_then(|control| control.per_window).or(seen.per_window);
+            let windows = n.map(|n| before / u64::from(n.max(1)) + 1);
+            let room = match (n, windows) {
+                (Some(n), Some(windows)) => format!(
+                    "; at {n} per window that is {at_least}{}",
+                    text::many(windows, "window")
+                ),
+                _ => String::new(),
+            };
+            let says = format!(
+                "Waiting because {at_least}{} due before it and each window sends N at most: {since}{room}{error}.",
+                are(before)
+            );
+            let next = "Nothing, or raise N if the target can take more.";
+            Verdict::new(Situation::Backlog, says, next)
+        }
+    }
+}
+
+fn are(rows: u64) -> String {
+    match rows {
+        1 => "1 row is".to_owned(),
+        n => format!("{n} rows are"),
+    }
+}
+
+fn late(seen: &Observed, row: &Row, control: &Control) -> Option<String> {
+    let window = match control.window_millis {
+        0 => Duration::from_secs(60),
+        millis => Duration::from_millis(millis),
+    };
+    (seen.now.since(row.due_at) > window * LATE_WINDOWS)
+        .then(|| "It should have been sent by now: the schedule seems not to run.".to_owned())
+}
+
+fn claimed(seen: &Observed, one: &Seen) -> Verdict {
+    let row = &one.row;
+    if let Some(Lookup::Found(execution)) = &one.execution {
+        return executed(seen, row, execution);
+    }
+    let is_over = row.due_at <= seen.now;
+    let verdict = match (row.is_undelivered(), is_over, row.is_held()) {
+        (true, _, _) => undelivered(seen, row),
+        (false, true, _) => lease_over(seen, row),
+        (false, false, true) => Verdict::new(
+            Situation::Running,
+            format!(
+                "Running: a worker has it, {}; its lease ends at {}.",
+                attempt(row),
+                time::at(row.due_at, seen.now)
+            ),
+            "Nothing: the worker reports its end, or the lease ends and it is sent again.",
+        ),
+        (false, false, false) => queued(seen, one),
+    };
+    let moved = (row.lease_moves > 0).then(|| {
+        let times = text::many(row.lease_moves.into(), "time");
+        format!("The sweep extended its lease {times}, because the queue was slow.")
+    });
+    let execution = match &one.execution {
+        Some(Lookup::Unknown(why)) => Some(why.words()),
+        _ => None,
+    };
+    verdict.also(moved).unless("execution", execution)
+}
+
+fn attempt(row: &Row) -> String {
+    format!("attempt {} of {}", row.attempt, row.max_attempts)
+}
+
+/// Step Functions has its execution.
+fn executed(seen: &Observed, row: &Row, execution: &Described) -> Verdict {
+    let words = |before: &str, at: Option<Timestamp>| {
+        at.map_or_else(String::new, |at| format!(" {before} {}", time::at(at, seen.now)))
+    };
+    if execution.is_running() {
+        let since = words("since", execution.started_at);
+        return Verdict::new(
+            Situation::Running,
+            format!("Running{since}: {}, execution {}.", attempt(row), execution.name),
+            "Nothing: its end is reported, and while it runs the sweep leaves it alone.",
+        );
+    }
+    Verdict::new(
+        Situation::Ended,
+        format!(
+            "Its execution {} ended{}: {}; the ledger does not know yet.",
+            execution.name,
+            words("at", execution.ended_at),
+            execution.status
+        ),
+        format!(
+            "Nothing: the report may be on its way; if it never comes, the end is read after the lease, at {}.",
+            time::at(row.due_at, seen.now)
+        ),
+    )
+}
+
+fn undelivered(seen: &Observed, row: &Row) -> Verdict {
+    Verdict::new(
+        Situation::Undelivered,
+        format!(
+            "Undelivered: {} was put on the dispatch queue {} times and nothing started it; its lease {} {}.",
+            attempt(row),
+            row.deliveries,
+            if row.due_at <= seen.now {
+                "ended at"
+            } else {
+                "ends at"
+            },
+            time::at(row.due_at, seen.now)
+        ),
+        "Is anything reading the dispatch queue, and may it start what it should? `daybook doctor` checks.",
+    )
+}
+
+fn lease_over(seen: &Observed, row: &Row) -> Verdict {
+    let who = match row.is_held() {
+        true => "the worker that held it was not heard from again",
+        false => "nothing was heard from it",
+    };
+    let lease = time::at(row.due_at, seen.now);
+    Verdict::new(
+        Situation::LeaseOver,
+        format!("Its lease ended at {lease}, and {who}: {}.", attempt(row)),
+        "The next sweep checks on it; `daybook sweep` runs it once.",
+    )
+}
+
+fn queued(seen: &Observed, one: &Seen) -> Verdict {
+    let row = &one.row;
+    let times = match row.deliveries {
+        0 | 1 => String::new(),
+        n => format!(" {n} times"),
+    };
+    let depth = match &seen.depth {
+        Fact::Known(depth) => format!(", which holds about {}", text::many(*depth, "message")),
+        Fact::Unknown(_) | Fact::NotAsked(_) => String::new(),
+    };
+    let started = match (&one.execution, seen.up_runs) {
+        (Some(Lookup::Unknown(_)), _) => "whether it was started is unknown",
+        (None, None) => "no worker has taken it; whether an execution runs is not known",
+        (None, Some(_)) => "no worker has taken it yet",
+        (Some(_), _) => "it was not started yet",
+    };
+    let no_machine = matches!((&one.execution, seen.up_runs), (None, None))
+        .then_some("no state machine is named: --state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)");
+    let lease = time::at(row.due_at, seen.now);
+    Verdict::new(
+        Situation::Queued,
+        format!(
+            "Sent{times} to the dispatch queue{depth}, and {started}: {}.",
+            attempt(row)
+        ),
+        format!("Nothing: if nothing is heard by {lease}, the sweep checks on it."),
+    )
+    .without("execution", no_machine)
+    .without("queue", seen.depth.why_not().filter(|_| seen.up_runs.is_none()))
+}
+
+fn parked(seen: &Observed, row: &Row) -> Verdict {
+    let since = time::at(row.due_at, seen.now);
+    let error = row.last_error.as_deref().map(text::escaped);
+    match &row.subject {
+        Subject::Raw { payload, source, .. } => Verdict::new(
+            Situation::Unreadable,
+            format!(
+                "Parked because the notification cannot be read, since {since}: {} ({} bytes from source {source}).",
+                error.unwrap_or_else(|| "nobody knows why".to_owned()),
+                payload.len()
+            ),
+            "`daybook show` has the payload. `daybook redrive` reads it again (with a release that can), `daybook remove` removes it.",
+        ),
+        Subject::Event(event) => {
+            let used = match row.attempt {
+                Attempt(0) => "before its first attempt".to_owned(),
+                attempt => format!("after attempt {attempt} of {}", row.max_attempts),
+            };
+            let error = error.map_or_else(|| ".".to_owned(), |error| format!(": {error}."));
+            Verdict::new(
+                Situation::Parked,
+                format!("Parked {used}, since {since}{error}"),
+                format!(
+                    "It waits for a person. Fix the cause, then `daybook redrive` gives {} another round of attempts; \
+                     `daybook remove` removes it.",
+                    name(event)
+                ),
+            )
+        }
+    }
+}
+
+fn name(event: &ObjectEvent) -> String {
+    event.id.to_string()
+}

@@ -1,0 +1,5 @@
+//! Times, counts, names and the dispatch in words.
+
+pub mod dispatch;
+pub mod text;
+pub mod time;

@@ -1,6 +1,6 @@
 //! What is in a world, and how much of it: the configurations that are searched.
 
-use crate::budget::Control;
+use crate::budget::{Control, Flaw};
 use crate::defects::Defect;
 
 /// An upload that S3 tells of.
@@ -65,6 +65,8 @@ pub struct Bounds {
     /// Whether a scheduler's clocks may be far ahead, both the one that tells its window and the one that it reads itself. What such
     /// a run does to the budget is modelled, and not that it would find every row due.
     pub far_ahead: bool,
+    /// Whether ingest dispatches; and by how many windows its clock may be ahead of the schedule's.
+    pub immediate: Option<u8>,
     /// Whether rows may become a newer release's, each for a fault, and be this one's again.
     pub releases: bool,
     /// What the operator may do, and how often in all.
@@ -84,6 +86,17 @@ impl Rules {
     /// What a process keeps of the control item that it read.
     pub fn seen(&self, control: Control) -> Option<Control> {
         self.has(Defect::GrantWithoutCondition).then_some(control)
+    }
+
+    /// The rule of the budget that is broken, if it is one.
+    pub fn flaw(&self) -> Option<Flaw> {
+        match self.defect? {
+            Defect::FutureGrantKept => Some(Flaw::FutureGrantKept),
+            Defect::SchedulerLeavesNothing => Some(Flaw::SchedulerLeavesNothing),
+            Defect::SweepLeavesNothing => Some(Flaw::SweepLeavesNothing),
+            Defect::RefusalForgotten => Some(Flaw::RefusalForgotten),
+            _ => None,
+        }
     }
 
     /// Whether that one is planted.
@@ -125,6 +138,7 @@ const BASE: Bounds = Bounds {
     faults: 0,
     failures: true,
     far_ahead: false,
+    immediate: None,
     releases: false,
     operator: (&[], 0),
 };
@@ -263,6 +277,27 @@ pub const SMALL: &[Bounds] = &[
         releases: true,
         ..BASE
     },
+    // Ingest dispatches, and everything goes wrong.
+    Bounds {
+        name: "immediate",
+        max_attempts: 1,
+        windows: 1,
+        per_window: 2,
+        immediate: Some(0),
+        ..BASE
+    },
+    // Two newcomers and a budget for one; a clock that is ahead.
+    Bounds {
+        name: "at-once",
+        uploads: TWO_OBJECTS,
+        max_attempts: 1,
+        lives: 1,
+        at_once: 1,
+        troubles: false,
+        failures: false,
+        immediate: Some(1),
+        ..BASE
+    },
     // A person does anything at any moment.
     Bounds {
         name: "people-twice",
@@ -341,6 +376,25 @@ pub const LARGE: &[Bounds] = &[
         max_attempts: 1,
         at_once: 3,
         overlap: [1, 2, 1, 1, 1],
+        ..BASE
+    },
+    Bounds {
+        name: "immediate-large",
+        max_attempts: 1,
+        overlap: [2, 1, 1, 1, 1],
+        faults: 1,
+        immediate: Some(1),
+        ..BASE
+    },
+    Bounds {
+        name: "at-once-large",
+        uploads: TWO_OBJECTS,
+        max_attempts: 1,
+        lives: 1,
+        troubles: false,
+        faults: 1,
+        failures: false,
+        immediate: Some(1),
         ..BASE
     },
 ];

@@ -8,7 +8,7 @@ use stateright::{Model, Property};
 use crate::protocol::{Action, Protocol};
 use crate::receipts::{is_covered, is_newer};
 use crate::steps::How;
-use crate::world::{Broken, Event, Process, Progress, Row, Status, World};
+use crate::world::{Broken, Event, IngestAt, Process, Progress, Row, Status, World};
 
 /// So many rounds of every function are enough for a row to end: each round settles one attempt, or replays one.
 const ROUNDS: usize = 24;
@@ -54,6 +54,10 @@ pub fn properties() -> Vec<Property<Protocol>> {
             "an attempt is put on the queue again by the sweep only",
             |_, world: &World| world.broken != Some(Broken::QueuedTwice),
         ),
+        Property::always(
+            "a notification takes one grant at most, however often it is received",
+            |_, world: &World| world.broken != Some(Broken::GrantedAgain),
+        ),
         Property::always("a row of a newer release stays as it is", |_, world: &World| {
             world.broken != Some(Broken::NewerChanged)
         }),
@@ -66,6 +70,17 @@ pub fn properties() -> Vec<Property<Protocol>> {
         ),
         Property::sometimes("an event is completed", |_, world: &World| {
             events(world).any(|event| is_gone(world, event) && succeeded(world, event))
+        }),
+        Property::sometimes("an event is recorded as claimed", |_, world: &World| {
+            world.processes.iter().any(|process| {
+                matches!(
+                    process,
+                    Process::Ingest {
+                        at: IngestAt::Send,
+                        ..
+                    }
+                )
+            })
         }),
         Property::sometimes("a row is parked", |_, world: &World| {
             world
@@ -105,7 +120,7 @@ pub fn properties() -> Vec<Property<Protocol>> {
     ]
 }
 
-fn events(world: &World) -> impl Iterator<Item = Event> + use<> {
+pub(crate) fn events(world: &World) -> impl Iterator<Item = Event> + use<> {
     0..u8::try_from(world.rows.len()).unwrap_or(u8::MAX)
 }
 
@@ -182,6 +197,7 @@ impl Protocol {
         for _ in 0..ROUNDS {
             let mut hasher = DefaultHasher::new();
             (&world.rows, &world.control, &world.receipts, &world.intake).hash(&mut hasher);
+            world.received.hash(&mut hasher);
             (&world.queue, &world.statuses, &world.executions, world.clock).hash(&mut hasher);
             let key = hasher.finish();
             passed.push(key);
@@ -208,7 +224,7 @@ impl Protocol {
         world.sent.clear();
         for event in events(world) {
             while world.intake[usize::from(event)] > 0 {
-                let process = self.ingest(world, event, true);
+                let process = self.ingest(world, event, true, true);
                 self.run(world, process);
             }
         }
@@ -230,6 +246,7 @@ impl Protocol {
         if !events(world).any(|event| self.sweep(world, event).is_some()) {
             self.act(world, Action::NothingOwed);
         }
+        self.act(world, Action::NothingDue);
         for event in events(world) {
             let waits = |row: Row| row.status == Status::Pending && self.is_taken_up(&row);
             if world.row(event).is_some_and(waits) {

@@ -61,6 +61,16 @@ pub enum Defect {
     DeletionOfNewer,
     /// Rows of a newer release are not passed over: the budget is asked for them, too.
     NewerNotPassedOver,
+    /// Ingest inserts a row as CLAIMED that it has no grant for.
+    ClaimedWithoutGrant,
+    /// A notification that was received before asks for a grant once more.
+    ReceivedBeforeAsks,
+    /// Ingest sends the message of a row that was there already.
+    AlreadyThereIsSent,
+    /// Ingest gives back what it was granted for a row that was there already, by a write without a condition.
+    GrantGivenBack,
+    /// Ingest takes a send whose answer is lost for one that was refused, and releases the row.
+    UnknownIsReleased,
 }
 
 impl Defect {
@@ -85,6 +95,11 @@ impl Defect {
             Self::ReplayCosts | Self::RemovalCoversOlder => "removal",
             Self::RedriveWithoutRound => "redrive",
             Self::ClaimOfNewer | Self::DeletionOfNewer | Self::NewerNotPassedOver => "releases",
+            Self::ClaimedWithoutGrant => "at-once",
+            Self::ReceivedBeforeAsks
+            | Self::AlreadyThereIsSent
+            | Self::GrantGivenBack
+            | Self::UnknownIsReleased => "immediate",
             Self::FutureGrantKept => "clocks",
             Self::SchedulerLeavesNothing | Self::SweepLeavesNothing | Self::RefusalForgotten => "turns",
         }

@@ -1,7 +1,7 @@
 //! What a scheduler and a sweep do at their next await.
 
 use crate::bounds::Rules;
-use crate::budget::{Control, Request, decide};
+use crate::budget::{Asker, Control, Request, decide};
 use crate::defects::Defect;
 use crate::receipts::is_covered;
 use crate::rows;
@@ -10,18 +10,24 @@ use crate::world::{Broken, DispatchAt, Event, Message, Process, Progress, Row, S
 
 /// One conditional write to the control item, repeated until nobody was faster; whether one is granted. An answer that is lost
 /// is a budget spent for nothing.
-fn grant(rules: &Rules, world: &mut World, run: (u8, bool), seen: Option<Control>, how: How) -> Option<bool> {
-    let (window, redelivery) = run;
+pub(crate) fn grant(
+    rules: &Rules,
+    world: &mut World,
+    run: (u8, Asker),
+    seen: Option<Control>,
+    how: How,
+) -> Option<bool> {
+    let (window, asker) = run;
     let request = Request {
         window,
         per_window: rules.bounds.per_window,
         wanted: 1,
-        redelivery,
+        asker,
         // A clock that is far ahead tells schedule and ledger the same.
         now: window.max(world.clock),
     };
     // What was read first matters only to a write without a condition.
-    let Some((next, granted)) = decide(&seen.unwrap_or(world.control), &request, rules) else {
+    let Some((next, granted)) = decide(&seen.unwrap_or(world.control), &request, rules.flaw()) else {
         note_asked(rules, world, run, false);
         return (how == How::Answered).then_some(false);
     };
@@ -30,37 +36,62 @@ fn grant(rules: &Rules, world: &mut World, run: (u8, bool), seen: Option<Control
     Some(granted > 0 && how == How::Answered)
 }
 
-/// A clock that is far ahead costs everybody a window: there it proves nothing that two in a row have no budget.
-fn note_asked(rules: &Rules, world: &mut World, (window, redelivery): (u8, bool), granted: bool) {
-    if !rules.bounds.far_ahead {
-        world.asked(redelivery, window, granted);
+/// A clock that is far ahead costs everybody a window: there it proves nothing that two in a row have no budget. Beside newcomers, the
+/// model of the budget asks it.
+fn note_asked(rules: &Rules, world: &mut World, (window, asker): (u8, Asker), granted: bool) {
+    if !rules.bounds.far_ahead && rules.bounds.immediate.is_none() {
+        world.asked(asker == Asker::Sweep, window, granted);
     }
 }
 
 /// A scheduler's next step.
-pub(crate) fn schedule(
-    rules: &Rules,
-    world: &mut World,
-    run: (u8, Event),
-    view: View,
-    at: DispatchAt,
-    how: How,
-) -> Next {
-    let (window, event) = run;
+pub(crate) fn schedule(rules: &Rules, world: &mut World, process: Process, how: How) -> Next {
+    let Process::Schedule {
+        window,
+        event,
+        view,
+        seen: backlog,
+        at,
+    } = process
+    else {
+        return None;
+    };
     let then = |view, at| {
         Some(Some(Process::Schedule {
             window,
             event,
             view,
+            seen: backlog,
             at,
         }))
     };
     match (at, how) {
         (DispatchAt::Grant(seen), How::Answered | How::AnswerLost) => {
-            match grant(rules, world, (window, false), seen, how)? {
+            let granted = grant(rules, world, (window, Asker::Scheduler), seen, how)?;
+            match granted {
+                _ if rules.bounds.immediate.is_some() && (backlog.behind || !granted) => {
+                    then(view, DispatchAt::Note(granted))
+                }
+                true if backlog.note.is_some() => then(view, DispatchAt::TakeOff),
                 true => then(view, DispatchAt::Claim),
                 false => Some(None),
             }
+        }
+        // Written or not, it goes on.
+        (DispatchAt::Note(granted), How::Answered | How::Refused) => {
+            if how == How::Answered {
+                world.control.backlog = Some(world.clock);
+            }
+            match granted {
+                true => then(view, DispatchAt::Claim),
+                false => Some(None),
+            }
+        }
+        (DispatchAt::TakeOff, How::Answered | How::Refused) => {
+            if how == How::Answered && world.control.backlog == backlog.note {
+                world.control.backlog = None;
+            }
+            then(view, DispatchAt::Claim)
         }
         (DispatchAt::Claim, How::Answered | How::AnswerLost) => {
             let row = world.row(event);
@@ -77,28 +108,16 @@ pub(crate) fn schedule(
                     _ => then(ours(true), DispatchAt::Send(claimed.attempt)),
                 };
             }
-            retried(rules, world, row, view, how).map(|attempt| {
-                let (window, event, at) = (window, event, DispatchAt::Send(attempt?));
-                let view = View { fresh: true, ..view };
-                Some(Process::Schedule {
-                    window,
-                    event,
-                    view,
-                    at,
-                })
-            })
+            let attempt = retried(rules, world, row, view, how)?;
+            let view = View { fresh: true, ..view };
+            match attempt {
+                Some(attempt) => then(view, DispatchAt::Send(attempt)),
+                None => Some(None),
+            }
         }
         (DispatchAt::Send(_), How::Refused) => then(view, DispatchAt::GiveBack),
         (DispatchAt::Send(attempt), How::Answered | How::AnswerLost) => {
-            send(world, window, event, attempt, true);
-            let ours = |row: &Row| view.mine && row.status == Status::Claimed && row.attempt == attempt;
-            if let Some(row) = world.row(event).filter(ours) {
-                let queued = row.queued + 1;
-                world.rows[usize::from(event)] = Some(Row { queued, ..row });
-                if queued > 1 {
-                    world.note(Broken::QueuedTwice);
-                }
-            }
+            put_on_queue(world, window, (event, attempt), |_| view.mine);
             match (how, rules.has(Defect::UnknownIsNotSent)) {
                 (How::AnswerLost, true) => then(view, DispatchAt::GiveBack),
                 (How::AnswerLost, false) => None,
@@ -125,6 +144,24 @@ fn retried(rules: &Rules, world: &mut World, row: Option<Row>, view: View, how: 
         world.note(Broken::FalseClaim);
     }
     Some(believed.map(|row| row.attempt))
+}
+
+/// The first message of an attempt. Noted where the row, if it is the one that it speaks of, has had one.
+pub(crate) fn put_on_queue(
+    world: &mut World,
+    window: u8,
+    (event, attempt): (Event, u8),
+    is_ours: impl Fn(&Row) -> bool,
+) {
+    send(world, window, event, attempt, true);
+    let ours = |row: &Row| is_ours(row) && row.status == Status::Claimed && row.attempt == attempt;
+    if let Some(row) = world.row(event).filter(ours) {
+        let queued = row.queued + 1;
+        world.rows[usize::from(event)] = Some(Row { queued, ..row });
+        if queued > 1 {
+            world.note(Broken::QueuedTwice);
+        }
+    }
 }
 
 fn send(world: &mut World, window: u8, event: Event, attempt: u8, first: bool) {
@@ -210,7 +247,7 @@ pub(crate) fn sweep(rules: &Rules, world: &mut World, process: Process, how: How
             Some(None)
         }
         (DispatchAt::Grant(seen), How::Answered | How::AnswerLost) => {
-            match grant(rules, world, (window, true), seen, how)? {
+            match grant(rules, world, (window, Asker::Sweep), seen, how)? {
                 true => then(view, DispatchAt::Claim),
                 false => Some(None),
             }

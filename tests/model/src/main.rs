@@ -1,10 +1,12 @@
 //! `cargo run --release -p daybook-model -- check`: visits all states, prints what was found, and fails when a property does.
 
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use daybook_model::bounds::{Bounds, LARGE, SMALL};
 use daybook_model::defects::Defect;
+use daybook_model::newcomers::{NewcomerDefect, Newcomers};
 use daybook_model::search::{Found, planted, search, search_all, shortest};
 use daybook_model::untold::{Express, UntoldDefect};
 use daybook_model::worker::{WorkerDefect, Workshop};
@@ -35,6 +37,9 @@ enum Command {
         /// Without the ways.
         #[arg(long)]
         table: bool,
+        /// Only those whose names begin so.
+        #[arg(long, default_value = "")]
+        only: String,
     },
 }
 
@@ -77,6 +82,16 @@ fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
         holds &= found.failed.is_empty();
         print(bounds.name, &found);
     }
+    let larger: &[(&str, Newcomers)] = match bounds {
+        Size::Small => &[],
+        Size::Large => &Newcomers::LARGE,
+    };
+    let newcomers = Newcomers::SMALL.iter().chain(larger).copied();
+    for (name, newcomers) in newcomers.filter(|(name, _)| defect.is_none() && wanted(name)) {
+        let found = search_all(newcomers, 2);
+        holds &= found.failed.is_empty();
+        print(name, &found);
+    }
     let larger: &[(&str, Workshop)] = match bounds {
         Size::Small => &[],
         Size::Large => &Workshop::LARGE,
@@ -100,7 +115,7 @@ fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
     holds
 }
 
-fn defects(table: bool) -> bool {
+fn defects(table: bool, only: &str) -> bool {
     let mut all_found = true;
     let mut print = |defect: String, name: &str, way: Option<(&str, Vec<String>)>| match way {
         None => {
@@ -114,7 +129,11 @@ fn defects(table: bool) -> bool {
             }
         }
     };
-    for defect in Defect::value_variants() {
+    fn named<D: ValueEnum + fmt::Debug + 'static>(only: &str) -> impl Iterator<Item = &'static D> {
+        let wanted = move |defect: &&D| format!("{defect:?}").starts_with(only);
+        D::value_variants().iter().filter(wanted)
+    }
+    for defect in named::<Defect>(only) {
         let planted = planted(*defect);
         let name = planted.as_ref().map_or("", |(name, _)| name);
         print(
@@ -123,11 +142,15 @@ fn defects(table: bool) -> bool {
             planted.and_then(|(_, model)| shortest(model)),
         );
     }
-    for defect in WorkerDefect::value_variants() {
+    for defect in named::<NewcomerDefect>(only) {
+        let (name, newcomers) = Newcomers::planted(*defect);
+        print(format!("{defect:?}"), name, shortest(newcomers));
+    }
+    for defect in named::<WorkerDefect>(only) {
         let (name, workshop) = Workshop::planted(*defect);
         print(format!("{defect:?}"), name, shortest(workshop));
     }
-    for defect in UntoldDefect::value_variants() {
+    for defect in named::<UntoldDefect>(only) {
         let express = Express {
             defect: Some(*defect),
             ..Express::SMALL
@@ -140,7 +163,7 @@ fn defects(table: bool) -> bool {
 fn main() -> ExitCode {
     let holds = match Arguments::parse().command {
         Command::Check { bounds, only, defect } => check(bounds, only, defect),
-        Command::Defects { table } => defects(table),
+        Command::Defects { table, only } => defects(table, &only),
     };
     if holds {
         ExitCode::SUCCESS

@@ -6,15 +6,14 @@ use std::sync::{Arc, Mutex};
 use stateright::{Model, Property};
 
 use crate::bounds::{FAR_AHEAD, Rules, Verb};
-use crate::budget::{Control, Request, decide};
+use crate::budget::{Asker, Control, Request, decide};
 use crate::checks;
 use crate::defects::Defect;
-use crate::receipts::is_covered;
 use crate::rows;
 use crate::steps::{How, end, step, success};
 use crate::world::{
-    Asked, DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress, Row,
-    SettleAt, Status, StatusEvent, View, World, take_one,
+    Asked, Backlog, DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress,
+    Row, SettleAt, Status, StatusEvent, View, World, take_one,
 };
 
 /// One thing that happens.
@@ -38,6 +37,8 @@ pub enum Action {
     NextWindow,
     /// A sweep finds nothing stale: nothing is owed to it any more.
     NothingOwed,
+    /// A tick finds nothing due: it takes the note of a backlog off.
+    NothingDue,
     /// An execution ends, well or not, and its status event comes that often.
     End(Execution, bool, u8),
     /// A newer release writes a row, and this one is back.
@@ -83,6 +84,7 @@ impl Protocol {
             clock: 0,
             uploaded: 0,
             intake: vec![0; uploads.len()],
+            received: vec![0; uploads.len()],
             queue: Vec::new(),
             statuses: Vec::new(),
             executions: Vec::new(),
@@ -101,23 +103,21 @@ impl Protocol {
         0..u8::try_from(self.rules.bounds.uploads.len()).unwrap_or(u8::MAX)
     }
 
-    /// Where a process for a notification begins. Unread receipts count as absent.
-    pub fn ingest(&self, world: &World, event: Event, read: bool) -> Process {
-        let covered = read && is_covered(&self.rules, world, event);
-        let at = match (covered, self.rules.has(Defect::AcknowledgeBeforeRecord)) {
-            (true, _) => IngestAt::Covered,
-            (false, true) => IngestAt::AcknowledgeFirst,
-            (false, false) => IngestAt::Insert,
-        };
-        Process::Ingest { event, at }
-    }
-
     /// A scheduler's run of that window for a row that the index shows; `fresh` when it is as shown.
     pub fn schedule(&self, world: &World, window: u8, event: Event, fresh: bool) -> Process {
+        let others = |other: Event| other != event && world.row(other).is_some_and(is_due);
+        let seen = match self.rules.bounds.immediate {
+            None => Backlog::default(),
+            Some(_) => Backlog {
+                note: world.control.backlog,
+                behind: self.events().any(others),
+            },
+        };
         Process::Schedule {
             window,
             event,
             view: View { fresh, mine: false },
+            seen,
             at: DispatchAt::Grant(self.rules.seen(world.control)),
         }
     }
@@ -169,10 +169,10 @@ impl Protocol {
             window: world.clock,
             per_window: self.rules.bounds.per_window,
             wanted: 0,
-            redelivery: true,
+            asker: Asker::Sweep,
             now: world.clock,
         };
-        let (next, _) = decide(&world.control, &request, &self.rules)?;
+        let (next, _) = decide(&world.control, &request, self.rules.flaw())?;
         (world.control.owed > 0).then_some(next)
     }
 
@@ -193,10 +193,7 @@ impl Protocol {
             |role: usize| running[role] < bounds.overlap[role] && world.processes.len() < bounds.at_once;
         for event in self.events() {
             if room(0) && world.intake[usize::from(event)] > 0 {
-                actions.push(Action::Begin(self.ingest(world, event, true)));
-                if bounds.troubles && is_covered(&self.rules, world, event) {
-                    actions.push(Action::Begin(self.ingest(world, event, false)));
-                }
+                self.ingests(world, event, actions);
             }
             let Some(row) = world.row(event) else { continue };
             let pending = row.status == Status::Pending;
@@ -236,6 +233,7 @@ impl Protocol {
         if !stale && self.nothing_owed(world).is_some() {
             actions.push(Action::NothingOwed);
         }
+        actions.push(Action::NothingDue);
     }
 
     /// What a process may do next. One that has nothing to read before its first request begins with it.
@@ -280,63 +278,9 @@ impl Protocol {
         actions.extend(stored.map(|(_, object)| Action::Expire(object)));
     }
 
-    fn persons(&self, world: &World, actions: &mut Vec<Action>) {
-        if world.operator == 0 {
-            return;
-        }
-        for &verb in self.rules.bounds.operator.0 {
-            match verb {
-                Verb::Pause if !world.control.paused => actions.push(Action::Person(verb, 0)),
-                Verb::Resume if world.control.paused => actions.push(Action::Person(verb, 0)),
-                Verb::Pause | Verb::Resume => {}
-                _ => actions.extend(
-                    self.events()
-                        .filter(|event| world.row(*event).is_some())
-                        .map(|event| Action::Person(verb, event)),
-                ),
-            }
-        }
-    }
-
-    fn person(&self, world: &mut World, verb: Verb, event: Event) -> Option<()> {
-        world.operator -= 1;
-        let round = self.rules.bounds.max_attempts;
-        let changed = match verb {
-            Verb::Pause | Verb::Resume => {
-                let paused = verb == Verb::Pause;
-                world.control.paused = paused;
-                return Some(());
-            }
-            Verb::Remove => {
-                world.row(event).filter(|row| rows::is_known(*row))?;
-                world.memory(event).removed = true;
-                world.processes.push(Process::Remove {
-                    event,
-                    receipt: false,
-                });
-                world.sort();
-                return Some(());
-            }
-            Verb::Redrive => {
-                let redriven = rows::redrive(world.row(event)?, round)?;
-                match self.rules.has(Defect::RedriveWithoutRound) {
-                    true => crate::world::Row {
-                        max_attempts: world.row(event)?.max_attempts,
-                        ..redriven
-                    },
-                    false => redriven,
-                }
-            }
-            Verb::Free => rows::free(world.row(event)?)?,
-            Verb::Fail => {
-                let row = world.row(event)?;
-                world.memory(event).failed_by_person |= 1 << row.attempt;
-                let ended = (row.attempt >= row.max_attempts, row.max_attempts);
-                rows::fail(row, row.attempt, row.life, ended, &self.rules)?
-            }
-        };
-        world.write(event, Some(changed), false);
-        Some(())
+    fn notify(&self, world: &mut World, event: Event) {
+        world.intake[usize::from(event)] += 1;
+        world.memory(event).ungranted += u8::from(self.rules.bounds.immediate.is_some());
     }
 
     /// What the world is after that.
@@ -346,13 +290,24 @@ impl Protocol {
             Action::Step(process, how) => return step(&self.rules, world, process, how),
             Action::Upload(event) => {
                 next.uploaded += 1;
-                next.intake[usize::from(event)] += 1;
+                self.notify(&mut next, event);
             }
             Action::NotifyAgain(event) => {
                 next.faults -= 1;
-                next.intake[usize::from(event)] += 1;
+                self.notify(&mut next, event);
             }
-            Action::Begin(process) => next.processes.push(process),
+            Action::Begin(process) => {
+                if let Process::Ingest {
+                    event,
+                    at: IngestAt::Grant,
+                    ..
+                } = process
+                {
+                    let event = usize::from(event);
+                    next.received[event] = (next.received[event] + 1).min(next.intake[event]);
+                }
+                next.processes.push(process);
+            }
             Action::BeginFarAhead(process) => {
                 next.faults -= 1;
                 next.processes.push(process);
@@ -366,6 +321,10 @@ impl Protocol {
                 let control = self.nothing_owed(world)?;
                 next.control = control;
                 next.asked[1].refused = None;
+            }
+            Action::NothingDue => {
+                let due = self.events().filter_map(|event| world.row(event)).any(is_due);
+                (!due).then(|| next.control.backlog.take())??;
             }
             Action::End(execution, ok, events) => {
                 next.faults -= u8::from(events > 1);
@@ -391,6 +350,11 @@ impl Protocol {
         next.sort();
         Some(next)
     }
+}
+
+/// Whether a tick finds it.
+fn is_due(row: Row) -> bool {
+    row.status == Status::Pending && row.due
 }
 
 impl Model for Protocol {

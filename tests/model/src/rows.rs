@@ -10,12 +10,12 @@ use Status::{Claimed, Parked, Pending};
 /// How often the sweep may move a lease. 3 in the reconciler; one is enough to see that it ends.
 pub const LEASE_MOVES: u8 = 1;
 
-/// No row with this id → PENDING, due now.
-pub fn record(row: Option<Row>, life: u8, max_attempts: u8) -> Option<Row> {
+/// No row with this id → PENDING, due now; or with a grant, CLAIMED as a claim would leave it.
+pub fn record(row: Option<Row>, life: u8, max_attempts: u8, claimed: bool) -> Option<Row> {
     row.is_none().then_some(Row {
-        status: Pending,
-        due: true,
-        attempt: 0,
+        status: if claimed { Claimed } else { Pending },
+        due: !claimed,
+        attempt: u8::from(claimed),
         max_attempts,
         lease_moves: 0,
         life,

@@ -4,11 +4,12 @@
 use crate::bounds::Rules;
 use crate::defects::Defect;
 use crate::dispatch::{schedule, sweep};
+use crate::ingest::ingest;
 use crate::receipts::{Receipt, is_newer};
 use crate::rows;
 use crate::world::{
-    Broken, Event, Execution, IngestAt, InvokeAt, Message, Process, Progress, SettleAt, Status, StatusEvent,
-    World, take_one,
+    Broken, Event, Execution, InvokeAt, Message, Process, Progress, SettleAt, Status, StatusEvent, World,
+    take_one,
 };
 
 /// How a step ends.
@@ -29,13 +30,8 @@ pub fn step(rules: &Rules, world: &World, process: Process, how: How) -> Option<
     let mut world = world.clone();
     take_one(&mut world.processes, &process);
     let next = match process {
-        Process::Ingest { event, at } => ingest(rules, &mut world, event, at, how)?,
-        Process::Schedule {
-            window,
-            event,
-            view,
-            at,
-        } => schedule(rules, &mut world, (window, event), view, at, how)?,
+        Process::Ingest { .. } => ingest(rules, &mut world, process, how)?,
+        Process::Schedule { .. } => schedule(rules, &mut world, process, how)?,
         Process::Sweep { .. } => sweep(rules, &mut world, process, how)?,
         Process::Invoke { message, at } => match invoke(rules, &mut world, message, at, how)? {
             InvokeAt::Settle(SettleAt::Acknowledge) => {
@@ -72,42 +68,6 @@ pub(crate) type Next = Option<Option<Process>>;
 fn acknowledge<T: PartialEq>(queue: &mut Vec<T>, message: &T, how: How) {
     if how == How::Answered {
         take_one(queue, message);
-    }
-}
-
-fn ingest(rules: &Rules, world: &mut World, event: Event, at: IngestAt, how: How) -> Next {
-    let acknowledge = |world: &mut World| {
-        let copies = &mut world.intake[usize::from(event)];
-        *copies = copies.saturating_sub(1);
-        world.memory(event).acknowledged = true;
-    };
-    let then = |at| Some(Some(Process::Ingest { event, at }));
-    match (at, how) {
-        (IngestAt::Insert, How::Answered | How::AnswerLost) => {
-            let life = world.memory(event).lives + 1;
-            if let Some(row) = rows::record(world.row(event), life, rules.bounds.max_attempts) {
-                world.write(event, Some(row), true);
-                world.memory(event).lives = life;
-            }
-            // Record, then acknowledge.
-            if how == How::Answered && !rules.has(Defect::AcknowledgeBeforeRecord) {
-                acknowledge(world);
-            }
-            Some(None)
-        }
-        (IngestAt::Insert, How::Refused) if rules.has(Defect::IgnoredFailure) => {
-            acknowledge(world);
-            Some(None)
-        }
-        (IngestAt::Covered, How::Answered) => {
-            acknowledge(world);
-            Some(None)
-        }
-        (IngestAt::AcknowledgeFirst, How::Answered) => {
-            acknowledge(world);
-            then(IngestAt::Insert)
-        }
-        _ => None,
     }
 }
 

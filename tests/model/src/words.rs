@@ -25,6 +25,7 @@ impl fmt::Display for Action {
             Self::Due(event) => write!(f, "due_at of {event} passes"),
             Self::NextWindow => write!(f, "the next window begins"),
             Self::NothingOwed => write!(f, "a sweep finds nothing stale"),
+            Self::NothingDue => write!(f, "a tick finds nothing due"),
             Self::End(one, ok, events) => {
                 let how = if *ok { "succeeds" } else { "fails" };
                 write!(
@@ -58,6 +59,8 @@ impl fmt::Display for Process {
             DispatchAt::DeleteDone => "deletes what a receipt covers".to_owned(),
             DispatchAt::MoveLease => "moves the lease".to_owned(),
             DispatchAt::Grant(_) => "takes from the budget".to_owned(),
+            DispatchAt::Note(_) => "notes a backlog".to_owned(),
+            DispatchAt::TakeOff => "takes the note of a backlog off".to_owned(),
             DispatchAt::Claim => verb.to_owned(),
             DispatchAt::Send(attempt) => format!("sends attempt {attempt}"),
             DispatchAt::GiveBack => back.to_owned(),
@@ -76,12 +79,15 @@ impl fmt::Display for Process {
             SettleAt::Return => "leaves the message".to_owned(),
         };
         match self {
-            Self::Ingest { event, at } => write!(f, "ingest of {event}: {at:?}"),
+            Self::Ingest {
+                event, window, at, ..
+            } => write!(f, "ingest of {event}, window {window}: {at:?}"),
             Self::Schedule {
                 window,
                 event,
                 view,
                 at,
+                ..
             } => {
                 let what = dispatch(at, "claims", "releases");
                 let stale = if *at == DispatchAt::Claim && !view.fresh {

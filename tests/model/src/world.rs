@@ -112,6 +112,10 @@ pub enum Process {
     Ingest {
         /// The event.
         event: Event,
+        /// The window that it asks a grant for: of its own clock. 0 where it asks for none.
+        window: u8,
+        /// What it knows of the row that it inserted.
+        view: View,
         /// What comes next.
         at: IngestAt,
     },
@@ -123,6 +127,8 @@ pub enum Process {
         event: Event,
         /// What it knows of it.
         view: View,
+        /// What its tick knows of a backlog.
+        seen: Backlog,
         /// What comes next.
         at: DispatchAt,
     },
@@ -162,11 +168,33 @@ pub enum Process {
     },
 }
 
+/// What a tick knows of a backlog, where ingest dispatches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Backlog {
+    /// The note, as it read it before it looked for due rows.
+    pub note: Option<u8>,
+    /// Whether there are due rows beside its own.
+    pub behind: bool,
+}
+
 /// What ingest does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IngestAt {
+    /// Take from the budget.
+    Grant,
     /// The conditional insert.
-    Insert,
+    Insert {
+        /// With a grant: as CLAIMED.
+        claimed: bool,
+    },
+    /// Put the message of the first attempt on the queue.
+    Send,
+    /// The queue certainly has no message: release.
+    Release,
+    /// The event is in the ledger.
+    Acknowledge,
+    /// Planted: give a grant back that was not used.
+    GiveBack,
     /// Acknowledge the notification: a receipt covers it.
     Covered,
     /// Planted: acknowledge, and only then insert.
@@ -187,6 +215,10 @@ pub enum DispatchAt {
     /// Take from the budget. With what was read of it only where the write has no condition (planted): otherwise a read that
     /// is behind is repeated.
     Grant(Option<Control>),
+    /// A tick that leaves due rows behind: write the note of it. Whether it was granted its row.
+    Note(bool),
+    /// A tick that leaves nothing behind: take the note off that it read.
+    TakeOff,
     /// Claim, or redeliver.
     Claim,
     /// Put the message of that attempt on the queue.
@@ -247,6 +279,8 @@ pub struct Memory {
     pub failed_by_person: u8,
     /// How many rows were recorded for it.
     pub lives: u8,
+    /// Copies of its notification with which no grant was taken yet.
+    pub ungranted: u8,
     /// It ran beside, or after, an attempt that a person had called failed.
     pub ran_beside: bool,
 }
@@ -266,6 +300,8 @@ pub enum Broken {
     OlderReceipt,
     /// A row of a newer release was changed, or deleted.
     NewerChanged,
+    /// A grant was taken with a notification with which one had been taken before.
+    GrantedAgain,
     /// Schedulers, or sweeps, asked the budget in two windows in a row, and none of them had anything of either.
     Starved,
 }
@@ -294,6 +330,8 @@ pub struct World {
     pub uploaded: u8,
     /// Copies of each event's notification in the intake queue.
     pub intake: Vec<u8>,
+    /// How many of them were received before by an ingest that asked for a grant.
+    pub received: Vec<u8>,
     /// The dispatch queue, sorted: SQS promises no order.
     pub queue: Vec<Message>,
     /// The completion queue, sorted.
@@ -322,7 +360,9 @@ impl Process {
     /// The row that it has a view of.
     fn view(&mut self) -> Option<(Event, &mut View)> {
         match self {
-            Self::Schedule { event, view, .. } | Self::Sweep { event, view, .. } => Some((*event, view)),
+            Self::Ingest { event, view, .. }
+            | Self::Schedule { event, view, .. }
+            | Self::Sweep { event, view, .. } => Some((*event, view)),
             _ => None,
         }
     }

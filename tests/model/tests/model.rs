@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use clap::ValueEnum;
 use daybook_model::bounds::SMALL;
 use daybook_model::defects::Defect;
+use daybook_model::newcomers::{NewcomerDefect, Newcomers};
 use daybook_model::search::{planted, search, search_all};
 use daybook_model::untold::{Express, UntoldDefect};
 use daybook_model::worker::{WorkerDefect, Workshop};
@@ -22,12 +23,24 @@ fn the_rules_hold_in_every_state_within_small_bounds() {
         "an event is completed",
         "a row is parked",
         "a message is redelivered",
+        "an event is recorded as claimed",
         "an event is recorded again and replays an old attempt",
         "an event runs beside an attempt that a person called failed",
         "an event is covered by a newer upload",
     ] {
         assert!(reached.contains(&expected), "nowhere: {expected}");
     }
+}
+
+#[test]
+fn the_budget_holds_and_nobody_starves_beside_newcomers() {
+    let mut reached = BTreeSet::new();
+    for (name, newcomers) in Newcomers::SMALL {
+        let found = search_all(newcomers, 2);
+        assert!(found.failed.is_empty(), "{name}: {:#?}", found.failed);
+        reached.extend(found.reached);
+    }
+    assert_eq!(reached.len(), 4, "{reached:?}");
 }
 
 #[test]
@@ -53,6 +66,11 @@ fn every_planted_defect_is_seen() {
     for defect in Defect::value_variants() {
         let (name, model) = planted(*defect).unwrap_or_else(|| panic!("{defect:?} has no bounds"));
         let found = search_all(model, 2);
+        assert!(!found.failed.is_empty(), "{defect:?} is not seen in {name}");
+    }
+    for defect in NewcomerDefect::value_variants() {
+        let (name, planted) = Newcomers::planted(*defect);
+        let found = search_all(planted, 2);
         assert!(!found.failed.is_empty(), "{defect:?} is not seen in {name}");
     }
     for defect in WorkerDefect::value_variants() {

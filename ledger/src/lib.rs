@@ -9,14 +9,17 @@
 //! | claim | [`Ledger::claim`] | 3 (row 1, index 2) |
 //! | take, extend, postpone | [`Ledger::take`], [`Ledger::extend`], [`Ledger::postpone`] | 3 each, by workers only |
 //! | redrive, free, fail by a person | [`Ledger::redrive_rows`], [`Ledger::free_rows`], [`Ledger::fail_rows`] | 3 each |
-//! | complete, remove by a person | [`Ledger::close_rows`] | 2 (row 1, index 1), and 1 for the receipt |
-//! | delete | [`Ledger::complete`] | 2 (row 1, index 1), and 1 for the receipt |
+//! | complete | [`Ledger::complete`], [`Ledger::complete_many`] | 1 for the receipt, then 2 (row 1, index 1) |
+//! | complete, remove by a person | [`Ledger::close_rows`], [`Ledger::remove`] | the same |
+//!
+//! Where many are completed at once, the receipt of an object that has one already costs 2.
 
 mod budget;
 mod capacity;
 mod cause;
 mod claim;
 mod claimed;
+mod complete;
 mod control;
 mod error;
 mod lease;
@@ -45,6 +48,7 @@ pub use capacity::Consumed;
 pub use cause::{Cause, CauseKind, chain, describe};
 pub use claim::{Claim, Released};
 pub use claimed::ClaimedFirst;
+pub use complete::{Deleted, Success};
 pub use error::LedgerError;
 pub use lease::{Lease, Moved};
 pub use ledger::Ledger;
@@ -56,7 +60,7 @@ pub use record::{NewRow, Recorded};
 pub use response_date::ResponseDate;
 pub use retry_policy::RetryPolicy;
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
-pub use settle::{Deleted, Failed};
+pub use settle::Failed;
 pub use time::{Clock, Deadline, Random, TokenMark};
 pub use worker_lease::{Extended, Postponed, Taken};
 pub use write_certainty::{AnswerWatch, Verdict};

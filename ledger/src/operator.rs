@@ -6,28 +6,24 @@
 use std::collections::BTreeMap;
 
 use daybook_schema::notification::Reading;
-use daybook_schema::tables::attribute::{DUE_AT, ID};
-use daybook_schema::{EventId, Outcome, Row, Status, Step, Subject, Timestamp};
-use futures::StreamExt;
+use daybook_schema::tables::attribute::DUE_AT;
+use daybook_schema::{EventId, InvalidRow, Outcome, Row, Status, Step, Subject, Timestamp};
 
+use crate::complete::Ending;
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::record::{NewRow, Recorded};
 use crate::retry_policy::RetryPolicy;
 use crate::settle::{Expected, Failed, clipped_to, settled, settled_as};
-use crate::statement::{Statement, Written, number, text};
+use crate::statement::{number, text};
 use crate::time::Deadline;
 use crate::update::Update;
-use crate::version;
 
 /// The longest note that is stored, in characters: with an error of usual length a row stays below one write unit.
 const LONGEST_NOTE: usize = 160;
 
 /// As much of a person's name as a note keeps.
 const LONGEST_NAME: usize = 64;
-
-/// Receipts that one call writes at the same time.
-const CONCURRENCY: usize = 4;
 
 /// The person at whose word a step is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -240,7 +236,7 @@ impl Ledger {
 
     /// Takes rows out of the ledger at a person's word, done (`Succeeded`) or not (`Removed`): a receipt that says who and why,
     /// then the row's deletion, in whatever state it is; no row twice. An unreadable payload leaves no receipt: it has no
-    /// object. One write unit for each receipt, and two for each row; rows are deleted 25 in one request.
+    /// object. Costs what [`Ledger::complete_many`] does.
     pub async fn close_rows(
         &self,
         rows: &[Row],
@@ -248,60 +244,13 @@ impl Ledger {
         person: Person<'_>,
         deadline: Deadline,
     ) -> Vec<Result<(), LedgerError>> {
-        let receipts: Vec<_> = rows
-            .iter()
-            .map(|row| self.leave_receipt_of(row, outcome, person))
-            .collect();
-        let mut outcomes: Vec<Result<(), LedgerError>> = futures::stream::iter(receipts)
-            .buffered(CONCURRENCY)
-            .collect()
-            .await;
-        let (positions, statements): (Vec<usize>, Vec<Statement>) = outcomes
-            .iter()
-            .enumerate()
-            .filter(|(_, receipt)| receipt.is_ok())
-            .map(|(position, _)| (position, self.delete_statement(rows[position].id)))
-            .unzip();
-        let deleted = self.write(statements, deadline).await;
-        for (position, written) in positions.into_iter().zip(deleted) {
-            outcomes[position] = match written {
-                // One that is gone is as good.
-                Written::Applied(_) | Written::ConditionFailed(None) | Written::Duplicate => Ok(()),
-                Written::ConditionFailed(Some(_)) => {
-                    Err(self.not_written("the row changed meanwhile".into(), false))
-                }
-                Written::Newer(newer) => Err(LedgerError::Newer(newer)),
-                Written::Refused(cause) | Written::Throttled(cause) => Err(self.not_written(cause, false)),
-                Written::Unknown(cause) => Err(self.not_written(cause, true)),
-            };
-        }
-        outcomes
-    }
-
-    async fn leave_receipt_of(
-        &self,
-        row: &Row,
-        outcome: Outcome,
-        person: Person<'_>,
-    ) -> Result<(), LedgerError> {
-        match row.event() {
-            Some(event) => {
-                self.leave_receipt(event, row.attempt, outcome, person.by, person.why)
-                    .await
-            }
+        let ending = |row| Ending::of_row(row, outcome, person.by, person.why);
+        let ended = self.end_many(rows.iter().map(ending).collect(), deadline).await;
+        let closed = |ended: Result<Option<InvalidRow>, LedgerError>| match ended? {
+            Some(newer) => Err(LedgerError::Newer(newer)),
             None => Ok(()),
-        }
-    }
-
-    fn delete_statement(&self, id: EventId) -> Statement {
-        Statement {
-            text: format!(
-                "DELETE FROM \"{}\" WHERE \"{ID}\" = ? AND {}",
-                self.table,
-                version::KNOWN
-            ),
-            parameters: vec![text(id), version::mine()],
-        }
+        };
+        ended.into_iter().map(closed).collect()
     }
 
     /// Takes an event out of the ledger for good, at a person's word. An unreadable payload leaves no receipt: it has no
@@ -313,9 +262,8 @@ impl Ledger {
         let Some(row) = self.get(id).await? else {
             return Ok(Removed::NoRow);
         };
-        let person = Person { by, why: Some(why) };
-        self.leave_receipt_of(&row, Outcome::Removed, person).await?;
-        match self.delete(id).await? {
+        let ending = Ending::of_row(&row, Outcome::Removed, by, Some(why));
+        match self.end_one(ending).await? {
             Some(newer) => Err(LedgerError::Newer(newer)),
             None => Ok(Removed::Removed),
         }

@@ -7,7 +7,7 @@ use daybook_schema::{EventId, ObjectEvent, Row, Subject, Timestamp};
 
 use crate::cause::Cause;
 use crate::ledger::Ledger;
-use crate::statement::{Item, Statement, Written};
+use crate::statement::{Statement, Written};
 use crate::time::Deadline;
 
 /// What is to be recorded.
@@ -145,7 +145,7 @@ impl Ledger {
                 outcomes.insert(id, Recorded::Covered);
                 continue;
             }
-            match self.insert_statement(&row.into_row(now)) {
+            match Statement::insert(&self.table, &row.into_row(now)) {
                 Ok(statement) => inserts.push((id, statement)),
                 Err(error) => {
                     outcomes.insert(id, Recorded::Rejected(error.to_string().into()));
@@ -182,17 +182,6 @@ impl Ledger {
             .iter()
             .map(|event| event.as_ref().is_some_and(is_covered))
             .collect()
-    }
-
-    fn insert_statement(&self, row: &Row) -> Result<Statement, serde_dynamo::Error> {
-        let item: Item = serde_dynamo::to_item(row)?;
-        // A fixed order: the same row is the same request.
-        let item: BTreeMap<_, _> = item.into_iter().collect();
-        let fields: Vec<String> = item.keys().map(|name| format!("'{name}': ?")).collect();
-        Ok(Statement {
-            text: format!("INSERT INTO \"{}\" VALUE {{{}}}", self.table, fields.join(", ")),
-            parameters: item.into_values().collect(),
-        })
     }
 }
 

@@ -1,15 +1,9 @@
-//! How events end: completed or failed.
+//! How attempts end that failed: tried again, or parked.
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
-use aws_smithy_runtime_api::client::result::SdkError;
-use daybook_schema::tables::attribute::{DUE_AT, ID, STATUS_SHARD};
-use daybook_schema::{
-    Attempt, EventId, ExecutionName, InvalidRow, ObjectEvent, Origin, Outcome, Receipt, Row, StatusShard,
-    Step, Timestamp,
-};
+use daybook_schema::tables::attribute::{DUE_AT, STATUS_SHARD};
+use daybook_schema::{ExecutionName, Row, StatusShard, Step, Timestamp};
 
-use crate::cause::{Cause, describe};
+use crate::cause::Cause;
 use crate::claim::token_of;
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
@@ -17,8 +11,6 @@ use crate::retry_policy::RetryPolicy;
 use crate::statement::{Item, Written, number, text};
 use crate::time::Deadline;
 use crate::update::Update;
-use crate::version;
-use crate::write_certainty::{AnswerWatch, Verdict};
 
 /// The longest `last_error` that is stored, in characters: a row stays below one write unit.
 const LONGEST_ERROR: usize = 256;
@@ -34,111 +26,7 @@ pub enum Failed {
     Stale,
 }
 
-/// What came of deleting a row that is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deleted {
-    /// It is gone, now or already.
-    Deleted,
-    /// A newer release wrote it, and may mean more by it than this one knows: it stays as it is. Its receipt says that it is
-    /// done, and the newer release finds both.
-    LeftNewer,
-}
-
 impl Ledger {
-    /// Completes an event: the receipt first, then the row's deletion. One and two write units.
-    ///
-    /// Success of any attempt is success of the event, so nothing is asked of the row but that no newer release wrote it. A missing
-    /// row is success too: done twice is done.
-    ///
-    /// # Errors
-    /// When the receipt or the deletion was not certainly written, and for a row of a newer release with receipts off: then
-    /// nothing but the report says that the event is done. Nothing is lost: report the success again.
-    pub async fn complete(
-        &self,
-        event: &ObjectEvent,
-        attempt: Attempt,
-        by: &str,
-    ) -> Result<Deleted, LedgerError> {
-        // Receipt, then delete. A crash in between leaves a row that its receipt covers: the sweep deletes it. The opposite
-        // order would leave an object of which nobody can say whether it was processed.
-        self.leave_receipt(event, attempt, Outcome::Succeeded, by, None)
-            .await?;
-        match self.delete(event.id).await? {
-            Some(newer) if self.receipts.is_none() => Err(LedgerError::Newer(newer)),
-            Some(_) => Ok(Deleted::LeftNewer),
-            None => Ok(Deleted::Deleted),
-        }
-    }
-
-    /// Deletes a row that is known to be done: a stored receipt covers it. This is the second half of a completion that died
-    /// in between, or a duplicate that was recorded while its twin was completed.
-    ///
-    /// # Errors
-    /// When the deletion was not certainly written.
-    pub async fn delete_done(&self, row: &Row) -> Result<Deleted, LedgerError> {
-        let newer = self.delete(row.id).await?;
-        Ok(newer.map_or(Deleted::Deleted, |_| Deleted::LeftNewer))
-    }
-
-    /// The receipt of an event that ended, if receipts are on.
-    pub(crate) async fn leave_receipt(
-        &self,
-        event: &ObjectEvent,
-        attempt: Attempt,
-        outcome: Outcome,
-        by: &str,
-        why: Option<&str>,
-    ) -> Result<(), LedgerError> {
-        if let Some(settings) = &self.receipts {
-            let now = self.clock.now();
-            let receipt = Receipt::new(
-                event,
-                attempt,
-                outcome,
-                clipped(by),
-                why.map(clipped),
-                now,
-                settings.keep,
-            );
-            let again = matches!(event.origin, Origin::Replay { .. });
-            self.put_receipt(settings, &receipt, again).await?;
-        }
-        Ok(())
-    }
-
-    /// Deletes a row unless a newer release wrote it, which is what comes back then.
-    pub(crate) async fn delete(&self, id: EventId) -> Result<Option<InvalidRow>, LedgerError> {
-        let watch = AnswerWatch::default();
-        let answer = self
-            .client
-            .delete_item()
-            .table_name(self.table.as_str())
-            .key(ID, text(id))
-            .condition_expression(version::KNOWN_EXPRESSION)
-            .expression_attribute_values(":mine", version::mine())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .customize()
-            .interceptor(watch.clone())
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                self.meter.write(answer.consumed_capacity.as_ref());
-                Ok(None)
-            }
-            Err(error) => match left(&error) {
-                Some(newer) => Ok(Some(newer)),
-                None => Err(LedgerError::Request {
-                    operation: "DeleteItem",
-                    table: self.table.to_string(),
-                    cause: describe(&error),
-                    unknown: watch.verdict(&error) == Verdict::Unknown,
-                }),
-            },
-        }
-    }
-
     /// Reports that an attempt failed: PENDING again after a delay, or PARKED when no attempt is left. Applies only while the
     /// row is CLAIMED at that very attempt, and was not removed and recorded again since it was read. `started_at` is when the failed execution started, where that is known: one that
     /// started before the row was recorded is an old run under the same name, and costs the event no attempt.
@@ -261,14 +149,6 @@ impl Ledger {
             cause,
             unknown,
         }
-    }
-}
-
-/// The newer release's row, if that is why a deletion was refused.
-fn left<R>(error: &SdkError<DeleteItemError, R>) -> Option<InvalidRow> {
-    match error.as_service_error()? {
-        DeleteItemError::ConditionalCheckFailedException(refused) => version::newer(refused.item()?),
-        _ => None,
     }
 }
 

@@ -1,12 +1,14 @@
 //! One statement, what came of it, and the values in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::InvalidRow;
 use daybook_schema::tables::attribute::ID;
+use serde::Serialize;
 
 use crate::cause::{Cause, CauseKind};
+use crate::settings::TableName;
 
 /// Why the outcome of a statement that was sent is unknown.
 const NO_ANSWER: &str = "no answer before the deadline";
@@ -21,6 +23,23 @@ pub(crate) type Item = HashMap<String, AttributeValue>;
 pub(crate) struct Statement {
     pub(crate) text: String,
     pub(crate) parameters: Vec<AttributeValue>,
+}
+
+impl Statement {
+    /// Inserts an item whose key is not taken.
+    ///
+    /// # Errors
+    /// When the item has no form as one of DynamoDB's.
+    pub(crate) fn insert(table: &TableName, item: &impl Serialize) -> Result<Self, serde_dynamo::Error> {
+        let item: Item = serde_dynamo::to_item(item)?;
+        // A fixed order: the same item is the same request.
+        let item: BTreeMap<_, _> = item.into_iter().collect();
+        let fields: Vec<String> = item.keys().map(|name| format!("'{name}': ?")).collect();
+        Ok(Self {
+            text: format!("INSERT INTO \"{table}\" VALUE {{{}}}", fields.join(", ")),
+            parameters: item.into_values().collect(),
+        })
+    }
 }
 
 /// What came of one statement.

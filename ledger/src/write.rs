@@ -19,7 +19,7 @@ use crate::version;
 use crate::write_certainty::{AnswerWatch, Verdict};
 
 /// Statements per BatchExecuteStatement (DynamoDB API Reference).
-const BATCH: usize = 25;
+pub(crate) const BATCH: usize = 25;
 
 /// Requests under way at once.
 const CONCURRENCY: usize = 8;
@@ -109,7 +109,11 @@ impl Ledger {
         }
     }
 
-    async fn write_batch(&self, batch: Vec<(usize, Statement)>) -> (Vec<(usize, Statement)>, Vec<Written>) {
+    /// Executes at most 25 statements, no two of them on one key, in one request, once; the outcome of each, in their order.
+    pub(crate) async fn write_batch(
+        &self,
+        batch: Vec<(usize, Statement)>,
+    ) -> (Vec<(usize, Statement)>, Vec<Written>) {
         let outcomes = match self.execute(&batch).await {
             Ok(outcomes) => outcomes,
             // A request rejected whole says nothing about its rows: one bad row must not take 24 good ones along.

@@ -1,16 +1,16 @@
 //! From executions' status events to deleted rows, or rows put back.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
-use daybook_ledger::{Deadline, Ledger, RetryPolicy, chain};
-use daybook_schema::Timestamp;
+use daybook_ledger::{Deadline, Ledger, LedgerError, RetryPolicy, Success, chain};
+use daybook_schema::{ObjectEvent, Timestamp};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
 use crate::executions::{Ended, EndedStatus, why};
-use crate::settle_execution::{Settled, settle};
+use crate::settle_execution::{Settled, event_of_input, settle};
 
-/// Events handled at once.
+/// Ends settled one by one at once.
 const CONCURRENCY: usize = 16;
 
 /// Settles rows by "Step Functions Execution Status Change" events.
@@ -60,6 +60,27 @@ struct StatusChange {
     cause: Option<String>,
 }
 
+/// What a message says.
+enum Read {
+    /// An execution succeeded, and its input names its event.
+    Success(Ended, Box<ObjectEvent>),
+    /// It ended in another way, or its event must be looked for.
+    Other(Ended),
+    /// Nothing that could be settled.
+    Done(Completed),
+}
+
+fn completed(settled: Result<Settled, LedgerError>) -> Completed {
+    match settled {
+        Ok(settled) => Completed::Settled(settled),
+        Err(error) => Completed::Returned(chain(&error)),
+    }
+}
+
+fn no_time_left() -> Completed {
+    Completed::Returned("no time left in this run".into())
+}
+
 impl Completer {
     /// Settles rows for executions of that state machine.
     pub fn new(ledger: Ledger, state_machine_arn: impl Into<String>, retry: RetryPolicy) -> Self {
@@ -70,46 +91,95 @@ impl Completer {
         }
     }
 
-    /// Handles messages of the completion queue, overlapping; the outcome of each in their order.
+    /// Handles messages of the completion queue; the outcome of each in their order. Successes whose inputs name their events are
+    /// completed together, and everything else is settled one by one, overlapping with them. Nobody waits for another one's trouble.
     pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Completed> {
-        let completions: Vec<_> = messages
-            .iter()
-            .map(|message| self.handle_one(message, deadline))
-            .collect();
-        futures::stream::iter(completions)
-            .buffered(CONCURRENCY)
-            .collect()
-            .await
-    }
-
-    async fn handle_one(&self, message: &Delivered, deadline: Deadline) -> Completed {
-        let completed = match deadline.is_over(self.ledger.clock()) {
-            true => Completed::Returned("no time left in this run".into()),
-            false => {
-                let completed = deadline
-                    .bound(self.ledger.clock(), self.complete(&message.body, deadline))
-                    .await;
-                completed.unwrap_or_else(|| Completed::Returned(NO_ANSWER.into()))
+        let (mut completed, mut successes, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, message) in messages.iter().enumerate() {
+            match self.read(&message.body) {
+                Read::Success(ended, event) => successes.push((position, ended, event)),
+                Read::Other(ended) => others.push((position, ended)),
+                Read::Done(done) => completed.push((position, done)),
             }
-        };
-        if let Completed::Returned(cause) = &completed {
-            tracing::warn!(sqs.message_id = %message.message_id, trace.link = message.trace, %cause, "a status event is returned");
+        }
+        let (together, one_by_one) = futures::join!(
+            self.complete_together(&successes, deadline),
+            self.settle_one_by_one(&others, deadline)
+        );
+        completed.extend(together);
+        completed.extend(one_by_one);
+        completed.sort_by_key(|(position, _)| *position);
+        let completed: Vec<Completed> = completed.into_iter().map(|(_, completed)| completed).collect();
+        for (message, completed) in messages.iter().zip(&completed) {
+            if let Completed::Returned(cause) = completed {
+                tracing::warn!(sqs.message_id = %message.message_id, trace.link = message.trace, %cause, "a status event is returned");
+            }
         }
         completed
     }
 
-    async fn complete(&self, body: &str, deadline: Deadline) -> Completed {
+    fn read(&self, body: &str) -> Read {
         let event: EventBridgeEvent<StatusChange> = match serde_json::from_str(body) {
             Ok(event) => event,
             // Not acknowledged: what it is should be looked at, and the dead-letter queue keeps it for that.
-            Err(error) => return Completed::Returned(format!("not a status event: {error}")),
+            Err(error) => return Read::Done(Completed::Returned(format!("not a status event: {error}"))),
         };
         let Some(ended) = self.ended(event.detail) else {
-            return Completed::Ignored;
+            return Read::Done(Completed::Ignored);
         };
-        match settle(&self.ledger, &ended, &self.retry, deadline).await {
-            Ok(settled) => Completed::Settled(settled),
-            Err(error) => Completed::Returned(chain(&error)),
+        match (ended.status, event_of_input(&ended)) {
+            (EndedStatus::Succeeded, Some(event)) => Read::Success(ended, Box::new(event)),
+            _ => Read::Other(ended),
+        }
+    }
+
+    async fn complete_together(
+        &self,
+        successes: &[(usize, Ended, Box<ObjectEvent>)],
+        deadline: Deadline,
+    ) -> Vec<(usize, Completed)> {
+        let positions = successes.iter().map(|(position, ..)| *position);
+        if deadline.is_over(self.ledger.clock()) {
+            return positions.map(|position| (position, no_time_left())).collect();
+        }
+        let successes: Vec<Success<'_>> = successes
+            .iter()
+            .map(|(_, ended, event)| Success {
+                event,
+                attempt: ended.name.attempt,
+                by: &ended.arn,
+            })
+            .collect();
+        let deleted = self.ledger.complete_many(&successes, deadline).await;
+        let completed = deleted
+            .into_iter()
+            .map(|deleted| completed(deleted.map(Settled::from)));
+        positions.zip(completed).collect()
+    }
+
+    async fn settle_one_by_one(
+        &self,
+        others: &[(usize, Ended)],
+        deadline: Deadline,
+    ) -> Vec<(usize, Completed)> {
+        let settled: Vec<_> = others
+            .iter()
+            .map(|(position, ended)| async move { (*position, self.settle_one(ended, deadline).await) })
+            .collect();
+        futures::stream::iter(settled)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await
+    }
+
+    async fn settle_one(&self, ended: &Ended, deadline: Deadline) -> Completed {
+        if deadline.is_over(self.ledger.clock()) {
+            return no_time_left();
+        }
+        let settled = settle(&self.ledger, ended, &self.retry, deadline);
+        match deadline.bound(self.ledger.clock(), settled).await {
+            Some(settled) => completed(settled),
+            None => Completed::Returned(NO_ANSWER.into()),
         }
     }
 

@@ -16,6 +16,15 @@ pub enum Settled {
     Failed(Failed),
 }
 
+impl From<Deleted> for Settled {
+    fn from(deleted: Deleted) -> Self {
+        match deleted {
+            Deleted::Deleted => Self::Completed,
+            Deleted::LeftNewer => Self::LeftNewer,
+        }
+    }
+}
+
 /// Completes the event, or fails that attempt of it.
 ///
 /// # Errors
@@ -33,10 +42,7 @@ pub(crate) async fn settle(
                 return Ok(Settled::Completed);
             };
             let deleted = ledger.complete(&event, ended.name.attempt, &ended.arn).await?;
-            Ok(match deleted {
-                Deleted::Deleted => Settled::Completed,
-                Deleted::LeftNewer => Settled::LeftNewer,
-            })
+            Ok(deleted.into())
         }
         EndedStatus::Failed => ledger
             .fail(ended.name, ended.started_at, &ended.why, policy, deadline)
@@ -45,16 +51,17 @@ pub(crate) async fn settle(
     }
 }
 
-/// The event that the execution was for: from its input, which costs nothing; from the row where the input is not known, or
-/// was given by somebody else under a name of ours.
+/// The event that the execution was for: from its input, which costs nothing; from the row where that does not say.
 async fn event_of(ledger: &Ledger, ended: &Ended) -> Result<Option<ObjectEvent>, LedgerError> {
-    let input = ended
-        .input
-        .as_deref()
-        .and_then(|input| serde_json::from_str::<ExecutionInput>(input).ok());
-    if let Some(input) = input.filter(|input| input.name() == ended.name) {
-        return Ok(Some(input.event()));
+    if let Some(event) = event_of_input(ended) {
+        return Ok(Some(event));
     }
     let row = ledger.get(ended.name.id).await?;
     Ok(row.and_then(|row| row.event().cloned()))
+}
+
+/// The same by the input alone: none where it is not known, or was given by somebody else under a name of ours.
+pub(crate) fn event_of_input(ended: &Ended) -> Option<ObjectEvent> {
+    let input: ExecutionInput = serde_json::from_str(ended.input.as_deref()?).ok()?;
+    (input.name() == ended.name).then(|| input.event())
 }

@@ -1,13 +1,13 @@
-//! Overlapping schedulers: each row once, and N together.
+//! Overlapping schedulers: each row once, and N together. Overlapping completers: no row too many, no receipt too old.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use daybook_ledger::{Refusal, Window};
+use daybook_ledger::{Refusal, Success, Window};
 use daybook_manager::{Dispatch, ScheduleReport};
-use daybook_schema::{Attempt, Row, Status, Timestamp};
-use daybook_tests::notifications::uploads;
+use daybook_schema::{Attempt, ObjectEvent, Row, Status, Timestamp};
+use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
 use daybook_tests::{Fault, Request, Stage, StageOptions};
 
@@ -238,6 +238,89 @@ async fn a_tick_that_was_never_run_can_be_run_one_window_late_and_not_two() {
     let report = overlap(&stage, &[missed]).await.remove(0);
     assert_eq!((report.claimed, report.refusal), (0, Some(Refusal::WindowPassed)));
     assert_eq!(sent_once(&stage), 30);
+}
+
+/// Eight completers at once have the same successes, in orders of their own, beside others of the same objects: each row goes, and
+/// every object has the receipt of its newest upload, whatever DynamoDB fails in.
+#[tokio::test(start_paused = true)]
+async fn eight_completers_of_the_same_events_leave_no_row_and_the_newest_receipts() {
+    let mut met: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for seed in 1..=6 {
+        let stage = stage(seed, false, Dispatch::default(), 0).await;
+        let uploads: Vec<Upload> = (0..60)
+            .map(|n| Upload::new(&format!("{}.json", n % 40), n, &format!("e{n}")))
+            .collect();
+        stage.record(&uploads).await;
+        let events: Vec<ObjectEvent> = uploads.iter().map(Upload::event).collect();
+        let mut rng = fastrand::Rng::with_seed(seed);
+        stage.wire.inject(move |request| {
+            let position = rng.usize(0..25);
+            match (request.operation.as_str(), rng.u32(0..100)) {
+                ("BatchExecuteStatement", 0..12) => Fault::AnswerLost,
+                ("BatchExecuteStatement", 12..24) => Fault::Partial(vec![position]),
+                ("BatchExecuteStatement", 24..36) => Fault::PartialError(vec![position]),
+                ("BatchExecuteStatement", 36..48) => Fault::PartialAfter(vec![position]),
+                ("PutItem" | "DeleteItem", 0..10) => Fault::AnswerLost,
+                ("PutItem" | "DeleteItem", 10..20) => Fault::Throttled,
+                _ => Fault::None,
+            }
+        });
+        for round in 0..3 {
+            if round == 2 {
+                for (fault, count) in stage.wire.faults() {
+                    *met.entry(fault).or_default() += count;
+                }
+                stage.wire.heal();
+            }
+            let runs = (0..8).map(|run| {
+                let mut shuffled = events.clone();
+                fastrand::Rng::with_seed(seed * 100 + run).shuffle(&mut shuffled);
+                let (ledger, deadline) = (&stage.ledger, stage.deadline());
+                async move {
+                    let success = |event| Success {
+                        event,
+                        attempt: Attempt(1),
+                        by: "arn",
+                    };
+                    let successes: Vec<Success<'_>> = shuffled.iter().map(success).collect();
+                    let outcomes = ledger.complete_many(&successes, deadline).await;
+                    let done = shuffled
+                        .iter()
+                        .zip(outcomes)
+                        .filter(|(_, outcome)| outcome.is_ok());
+                    done.map(|(event, _)| event.id).collect::<Vec<_>>()
+                }
+            });
+            let done: BTreeSet<_> = futures::future::join_all(runs)
+                .await
+                .into_iter()
+                .flatten()
+                .collect();
+            let left = stage.rows().await;
+            assert!(done.iter().all(|id| !left.contains_key(id)), "seed {seed}");
+            for event in events.iter().filter(|event| !left.contains_key(&event.id)) {
+                let receipt = stage.receipt(event).await.expect("a deleted row has a receipt");
+                assert!(receipt.covers(event), "seed {seed}: {receipt:?}");
+            }
+        }
+        assert!(stage.rows().await.is_empty(), "seed {seed}");
+        for event in events[20..].iter() {
+            assert_eq!(
+                stage.receipt(event).await.unwrap().event_id,
+                event.id,
+                "seed {seed}"
+            );
+        }
+    }
+    for fault in [
+        "answer_lost",
+        "partial",
+        "partial_error",
+        "partial_after",
+        "throttled",
+    ] {
+        assert!(met.contains_key(fault), "{met:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,8 @@ mod batches;
 mod conditions;
 #[path = "steps/control.rs"]
 mod control;
+#[path = "steps/many.rs"]
+mod many;
 #[path = "steps/newer.rs"]
 mod newer;
 #[path = "steps/people.rs"]

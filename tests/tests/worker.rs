@@ -12,6 +12,8 @@ mod faults;
 mod holding;
 #[path = "worker/reports.rs"]
 mod reports;
+#[path = "worker/settling.rs"]
+mod settling;
 #[path = "worker/shutdown.rs"]
 mod shutdown;
 #[path = "worker/suspend.rs"]

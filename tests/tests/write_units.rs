@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Consumed, Failed, Moved, NewRow, Person, Recorded, Released, RetryPolicy};
-use daybook_manager::Settled;
+use daybook_ledger::{
+    Claim, Consumed, Failed, Moved, NewRow, Person, Recorded, Released, RetryPolicy, Success,
+};
+use daybook_manager::{Completed, Settled};
 use daybook_schema::{
     Attempt, ExecutionName, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, notification,
 };
@@ -165,7 +167,7 @@ async fn what_people_do_to_25_rows_costs_three_each_in_one_request_and_a_receipt
         .ledger
         .close_rows(&rows, Outcome::Removed, kim, deadline)
         .await;
-    assert_eq!(used(&stage, before), (25.0 + 50.0, 25 + 1));
+    assert_eq!(used(&stage, before), (25.0 + 50.0, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,6 +183,69 @@ async fn a_completion_costs_a_receipt_of_one_and_a_deletion_of_two() {
         .await
         .unwrap();
     assert_eq!(used(&stage, before), (3.0, 2), "receipt 1, row 1, index 1");
+}
+
+/// Status events of that many executions that succeeded, handled in batches of that size; write units and requests per event.
+async fn completions(events: usize, batch: usize) -> (f64, f64) {
+    let mut options = StageOptions::default();
+    options.dispatch.per_window = 1000;
+    let stage = Stage::new(options).await;
+    stage.record(&uploads(events)).await;
+    assert_eq!(stage.schedule().await.sent as usize, events);
+    stage.invoke_all().await;
+    stage.succeed_running();
+    let messages = stage.aws.sqs().messages(&stage.completion).unwrap();
+    let ended: Vec<_> = messages
+        .iter()
+        .filter(|message| message.body.contains("SUCCEEDED"))
+        .map(|message| delivered(&message.id, message.body.clone()))
+        .collect();
+    assert_eq!(ended.len(), events);
+    let before = stage.ledger.consumed();
+    for messages in ended.chunks(batch) {
+        for completed in stage.completer().handle(messages, stage.deadline()).await {
+            assert_eq!(completed, Completed::Settled(Settled::Completed));
+        }
+    }
+    assert!(stage.rows().await.is_empty());
+    let (units, requests) = used(&stage, before);
+    (units / events as f64, requests as f64 / events as f64)
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_batches_of_10_a_completion_takes_a_fifth_of_a_request_and_in_batches_of_100_less_than_a_tenth() {
+    assert_eq!(completions(100, 1).await, (3.0, 2.0));
+    assert_eq!(completions(100, 10).await, (3.0, 0.2));
+    assert_eq!(completions(100, 100).await, (3.0, 0.08));
+}
+
+#[tokio::test(start_paused = true)]
+async fn among_many_a_reuploads_receipt_costs_one_request_more_and_one_unit_more_on_aws() {
+    let stage = Stage::usual().await;
+    let batch = |n: u64| -> Vec<ObjectEvent> {
+        let upload = |k| Upload::new(&format!("{k}.json"), n * 10 + k, &format!("e{n}")).event();
+        (0..10).map(upload).collect()
+    };
+    fn success(event: &ObjectEvent) -> Success<'_> {
+        Success {
+            event,
+            attempt: Attempt(1),
+            by: "arn",
+        }
+    }
+    for (events, requests) in [(batch(1), 2), (batch(2), 2 + 10)] {
+        let rows: Vec<Row> = events
+            .iter()
+            .map(|event| Row::recorded(event.clone(), 5, None, stage.now()))
+            .collect();
+        stage.put_rows(&rows);
+        let before = stage.ledger.consumed();
+        let successes: Vec<Success<'_>> = events.iter().map(success).collect();
+        let outcomes = stage.ledger.complete_many(&successes, stage.deadline()).await;
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+        // AWS charges a refused insert one unit; the embedded DynamoDB does not meter refused statements.
+        assert_eq!(used(&stage, before), (30.0, requests));
+    }
 }
 
 /// Records one notification, runs it through all movers, and says what the ledger used.

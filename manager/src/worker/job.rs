@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Taken, chain};
+use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Success, Taken, chain};
 use daybook_schema::{DispatchMessage, ExecutionName, Row, Timestamp};
 
 use super::inbox::{Held, Inbox};
 use super::settings::WorkerSettings;
+use super::settler::Settler;
 use super::target::{Run, Stop, Target, TargetAnswer};
 
 /// So many workers may die with an attempt, or lose their leases; then it has failed.
@@ -53,6 +54,7 @@ pub(super) struct Job {
     pub(super) inbox: Inbox,
     pub(super) target: Arc<dyn Target>,
     pub(super) settings: WorkerSettings,
+    pub(super) settler: Settler,
     /// What runs here now.
     pub(super) running: Mutex<BTreeSet<ExecutionName>>,
 }
@@ -320,11 +322,13 @@ impl Job {
             Report::Success => {
                 // A row that keeps an unreadable payload is never claimed.
                 let event = row.event().ok_or("the row has no event")?;
-                let by = &self.settings.name;
-                let completed = self.ledger.complete(event, row.attempt, by).await;
-                completed
-                    .map(|_| Worked::Completed)
-                    .map_err(|error| chain(&error))
+                let success = Success {
+                    event,
+                    attempt: row.attempt,
+                    by: &self.settings.name,
+                };
+                let completed = self.settler.complete(&self.ledger, success).await;
+                completed.map(|_| Worked::Completed)
             }
             Report::Failure(why) => {
                 let why = both_ends(why, LONGEST_WHY);

@@ -18,6 +18,7 @@ mod inbox;
 mod job;
 mod retry_after;
 mod settings;
+mod settler;
 mod tail;
 mod target;
 
@@ -37,6 +38,7 @@ use self::inbox::{Held, Inbox};
 use self::job::Job;
 pub use self::job::Worked;
 pub use self::settings::WorkerSettings;
+use self::settler::Settler;
 pub use self::target::{Run, Stop, Stopper, Target, TargetAnswer};
 
 /// How long a shutdown waits, after its runs were stopped, for their rows to be put back.
@@ -113,6 +115,7 @@ impl Worker {
             inbox,
             target,
             settings,
+            settler: Settler::default(),
             running: Mutex::default(),
         };
         Self { job: Arc::new(job) }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use daybook_schema::{Row, Status};
+use daybook_schema::{DispatchMessage, Row, Status};
 use daybook_tests::lambda::{Environment, Trouble, Variables, World, batch, failures};
 use daybook_tests::notifications::uploads;
 use serde_json::{Value, json};
@@ -33,6 +33,14 @@ pub fn status_event(world: &World, row: &Row, status: &str) -> String {
         },
     })
     .to_string()
+}
+
+/// The same, of a success, with the input that the execution was given.
+pub fn succeeded_with_input(world: &World, row: &Row) -> String {
+    let mut event: Value = serde_json::from_str(&status_event(world, row, "SUCCEEDED")).unwrap();
+    let message = DispatchMessage::for_row(row).unwrap();
+    event["detail"]["input"] = message.input.to_json().into();
+    event.to_string()
 }
 
 /// What the last step of an Express state machine sends: nothing of EventBridge's envelope but what it must have.
@@ -104,6 +112,60 @@ fn rows_follow_their_executions_and_exactly_the_poison_comes_again() {
     // Two receipts, two deletions with their index, and a row that moves in the index.
     assert_eq!(metric("WriteUnits"), Some(2.0 * (1.0 + 2.0) + 3.0));
     assert!(metric("ReadUnits").unwrap() > 0.0);
+}
+
+#[test]
+fn the_successes_of_a_batch_are_settled_together_and_each_message_by_its_own_outcome() {
+    let (world, rows) = claimed(30);
+    let ids: Vec<String> = (0..30).map(|n| format!("m{n}")).collect();
+    let mut messages: Vec<(&str, String)> = ids
+        .iter()
+        .zip(&rows)
+        .map(|(id, row)| (id.as_str(), succeeded_with_input(&world, row)))
+        .collect();
+    messages[3].1 = status_event(&world, &rows[3], "FAILED");
+    messages[4].1 = status_event(&world, &rows[4], "SUCCEEDED");
+    messages.push(("twice", messages[7].1.clone()));
+    messages.push(("poison", "hello".to_owned()));
+    let mut function = Environment::start(COMPLETE, &world.variables(&[]));
+    let answer = function.invoke(&batch(messages));
+    assert_eq!(failures(answer.response()), ["poison"]);
+    let left = world.rows();
+    assert_eq!(left.len(), 1);
+    assert_eq!((left[0].id, left[0].status), (rows[3].id, Status::Pending));
+    assert!(
+        rows.iter()
+            .all(|row| has_receipt(&world, row) == (row.id != rows[3].id))
+    );
+    let told = function.end();
+    assert_eq!(told.metric("request-1", "EventsCompleted"), Some(30.0));
+    assert_eq!(told.metric("request-1", "AttemptsFailed"), Some(1.0));
+    assert_eq!(told.metric("request-1", "MessagesReturned"), Some(1.0));
+}
+
+#[test]
+fn while_batches_are_throttled_refused_or_silent_only_what_is_not_done_comes_again() {
+    let cases: [(Trouble, &[&str]); 4] = [
+        (|_| {}, &[]),
+        (|world| world.throttle("BatchExecuteStatement"), &[]),
+        (|world| world.deny("BatchExecuteStatement"), &[]),
+        (|world| world.hang_after("BatchExecuteStatement", 0), &["a", "b"]),
+    ];
+    for (trouble, returned) in cases {
+        let (world, rows) = claimed(3);
+        trouble(&world);
+        let mut function = Environment::start(COMPLETE, &world.variables(&[]));
+        let event = batch([
+            ("a", succeeded_with_input(&world, &rows[0])),
+            ("b", succeeded_with_input(&world, &rows[1])),
+            ("c", status_event(&world, &rows[2], "SUCCEEDED")),
+        ]);
+        let answer = function.invoke_within(&event, Duration::from_secs(6));
+        assert_eq!(failures(answer.response()), returned);
+        let left: Vec<_> = world.rows().into_iter().map(|row| row.id).collect();
+        assert_eq!(left.len(), returned.len());
+        assert!(!left.contains(&rows[2].id));
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use daybook_tests::notifications::uploads;
 use daybook_tests::privileges::assert_least;
 use serde_json::{Value, json};
 
-use crate::complete::status_event;
+use crate::complete::{status_event, succeeded_with_input};
 use crate::{COMPLETE, INGEST, INVOKE, SCHEDULE};
 
 const LEASE: Duration = Duration::from_secs(900);
@@ -95,11 +95,13 @@ fn invoke_may_do_what_it_does_and_no_more() {
 #[test]
 fn complete_may_do_what_it_does_and_no_more() {
     let world = World::start();
-    world.record(&uploads(2));
+    world.record(&uploads(4));
     let rows: Vec<_> = world.claim(LEASE).into_iter().map(|(row, _)| row).collect();
     let event = batch([
         ("done", status_event(&world, &rows[0], "SUCCEEDED")),
         ("failed", status_event(&world, &rows[1], "FAILED")),
+        ("done with it", succeeded_with_input(&world, &rows[2])),
+        ("and another", succeeded_with_input(&world, &rows[3])),
     ]);
     let mut function = Environment::start(COMPLETE, &world.variables(&[]));
     assert_eq!(failures(function.invoke(&event).response()), [""; 0]);

@@ -33,7 +33,7 @@ pub struct Story {
     tell: fn(Plan) -> LocalBoxFuture<'static, World>,
 }
 
-pub const STORIES: [Story; 12] = [
+pub const STORIES: [Story; 14] = [
     Story {
         name: "notifications",
         tell: |plan| Box::pin(notifications(plan)),
@@ -55,6 +55,10 @@ pub const STORIES: [Story; 12] = [
         tell: |plan| Box::pin(status_events(plan)),
     },
     Story {
+        name: "successes together",
+        tell: |plan| Box::pin(successes_together(plan)),
+    },
+    Story {
         name: "stale rows",
         tell: |plan| Box::pin(stale_rows(plan)),
     },
@@ -73,6 +77,10 @@ pub const STORIES: [Story; 12] = [
     Story {
         name: "a worker, later",
         tell: |plan| Box::pin(worker_later(plan)),
+    },
+    Story {
+        name: "a worker, three at once",
+        tell: |plan| Box::pin(worker_at_once(plan)),
     },
     Story {
         name: "one machine at work",
@@ -209,6 +217,29 @@ async fn status_events(plan: Plan) -> World {
     ];
     check(&world, &ends, 0).await;
     world
+}
+
+/// Executions that succeed at the same moment, one of them for a key whose earlier upload is done.
+async fn successes_together(plan: Plan) -> World {
+    let world = World::new(plan, World::dispatch(), &[Function::Complete]).await;
+    complete(&world, &world.upload("again")).await;
+    let uploads = ["one", "two", "again"].map(|key| world.pending(key));
+    world.settle().await;
+    let ends = uploads.each_ref().map(|upload| (upload, End::Done(&[1])));
+    check(&world, &ends, 0).await;
+    newest_receipt(&world, &uploads[2]).await;
+    world
+}
+
+/// The object's receipt must be that of its newest upload.
+async fn newest_receipt(world: &World, upload: &Upload) {
+    let receipt = world.stage.receipt(&upload.event()).await;
+    if receipt.as_ref().map(|receipt| receipt.event_id) != Some(upload.event().id) {
+        world.violation(format!(
+            "{} has an older upload's receipt: {receipt:?}",
+            upload.key
+        ));
+    }
 }
 
 /// Leases that ran out: of a running execution, of a row that is done, of lost messages, of one that waits; and a queue that
@@ -380,6 +411,24 @@ async fn worker_later(plan: Plan) -> World {
     world.send(&row);
     world.settle().await;
     check(&world, &[(&later, End::Done(&[1]))], 0).await;
+    world
+}
+
+/// Targets that succeed at the same moment, one of them for a key whose earlier upload is done.
+async fn worker_at_once(plan: Plan) -> World {
+    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
+    (world.has_worker, world.workers) = (true, 3);
+    complete(&world, &world.upload("again")).await;
+    let uploads = ["one", "two", "again"].map(|key| world.upload(key));
+    let rows = uploads.each_ref().map(|upload| world.claimed(upload, 5 * MINUTE));
+    world.stage.put_rows(&rows);
+    for row in &rows {
+        world.send(row);
+    }
+    world.settle().await;
+    let ends = uploads.each_ref().map(|upload| (upload, End::Done(&[1])));
+    check(&world, &ends, 0).await;
+    newest_receipt(&world, &uploads[2]).await;
     world
 }
 

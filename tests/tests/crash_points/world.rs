@@ -36,6 +36,8 @@ pub struct World {
     pub violations: Mutex<Vec<String>>,
     /// Whether a worker of this process takes the place of Step Functions.
     pub has_worker: bool,
+    /// How much that worker does at once.
+    pub workers: usize,
     /// Whether the queue is gone when a run dies, as on one machine.
     pub is_one_machine: bool,
     /// Until then nobody receives from the dispatch queue.
@@ -75,6 +77,7 @@ impl World {
             runs: Arc::default(),
             violations: Mutex::default(),
             has_worker: false,
+            workers: 1,
             is_one_machine: false,
             must_restart: Mutex::new(false),
         }
@@ -277,7 +280,7 @@ impl World {
     /// Works until the queue offers nothing and nothing runs.
     async fn work(&self) {
         let settings = WorkerSettings {
-            workers: 1,
+            workers: self.workers,
             lease: 3 * MINUTE,
             retry: self.stage.options.dispatch.retry,
             ..WorkerSettings::new("worker")

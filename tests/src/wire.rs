@@ -122,7 +122,8 @@ impl Wire {
         self.state.lock().unwrap().policy = None;
     }
 
-    /// From now on `observer` sees every request that AWS did, with what it answered, whether or not the answer arrived.
+    /// From now on `observer` sees every request that AWS did or refused, with what it answered, whether or not the answer arrived;
+    /// a refusal has a `__type`.
     pub fn observe(&self, observer: impl FnMut(&Request, &Value) + Send + 'static) {
         self.state.lock().unwrap().observer = Some(Box::new(observer));
     }
@@ -301,9 +302,7 @@ impl Wire {
             let taken = (Instant::now(), answer.body.clone());
             self.state.lock().unwrap().index_answers.insert(key, taken);
         }
-        if answer.status == 200
-            && let Some(observer) = &mut self.state.lock().unwrap().observer
-        {
+        if let Some(observer) = &mut self.state.lock().unwrap().observer {
             observer(request, &serde_json::from_slice(&answer.body).unwrap_or_default());
         }
         (answer.status, answer.body)

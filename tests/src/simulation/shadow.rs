@@ -174,10 +174,24 @@ impl Shadow {
     }
 
     fn see(&mut self, request: &Request, answer: &Value, now: i64, world: &World) {
+        if let Some(refused) = answer["__type"].as_str() {
+            // One bad statement takes 24 good ones along: two on one key, for example.
+            if request.operation == "BatchExecuteStatement" && refused.ends_with("ValidationException") {
+                let text = format!(
+                    "DynamoDB refused {} statements whole: {answer}",
+                    request.batch_size()
+                );
+                self.violation(now, Property::Counts, text);
+            }
+            return;
+        }
         let table = request.body["TableName"].as_str().unwrap_or_default();
         match (request.operation.as_str(), table) {
             ("BatchExecuteStatement", _) => self.statements(request, answer, now, world),
-            ("PutItem", "receipts") => self.receipt(request, answer, now),
+            ("PutItem", "receipts") => {
+                self.spend(answer, 1.0, "a receipt", now);
+                self.receipt(attributes(&request.body["Item"]), now);
+            }
             ("UpdateItem", "ledger") => self.control(request, answer, now),
             ("DeleteItem", "ledger") => {
                 let id = plain(&request.body["Key"]["id"]);
@@ -226,7 +240,11 @@ impl Shadow {
                 continue;
             }
             match Statement::read(statement) {
-                Some(Statement::Insert(item)) => {
+                Some(Statement::Insert { table, item }) if table == "receipts" => {
+                    most += 1.0;
+                    self.receipt(item, now);
+                }
+                Some(Statement::Insert { item, .. }) => {
                     most += 2.0;
                     self.insert(item, request, now);
                 }
@@ -408,22 +426,22 @@ impl Shadow {
         };
         let kind = if insert.removed { "removed" } else { "created" };
         let object = (insert.key.clone(), insert.version.clone(), kind.to_owned());
-        let had_one =
-            self.receipts.contains_key(&object) || world.lock().receipts_removed.contains(&insert.key);
-        if self.receipts_on && !had_one {
-            let key = insert.key.clone();
-            self.violation(
-                now,
-                Property::Lost,
-                format!("row {id} of {key} was deleted, and there is no receipt"),
-            );
+        if !self.receipts_on || world.lock().receipts_removed.contains(&insert.key) {
+            return;
         }
+        let key = &insert.key;
+        let text = match self.receipts.get(&object) {
+            None => format!("row {id} of {key} was deleted, and there is no receipt"),
+            Some(receipt) if is_older(receipt, id, insert) => {
+                format!("row {id} of {key} was deleted, and the receipt is of an older upload: {receipt:?}")
+            }
+            Some(_) => return,
+        };
+        self.violation(now, Property::Lost, text);
     }
 
     /// Newer receipts only.
-    fn receipt(&mut self, request: &Request, answer: &Value, now: i64) {
-        self.spend(answer, 1.0, "a receipt", now);
-        let receipt = attributes(&request.body["Item"]);
+    fn receipt(&mut self, receipt: Attributes, now: i64) {
         let object = (
             receipt.get("key").cloned().unwrap_or_default(),
             receipt.get("version_id").cloned(),
@@ -526,6 +544,13 @@ impl Shadow {
             );
         }
     }
+}
+
+/// Whether a receipt is of an older event of the object than that, as far as sequencers tell.
+fn is_older(receipt: &Attributes, id: &str, insert: &Insert) -> bool {
+    let is_own = receipt.get("event_id").is_some_and(|of| of == id);
+    let sequencers = receipt.get("sequencer").zip(insert.sequencer.as_ref());
+    !is_own && sequencers.is_some_and(|(done, asked)| done < asked)
 }
 
 /// A time of the table in milliseconds.

@@ -10,7 +10,10 @@ pub(crate) type Attributes = BTreeMap<String, String>;
 /// A PartiQL statement that writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Statement {
-    Insert(Attributes),
+    Insert {
+        table: String,
+        item: Attributes,
+    },
     Update {
         id: String,
         set: Attributes,
@@ -20,14 +23,17 @@ pub(crate) enum Statement {
 }
 
 impl Statement {
-    /// Reads a statement of a BatchExecuteStatement; `None` for one that is none of Daybook's three.
+    /// Reads a statement of a BatchExecuteStatement; `None` for one that is none of Daybook's.
     pub(crate) fn read(statement: &Value) -> Option<Self> {
         let text = statement["Statement"].as_str()?;
         let parameters: Vec<String> = statement["Parameters"].as_array()?.iter().map(plain).collect();
         if text.starts_with("INSERT") {
             let names = text.split_once(" VALUE {")?.1.split(", ");
             let name = |part: &str| part.split('\'').nth(1).unwrap_or_default().to_owned();
-            return Some(Self::Insert(names.map(name).zip(parameters).collect()));
+            return Some(Self::Insert {
+                table: text.split('"').nth(1)?.to_owned(),
+                item: names.map(name).zip(parameters).collect(),
+            });
         }
         let (head, condition) = text.split_once(" WHERE ")?;
         let condition = condition.split(" RETURNING ").next()?;

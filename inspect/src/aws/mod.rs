@@ -4,5 +4,6 @@ pub mod answer;
 pub mod failure;
 pub mod notifications;
 pub mod queue_policy;
+pub mod queues;
 pub mod s3;
 pub mod trouble;

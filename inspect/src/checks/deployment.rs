@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::aws::answer::Answer;
 use crate::aws::notifications::Notifications;
+use crate::aws::queues as aws_queues;
 use crate::aws::s3::S3;
 use crate::checks::buckets::{BucketSeen, IntakeSeen};
 use crate::checks::finding::{Item, Level};
@@ -155,7 +156,7 @@ async fn of_queues(parts: &OnAws<'_>, used: Use) -> (Vec<Item>, IntakeSeen) {
         .attributes
         .known()
         .map_or_else(IntakeSeen::default, |attributes| IntakeSeen {
-            arn: attributes.get("QueueArn").cloned(),
+            arn: aws_queues::arn(attributes).ok(),
             policy: attributes.get("Policy").cloned(),
         });
     (items, intake)

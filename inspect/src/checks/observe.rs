@@ -1,17 +1,15 @@
 //! Looking at everything at once; what cannot be seen is kept with its reason.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TimeToLiveStatus};
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::QueueAttributeName;
 use daybook_ledger::{Clock, Count, Ledger, ResponseDate};
 use daybook_schema::{Row, Status, Timestamp, notification};
 
 use crate::aws::answer::Answer;
 use crate::aws::failure;
+use crate::aws::queues;
 use crate::checks::flow::FlowSeen;
-use crate::checks::queues::{Attributes, QueueSeen, Role, redrive_policy};
+use crate::checks::queues::{QueueSeen, Role, redrive_policy};
 use crate::checks::tables::TableSeen;
 
 /// Parked rows are counted up to about so many per shard.
@@ -70,66 +68,17 @@ pub async fn queue(sqs: &Client, role: Role, url: Option<String>) -> QueueSeen {
             dead_letters: None,
         };
     };
-    let attributes = attributes(sqs, &url).await;
+    let attributes = queues::attributes(sqs, &url).await;
     let letters = attributes.known().and_then(redrive_policy);
     let dead_letters = match letters {
         None => None,
-        Some((arn, _)) => Some((arn.clone(), by_arn(sqs, &arn).await)),
+        Some((arn, _)) => Some((arn.clone(), queues::by_arn(sqs, &arn).await)),
     };
     QueueSeen {
         role,
         url: Some(url),
         attributes,
         dead_letters,
-    }
-}
-
-/// All attributes of a queue.
-pub async fn attributes(sqs: &Client, url: &str) -> Answer<Attributes> {
-    let asked = sqs
-        .get_queue_attributes()
-        .queue_url(url)
-        .attribute_names(QueueAttributeName::All);
-    Answer::of(asked.send().await, "sqs:GetQueueAttributes").map(|answer| {
-        let named = |(name, value): (QueueAttributeName, String)| (name.as_str().to_owned(), value);
-        answer
-            .attributes
-            .unwrap_or_default()
-            .into_iter()
-            .map(named)
-            .collect::<BTreeMap<_, _>>()
-    })
-}
-
-async fn by_arn(sqs: &Client, arn: &str) -> Answer<Attributes> {
-    match url_of(sqs, arn).await {
-        Answer::Known(url) => attributes(sqs, &url).await,
-        Answer::Absent => Answer::Absent,
-        Answer::Unknown(refusal) => Answer::Unknown(refusal),
-    }
-}
-
-/// The URL of the queue with that ARN.
-pub async fn url_of(sqs: &Client, arn: &str) -> Answer<String> {
-    let mut parts = arn.rsplit(':');
-    let (name, account) = (parts.next().unwrap_or_default(), parts.next());
-    url(sqs, name, account).await
-}
-
-/// The URL of the queue of that name in this account.
-pub async fn url_by_name(sqs: &Client, name: &str) -> Answer<String> {
-    url(sqs, name, None).await
-}
-
-async fn url(sqs: &Client, name: &str, account: Option<&str>) -> Answer<String> {
-    let asked = sqs
-        .get_queue_url()
-        .queue_name(name)
-        .set_queue_owner_aws_account_id(account.map(str::to_owned));
-    match Answer::of(asked.send().await, "sqs:GetQueueUrl").map(|answer| answer.queue_url) {
-        Answer::Known(Some(url)) => Answer::Known(url),
-        Answer::Known(None) | Answer::Absent => Answer::Absent,
-        Answer::Unknown(refusal) => Answer::Unknown(refusal),
     }
 }
 

@@ -1,11 +1,11 @@
 //! The queues: there, patient enough, with dead-letter queues that are empty, and open to those who send.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::aws::answer::Answer;
+use crate::aws::queues::Attributes;
 use crate::checks::finding::Item;
 use crate::wording::text;
 
@@ -33,9 +33,6 @@ pub struct QueueSeen {
     /// Its dead-letter queue's attributes, where it has one.
     pub dead_letters: Option<(String, Answer<Attributes>)>,
 }
-
-/// A queue's attributes, as SQS spells them.
-pub type Attributes = BTreeMap<String, String>;
 
 /// What a queue is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

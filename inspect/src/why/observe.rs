@@ -1,9 +1,10 @@
 //! Looking: the ledger first, then the queue and S3 as far as they have to do with it.
 
-use daybook_ledger::{Cause, Count, Ledger, LedgerError, describe};
+use daybook_ledger::{Cause, Count, Ledger, LedgerError};
 use daybook_schema::{EventId, ObjectEvent, Row, SourceName, Status, Subject};
 
 use crate::aws::notifications::Notifications;
+use crate::aws::queues;
 use crate::aws::s3::{Head, S3};
 use crate::lookup::history;
 use crate::lookup::history::{Found, Open};
@@ -221,22 +222,9 @@ async fn depth(parts: &Parts<'_>, newest: Option<&Row>) -> Fact<u64> {
 
 /// The queue's ARN as SQS says; without it every queue counts.
 async fn queue_arn(sqs: &aws_sdk_sqs::Client, url: &str) -> Option<String> {
-    let name = aws_sdk_sqs::types::QueueAttributeName::QueueArn;
-    let asked = sqs
-        .get_queue_attributes()
-        .queue_url(url)
-        .attribute_names(name.clone());
-    match asked.send().await {
-        Ok(answer) => answer.attributes?.remove(&name),
-        Err(error) => {
-            tracing::warn!(
-                queue.url = url,
-                error = %describe(&error),
-                "the intake queue's ARN is unknown"
-            );
-            None
-        }
-    }
+    let arn = queues::arn_of(sqs, url).await;
+    arn.inspect_err(|error| tracing::warn!(queue.url = url, %error, "the intake queue's ARN is unknown"))
+        .ok()
 }
 
 fn unreadable(found: &Found) -> Vec<String> {

@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Task;
 use clap::Args;
 use daybook_inspect::aws::answer::Answer;
 use daybook_inspect::aws::failure::AwsResource;
-use daybook_inspect::checks::observe;
+use daybook_inspect::aws::queues;
 use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, describe};
 use daybook_schema::Timestamp;
@@ -140,18 +140,17 @@ async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), UserError> {
     };
     let (name, url) = match queue {
         Named::Url(url) => (url, url.clone()),
-        Named::Arn(arn) => match observe::url_of(&aws.queues(), arn).await {
+        Named::Arn(arn) => match queues::url_of(&aws.queues(), arn).await {
             Answer::Known(url) => (arn, url),
             Answer::Absent => return Err(gone(arn)),
             Answer::Unknown(refusal) => return Err(refused(arn, &refusal.cause)),
         },
     };
-    match observe::attributes(&aws.queues(), &url).await {
+    match queues::attributes(&aws.queues(), &url).await {
         Answer::Known(attributes) => {
             let waiting = attributes.get("ApproximateNumberOfMessages");
             let waiting = waiting.and_then(|n| n.parse().ok()).unwrap_or(0);
-            let arn = attributes.get("QueueArn").cloned();
-            let arn = arn.ok_or_else(|| refused(name, &"GetQueueAttributes gave no QueueArn".into()))?;
+            let arn = queues::arn(&attributes).map_err(|cause| refused(name, &cause))?;
             Ok((arn, waiting))
         }
         Answer::Absent => Err(gone(name)),

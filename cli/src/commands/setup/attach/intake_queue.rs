@@ -6,7 +6,7 @@ use daybook_inspect::aws::answer::Answer;
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::notifications::Pattern;
 use daybook_inspect::aws::queue_policy::Sender;
-use daybook_inspect::checks::observe;
+use daybook_inspect::aws::queues;
 use daybook_ledger::{Cause, describe};
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ impl QueueArguments {
             _ => Outputs::default(),
         };
         let url = match &self.queue_arn {
-            Some(arn) => match observe::url_of(&aws.queues(), arn).await {
+            Some(arn) => match queues::url_of(&aws.queues(), arn).await {
                 Answer::Known(url) => Some(url),
                 Answer::Absent => return Err(gone(&aws, arn).into()),
                 Answer::Unknown(refusal) => return Err(refused(&aws, arn, &refusal.cause).into()),
@@ -103,14 +103,12 @@ impl QueueArguments {
             None => outputs.queue(self.intake_queue_url.as_ref(), INTAKE_QUEUE)?,
         };
         let Some(url) = url else { return Ok(None) };
-        let attributes = match observe::attributes(&aws.queues(), &url).await {
+        let attributes = match queues::attributes(&aws.queues(), &url).await {
             Answer::Known(attributes) => attributes,
             Answer::Absent => return Err(gone(&aws, &url).into()),
             Answer::Unknown(refusal) => return Err(refused(&aws, &url, &refusal.cause).into()),
         };
-        let Some(arn) = attributes.get("QueueArn").cloned() else {
-            return Err(refused(&aws, &url, &"GetQueueAttributes gave no QueueArn".into()).into());
-        };
+        let arn = queues::arn(&attributes).map_err(|cause| refused(&aws, &url, &cause))?;
         Ok(Some(Queue {
             bucket_account: self.bucket_account.clone(),
             url: Some(url),

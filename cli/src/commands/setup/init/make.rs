@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveSpecification,
 };
 use aws_sdk_sqs::types::QueueAttributeName;
+use daybook_inspect::aws::queues;
 use daybook_inspect::checks::queues::Role;
 use daybook_ledger::{Cause, describe};
 use daybook_schema::tables::TableDefinition;
@@ -161,7 +162,9 @@ pub async fn queue(aws: &Aws, role: Role, name: &str) -> Result<(), Cause> {
         ],
     )
     .await?;
-    let arn = arn(aws, &dead).await?;
+    let arn = queues::arn_of(&aws.queues(), &dead)
+        .await
+        .map_err(|cause| cause.of(format_args!("GetQueueAttributes {dead}")))?;
     let count = role.receives().to_string();
     let policy = json!({"deadLetterTargetArn": arn, "maxReceiveCount": count}).to_string();
     // Less than its dead letters are kept, whose time counts from the first send.
@@ -196,22 +199,6 @@ async fn create_queue(
         .map_err(|error| describe(&error).of(format_args!("CreateQueue {name}")))?;
     made.queue_url
         .ok_or_else(|| format!("CreateQueue {name}: the answer has no URL").into())
-}
-
-async fn arn(aws: &Aws, url: &str) -> Result<String, Cause> {
-    let asked = aws
-        .queues()
-        .get_queue_attributes()
-        .queue_url(url)
-        .attribute_names(QueueAttributeName::QueueArn);
-    let answer = asked
-        .send()
-        .await
-        .map_err(|error| describe(&error).of(format_args!("GetQueueAttributes {url}")))?;
-    let arn = answer
-        .attributes
-        .and_then(|mut all| all.remove(&QueueAttributeName::QueueArn));
-    arn.ok_or_else(|| format!("GetQueueAttributes {url}: the answer has no ARN").into())
 }
 
 /// A queue's URL.

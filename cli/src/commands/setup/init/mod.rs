@@ -10,6 +10,7 @@ use clap::Args;
 use clap::error::ErrorKind;
 use daybook_inspect::aws::answer::{Answer, Refusal};
 use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::aws::queues as aws_queues;
 use daybook_inspect::checks::finding::{Item, Level};
 use daybook_inspect::checks::queues::{Role, Use};
 use daybook_inspect::checks::{observe, queues, tables};
@@ -276,7 +277,7 @@ async fn look(aws: &Aws, what: What, name: &str, workers: bool) -> anyhow::Resul
                 Answer::Known(_) => Ok(Some(tables::checks(&seen, definition))),
             }
         }
-        What::Queue(role) => match observe::url_by_name(&aws.queues(), name).await {
+        What::Queue(role) => match aws_queues::url_by_name(&aws.queues(), name).await {
             Answer::Absent => Ok(None),
             Answer::Unknown(refusal) => Err(cannot(refusal).into()),
             Answer::Known(url) => {

@@ -264,6 +264,19 @@ impl From<AwsDeployment> for Deployment {
 }
 
 impl Place {
+    /// Says on stderr that what was recorded or put back waits, where no process runs the folder's pipeline.
+    pub fn note_that_nothing_runs(&self) {
+        if let Self::Local {
+            dir, running: None, ..
+        } = self
+        {
+            eprintln!(
+                "note: no `daybook up` runs on {}: the events wait there until one does",
+                dir.display()
+            );
+        }
+    }
+
     /// What to do about a failed request, if anything is known to help.
     pub fn advice(&self, failure: &Failure) -> Option<String> {
         if Trouble::of(&failure.cause) == Trouble::Unreadable {

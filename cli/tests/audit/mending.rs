@@ -18,7 +18,7 @@ fn what_is_missing_is_recorded_once() {
         let (served, folder) = every_class(versioning);
         let file = folder.file("findings.jsonl");
         let (code, stdout, stderr) = folder.audit(&served, &["s3://data", "--repair", "--report", &file]);
-        let note = "note: no `daybook up` runs on DIR: what was recorded waits there until one does\n";
+        let note = "note: no `daybook up` runs on DIR: the events wait there until one does\n";
         assert_eq!((code, stderr.as_str()), (0, note), "{stdout}");
         assert!(stdout.contains("\nrepaired  2  recorded now\n"), "{stdout}");
         let listed: Vec<String> = folder

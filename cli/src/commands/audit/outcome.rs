@@ -220,15 +220,8 @@ impl AuditSummary<'_> {
         }
         let recorded = [self.done.repair, self.done.backfill].into_iter().flatten();
         let recorded: u64 = recorded.map(|counts| counts.recorded).sum();
-        if let (
-            true,
-            Place::Local {
-                dir, running: None, ..
-            },
-        ) = (recorded > 0, self.place)
-        {
-            let dir = dir.display();
-            eprintln!("note: no `daybook up` runs on {dir}: what was recorded waits there until one does");
+        if recorded > 0 {
+            self.place.note_that_nothing_runs();
         }
         let behind = self.done.clock_behind.as_secs();
         if behind > 0 {

@@ -195,13 +195,7 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
     progress.finish_and_clear();
     let broken = reading.await?;
     tally.print(output)?;
-    if let Place::Local {
-        dir, running: None, ..
-    } = &deployment.place
-    {
-        let dir = dir.display();
-        eprintln!("no `daybook up` runs on {dir}: the events wait there until one does");
-    }
+    deployment.place.note_that_nothing_runs();
     end(&tally, &broken, &deployment.place)
 }
 

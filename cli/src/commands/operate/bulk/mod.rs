@@ -31,7 +31,7 @@ pub use crate::commands::operate::bulk::arguments::{
 };
 use crate::commands::operate::bulk::progress::Progress;
 use crate::commands::operate::bulk::selection::Selected;
-use crate::deployment::{Deployment, DeploymentArguments, Place};
+use crate::deployment::{Deployment, DeploymentArguments};
 use crate::signals::INTERRUPTED;
 use crate::ui::count::grouped;
 use crate::ui::error::UserError;
@@ -260,17 +260,8 @@ impl Run<'_> {
                 dispatch::paused(&pause)
             );
         }
-        if let (
-            true,
-            Place::Local {
-                dir, running: None, ..
-            },
-        ) = (self.action.waits_for_dispatch(), &self.deployment.place)
-        {
-            eprintln!(
-                "note: no `daybook up` runs on {}: the events wait there until one does",
-                dir.display()
-            );
+        if self.action.waits_for_dispatch() {
+            self.deployment.place.note_that_nothing_runs();
         }
         if self.action.leaves_receipts() && self.deployment.ledger.receipts_kept_for().is_none() {
             eprintln!("note: receipts are off, so who and why are kept nowhere");

@@ -22,7 +22,7 @@ use serde::Serialize;
 pub use crate::commands::operate::replay::arguments::ReplayArguments;
 use crate::commands::operate::replay::files::Batch;
 use crate::commands::operate::replay::object::Known;
-use crate::deployment::{Deployment, Place};
+use crate::deployment::Deployment;
 use crate::json_files;
 use crate::json_files::Broken;
 use crate::signals;
@@ -316,17 +316,8 @@ impl Replay<'_> {
             false => table::labelled(&self.lines(tally)),
         };
         output::print_either(output, text, &self.output(tally))?;
-        if let (
-            false,
-            Place::Local {
-                dir, running: None, ..
-            },
-        ) = (self.dry_run, place)
-        {
-            eprintln!(
-                "note: no `daybook up` runs on {}: the events wait there until one does",
-                dir.display()
-            );
+        if !self.dry_run {
+            place.note_that_nothing_runs();
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use daybook_inspect::aws::failure::Failure;
 use daybook_ledger::Cause;
 
 use crate::aws::clients::Aws;
-use crate::deployment::Place;
+use crate::deployment::Location;
 use crate::ui::error;
 use crate::ui::error::UserError;
 
@@ -38,11 +38,11 @@ pub fn end(run: &str, failures: &[Cause], aws: &Aws, about: AwsResource) -> anyh
 ///
 /// # Errors
 /// When there are failures.
-pub fn incomplete(failures: &[Failure], place: &Place) -> anyhow::Result<ExitCode> {
+pub fn incomplete(failures: &[Failure], location: &Location) -> anyhow::Result<ExitCode> {
     let Some(first) = failures.first() else {
         return Ok(ExitCode::SUCCESS);
     };
-    let advice = place.advice(first);
+    let advice = location.advice(first);
     Err(
         UserError::new("not everything could be determined; what is missing is shown as unknown")
             .because(error::listed(failures))

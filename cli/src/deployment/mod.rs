@@ -41,11 +41,11 @@ pub struct Deployment {
     /// The executions, where there is a state machine.
     pub executions: Option<Executions>,
     /// Where it is.
-    pub place: Place,
+    pub location: Location,
 }
 
 /// Where a deployment is.
-pub enum Place {
+pub enum Location {
     /// A folder of this machine.
     Local {
         /// The folder.
@@ -172,7 +172,7 @@ impl DeploymentArguments {
             ledger: folder.ledger,
             queue: None,
             executions: None,
-            place: Place::Local {
+            location: Location::Local {
                 dir: dir.clone(),
                 running: folder::running(dir),
                 settings: folder.settings,
@@ -189,34 +189,34 @@ impl Deployment {
             queue: self.queue.as_ref(),
             executions: self.executions.as_ref(),
             source: self.source(),
-            folder: match &self.place {
-                Place::Local { dir, running, .. } => Some(LocalFolder {
+            folder: match &self.location {
+                Location::Local { dir, running, .. } => Some(LocalFolder {
                     path: dir,
                     running: running.as_ref(),
                 }),
-                Place::Aws { .. } => None,
+                Location::Aws { .. } => None,
             },
         }
     }
 
     /// Whether it is a folder of this machine.
     pub fn is_local(&self) -> bool {
-        matches!(self.place, Place::Local { .. })
+        matches!(self.location, Location::Local { .. })
     }
 
     /// Where its events come from, as far as the deployment says it: a folder does.
     pub fn source(&self) -> SourceName {
-        match &self.place {
-            Place::Local { settings, .. } => settings.source.clone(),
-            Place::Aws { .. } => SourceName::default(),
+        match &self.location {
+            Location::Local { settings, .. } => settings.source.clone(),
+            Location::Aws { .. } => SourceName::default(),
         }
     }
 
     /// How its notifications are read, unless told otherwise, as far as the deployment says it: a folder does.
     pub fn reading(&self, source: Option<SourceName>, keys: Option<KeyEncoding>) -> Reading {
-        let usual = match &self.place {
-            Place::Local { settings, .. } => settings.keys,
-            Place::Aws { .. } => KeyEncoding::default(),
+        let usual = match &self.location {
+            Location::Local { settings, .. } => settings.keys,
+            Location::Aws { .. } => KeyEncoding::default(),
         };
         Reading {
             source: source.unwrap_or_else(|| self.source()),
@@ -226,20 +226,20 @@ impl Deployment {
 
     /// N and its window, as far as the deployment says it: a folder does.
     pub fn rate(&self) -> Rate {
-        match &self.place {
-            Place::Local { settings, .. } => Rate {
+        match &self.location {
+            Location::Local { settings, .. } => Rate {
                 per_window: settings.per_window,
                 window: settings.window_millis.map(Duration::from_millis),
             },
-            Place::Aws { .. } => Rate::default(),
+            Location::Aws { .. } => Rate::default(),
         }
     }
 
     /// After how many failed attempts its events are parked, as far as the deployment says it: a folder does.
     pub fn max_attempts(&self) -> u32 {
-        match &self.place {
-            Place::Local { settings, .. } => settings.max_attempts,
-            Place::Aws { .. } => Dispatch::default().max_attempts,
+        match &self.location {
+            Location::Local { settings, .. } => settings.max_attempts,
+            Location::Aws { .. } => Dispatch::default().max_attempts,
         }
     }
 }
@@ -254,7 +254,7 @@ impl From<AwsDeployment> for Deployment {
             ledger: found.ledger,
             queue,
             executions,
-            place: Place::Aws {
+            location: Location::Aws {
                 aws: Box::new(found.aws),
                 outputs: Box::new(found.outputs),
                 name: found.name,
@@ -263,7 +263,7 @@ impl From<AwsDeployment> for Deployment {
     }
 }
 
-impl Place {
+impl Location {
     /// Says on stderr that what was recorded or put back waits, where no process runs the folder's pipeline.
     pub fn note_that_nothing_runs(&self) {
         if let Self::Local {
@@ -305,7 +305,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Local { dir, .. } => write!(f, "folder {}", dir.display()),

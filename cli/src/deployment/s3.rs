@@ -9,7 +9,7 @@ use daybook_ledger::Cause;
 use crate::args::values;
 use crate::aws::clients;
 use crate::aws::clients::Aws;
-use crate::deployment::Place;
+use crate::deployment::Location;
 use crate::ui::error::UserError;
 
 /// The S3 to look at. Credentials come from AWS's own configuration, for a folder of this machine too.
@@ -49,10 +49,10 @@ impl S3Arguments {
     ///
     /// # Errors
     /// When no region is set, or no credentials can be had.
-    pub async fn open(&self, place: &Place) -> Result<S3Place, UserError> {
-        match place {
-            Place::Aws { aws, .. } => Ok(self.at(aws)),
-            Place::Local { .. } => Ok(self.at(&Aws::in_region(self.s3_region.clone()).await?)),
+    pub async fn open(&self, location: &Location) -> Result<S3Place, UserError> {
+        match location {
+            Location::Aws { aws, .. } => Ok(self.at(aws)),
+            Location::Local { .. } => Ok(self.at(&Aws::in_region(self.s3_region.clone()).await?)),
         }
     }
 

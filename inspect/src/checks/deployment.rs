@@ -52,7 +52,7 @@ pub struct OnAws<'a> {
 pub struct DoctorOutput<'a> {
     /// The deployment.
     #[serde(rename = "where")]
-    place: &'a str,
+    location: &'a str,
     /// How many checks found a problem.
     problems: usize,
     /// How many found something that should be better.
@@ -65,10 +65,10 @@ pub struct DoctorOutput<'a> {
 
 impl<'a> DoctorOutput<'a> {
     /// For programs: with the deployment's name.
-    pub fn of(place: &'a str, checks: &'a [Item]) -> Self {
+    pub fn of(location: &'a str, checks: &'a [Item]) -> Self {
         let count = |level| checks.iter().filter(|item| item.level == level).count();
         Self {
-            place,
+            location,
             problems: count(Level::Problem),
             warnings: count(Level::Warning),
             unknown: count(Level::Unknown),

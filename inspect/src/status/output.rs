@@ -15,7 +15,7 @@ use crate::wording::dispatch::DispatchOutput;
 pub struct StatusOutput<'a> {
     /// The deployment.
     #[serde(rename = "where")]
-    place: String,
+    location: String,
     /// Events that wait for the scheduler.
     pending: PendingOutput,
     /// Events that are on their way.
@@ -143,13 +143,13 @@ impl Found {
     /// For programs: with the deployment's name, and its folder if it is in one.
     pub fn output<'a>(
         &'a self,
-        place: String,
+        location: String,
         folder: Option<LocalFolder<'a>>,
         failures: &'a [Failure],
     ) -> StatusOutput<'a> {
         let [pending, _, parked] = &self.first;
         StatusOutput {
-            place,
+            location,
             pending: self.pending(pending),
             claimed: self.claimed(),
             parked: standing(known(&self.parked), parked),

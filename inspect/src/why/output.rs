@@ -16,7 +16,7 @@ pub struct WhyOutput<'a> {
     what: &'a str,
     /// The deployment.
     #[serde(rename = "where")]
-    place: &'a str,
+    location: &'a str,
     /// In one word.
     situation: Situation,
     /// In a sentence or two.
@@ -49,13 +49,13 @@ struct ObjectOutput<'a> {
 }
 
 /// For programs: with the deployment's name.
-pub fn output<'a>(seen: &'a Observed, verdict: &'a Verdict, place: &'a str) -> WhyOutput<'a> {
+pub fn output<'a>(seen: &'a Observed, verdict: &'a Verdict, location: &'a str) -> WhyOutput<'a> {
     let of_event = |id| move |one: &&Seen| one.row.id == id;
     let row = verdict.event.and_then(|id| seen.open.iter().find(of_event(id)));
     let receipts = seen.receipts.known();
     WhyOutput {
         what: &seen.subject,
-        place,
+        location,
         situation: verdict.situation,
         says: &verdict.says,
         next: &verdict.next,

@@ -11,7 +11,7 @@ use crate::args::values;
 use crate::commands::audit::checkpoint::Terms;
 use crate::commands::audit::findings::Form;
 use crate::deployment::s3::{S3Arguments, S3Place};
-use crate::deployment::{Chosen, Deployment, DeploymentArguments, Place};
+use crate::deployment::{Chosen, Deployment, DeploymentArguments, Location};
 use crate::ui::confirm::ConfirmArguments;
 
 /// Compare a bucket with the ledger: done, open, never seen
@@ -185,12 +185,12 @@ impl AuditArguments {
     }
 
     /// What must be the same when a checkpoint is resumed.
-    pub fn terms(&self, place: &Place, s3: &S3Place, scope: &Scope) -> Terms {
+    pub fn terms(&self, location: &Location, s3: &S3Place, scope: &Scope) -> Terms {
         let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
         Terms {
-            deployment: match place {
-                Place::Local { dir, .. } => format!("folder {}", absolute(dir).display()),
-                Place::Aws { .. } => place.to_string(),
+            deployment: match location {
+                Location::Local { dir, .. } => format!("folder {}", absolute(dir).display()),
+                Location::Aws { .. } => location.to_string(),
             },
             s3: s3.to_string(),
             source: scope.source.clone(),

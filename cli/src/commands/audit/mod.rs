@@ -29,9 +29,9 @@ use crate::ui::output::{Output, print_either};
 pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<ExitCode> {
     arguments.check_intake()?;
     let deployment = arguments.deployment.open().await?;
-    let s3 = arguments.s3.open(&deployment.place).await?;
+    let s3 = arguments.s3.open(&deployment.location).await?;
     let mut settings = arguments.settings(&deployment);
-    let terms = arguments.terms(&deployment.place, &s3, &settings.scope);
+    let terms = arguments.terms(&deployment.location, &s3, &settings.scope);
     let stored = match arguments.files.checkpoint.as_deref() {
         Some(path) => Stored::read(path, &terms)?,
         None => None,
@@ -63,7 +63,7 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
         }
     }
     let summary = AuditSummary {
-        place: &deployment.place,
+        location: &deployment.location,
         s3: &s3,
         arguments: &arguments,
         scope: &settings.scope,

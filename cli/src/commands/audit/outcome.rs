@@ -12,7 +12,7 @@ use daybook_reconciler::audit::{
 
 use crate::commands::audit::arguments::{AuditArguments, intake_not_given};
 use crate::deployment::s3::S3Place;
-use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
+use crate::deployment::{Deployment, INTAKE_QUEUE, Location};
 use crate::signals::INTERRUPTED;
 use crate::ui::error;
 use crate::ui::error::UserError;
@@ -37,10 +37,10 @@ impl Surroundings {
         let mut around = Self::default();
         match deployment.ledger.control().await {
             Ok(control) => around.is_installed = control.installed_at.is_some(),
-            Err(error) => return Err(deployment.place.ledger_failure(error).into()),
+            Err(error) => return Err(deployment.location.ledger_failure(error).into()),
         }
         // A folder's notifications come by HTTP: none waits.
-        let Place::Aws { aws, outputs, .. } = &deployment.place else {
+        let Location::Aws { aws, outputs, .. } = &deployment.location else {
             return Ok(around);
         };
         match outputs.queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)? {
@@ -141,7 +141,7 @@ impl Failures {
 /// All there is to tell.
 pub struct AuditSummary<'a> {
     /// The deployment.
-    pub place: &'a Place,
+    pub location: &'a Location,
     /// The S3.
     pub s3: &'a S3Place,
     /// What was asked.
@@ -221,7 +221,7 @@ impl AuditSummary<'_> {
         let recorded = [self.done.repair, self.done.backfill].into_iter().flatten();
         let recorded: u64 = recorded.map(|counts| counts.recorded).sum();
         if recorded > 0 {
-            self.place.note_that_nothing_runs();
+            self.location.note_that_nothing_runs();
         }
         let behind = self.done.clock_behind.as_secs();
         if behind > 0 {

@@ -77,7 +77,7 @@ fn scope_lines(summary: &AuditSummary) -> Vec<Line> {
         summary.scope.source, summary.s3
     );
     let mut lines = vec![
-        ("where", summary.place.to_string(), String::new()),
+        ("where", summary.location.to_string(), String::new()),
         ("bucket", bucket, String::new()),
     ];
     if let Some(inventory) = &done.inventory {

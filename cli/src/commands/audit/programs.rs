@@ -14,7 +14,7 @@ use crate::commands::audit::outcome::AuditSummary;
 pub struct AuditOutput<'a> {
     /// The deployment.
     #[serde(rename = "where")]
-    place: String,
+    location: String,
     /// The S3 that was asked.
     s3: String,
     /// The source whose rows and receipts count.
@@ -111,7 +111,7 @@ pub fn output<'a>(summary: &'a AuditSummary) -> AuditOutput<'a> {
     let others = checkpoint.statement.others();
     let inventory = done.inventory.as_ref();
     AuditOutput {
-        place: summary.place.to_string(),
+        location: summary.location.to_string(),
         s3: summary.s3.to_string(),
         source: &summary.scope.source,
         bucket: &summary.scope.bucket,

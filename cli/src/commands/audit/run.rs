@@ -13,7 +13,7 @@ use crate::commands::audit::findings::Findings;
 use crate::commands::audit::outcome::{Done, Failures};
 use crate::commands::audit::progress::Progress;
 use crate::deployment::s3::S3Place;
-use crate::deployment::{Deployment, Place};
+use crate::deployment::{Deployment, Location};
 use crate::signals;
 use crate::ui::error::UserError;
 
@@ -281,7 +281,7 @@ impl<'a> AuditCommand<'a> {
                     .because(error)
                     .hint_if_any(advice)
             }
-            AuditError::Ledger(error) => self.deployment.place.ledger_failure(error),
+            AuditError::Ledger(error) => self.deployment.location.ledger_failure(error),
             AuditError::Listing(error) => {
                 let advice = self.s3.advice(error.cause());
                 let uri = text::object_uri(self.scope.bucket.as_str(), &self.scope.prefix, None);
@@ -289,9 +289,9 @@ impl<'a> AuditCommand<'a> {
                     .because(error)
                     .hint_if_any(advice)
             }
-            AuditError::ReceiptsOff => UserError::new(error.to_string()).hint(match self.deployment.place {
-                Place::Local { .. } => "the folder's `daybook up` runs with --receipts-keep 0; audits work from when it keeps receipts",
-                Place::Aws { .. } => {
+            AuditError::ReceiptsOff => UserError::new(error.to_string()).hint(match self.deployment.location {
+                Location::Local { .. } => "the folder's `daybook up` runs with --receipts-keep 0; audits work from when it keeps receipts",
+                Location::Aws { .. } => {
                     "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the receipts, and --receipts-keep must not be 0"
                 }
             }),

@@ -70,11 +70,11 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
         window: dispatch.window,
         lease: dispatch.lease,
     };
-    let (place, items) = match arguments.deployment.chosen {
+    let (location, items) = match arguments.deployment.chosen {
         Chosen::Local(_) => {
             let deployment = arguments.deployment.open().await?;
             let items = checks::of_folder(&deployment.parts(), configured).await;
-            (deployment.place.to_string(), items)
+            (deployment.location.to_string(), items)
         }
         Chosen::Aws => {
             let given = &arguments.deployment;
@@ -83,8 +83,8 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
             (deployment.name, items)
         }
     };
-    let json = DoctorOutput::of(&place, &items);
-    output::print_either(output, || text(&place, &items, arguments.all), &json)?;
+    let json = DoctorOutput::of(&location, &items);
+    output::print_either(output, || text(&location, &items, arguments.all), &json)?;
     let is_problem = |item: &Item| item.level == Level::Problem;
     Ok(match items.iter().any(is_problem) {
         false => ExitCode::SUCCESS,
@@ -124,8 +124,8 @@ fn on_aws<'a>(
     })
 }
 
-fn text(place: &str, items: &[Item], all: bool) -> String {
-    let mut text = format!("{place}\n");
+fn text(location: &str, items: &[Item], all: bool) -> String {
+    let mut text = format!("{location}\n");
     for item in items.iter().filter(|item| all || item.level != Level::Ok) {
         let word = item.level.word();
         text.push_str(&format!(

@@ -93,14 +93,14 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
     let now = deployment.ledger.clock().now();
     output::print_either(output, || row_table::table(&found.rows, now), &found.output())?;
     if output == Output::Table && found.rows.is_empty() && found.failures.is_empty() {
-        eprintln!("note: no such open events in {}", deployment.place);
+        eprintln!("note: no such open events in {}", deployment.location);
     }
     if found.more {
         eprintln!(
             "note: there are more; --limit shows more of each status, --status and --prefix narrow it down"
         );
     }
-    failures::incomplete(&found.failures, &deployment.place)
+    failures::incomplete(&found.failures, &deployment.location)
 }
 
 impl Found<'_> {

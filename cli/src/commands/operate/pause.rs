@@ -162,7 +162,7 @@ pub async fn set(arguments: SetArguments, output: Output) -> anyhow::Result<Exit
 pub struct ChangeOutput {
     /// The deployment.
     #[serde(rename = "where")]
-    place: String,
+    location: String,
     /// As it was.
     before: DispatchOutput,
     /// As it is.
@@ -176,7 +176,7 @@ async fn change(
     write: impl AsyncFnOnce() -> Result<(), LedgerError>,
 ) -> anyhow::Result<ExitCode> {
     let ledger = &deployment.ledger;
-    let failed = |error| deployment.place.ledger_failure(error);
+    let failed = |error| deployment.location.ledger_failure(error);
     let before = ledger.control().await.map_err(failed)?;
     write().await.map_err(failed)?;
     let after = ledger.control().await.map_err(failed)?;
@@ -189,12 +189,12 @@ async fn change(
         format!("dispatch {pause}; {}", per_window_words(control))
     };
     let lines: Vec<Line> = vec![
-        ("where", deployment.place.to_string(), ""),
+        ("where", deployment.location.to_string(), ""),
         ("before", words(&before), ""),
         ("now", words(&after), ""),
     ];
     let json = ChangeOutput {
-        place: deployment.place.to_string(),
+        location: deployment.location.to_string(),
         before: DispatchOutput::of(&before, now),
         after: DispatchOutput::of(&after, now),
     };

@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::args::values;
-use crate::deployment::{DeploymentArguments, Place};
+use crate::deployment::{DeploymentArguments, Location};
 use crate::json_files;
 use crate::json_files::Broken;
 use crate::ui::error;
@@ -164,7 +164,7 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
     ledger
         .check_receipts()
         .await
-        .map_err(|error| deployment.place.ledger_failure(error))?;
+        .map_err(|error| deployment.location.ledger_failure(error))?;
     let reading = deployment.reading(arguments.source, arguments.key_encoding);
     let max_attempts = arguments
         .max_attempts
@@ -195,13 +195,13 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
     progress.finish_and_clear();
     let broken = reading.await?;
     tally.print(output)?;
-    deployment.place.note_that_nothing_runs();
-    end(&tally, &broken, &deployment.place)
+    deployment.location.note_that_nothing_runs();
+    end(&tally, &broken, &deployment.location)
 }
 
-fn end(tally: &IngestOutput, broken: &[Broken], place: &Place) -> anyhow::Result<ExitCode> {
+fn end(tally: &IngestOutput, broken: &[Broken], location: &Location) -> anyhow::Result<ExitCode> {
     if !tally.failures.is_empty() {
-        let advice = place.advice(&Failure::of_ledger(&tally.failures[0]));
+        let advice = location.advice(&Failure::of_ledger(&tally.failures[0]));
         let what = format!("{} events may not be in the ledger", tally.not_safe);
         let causes = error::listed(&tally.failures);
         let error = UserError::new(what).because(causes);

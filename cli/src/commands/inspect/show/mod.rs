@@ -56,7 +56,7 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
         Wanted::Id(id) => history::event(&parts, *id, arguments.scan_receipts).await,
         Wanted::Object(object) => history::object(&parts, object, arguments.source.as_ref()).await,
     };
-    let found = found.map_err(|error| deployment.place.ledger_failure(error))?;
+    let found = found.map_err(|error| deployment.location.ledger_failure(error))?;
     if found.open.is_empty() && found.receipts.is_empty() && found.failures.is_empty() {
         return Err(nothing(&arguments, &deployment).into());
     }
@@ -69,7 +69,7 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
     if deployment.ledger.receipts_kept_for().is_none() {
         eprintln!("note: receipts are off here, so what is done cannot be shown");
     }
-    failures::incomplete(&found.failures, &deployment.place)
+    failures::incomplete(&found.failures, &deployment.location)
 }
 
 /// Neither open nor done, as far as anybody can know.
@@ -78,9 +78,9 @@ fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> UserError {
         Wanted::Id(id) => format!("event {id}"),
         Wanted::Object(object) => text::escaped(&format!("s3://{}/{}", object.bucket, object.whole)),
     };
-    let place = &deployment.place;
+    let location = &deployment.location;
     let Some(keep) = deployment.ledger.receipts_kept_for() else {
-        return UserError::new(format!("{what} is not open in {place}"))
+        return UserError::new(format!("{what} is not open in {location}"))
             .because(anyhow::anyhow!(
                 "it was never seen, or it is done: receipts are off, so nobody can tell"
             ))
@@ -108,7 +108,7 @@ fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> UserError {
             },
         ),
     };
-    UserError::new(format!("nothing is known of {what} in {place}"))
+    UserError::new(format!("nothing is known of {what} in {location}"))
         .because(anyhow::anyhow!(cause))
         .hint(hint)
 }

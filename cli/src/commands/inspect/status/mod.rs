@@ -10,7 +10,7 @@ use daybook_inspect::rate::Rate;
 use daybook_inspect::status::observe::gather;
 
 use crate::args::values;
-use crate::deployment::{DeploymentArguments, Place, failures};
+use crate::deployment::{DeploymentArguments, Location, failures};
 use crate::ui::output;
 use crate::ui::output::Output;
 
@@ -62,19 +62,23 @@ pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<E
     if found.counts().iter().all(|count| count.is_err())
         && let Err(error) = found.control
     {
-        return Err(deployment.place.ledger_failure(error).into());
+        return Err(deployment.location.ledger_failure(error).into());
     }
     let failures = found.failures();
     output::print(
         output,
-        &table::lines(&found, &deployment.place),
-        &found.output(deployment.place.to_string(), deployment.parts().folder, &failures),
+        &table::lines(&found, &deployment.location),
+        &found.output(
+            deployment.location.to_string(),
+            deployment.parts().folder,
+            &failures,
+        ),
     )?;
-    if matches!((&found.depth, &deployment.place), (None, Place::Aws { .. })) {
+    if matches!((&found.depth, &deployment.location), (None, Location::Aws { .. })) {
         eprintln!(
             "note: the queue's depth is unknown, because no queue is named: --dispatch-queue-url \
              (DAYBOOK_DISPATCH_QUEUE_URL) names it, or --stack (DAYBOOK_STACK)"
         );
     }
-    failures::incomplete(&failures, &deployment.place)
+    failures::incomplete(&failures, &deployment.location)
 }

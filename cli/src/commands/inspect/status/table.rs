@@ -5,7 +5,7 @@ use daybook_inspect::wording::dispatch::{pause_words, per_window_words};
 use daybook_inspect::wording::{text, time};
 use daybook_ledger::Count;
 
-use crate::deployment::Place;
+use crate::deployment::Location;
 
 type Line = (&'static str, String, String);
 
@@ -17,17 +17,17 @@ fn counted(what: &'static str, count: Option<Count>, meaning: &str) -> Line {
 }
 
 /// The lines of the table.
-pub fn lines(found: &Found, place: &Place) -> Vec<Line> {
-    let mut lines: Vec<Line> = vec![("where", place.to_string(), String::new())];
+pub fn lines(found: &Found, location: &Location) -> Vec<Line> {
+    let mut lines: Vec<Line> = vec![("where", location.to_string(), String::new())];
     lines.extend(count_lines(found));
-    lines.extend(queue_line(found, place));
+    lines.extend(queue_line(found, location));
     if let Some(running) = &found.running {
         let running = running.as_ref().ok().copied();
         lines.push(counted("running", running, "executions of the state machine"));
     }
     lines.extend(dispatch_lines(found));
     lines.push(("drain", drain_words(found), String::new()));
-    if let Place::Local { running, .. } = place {
+    if let Location::Local { running, .. } = location {
         let says = match running {
             Some(running) => format!("runs: process {}, at {}", running.pid, running.url),
             None => "does not run: nothing moves until it is started".to_owned(),
@@ -95,10 +95,10 @@ fn count_lines(found: &Found) -> Vec<Line> {
 }
 
 /// The dispatch queue; a folder has none to show while nothing runs.
-fn queue_line(found: &Found, place: &Place) -> Option<Line> {
-    let (depth, meaning) = match (&found.depth, place) {
+fn queue_line(found: &Found, location: &Location) -> Option<Line> {
+    let (depth, meaning) = match (&found.depth, location) {
         (Some(Ok(depth)), _) => (depth.to_string(), "messages in the dispatch queue, approximately"),
-        (None, Place::Local { .. }) => return None,
+        (None, Location::Local { .. }) => return None,
         _ => (UNKNOWN.to_owned(), "messages in the dispatch queue"),
     };
     Some(("queue", depth, meaning.to_owned()))

@@ -12,7 +12,7 @@ use daybook_inspect::why::verdict::verdict;
 use daybook_inspect::wording::text;
 
 use crate::commands::inspect::why::arguments::WhyArguments;
-use crate::deployment::{Deployment, INTAKE_QUEUE, Place};
+use crate::deployment::{Deployment, INTAKE_QUEUE, Location};
 use crate::ui::output::{Output, print_either};
 
 /// One of these says which S3 is meant, where the deployment is a folder and no flag does.
@@ -24,11 +24,11 @@ const S3_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE"
 /// When the deployment cannot be found, or its ledger not be read.
 pub async fn run(arguments: WhyArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open().await?;
-    let intake = match &deployment.place {
-        Place::Aws { aws, outputs, .. } => outputs
+    let intake = match &deployment.location {
+        Location::Aws { aws, outputs, .. } => outputs
             .queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)?
             .map(|url| (aws.queues(), url)),
-        Place::Local { .. } => None,
+        Location::Local { .. } => None,
     };
     let question = Question {
         what: &arguments.what,
@@ -41,13 +41,13 @@ pub async fn run(arguments: WhyArguments, output: Output) -> anyhow::Result<Exit
     };
     let seen = observe(&deployment.parts(), &question)
         .await
-        .map_err(|error| deployment.place.ledger_failure(error))?;
+        .map_err(|error| deployment.location.ledger_failure(error))?;
     let verdict = verdict(&seen);
-    let place = deployment.place.to_string();
+    let location = deployment.location.to_string();
     print_either(
         output,
         || text(&seen, &verdict),
-        &output::output(&seen, &verdict, &place),
+        &output::output(&seen, &verdict, &location),
     )?;
     Ok(match verdict.is_certain {
         true => ExitCode::SUCCESS,
@@ -60,16 +60,16 @@ async fn s3(arguments: &WhyArguments, deployment: &Deployment) -> Result<S3, Str
     if arguments.no_s3 {
         return Err("S3 is not asked (--no-s3)".to_owned());
     }
-    match &deployment.place {
-        Place::Aws { aws, .. } => Ok(S3::new(arguments.s3.at(aws).client)),
-        Place::Local { .. } => {
+    match &deployment.location {
+        Location::Aws { aws, .. } => Ok(S3::new(arguments.s3.at(aws).client)),
+        Location::Local { .. } => {
             let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
             if !arguments.s3.is_given() && !S3_VARIABLES.iter().any(|name| is_set(name)) {
                 return Err(
                     "S3 is not asked: --s3-endpoint (AWS_ENDPOINT_URL_S3) would say where it is".to_owned(),
                 );
             }
-            let s3 = arguments.s3.open(&deployment.place).await;
+            let s3 = arguments.s3.open(&deployment.location).await;
             s3.map(|place| S3::new(place.client))
                 .map_err(|error| format!("S3 is not asked: {error}"))
         }

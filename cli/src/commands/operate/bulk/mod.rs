@@ -135,7 +135,7 @@ async fn run(
     if !selected.rows.is_empty() && !arguments.confirm.yes {
         eprint!(
             "{events}, in {}{}\n{}",
-            deployment.place,
+            deployment.location,
             sample_words(&selected),
             run.sample()
         );
@@ -189,7 +189,7 @@ async fn check_receipts(arguments: &DeploymentArguments, deployment: &Deployment
     let checked = ledger.check_receipts().await;
     Ok(checked.map_err(|error| {
         let advice = deployment
-            .place
+            .location
             .advice(&Failure::about(AwsResource::Receipts, &error));
         UserError::new("nothing was changed: the receipts table cannot be used")
             .because(error)
@@ -204,7 +204,7 @@ pub struct BulkOutput<'a> {
     verb: String,
     /// The deployment.
     #[serde(rename = "where")]
-    place: String,
+    location: String,
     /// Rows selected.
     selected: usize,
     /// The first of them.
@@ -243,7 +243,7 @@ impl Run<'_> {
             true => format!(
                 "{events} would be {}, in {}{}\n{}",
                 self.action.past(),
-                self.deployment.place,
+                self.deployment.location,
                 sample_words(self.selected),
                 self.sample()
             ),
@@ -261,7 +261,7 @@ impl Run<'_> {
             );
         }
         if self.action.waits_for_dispatch() {
-            self.deployment.place.note_that_nothing_runs();
+            self.deployment.location.note_that_nothing_runs();
         }
         if self.action.leaves_receipts() && self.deployment.ledger.receipts_kept_for().is_none() {
             eprintln!("note: receipts are off, so who and why are kept nowhere");
@@ -270,7 +270,7 @@ impl Run<'_> {
     }
 
     fn lines(&self, events: &str, tally: &Tally) -> Vec<(&'static str, String, String)> {
-        let mut lines = vec![("where", self.deployment.place.to_string(), String::new())];
+        let mut lines = vec![("where", self.deployment.location.to_string(), String::new())];
         let mut count = |what, n: usize, meaning: String| lines.push((what, n.to_string(), meaning));
         let noun = events.split_once(' ').map_or(events, |(_, noun)| noun);
         count("selected", self.selected.rows.len(), noun.to_owned());
@@ -299,7 +299,7 @@ impl Run<'_> {
         let outcomes = self.action.outcomes().iter().zip(&tally.outcomes);
         BulkOutput {
             verb: self.action.imperative().to_lowercase(),
-            place: self.deployment.place.to_string(),
+            location: self.deployment.location.to_string(),
             selected: self.selected.rows.len(),
             sample: self.selected.sample.iter().map(rows::Listed::output).collect(),
             dry_run,
@@ -321,8 +321,8 @@ impl Run<'_> {
         let Some(first) = failures.first() else {
             return Ok(ExitCode::SUCCESS);
         };
-        let place = &self.deployment.place;
-        let advice = place.advice(first);
+        let location = &self.deployment.location;
+        let advice = location.advice(first);
         let what = match (tally.failed(), tally.unreadable()) {
             (0, 1) => "1 row that may match cannot be read, and was left alone".to_owned(),
             (0, n) => format!(

@@ -133,7 +133,7 @@ impl SelectionArguments {
         match read {
             Ok(()) => Ok(selected),
             Err(failure) => {
-                let advice = deployment.place.advice(&failure);
+                let advice = deployment.location.advice(&failure);
                 Err(
                     UserError::new("nothing was changed: the ledger could not be read to its end")
                         .because(anyhow::anyhow!("{failure}"))

@@ -74,7 +74,7 @@ pub struct ReplayOutput<'a> {
     verb: &'static str,
     /// The deployment.
     #[serde(rename = "where")]
-    place: String,
+    location: String,
     /// What makes these events new ones; the same nonce does nothing twice.
     nonce: &'a str,
     /// The first of the events.
@@ -129,7 +129,7 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
     ledger
         .check_receipts()
         .await
-        .map_err(|error| deployment.place.ledger_failure(error))?;
+        .map_err(|error| deployment.location.ledger_failure(error))?;
     let random = || format!("{:016x}", ledger.random().next_u64());
     let replay = Replay {
         deployment: &deployment,
@@ -145,7 +145,7 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
     if arguments.files.is_empty() {
         let found = object::find(&deployment, &arguments.objects, source.as_ref()).await;
         let found = found.map_err(|failure| {
-            let advice = deployment.place.advice(&failure);
+            let advice = deployment.location.advice(&failure);
             UserError::new("nothing was changed: the objects could not be looked up")
                 .because(anyhow::anyhow!("{failure}"))
                 .hint_if_any(advice)
@@ -296,9 +296,9 @@ impl Replay<'_> {
         if self.dry_run || confirm.yes || n <= 1 {
             return Ok(());
         }
-        let place = &self.deployment.place;
+        let location = &self.deployment.location;
         eprint!(
-            "{}, into {place}; the first of them:\n{}",
+            "{}, into {location}; the first of them:\n{}",
             events(n),
             sample(tally)
         );
@@ -306,10 +306,10 @@ impl Replay<'_> {
     }
 
     fn print(&self, output: Output, tally: &Tally) -> anyhow::Result<()> {
-        let place = &self.deployment.place;
+        let location = &self.deployment.location;
         let text = || match self.dry_run {
             true => format!(
-                "{} would be replayed, into {place}; the first of them:\n{}",
+                "{} would be replayed, into {location}; the first of them:\n{}",
                 events(tally.selected.unwrap_or_default()),
                 sample(tally)
             ),
@@ -317,7 +317,7 @@ impl Replay<'_> {
         };
         output::print_either(output, text, &self.output(tally))?;
         if !self.dry_run {
-            place.note_that_nothing_runs();
+            location.note_that_nothing_runs();
         }
         Ok(())
     }
@@ -325,7 +325,7 @@ impl Replay<'_> {
     fn lines(&self, tally: &Tally) -> Vec<(&'static str, String, String)> {
         let count = |what, n: u64, meaning: &str| (what, n.to_string(), meaning.to_owned());
         vec![
-            ("where", self.deployment.place.to_string(), String::new()),
+            ("where", self.deployment.location.to_string(), String::new()),
             (
                 "nonce",
                 self.nonce.clone(),
@@ -362,7 +362,7 @@ impl Replay<'_> {
         });
         ReplayOutput {
             verb: "replay",
-            place: self.deployment.place.to_string(),
+            location: self.deployment.location.to_string(),
             nonce: &self.nonce,
             sample: sample.collect(),
             dry_run: self.dry_run,
@@ -376,7 +376,7 @@ impl Replay<'_> {
             self.nonce
         );
         if let Some(first) = tally.failures.first() {
-            let advice = self.deployment.place.advice(&Failure::of_ledger(first));
+            let advice = self.deployment.location.advice(&Failure::of_ledger(first));
             let noun = if tally.not_safe == 1 { "event" } else { "events" };
             return Err(
                 UserError::new(format!("{} {noun} may not be in the ledger", tally.not_safe))

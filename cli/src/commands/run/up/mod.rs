@@ -34,7 +34,7 @@ use crate::commands::run::up::connections::Limits;
 use crate::commands::run::up::counters::{Answers, Recording};
 use crate::commands::run::up::intake::{Backlog, Recorder};
 use crate::commands::run::up::pipeline::Pipeline;
-use crate::commands::run::up::server::Door;
+use crate::commands::run::up::server::ServerState;
 use crate::deployment::folder::{Folder, Lock};
 use crate::signals;
 use crate::ui::error::UserError;
@@ -102,8 +102,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         .then(|| collect_only::Printer::new(arguments.reading(), output));
     let address = base.listener.local_addr()?;
     let aws = address.ip().is_loopback().then(|| folder.aws.clone());
-    let (door, recorder, say_trouble) = way_in(&arguments, &dispatch, folder, &recording, printer, aws);
-    let backlog = door.backlog.clone();
+    let (state, recorder, say_trouble) = way_in(&arguments, &dispatch, folder, &recording, printer, aws);
+    let backlog = state.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
     let stopping = async {
         asked_to_stop.await;
@@ -115,7 +115,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let moving = pipeline.run(target, answers.clone(), worker_settings, stop.clone());
     let serving = async {
         futures::join!(
-            server::serve(base.listener, door, Limits::default(), stop.clone()),
+            server::serve(base.listener, state, Limits::default(), stop.clone()),
             recorder.run()
         );
     };
@@ -157,7 +157,7 @@ fn way_in(
     recording: &Arc<Recording>,
     printer: Option<collect_only::Printer>,
     aws: Option<LocalAws>,
-) -> (Door, Recorder, channel::Sender<Option<String>>) {
+) -> (ServerState, Recorder, channel::Sender<Option<String>>) {
     let (intake, recorder) = Recorder::new(
         folder.ledger.clone(),
         arguments.reading(),
@@ -167,14 +167,14 @@ fn way_in(
     );
     let backlog = Backlog::new(arguments.max_backlog, arguments.admission, recording.clone());
     let (say_trouble, trouble) = channel::channel(None);
-    let door = Door {
+    let state = ServerState {
         intake,
         backlog: Arc::new(backlog),
         token: arguments.token.clone(),
         aws,
         trouble,
     };
-    (door, recorder, say_trouble)
+    (state, recorder, say_trouble)
 }
 
 fn worker_settings(arguments: &UpArguments) -> Result<WorkerSettings, clap::Error> {

@@ -39,7 +39,7 @@ const MAX_BODIES: usize = 64 * 1024 * 1024;
 const CHALLENGE: &str = "Bearer, Basic realm=\"daybook\"";
 
 /// What every request needs.
-pub struct Door {
+pub struct ServerState {
     /// Where bodies go.
     pub intake: Intake,
     /// Whether there is room for more.
@@ -53,17 +53,17 @@ pub struct Door {
 }
 
 struct Inner {
-    door: Door,
+    state: ServerState,
     aws: Option<Router>,
     memory: Arc<Semaphore>,
     body_patience: Duration,
 }
 
 /// Serves until `stop` is true; then finishes the requests that run.
-pub async fn serve(listener: TcpListener, door: Door, limits: Limits, stop: watch::Receiver<bool>) {
-    let aws = door.aws.as_ref().map(|aws| aws.router(stop.clone()));
+pub async fn serve(listener: TcpListener, state: ServerState, limits: Limits, stop: watch::Receiver<bool>) {
+    let aws = state.aws.as_ref().map(|aws| aws.router(stop.clone()));
     let inner = Arc::new(Inner {
-        door,
+        state,
         aws,
         memory: Arc::new(Semaphore::new(MAX_BODIES)),
         body_patience: limits.body,
@@ -93,7 +93,7 @@ async fn probe() -> StatusCode {
 }
 
 async fn health(State(inner): State<Arc<Inner>>) -> Response {
-    let trouble = inner.door.trouble.borrow().clone();
+    let trouble = inner.state.trouble.borrow().clone();
     match trouble {
         None => axum::Json(json!({"status": "ok"})).into_response(),
         Some(error) => Refusal::come_again(StatusCode::SERVICE_UNAVAILABLE, error).into_response(),
@@ -140,7 +140,7 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Res
         given.as_deref(),
         "as Authorization: Bearer TOKEN, or as the password of Basic",
     )?;
-    if inner.door.backlog.refuses() {
+    if inner.state.backlog.refuses() {
         let error =
             "too many events wait already (--max-backlog); nothing was recorded, send this again later";
         return Err(Refusal::come_again(StatusCode::TOO_MANY_REQUESTS, error));
@@ -172,7 +172,7 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Res
         trace,
         message_id: None,
     };
-    let Some(ingested) = inner.door.intake.record(payload, memory).await else {
+    let Some(ingested) = inner.state.intake.record(payload, memory).await else {
         let error = "this Daybook is shutting down; send this again";
         return Err(Refusal::come_again(StatusCode::SERVICE_UNAVAILABLE, error));
     };
@@ -273,7 +273,7 @@ fn take(memory: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, R
 
 /// Whether the sender knows the token. How long the comparison takes tells nothing about it.
 fn allowed(inner: &Inner, given: Option<&str>, how: &str) -> Result<(), Refusal> {
-    let Some(token) = &inner.door.token else {
+    let Some(token) = &inner.state.token else {
         return Ok(());
     };
     let digest = |text: &str| Sha256::digest(text.as_bytes());

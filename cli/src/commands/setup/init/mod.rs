@@ -84,13 +84,13 @@ struct Part {
 pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<ExitCode> {
     let named = arguments.names()?;
     let aws = Aws::from_environment().await?;
-    let place = format!("region {}", aws.region());
+    let location = format!("region {}", aws.region());
     let mut parts = Vec::new();
     for (what, name) in named {
         let found = look(&aws, what, &name, arguments.workers).await?;
         parts.push(Part { what, name, found });
     }
-    eprint!("{}", plan(&parts, &place));
+    eprint!("{}", plan(&parts, &location));
     if let Some(unfit) = parts.iter().find(|part| part.is_unfit()) {
         return Err(UserError::new(format!(
             "nothing was created: the {} {} exists and cannot be used as it is",
@@ -115,7 +115,7 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
         of.map(|part| part.name.as_str()).collect()
     };
     let json = InitOutput {
-        place: &place,
+        location: &location,
         made: names(true),
         kept: names(false),
         differs: parts.iter().flat_map(Part::differences).collect(),
@@ -140,7 +140,7 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
 pub struct InitOutput<'a> {
     /// The account and region.
     #[serde(rename = "where")]
-    place: &'a str,
+    location: &'a str,
     /// Tables and queues that are new.
     made: Vec<&'a str>,
     /// Tables and queues that were there, and were not changed.
@@ -292,8 +292,8 @@ async fn look(aws: &Aws, what: What, name: &str, workers: bool) -> anyhow::Resul
     }
 }
 
-fn plan(parts: &[Part], place: &str) -> String {
-    let mut text = format!("In {place}:\n");
+fn plan(parts: &[Part], location: &str) -> String {
+    let mut text = format!("In {location}:\n");
     for part in parts {
         let (what, name) = (part.what.words(), &part.name);
         match &part.found {

@@ -126,6 +126,11 @@ fn status_of_an_endpoint() {
     let (_, stdout, _) = run(&mut aws.daybook("status", &["--output", "json"]));
     let json = rows::normal_json(serde_json::from_str(&stdout).unwrap());
     insta::assert_json_snapshot!("status_endpoint_json", json);
+    let (_, told, _) = at_endpoint(&aws, "doctor", &[]);
+    assert!(
+        told.contains(r"by kim: repair\u{1b}[2J: nothing is sent"),
+        "escaped once: {told}"
+    );
 }
 
 #[test]
@@ -268,6 +273,19 @@ fn show_every_state_of_a_folder() {
     }
     assert!(!told.contains('\u{1b}'), "{told}");
     insta::assert_snapshot!("show_local", told);
+}
+
+#[test]
+fn why_escapes_for_a_terminal_what_a_program_gets_as_it_is() {
+    let local = Local::new();
+    let done = ["why", "s3://data/done.json", "--no-s3"];
+    let (code, told, stderr) = local.run(&done);
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(told.contains(r"by worker a\u{1b}b, in attempt 2"), "{told}");
+    let (_, json, _) = local.run(&[&done[..], &["--output", "json"]].concat());
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let says = json["says"].as_str().unwrap();
+    assert!(says.contains("by worker a\u{1b}b, in attempt 2"), "{says}");
 }
 
 #[test]

@@ -5,10 +5,8 @@
 //! keeps what could not be found out with its reason. Which flag names a part, and what to do when one does not answer, is the
 //! caller's to say.
 //!
-//! **Texts of strangers.** Keys, errors, notes and names are raw in the fields of rows, events and receipts. The sentences of a
-//! verdict ([`why::verdict::facts::Verdict`]) and of a pause have them escaped for a terminal ([`wording::text::escaped`]): a page
-//! escapes them once more for HTML. A finding ([`checks::finding::Item`]) is raw but for the names of buckets and the words of a
-//! pause: its printer escapes it.
+//! **Texts of strangers** (keys, errors, notes, names) are raw, in fields and in sentences alike: whoever shows a sentence escapes the
+//! whole of it, for a terminal or for HTML.
 
 pub mod aws;
 pub mod checks;

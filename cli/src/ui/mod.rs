@@ -3,6 +3,7 @@
 pub mod confirm;
 pub mod count;
 pub mod error;
+pub mod escape;
 pub mod logging;
 pub mod output;
 pub mod row_table;

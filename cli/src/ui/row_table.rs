@@ -4,6 +4,7 @@ use daybook_inspect::lookup::rows::Listed;
 use daybook_inspect::wording::{text, time};
 use daybook_schema::{Status, Subject, Timestamp};
 
+use crate::ui::escape;
 use crate::ui::table;
 
 /// A terminal of so many columns has room for an id and an object beside each other.
@@ -40,7 +41,7 @@ pub fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> [String; 6] 
         ),
         Listed::Row(row) => {
             let object = match &row.subject {
-                Subject::Event(event) => text::event_uri(event),
+                Subject::Event(event) => escape::event_uri(event),
                 Subject::Raw { payload, .. } => {
                     format!("(a notification that cannot be read, {} bytes)", payload.len())
                 }
@@ -63,7 +64,7 @@ pub fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> [String; 6] 
         attempt,
         listed.id().to_string(),
         object,
-        text::escaped(&error),
+        escape::escaped(&error),
     ]
 }
 

@@ -6,7 +6,6 @@ use crate::aws::notifications::{Entry, Notifications, expanded, share_events};
 use crate::aws::queue_policy::{Permission, Sender};
 use crate::aws::trouble::Trouble;
 use crate::checks::finding::Item;
-use crate::wording::text;
 
 /// What was observed of a bucket.
 #[derive(Clone, Debug)]
@@ -28,7 +27,7 @@ pub struct IntakeSeen {
 
 /// All checks of a bucket.
 pub fn checks(seen: &BucketSeen, intake: &IntakeSeen) -> Vec<Item> {
-    let name = text::escaped(&seen.name);
+    let name = &seen.name;
     let check = format!("notifications of {name}");
     let notifications = match &seen.notifications {
         Ok(notifications) => notifications,
@@ -49,9 +48,9 @@ pub fn checks(seen: &BucketSeen, intake: &IntakeSeen) -> Vec<Item> {
         .iter()
         .filter(|entry| entry.destination.arn() == arn)
         .collect();
-    let mut items = vec![coverage(&check, &name, notifications, &to_intake)];
+    let mut items = vec![coverage(&check, name, notifications, &to_intake)];
     if !to_intake.is_empty() {
-        items.push(policy(&name, &seen.name, arn, intake));
+        items.push(policy(name, arn, intake));
     }
     items
 }
@@ -94,7 +93,7 @@ fn coverage(check: &str, name: &str, notifications: &Notifications, to_intake: &
     let missing: Vec<String> = created.iter().filter(|event| !is_told(event)).cloned().collect();
     let told: Vec<String> = to_intake
         .iter()
-        .map(|entry| text::escaped(&format!("{} of {}", entry.events.join(", "), entry.pattern)))
+        .map(|entry| format!("{} of {}", entry.events.join(", "), entry.pattern))
         .collect();
     let told = told.join("; ");
     match missing.len() {
@@ -107,8 +106,8 @@ fn coverage(check: &str, name: &str, notifications: &Notifications, to_intake: &
     }
 }
 
-fn policy(name: &str, bucket: &str, arn: &str, intake: &IntakeSeen) -> Item {
-    let check = format!("policy for {name}");
+fn policy(bucket: &str, arn: &str, intake: &IntakeSeen) -> Item {
+    let check = format!("policy for {bucket}");
     let mut parts = arn.split(':').skip(1);
     let partition = parts.next().unwrap_or("aws");
     let account = parts.nth(2).map(str::to_owned);

@@ -11,7 +11,6 @@ use crate::lookup::history::{Found, Open};
 use crate::object_ref::Wanted;
 use crate::parts::Parts;
 use crate::why::verdict::facts::{Fact, Observed, Seen};
-use crate::wording::text;
 
 /// Rows before one are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
@@ -231,8 +230,7 @@ fn unreadable(found: &Found) -> Vec<String> {
     let of_event = found.open.iter().filter_map(|open| match open {
         Open::Unreadable { id, why } => Some(format!(
             "its row cannot be read by this release ({}: {})",
-            text::escaped(id),
-            text::escaped(why)
+            id, why
         )),
         Open::Row { .. } => None,
     });

@@ -5,7 +5,7 @@ use daybook_schema::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::wording::{text, time};
+use crate::wording::time;
 
 /// A window in words.
 pub fn window(window: Window) -> String {
@@ -38,12 +38,8 @@ pub fn paused(pause: &Pause) -> String {
     };
     let by = Some(&pause.by).filter(|by| !by.is_empty());
     let why = Some(&pause.why).filter(|why| !why.is_empty());
-    let by = by
-        .map(|by| format!(" by {}", text::escaped(by)))
-        .unwrap_or_default();
-    let why = why
-        .map(|why| format!(": {}", text::escaped(why)))
-        .unwrap_or_default();
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     format!("{until}{by}{why}")
 }
 
@@ -124,7 +120,7 @@ pub fn pause_words(control: &Control, now: Timestamp) -> String {
 
 /// What N is, in words.
 pub fn per_window_words(control: &Control) -> String {
-    let note = control.per_window_note.as_deref().map(text::escaped);
+    let note = control.per_window_note.as_deref();
     let note = note.map(|note| format!(" ({note})")).unwrap_or_default();
     match control.per_window {
         Some(n) => format!("N is {n} per window, set while running{note}"),

@@ -1,21 +1,6 @@
-//! Texts of strangers, names of objects, counts.
+//! Lengths of texts, and counts.
 
 use daybook_ledger::Count;
-use daybook_schema::ObjectEvent;
-
-/// A text that a stranger chose, such as an object's key, for a terminal: what a terminal would obey, hide or reorder (control
-/// characters, escape sequences, newlines, direction overrides, invisible characters) and backslashes are written as
-/// escapes, as in Rust's literals. The rest stays as it is.
-pub fn escaped(text: &str) -> String {
-    // Quotes mean nothing here, and escape_debug would escape them.
-    text.split_inclusive(['"', '\''])
-        .flat_map(|part| {
-            let quote = part.chars().next_back().filter(|c| matches!(c, '"' | '\''));
-            let plain = &part[..part.len() - quote.map_or(0, char::len_utf8)];
-            plain.escape_debug().chain(quote)
-        })
-        .collect()
-}
 
 /// At most so many characters of a text, with a mark where it goes on.
 pub fn shortened(text: &str, characters: usize) -> String {
@@ -23,21 +8,6 @@ pub fn shortened(text: &str, characters: usize) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
-}
-
-/// An object as a URI, for a terminal.
-pub fn object_uri(bucket: &str, key: &str, version_id: Option<&str>) -> String {
-    let version = version_id.map(|version| format!("?versionId={version}"));
-    escaped(&format!("s3://{bucket}/{key}{}", version.unwrap_or_default()))
-}
-
-/// The object of an event as a URI, for a terminal.
-pub fn event_uri(event: &ObjectEvent) -> String {
-    object_uri(
-        event.bucket.as_str(),
-        event.key.as_str(),
-        event.version_id.as_deref(),
-    )
 }
 
 /// `12`, or `at least 10000`.
@@ -61,23 +31,5 @@ pub fn many(n: u64, what: &str) -> String {
     match n {
         1 => format!("1 {what}"),
         n => format!("{n} {what}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_terminal_would_obey_is_escaped() {
-        let hostile = "a\u{1b}[31mb\nc\r\u{202e}d\u{200b}e\u{7}f\\g\u{9b}h";
-        assert_eq!(
-            escaped(hostile),
-            r"a\u{1b}[31mb\nc\r\u{202e}d\u{200b}e\u{7}f\\g\u{9b}h"
-        );
-        let harmless = "Größe 日本/it's \"it\" – ok.json";
-        assert_eq!(escaped(harmless), harmless);
-        assert_eq!(escaped("'"), "'");
-        assert_eq!(escaped(""), "");
     }
 }

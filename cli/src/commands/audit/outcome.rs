@@ -16,6 +16,7 @@ use crate::deployment::{Deployment, INTAKE_QUEUE, Location};
 use crate::signals::INTERRUPTED;
 use crate::ui::error;
 use crate::ui::error::UserError;
+use crate::ui::escape;
 
 /// Causes that are told.
 const CAUSES: usize = 5;
@@ -133,7 +134,7 @@ impl Failures {
         let is_known = self.0.iter().any(|known| known.ends_with(cause));
         if !is_known && self.0.len() < CAUSES {
             self.0
-                .push(format!("{}: {}", text::escaped(key), text::escaped(cause)));
+                .push(format!("{}: {}", escape::escaped(key), escape::escaped(cause)));
         }
     }
 }
@@ -208,7 +209,7 @@ impl AuditSummary<'_> {
                 text::many(rows.unreadable, "row")
             );
             for cause in &rows.causes {
-                eprintln!("  {}", text::escaped(cause));
+                eprintln!("  {}", escape::escaped(cause));
             }
         }
         if let Some(messages) = self.around.intake.messages().filter(|messages| *messages > 0) {

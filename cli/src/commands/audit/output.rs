@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use daybook_inspect::wording::text;
 use daybook_reconciler::audit::{RepairCounts, Tally};
 use indicatif::{DecimalBytes, HumanCount};
 
 use crate::commands::audit::outcome::AuditSummary;
+use crate::ui::escape;
 use crate::ui::table;
 
 type Line = (&'static str, String, String);
@@ -16,7 +16,7 @@ pub fn text(summary: &AuditSummary) -> String {
     let mut text = table::labelled(&lines(summary));
     let done = summary.done;
     for object in &done.examples {
-        let uri = text::object_uri(
+        let uri = escape::object_uri(
             summary.scope.bucket.as_str(),
             object.key.as_str(),
             object.version_id.as_deref(),
@@ -67,7 +67,7 @@ fn lines(summary: &AuditSummary) -> Vec<Line> {
 /// What was audited.
 fn scope_lines(summary: &AuditSummary) -> Vec<Line> {
     let (done, which) = (summary.done, &summary.arguments.which);
-    let uri = text::object_uri(summary.scope.bucket.as_str(), &summary.scope.prefix, None);
+    let uri = escape::object_uri(summary.scope.bucket.as_str(), &summary.scope.prefix, None);
     let versions = match done.by_version {
         true => "every version is an object",
         false => "no versions",
@@ -195,7 +195,7 @@ fn statement(summary: &AuditSummary) -> String {
         .map(|line| {
             let prefix = match line.prefix.as_str() {
                 "" => "-".to_owned(),
-                prefix => text::escaped(prefix),
+                prefix => escape::escaped(prefix),
             };
             row(prefix, line.day, &line.tally)
         })

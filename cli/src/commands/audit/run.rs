@@ -16,6 +16,7 @@ use crate::deployment::s3::S3Place;
 use crate::deployment::{Deployment, Location};
 use crate::signals;
 use crate::ui::error::UserError;
+use crate::ui::escape;
 
 /// Examples that are shown.
 const EXAMPLES: usize = 5;
@@ -284,7 +285,7 @@ impl<'a> AuditCommand<'a> {
             AuditError::Ledger(error) => self.deployment.location.ledger_failure(error),
             AuditError::Listing(error) => {
                 let advice = self.s3.advice(error.cause());
-                let uri = text::object_uri(self.scope.bucket.as_str(), &self.scope.prefix, None);
+                let uri = escape::object_uri(self.scope.bucket.as_str(), &self.scope.prefix, None);
                 UserError::new(format!("{uri} cannot be listed, at {}", self.s3))
                     .because(error)
                     .hint_if_any(advice)

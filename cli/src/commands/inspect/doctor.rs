@@ -18,6 +18,7 @@ use crate::deployment::s3::S3Arguments;
 use crate::deployment::{
     COMPLETION_QUEUE, Chosen, DeploymentArguments, INTAKE_QUEUE, LEDGER_TABLE, RECEIPTS_TABLE,
 };
+use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Output;
 
@@ -130,11 +131,11 @@ fn text(location: &str, items: &[Item], all: bool) -> String {
         let word = item.level.word();
         text.push_str(&format!(
             "\n{word:8} {}\n         {}\n",
-            item.check,
-            text::escaped(&item.finding)
+            escape::escaped(&item.check),
+            escape::escaped(&item.finding)
         ));
         if !item.remedy.is_empty() {
-            text.push_str(&format!("         → {}\n", text::escaped(&item.remedy)));
+            text.push_str(&format!("         → {}\n", escape::escaped(&item.remedy)));
         }
     }
     let told = Level::ALL.map(|level| {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::args::operator::ByArguments;
 use crate::args::{operator, values};
 use crate::deployment::{Deployment, DeploymentArguments};
+use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Line;
 use crate::ui::output::Output;
@@ -183,10 +184,13 @@ async fn change(
     let now = ledger.clock().now();
     let words = |control: &Control| {
         let pause = match control.pause(now) {
-            Some(pause) => format!("is paused {}", dispatch::paused(&pause)),
+            Some(pause) => format!("is paused {}", escape::escaped(&dispatch::paused(&pause))),
             None => "is not paused".to_owned(),
         };
-        format!("dispatch {pause}; {}", per_window_words(control))
+        format!(
+            "dispatch {pause}; {}",
+            escape::escaped(&per_window_words(control))
+        )
     };
     let lines: Vec<Line> = vec![
         ("where", deployment.location.to_string(), ""),

@@ -16,6 +16,7 @@ use crate::args::values;
 use crate::args::values::DispatchArguments;
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer};
 use crate::deployment::{AwsArguments, failures};
+use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Line;
 use crate::ui::output::Output;
@@ -103,7 +104,7 @@ fn print(report: &ScheduleReport, per_window: u32, output: Output) -> anyhow::Re
         ),
     ];
     if let Some(refusal) = &report.refusal {
-        lines.push(("refused", dispatch::refusal(refusal), ""));
+        lines.push(("refused", escape::escaped(&dispatch::refusal(refusal)), ""));
     }
     if report.out_of_time {
         lines.push((

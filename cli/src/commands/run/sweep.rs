@@ -15,6 +15,7 @@ use crate::args::values::DispatchArguments;
 use crate::commands::run::schedule::PATIENCE;
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer, state_machine_answers};
 use crate::deployment::{AwsArguments, MachineArguments, failures};
+use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Line;
 use crate::ui::output::Output;
@@ -111,7 +112,7 @@ fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result
         ),
     ];
     if let Some(refusal) = &report.refusal {
-        lines.push(("refused", dispatch::refusal(refusal), ""));
+        lines.push(("refused", escape::escaped(&dispatch::refusal(refusal)), ""));
     }
     if report.incomplete {
         lines.push((

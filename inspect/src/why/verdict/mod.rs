@@ -52,8 +52,8 @@ fn is_replaced(seen: &Observed, receipt: &Receipt) -> bool {
 
 fn closed(seen: &Observed, receipt: &Receipt) -> Verdict {
     let when = time::at(receipt.completed_at, seen.now);
-    let by = text::escaped(&receipt.by);
-    let why = receipt.why.as_deref().map(text::escaped);
+    let by = &receipt.by;
+    let why = receipt.why.as_deref();
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     let verdict = match receipt.outcome {
         Outcome::Succeeded => Verdict::new(
@@ -67,8 +67,7 @@ fn closed(seen: &Observed, receipt: &Receipt) -> Verdict {
             "Nothing, unless that was a mistake: `daybook replay` runs it after all.",
         ),
     };
-    let kind = (receipt.kind != Kind::Created)
-        .then(|| format!("The event was: {}.", text::escaped(receipt.kind.as_str())));
+    let kind = (receipt.kind != Kind::Created).then(|| format!("The event was: {}.", receipt.kind.as_str()));
     verdict.of(receipt.event_id).also(kind)
 }
 
@@ -92,6 +91,6 @@ fn earlier(seen: &Observed) -> Option<String> {
     Some(format!(
         "An earlier event of the object was done at {} by {}.",
         time::at(done.completed_at, seen.now),
-        text::escaped(&done.by)
+        done.by
     ))
 }

@@ -24,7 +24,7 @@ pub fn verdict(seen: &Observed, one: &Seen) -> Verdict {
     let note = row
         .note
         .as_deref()
-        .map(|note| format!("Last change by an operator: {}.", text::escaped(note)));
+        .map(|note| format!("Last change by an operator: {note}."));
     let verdict = verdict.also(note).also(row.caveat.as_deref().map(caveat));
     let verdict = match (row.status, is_gone(seen, row)) {
         (_, None | Some(false)) => verdict,
@@ -49,7 +49,7 @@ fn is_gone(seen: &Observed, row: &Row) -> Option<bool> {
 
 /// What was not as it should be in the notification, and what to do about a key that may be the wrong one.
 fn caveat(caveat: &str) -> String {
-    let says = format!("About its notification: {}.", text::escaped(caveat));
+    let says = format!("About its notification: {caveat}.");
     match notification::is_ambiguous(caveat) {
         false => says,
         true => format!(
@@ -62,7 +62,7 @@ fn caveat(caveat: &str) -> String {
 /// `; the last attempt failed: …`.
 fn last_error(row: &Row) -> String {
     match &row.last_error {
-        Some(error) => format!("; attempt {} failed: {}", row.attempt, text::escaped(error)),
+        Some(error) => format!("; attempt {} failed: {error}", row.attempt),
         None => String::new(),
     }
 }
@@ -292,13 +292,13 @@ fn queued(seen: &Observed, one: &Seen) -> Verdict {
 
 fn parked(seen: &Observed, row: &Row) -> Verdict {
     let since = time::at(row.due_at, seen.now);
-    let error = row.last_error.as_deref().map(text::escaped);
+    let error = row.last_error.as_deref();
     match &row.subject {
         Subject::Raw { payload, source, .. } => Verdict::new(
             Situation::Unreadable,
             format!(
                 "Parked because the notification cannot be read, since {since}: {} ({} bytes from source {source}).",
-                error.unwrap_or_else(|| "nobody knows why".to_owned()),
+                error.unwrap_or("nobody knows why"),
                 payload.len()
             ),
             "`daybook show` has the payload. `daybook redrive` reads it again (with a release that can), `daybook remove` removes it.",

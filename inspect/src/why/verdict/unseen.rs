@@ -8,7 +8,7 @@ use crate::aws::notifications::{Coverage, Notifications};
 use crate::aws::s3::{Head, ObjectNow};
 use crate::aws::trouble::Trouble;
 use crate::why::verdict::facts::{Fact, Observed, Situation, Verdict};
-use crate::wording::{text, time};
+use crate::wording::time;
 
 /// A notification that is younger may still be on its way; as in the audit.
 const GRACE: Duration = Duration::from_secs(15 * 60);
@@ -47,7 +47,7 @@ pub fn verdict(seen: &Observed, before: Option<&Receipt>) -> Verdict {
         format!(
             "An earlier upload was done at {} by {}, and what is there now came later.",
             time::at(receipt.completed_at, seen.now),
-            text::escaped(&receipt.by)
+            receipt.by
         )
     });
     let verdict = match (&seen.object, before) {
@@ -144,10 +144,7 @@ fn what_there_is(notifications: &Notifications, intake: Option<&str>) -> String 
     match notifications.entries.as_slice() {
         [] => "It has none.".to_owned(),
         entries => {
-            let told: Vec<String> = entries
-                .iter()
-                .map(|entry| text::escaped(&entry.to_string()))
-                .collect();
+            let told: Vec<String> = entries.iter().map(ToString::to_string).collect();
             format!("None of these does{asked}: {}.", told.join("; "))
         }
     }
@@ -155,8 +152,7 @@ fn what_there_is(notifications: &Notifications, intake: Option<&str>) -> String 
 
 /// By which way it would have come.
 fn through(seen: &Observed, by: &[String]) -> String {
-    let names: Vec<String> = by.iter().map(|name| text::escaped(name)).collect();
-    let names = names.join(", ");
+    let names = by.join(", ");
     match (by, &seen.intake) {
         ([only], _) if only == "EventBridge" => {
             "The bucket sends EventBridge all events; whether a rule forwards them to Daybook cannot be seen from here.".to_owned()

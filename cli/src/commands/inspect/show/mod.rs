@@ -8,11 +8,11 @@ use clap::Args;
 use daybook_inspect::lookup;
 use daybook_inspect::lookup::history;
 use daybook_inspect::object_ref::Wanted;
-use daybook_inspect::wording::text;
 use daybook_schema::SourceName;
 
 use crate::deployment::{Deployment, DeploymentArguments, failures};
 use crate::ui::error::UserError;
+use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Output;
 
@@ -76,7 +76,7 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
 fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> UserError {
     let what = match &arguments.what {
         Wanted::Id(id) => format!("event {id}"),
-        Wanted::Object(object) => text::escaped(&format!("s3://{}/{}", object.bucket, object.whole)),
+        Wanted::Object(object) => escape::escaped(&format!("s3://{}/{}", object.bucket, object.whole)),
     };
     let location = &deployment.location;
     let Some(keep) = deployment.ledger.receipts_kept_for() else {

@@ -9,6 +9,8 @@ use daybook_schema::{
     Attempt, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, Status, Subject, Timestamp,
 };
 
+use crate::ui::escape;
+
 /// Of a payload that cannot be read, so many characters are shown.
 const PAYLOAD: usize = 400;
 
@@ -17,7 +19,7 @@ pub fn text(found: &Found, up_runs: Option<bool>, now: Timestamp) -> String {
     let open = found.open.iter().map(|open| match open {
         Open::Unreadable { id, why } => section(
             "A row that this release cannot read",
-            &[fact("id", text::escaped(id)), fact("why", text::escaped(why))],
+            &[fact("id", escape::escaped(id)), fact("why", escape::escaped(why))],
             Vec::new(),
             now,
         ),
@@ -34,15 +36,15 @@ pub fn text(found: &Found, up_runs: Option<bool>, now: Timestamp) -> String {
                 facts.push(fact("execution", execution_text(*name, lookup, now)));
             }
             if let Some(error) = &row.last_error {
-                facts.push(fact("last error", text::escaped(error)));
+                facts.push(fact("last error", escape::escaped(error)));
             }
             if let Some(caveat) = &row.caveat {
-                facts.push(fact("caveat", text::escaped(caveat)));
+                facts.push(fact("caveat", escape::escaped(caveat)));
             }
             if let Some(note) = &row.note {
-                facts.push(fact("note", text::escaped(note)));
+                facts.push(fact("note", escape::escaped(note)));
             }
-            facts.push(fact("next", next.words(up_runs, now)));
+            facts.push(fact("next", escape::escaped(&next.words(up_runs, now))));
             section(&title(row), &facts, timeline(row, execution.as_ref(), &next), now)
         }
     });
@@ -80,7 +82,7 @@ fn section(title: &str, facts: &[Fact], mut moments: Vec<Moment>, now: Timestamp
 
 fn title(row: &Row) -> String {
     match &row.subject {
-        Subject::Event(event) => text::event_uri(event),
+        Subject::Event(event) => escape::event_uri(event),
         Subject::Raw { .. } => "A notification that cannot be read".to_owned(),
     }
 }
@@ -91,7 +93,7 @@ fn facts(row: &Row) -> Vec<Fact> {
         Subject::Event(event) => facts.extend(event_facts(event)),
         Subject::Raw { payload, source, .. } => {
             facts.push(fact("source", source.to_string()));
-            let beginning = text::escaped(&text::shortened(payload, PAYLOAD));
+            let beginning = escape::escaped(&text::shortened(payload, PAYLOAD));
             facts.push(fact("payload", format!("{} bytes: {beginning}", payload.len())));
         }
     }
@@ -99,7 +101,7 @@ fn facts(row: &Row) -> Vec<Fact> {
 }
 
 fn event_facts(event: &ObjectEvent) -> Vec<Fact> {
-    let region = event.region.as_deref().map(text::escaped);
+    let region = event.region.as_deref().map(escape::escaped);
     let region = region
         .map(|region| format!(", region {region}"))
         .unwrap_or_default();
@@ -110,16 +112,16 @@ fn event_facts(event: &ObjectEvent) -> Vec<Fact> {
     };
     let name = match event.event_name.as_str() {
         "" => String::new(),
-        name => format!(" ({})", text::escaped(name)),
+        name => format!(" ({})", escape::escaped(name)),
     };
     let unknown = || "unknown".to_owned();
     let size = event.size.map_or_else(unknown, |size| text::many(size, "byte"));
-    let etag = event.etag.as_deref().map_or_else(unknown, text::escaped);
+    let etag = event.etag.as_deref().map_or_else(unknown, escape::escaped);
     let sequencer = event.sequencer.as_ref().map_or_else(unknown, ToString::to_string);
     vec![
         fact(
             "event",
-            format!("{}{name}, {origin}", text::escaped(event.kind.as_str())),
+            format!("{}{name}, {origin}", escape::escaped(event.kind.as_str())),
         ),
         fact("source", format!("{}{region}", event.source)),
         fact(
@@ -182,7 +184,7 @@ fn execution_text(name: ExecutionName, lookup: &Lookup, now: Timestamp) -> Strin
 fn why(described: &Described) -> String {
     let parts = [described.error.as_deref(), described.cause.as_deref()];
     let parts = parts.into_iter().flatten().filter(|part| !part.is_empty());
-    parts.map(|part| format!(": {}", text::escaped(part))).collect()
+    parts.map(|part| format!(": {}", escape::escaped(part))).collect()
 }
 
 fn timeline(row: &Row, execution: Option<&(ExecutionName, Lookup)>, next: &Next) -> Vec<Moment> {
@@ -218,17 +220,17 @@ fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {
         Outcome::Removed => "removed by a person",
     };
     let version = receipt.version_id.as_deref();
-    let uri = text::object_uri(receipt.bucket.as_str(), receipt.key.as_str(), version);
+    let uri = escape::object_uri(receipt.bucket.as_str(), receipt.key.as_str(), version);
     let unknown = || "unknown".to_owned();
     let size = receipt.size.map_or_else(unknown, |size| text::many(size, "byte"));
-    let etag = receipt.etag.as_deref().map_or_else(unknown, text::escaped);
+    let etag = receipt.etag.as_deref().map_or_else(unknown, escape::escaped);
     let mut facts = vec![
         fact("event id", receipt.event_id.to_string()),
         fact(
             "event",
             format!(
                 "{}, source {}",
-                text::escaped(receipt.kind.as_str()),
+                escape::escaped(receipt.kind.as_str()),
                 receipt.source
             ),
         ),
@@ -238,13 +240,13 @@ fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {
             format!(
                 "{} by {}, in attempt {}",
                 time::at(receipt.completed_at, now),
-                text::escaped(&receipt.by),
+                escape::escaped(&receipt.by),
                 receipt.attempt
             ),
         ),
     ];
     if let Some(why) = &receipt.why {
-        facts.push(fact("why", text::escaped(why)));
+        facts.push(fact("why", escape::escaped(why)));
     }
     if let Some(at) = views::expires_at(receipt) {
         facts.push(fact("kept until", time::at(at, now)));

@@ -6,6 +6,7 @@ use daybook_inspect::wording::{text, time};
 use daybook_ledger::Count;
 
 use crate::deployment::Location;
+use crate::ui::escape;
 
 type Line = (&'static str, String, String);
 
@@ -160,10 +161,10 @@ fn dispatch_lines(found: &Found) -> Vec<Line> {
     let Ok(control) = &found.control else {
         return vec![("dispatch", UNKNOWN.to_owned(), String::new())];
     };
-    let dispatch = pause_words(control, found.now);
+    let dispatch = escape::escaped(&pause_words(control, found.now));
     let n = match (control.per_window, found.rate.per_window) {
         (None, Some(n)) => format!("N is {n} per window"),
-        _ => per_window_words(control),
+        _ => escape::escaped(&per_window_words(control)),
     };
     let window = match control.window {
         Some(start) => {

@@ -9,10 +9,10 @@ use daybook_inspect::why::observe::{Question, observe};
 use daybook_inspect::why::output;
 use daybook_inspect::why::verdict::facts::{Observed, Verdict};
 use daybook_inspect::why::verdict::verdict;
-use daybook_inspect::wording::text;
 
 use crate::commands::inspect::why::arguments::WhyArguments;
 use crate::deployment::{Deployment, INTAKE_QUEUE, Location};
+use crate::ui::escape;
 use crate::ui::output::{Output, print_either};
 
 /// One of these says which S3 is meant, where the deployment is a folder and no flag does.
@@ -79,17 +79,17 @@ async fn s3(arguments: &WhyArguments, deployment: &Deployment) -> Result<S3, Str
 fn text(seen: &Observed, verdict: &Verdict) -> String {
     let mut lines = vec![format!(
         "{}: {}",
-        text::escaped(&seen.subject),
+        escape::escaped(&seen.subject),
         verdict.situation.word().replace('_', " ")
     )];
-    lines.push(format!("  {}", verdict.says));
-    lines.push(format!("  next     {}", verdict.next));
+    lines.push(format!("  {}", escape::escaped(&verdict.says)));
+    lines.push(format!("  next     {}", escape::escaped(&verdict.next)));
     lines.extend(verdict.event.map(|event| format!("  event    {event}")));
     lines.extend(
         verdict
             .unknown
             .iter()
-            .map(|unknown| format!("  unknown  {}", text::escaped(unknown))),
+            .map(|unknown| format!("  unknown  {}", escape::escaped(unknown))),
     );
     lines.join("\n") + "\n"
 }

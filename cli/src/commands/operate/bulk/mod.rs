@@ -17,7 +17,7 @@ use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::lookup::rows;
 use daybook_inspect::views;
 use daybook_inspect::views::RowOutput;
-use daybook_inspect::wording::{dispatch, text};
+use daybook_inspect::wording::dispatch;
 use daybook_ledger::{Control, Person};
 use daybook_schema::Status;
 use schemars::JsonSchema;
@@ -35,6 +35,7 @@ use crate::deployment::{Deployment, DeploymentArguments};
 use crate::signals::INTERRUPTED;
 use crate::ui::count::grouped;
 use crate::ui::error::UserError;
+use crate::ui::escape;
 use crate::ui::output::Output;
 use crate::ui::row_table;
 use crate::ui::{error, output, table};
@@ -257,7 +258,7 @@ impl Run<'_> {
         if let Some(pause) = self.control.as_ref().and_then(|control| control.pause(now)) {
             eprintln!(
                 "note: dispatch is paused {}; the events wait until `daybook resume`",
-                dispatch::paused(&pause)
+                escape::escaped(&dispatch::paused(&pause))
             );
         }
         if self.action.waits_for_dispatch() {
@@ -288,8 +289,8 @@ impl Run<'_> {
             "rows of another release, left alone".to_owned(),
         );
         count("failed", tally.failed(), "may not have been done".to_owned());
-        let why = self.person.why.map(|why| format!(": {}", text::escaped(why)));
-        let by = text::escaped(self.person.by);
+        let why = self.person.why.map(|why| format!(": {}", escape::escaped(why)));
+        let by = escape::escaped(self.person.by);
         lines.push(("by", format!("{by}{}", why.unwrap_or_default()), String::new()));
         lines
     }

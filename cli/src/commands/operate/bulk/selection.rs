@@ -9,7 +9,6 @@ use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::lookup::rows;
 use daybook_inspect::lookup::rows::{Answer, Listed};
 use daybook_inspect::object_ref::{ObjectText, Wanted};
-use daybook_inspect::wording::text;
 use daybook_ledger::Ledger;
 use daybook_schema::{Attempt, EventId, Row, Status, Timestamp};
 
@@ -17,6 +16,7 @@ use crate::args::filter::Filter;
 use crate::commands::operate::bulk::progress::Progress;
 use crate::deployment::Deployment;
 use crate::ui::error::UserError;
+use crate::ui::escape;
 
 /// Rows read at once.
 const CHUNK: usize = 400;
@@ -246,7 +246,7 @@ impl Selected {
                     false => self.passed_over.push(format!(
                         "event {} of {} is {}, not {}",
                         row.id,
-                        text::escaped(&objects[position].to_string()),
+                        escape::escaped(&objects[position].to_string()),
                         row.status,
                         either(statuses)
                     )),
@@ -256,7 +256,7 @@ impl Selected {
         self.rows.sort_by_key(|seen| (seen.due_at, seen.id));
         let absent = objects.iter().zip(found).filter(|(_, found)| !found);
         self.passed_over.extend(
-            absent.map(|(object, _)| format!("no event of {} is open", text::escaped(&object.to_string()))),
+            absent.map(|(object, _)| format!("no event of {} is open", escape::escaped(&object.to_string()))),
         );
         Ok(())
     }

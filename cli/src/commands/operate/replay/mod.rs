@@ -12,7 +12,6 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::views::EventOutput;
-use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, Deadline, NewRow, Person, Recorded};
 use daybook_schema::notification::Reading;
 use daybook_schema::{EventId, ObjectEvent};
@@ -30,6 +29,7 @@ use crate::signals::INTERRUPTED;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::count::grouped;
 use crate::ui::error::UserError;
+use crate::ui::escape;
 use crate::ui::output::Output;
 use crate::ui::{error, output, table};
 
@@ -186,7 +186,7 @@ fn tell_unknown(events: &[(ObjectEvent, Known)]) {
     for (event, _) in unknown.by_ref().take(SAMPLE) {
         eprintln!(
             "note: neither a row nor a receipt is about {}: the event has no size and no etag",
-            text::event_uri(event)
+            escape::event_uri(event)
         );
     }
     match unknown.count() {
@@ -414,11 +414,11 @@ fn sample(tally: &Tally) -> String {
     let unknown = || "unknown".to_owned();
     let row = |(event, known): &(ObjectEvent, Known)| {
         vec![
-            text::escaped(event.kind.as_str()),
+            escape::escaped(event.kind.as_str()),
             event.size.map_or_else(unknown, |size| size.to_string()),
-            event.etag.as_deref().map_or_else(unknown, text::escaped),
+            event.etag.as_deref().map_or_else(unknown, escape::escaped),
             known.word().to_owned(),
-            text::event_uri(event),
+            escape::event_uri(event),
         ]
     };
     let header = ["event", "size", "etag", "known from", "object"];

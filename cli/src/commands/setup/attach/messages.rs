@@ -2,7 +2,6 @@
 
 use aws_sdk_s3::types::NotificationConfiguration;
 use daybook_inspect::aws::notifications::{Entry, Notifications};
-use daybook_inspect::wording::text;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,6 +10,7 @@ use crate::commands::setup::attach::intake_queue::Queue;
 use crate::commands::setup::attach::plan::Conflict;
 use crate::commands::setup::attach::templates::Way;
 use crate::ui::error::UserError;
+use crate::ui::escape;
 
 /// S3 would refuse it.
 pub fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> UserError {
@@ -18,12 +18,12 @@ pub fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> UserError {
         Conflict::Overlaps(entries) => {
             let told: Vec<String> = entries
                 .iter()
-                .map(|entry| text::escaped(&entry.to_string()))
+                .map(|entry| escape::escaped(&entry.to_string()))
                 .collect();
             UserError::new(format!(
                 "s3://{bucket} cannot have this entry, too: {} of {}",
                 wish.events.join(", "),
-                text::escaped(&wish.pattern.to_string())
+                escape::escaped(&wish.pattern.to_string())
             ))
             .because(anyhow::anyhow!(
                 "S3 refuses entries with a common event and overlapping keys; there is already {}",
@@ -44,7 +44,7 @@ pub fn refused(bucket: &str, wish: &Entry, conflict: &Conflict) -> UserError {
 pub fn owned(bucket: &str, foreign: &[Entry], before: &NotificationConfiguration) -> UserError {
     let told: Vec<String> = foreign
         .iter()
-        .map(|entry| text::escaped(&entry.to_string()))
+        .map(|entry| escape::escaped(&entry.to_string()))
         .collect();
     let on = match before.event_bridge_configuration() {
         Some(_) => ", which is on already",
@@ -74,7 +74,7 @@ pub fn difference(
 ) -> String {
     let (before, after) = (Notifications::of(before), Notifications::of(after));
     let mut text = format!("Notifications of s3://{bucket}:\n");
-    let mut line = |mark: char, what: &str| text.push_str(&format!("  {mark} {}\n", text::escaped(what)));
+    let mut line = |mark: char, what: &str| text.push_str(&format!("  {mark} {}\n", escape::escaped(what)));
     for entry in &before.entries {
         let mark = if after.entries.contains(entry) { ' ' } else { '-' };
         line(mark, &entry.to_string());

@@ -14,7 +14,6 @@ use daybook_inspect::aws::queues as aws_queues;
 use daybook_inspect::checks::finding::{Item, Level};
 use daybook_inspect::checks::queues::{Role, Use};
 use daybook_inspect::checks::{observe, queues, tables};
-use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, Clock, TableName};
 use daybook_schema::tables::{LEDGER, RECEIPTS};
 use schemars::JsonSchema;
@@ -24,6 +23,7 @@ use crate::aws::clients::Aws;
 use crate::commands::setup::init::part::What;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::UserError;
+use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Output;
 
@@ -307,10 +307,10 @@ fn plan(parts: &[Part], location: &str) -> String {
                     text.push_str(&format!(
                         "        {}: {}\n",
                         item.level.word(),
-                        text::escaped(&item.finding)
+                        escape::escaped(&item.finding)
                     ));
                     if !item.remedy.is_empty() {
-                        text.push_str(&format!("        → {}\n", item.remedy));
+                        text.push_str(&format!("        → {}\n", escape::escaped(&item.remedy)));
                     }
                 }
             }

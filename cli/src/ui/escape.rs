@@ -1,0 +1,50 @@
+//! Texts of strangers for a terminal.
+
+use daybook_schema::ObjectEvent;
+
+/// A text that a stranger chose, such as an object's key, for a terminal: what a terminal would obey, hide or reorder (control
+/// characters, escape sequences, newlines, direction overrides, invisible characters) and backslashes are written as
+/// escapes, as in Rust's literals. The rest stays as it is.
+pub fn escaped(text: &str) -> String {
+    // Quotes mean nothing here, and escape_debug would escape them.
+    text.split_inclusive(['"', '\''])
+        .flat_map(|part| {
+            let quote = part.chars().next_back().filter(|c| matches!(c, '"' | '\''));
+            let plain = &part[..part.len() - quote.map_or(0, char::len_utf8)];
+            plain.escape_debug().chain(quote)
+        })
+        .collect()
+}
+
+/// An object as a URI, for a terminal.
+pub fn object_uri(bucket: &str, key: &str, version_id: Option<&str>) -> String {
+    let version = version_id.map(|version| format!("?versionId={version}"));
+    escaped(&format!("s3://{bucket}/{key}{}", version.unwrap_or_default()))
+}
+
+/// The object of an event as a URI, for a terminal.
+pub fn event_uri(event: &ObjectEvent) -> String {
+    object_uri(
+        event.bucket.as_str(),
+        event.key.as_str(),
+        event.version_id.as_deref(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        let hostile = "a\u{1b}[31mb\nc\r\u{202e}d\u{200b}e\u{7}f\\g\u{9b}h";
+        assert_eq!(
+            escaped(hostile),
+            r"a\u{1b}[31mb\nc\r\u{202e}d\u{200b}e\u{7}f\\g\u{9b}h"
+        );
+        let harmless = "Größe 日本/it's \"it\" – ok.json";
+        assert_eq!(escaped(harmless), harmless);
+        assert_eq!(escaped("'"), "'");
+        assert_eq!(escaped(""), "");
+    }
+}

@@ -5,6 +5,7 @@ use daybook_ledger::Cause;
 use crate::aws::notifications::{Entry, Notifications, expanded, share_events};
 use crate::aws::queue_policy::{Permission, Sender};
 use crate::aws::trouble::Trouble;
+use crate::checks::check::Check;
 use crate::checks::finding::Item;
 
 /// What was observed of a bucket.
@@ -28,7 +29,7 @@ pub struct IntakeSeen {
 /// All checks of a bucket.
 pub fn checks(seen: &BucketSeen, intake: &IntakeSeen) -> Vec<Item> {
     let name = &seen.name;
-    let check = format!("notifications of {name}");
+    let check = Check::Notifications(name.clone());
     let notifications = match &seen.notifications {
         Ok(notifications) => notifications,
         Err(cause) => return vec![unknown(&check, cause)],
@@ -55,7 +56,7 @@ pub fn checks(seen: &BucketSeen, intake: &IntakeSeen) -> Vec<Item> {
     items
 }
 
-fn unknown(check: &str, cause: &Cause) -> Item {
+fn unknown(check: &Check, cause: &Cause) -> Item {
     let remedy = match Trouble::of(cause) {
         Trouble::NoBucket => {
             return Item::problem(
@@ -70,7 +71,7 @@ fn unknown(check: &str, cause: &Cause) -> Item {
     Item::unknown(check, cause.words(), remedy)
 }
 
-fn coverage(check: &str, name: &str, notifications: &Notifications, to_intake: &[&Entry]) -> Item {
+fn coverage(check: &Check, name: &str, notifications: &Notifications, to_intake: &[&Entry]) -> Item {
     let created: Vec<String> = expanded("s3:ObjectCreated:*");
     if to_intake.is_empty() {
         return match notifications.eventbridge {
@@ -107,7 +108,7 @@ fn coverage(check: &str, name: &str, notifications: &Notifications, to_intake: &
 }
 
 fn policy(bucket: &str, arn: &str, intake: &IntakeSeen) -> Item {
-    let check = format!("policy for {bucket}");
+    let check = Check::Policy(bucket.to_owned());
     let mut parts = arn.split(':').skip(1);
     let partition = parts.next().unwrap_or("aws");
     let account = parts.nth(2).map(str::to_owned);

@@ -10,9 +10,11 @@ use crate::aws::notifications::Notifications;
 use crate::aws::queues as aws_queues;
 use crate::aws::s3::S3;
 use crate::checks::buckets::{BucketSeen, IntakeSeen};
+use crate::checks::check::{Check, OfTable};
 use crate::checks::finding::{Item, Level};
 use crate::checks::flow::Configured;
-use crate::checks::queues::{Role, Use};
+use crate::checks::queues::Use;
+use crate::checks::role::Role;
 use crate::checks::{buckets, flow, observe, queues, tables};
 use crate::parts::Parts;
 
@@ -131,7 +133,7 @@ async fn of_tables(parts: &OnAws<'_>) -> (Vec<Item>, Option<(Timestamp, Timestam
             items.extend(tables::checks(&seen, &definitions::RECEIPTS));
         }
         None => items.push(Item::warning(
-            "receipts table",
+            &Check::Table(definitions::RECEIPTS.role, OfTable::Form),
             "receipts are off: nobody can tell what is done, and a notification that comes late is run again",
             "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the table; `daybook init` makes one",
         )),

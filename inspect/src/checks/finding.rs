@@ -5,12 +5,14 @@ use serde::Serialize;
 
 use crate::aws::answer::Refusal;
 use crate::aws::trouble::Trouble;
+use crate::checks::check::Check;
 
 /// What came of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Item {
     /// What was looked at.
-    pub check: String,
+    #[schemars(with = "String")]
+    pub check: Check,
     /// How it stands.
     pub level: Level,
     /// In words.
@@ -49,9 +51,9 @@ impl Level {
 }
 
 impl Item {
-    fn new(check: &str, level: Level, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    fn new(check: &Check, level: Level, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
-            check: check.to_owned(),
+            check: check.clone(),
             level,
             finding: finding.into(),
             remedy: remedy.into(),
@@ -59,40 +61,40 @@ impl Item {
     }
 
     /// As it should be.
-    pub fn ok(check: &str, finding: impl Into<String>) -> Self {
+    pub fn ok(check: &Check, finding: impl Into<String>) -> Self {
         Self::new(check, Level::Ok, finding, "")
     }
 
     /// Works, and should be better.
-    pub fn warning(check: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn warning(check: &Check, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(check, Level::Warning, finding, remedy)
     }
 
     /// Does not work.
-    pub fn problem(check: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn problem(check: &Check, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(check, Level::Problem, finding, remedy)
     }
 
     /// Not known.
-    pub fn unknown(check: &str, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn unknown(check: &Check, finding: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(check, Level::Unknown, finding, remedy)
     }
 }
 
 impl Item {
     /// That check could not be made.
-    pub fn refused(check: &str, refusal: &Refusal) -> Self {
-        let action = refusal.action;
-        let remedy = match Trouble::of(&refusal.cause) {
-            Trouble::Denied => {
-                format!("grant these credentials {action}, or have someone run this who has it")
-            }
-            Trouble::NotServed => {
-                format!("nothing: this endpoint does not support {action}")
-            }
-            Trouble::Unreachable => "is the service up and reachable from here?".to_owned(),
-            _ => format!("see the message; {action} is needed"),
-        };
-        Self::unknown(check, refusal.cause.words(), remedy)
+    pub fn refused(check: &Check, refusal: &Refusal) -> Self {
+        Self::unknown(check, refusal.cause.words(), remedy(refusal))
+    }
+}
+
+/// What to do about a service that says nothing.
+pub fn remedy(refusal: &Refusal) -> String {
+    let action = refusal.action;
+    match Trouble::of(&refusal.cause) {
+        Trouble::Denied => format!("grant these credentials {action}, or have someone run this who has it"),
+        Trouble::NotServed => format!("nothing: this endpoint does not support {action}"),
+        Trouble::Unreachable => "is the service up and reachable from here?".to_owned(),
+        _ => format!("see the message; {action} is needed"),
     }
 }

@@ -7,6 +7,7 @@ use daybook_ledger::{Control, Count};
 use daybook_schema::Timestamp;
 
 use crate::aws::answer::Answer;
+use crate::checks::check::Check;
 use crate::checks::finding::Item;
 use crate::wording::{dispatch, text, time};
 
@@ -61,9 +62,9 @@ pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
     let mut items = Vec::new();
     if let Some(runs) = seen.up_runs {
         items.push(match runs {
-            true => Item::ok("daybook up", "it runs"),
+            true => Item::ok(&Check::UpRuns, "it runs"),
             false => Item::problem(
-                "daybook up",
+                &Check::UpRuns,
                 "it does not run: nothing moves",
                 "start `daybook up` on its folder",
             ),
@@ -73,30 +74,30 @@ pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
     // A folder's pipeline has its own clock for these.
     items.push(schedule(seen, configured));
     items.push(sweep(seen, configured));
-    items.push(counted("parked", &seen.parked, |n| {
+    items.push(counted(&Check::Parked, &seen.parked, |n| {
         Item::warning(
-            "parked",
+            &Check::Parked,
             format!("{n}, waiting for a person"),
             "`daybook list --status parked` shows why; fix the cause, then `daybook redrive`, or `daybook remove`",
         )
     }));
-    items.push(counted("undelivered", &seen.undelivered, |n| {
+    items.push(counted(&Check::Undelivered, &seen.undelivered, |n| {
         Item::problem(
-            "undelivered",
+            &Check::Undelivered,
             format!("{n}, put on the dispatch queue five times or more and never taken"),
             "is the function or worker that reads the queue running, and may it start the state machine? Its log says why",
         )
     }));
-    items.push(counted("keys", &seen.ambiguous, |n| {
+    items.push(counted(&Check::Keys, &seen.ambiguous, |n| {
         Item::warning(
-            "keys",
+            &Check::Keys,
             format!("{n} whose notification does not say whether the key is form-encoded"),
             "set --key-encoding (DAYBOOK_KEY_ENCODING) to encoded or plain, whichever the source is; `daybook why` shows the key",
         )
     }));
-    items.push(counted("newer", &seen.newer, |n| {
+    items.push(counted(&Check::Newer, &seen.newer, |n| {
         Item::problem(
-            "newer",
+            &Check::Newer,
             format!("{n}, written by a newer Daybook: this one leaves them alone"),
             "use that release: nothing else moves them",
         )
@@ -104,11 +105,11 @@ pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
     items
 }
 
-fn unknown(check: &str, cause: &str) -> Item {
+fn unknown(check: &Check, cause: &str) -> Item {
     Item::unknown(check, cause, "the ledger has to answer first")
 }
 
-fn counted(check: &str, count: &Result<Count, String>, found: impl FnOnce(String) -> Item) -> Item {
+fn counted(check: &Check, count: &Result<Count, String>, found: impl FnOnce(String) -> Item) -> Item {
     match count {
         Err(cause) => unknown(check, cause),
         Ok(count) if count.rows == 0 => Item::ok(check, "none"),
@@ -125,12 +126,12 @@ fn counted(check: &str, count: &Result<Count, String>, found: impl FnOnce(String
 fn pause(seen: &FlowSeen) -> Item {
     let control = match &seen.control {
         Ok(control) => control,
-        Err(cause) => return unknown("pause", cause),
+        Err(cause) => return unknown(&Check::Pause, cause),
     };
     match control.pause(seen.now) {
-        None => Item::ok("pause", "not paused"),
+        None => Item::ok(&Check::Pause, "not paused"),
         Some(pause) => Item::warning(
-            "pause",
+            &Check::Pause,
             format!("dispatch is paused {}: nothing is sent", dispatch::paused(&pause)),
             "`daybook resume` ends it",
         ),
@@ -140,7 +141,7 @@ fn pause(seen: &FlowSeen) -> Item {
 fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
     let (control, oldest) = match (&seen.control, &seen.oldest_due) {
         (Ok(control), Ok(oldest)) => (control, *oldest),
-        (Err(cause), _) | (_, Err(cause)) => return unknown("schedule", cause),
+        (Err(cause), _) | (_, Err(cause)) => return unknown(&Check::Schedule, cause),
     };
     let window = match control.window_millis {
         0 => configured.window,
@@ -148,21 +149,21 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
     };
     let patience = window * WINDOWS;
     let Some(oldest) = oldest else {
-        return Item::ok("schedule", "nothing is due");
+        return Item::ok(&Check::Schedule, "nothing is due");
     };
     let waits = format!("the oldest row is due since {}", time::at(oldest, seen.now));
     if seen.now.since(oldest) <= patience {
-        return Item::ok("schedule", waits);
+        return Item::ok(&Check::Schedule, waits);
     }
     if control.pause(seen.now).is_some() {
-        return Item::ok("schedule", format!("paused; {waits}"));
+        return Item::ok(&Check::Schedule, format!("paused; {waits}"));
     }
     let granted = control
         .window
         .filter(|start| seen.now.since(*start) <= patience + window);
     match (granted, control.window) {
         (Some(start), _) => Item::warning(
-            "schedule",
+            &Check::Schedule,
             format!(
                 "a backlog: {waits}, and windows are granted (the last from {})",
                 time::at(start, seen.now)
@@ -180,7 +181,7 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
                 },
             );
             Item::problem(
-                "schedule",
+                &Check::Schedule,
                 format!("{waits}, and {last}: the schedule seems not to run"),
                 "is its rule or cron enabled, and does its log say why it fails? `daybook schedule` runs it once",
             )
@@ -191,7 +192,7 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
 fn sweep(seen: &FlowSeen, configured: Configured) -> Item {
     let oldest = match &seen.oldest_lease {
         Ok(oldest) => *oldest,
-        Err(cause) => return unknown("sweep", cause),
+        Err(cause) => return unknown(&Check::Sweep, cause),
     };
     match oldest {
         Some(ended) if seen.now.since(ended) > configured.lease => {
@@ -205,28 +206,32 @@ fn sweep(seen: &FlowSeen, configured: Configured) -> Item {
             );
             match paused {
                 true => Item::ok(
-                    "sweep",
+                    &Check::Sweep,
                     format!("{finding}: while dispatch is paused, nothing is sent again"),
                 ),
                 false => Item::problem(
-                    "sweep",
+                    &Check::Sweep,
                     format!("{finding}: the sweep seems not to run"),
                     "is its rule or cron enabled, and does its log say why it fails? `daybook sweep` runs it once",
                 ),
             }
         }
         Some(ended) => Item::ok(
-            "sweep",
+            &Check::Sweep,
             format!("the first lease ended at {}", time::at(ended, seen.now)),
         ),
-        None => Item::ok("sweep", "no lease is over"),
+        None => Item::ok(&Check::Sweep, "no lease is over"),
     }
 }
 
 /// This machine's clock against a service's: when an answer came, and its `Date`.
 pub fn clock(answered: Option<(Timestamp, Timestamp)>) -> Item {
     let Some((here, there)) = answered else {
-        return Item::unknown("clock", "no answer had a date", "a service has to answer first");
+        return Item::unknown(
+            &Check::Clock,
+            "no answer had a date",
+            "a service has to answer first",
+        );
     };
     // A date has whole seconds, and the answer was on its way.
     let skew = here
@@ -238,24 +243,24 @@ pub fn clock(answered: Option<(Timestamp, Timestamp)>) -> Item {
     let remedy = "let this machine set its clock by NTP (`timedatectl set-ntp true`)";
     match skew {
         skew if skew >= BAD_SKEW => Item::problem(
-            "clock",
+            &Check::Clock,
             format!(
                 "this machine's clock is {words} {ahead} of AWS's: windows, leases and signatures go wrong"
             ),
             remedy,
         ),
         skew if skew >= SKEW => Item::warning(
-            "clock",
+            &Check::Clock,
             format!("this machine's clock is {words} {ahead} of AWS's"),
             remedy,
         ),
-        _ => Item::ok("clock", "as AWS's"),
+        _ => Item::ok(&Check::Clock, "as AWS's"),
     }
 }
 
 /// The state machine.
 pub fn state_machine(arn: Option<&str>, seen: &Answer<StateMachineType>) -> Item {
-    let check = "state machine";
+    let check = &Check::StateMachine;
     let Some(arn) = arn else {
         return Item::ok(check, "none is named: workers process the events");
     };
@@ -301,7 +306,7 @@ pub fn quotas(control: Option<&Control>, configured: Configured, region: &str, b
     if !by_workers && n as f64 > starts {
         let most = format!("{bucket} and {refill} more per second");
         return Item::warning(
-            "quotas",
+            &Check::Quotas,
             format!(
                 "{told}, and Step Functions starts {most} in {region} unless raised: the rest is throttled and comes again"
             ),
@@ -311,7 +316,7 @@ pub fn quotas(control: Option<&Control>, configured: Configured, region: &str, b
     let in_flight = n as f64 * (configured.lease.as_secs_f64() / window).max(1.0);
     if in_flight > IN_FLIGHT as f64 {
         return Item::warning(
-            "quotas",
+            &Check::Quotas,
             format!(
                 "{told}: with a lease of {} up to {in_flight:.0} could be in flight, and a queue holds {IN_FLIGHT} unacknowledged",
                 humantime::format_duration(configured.lease)
@@ -319,5 +324,5 @@ pub fn quotas(control: Option<&Control>, configured: Configured, region: &str, b
             "lower N, shorten the lease, or cap what is in flight (--max-in-flight)",
         );
     }
-    Item::ok("quotas", told)
+    Item::ok(&Check::Quotas, told)
 }

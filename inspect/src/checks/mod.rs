@@ -2,9 +2,11 @@
 //! some of them too.
 
 pub mod buckets;
+pub mod check;
 pub mod deployment;
 pub mod finding;
 pub mod flow;
 pub mod observe;
 pub mod queues;
+pub mod role;
 pub mod tables;

@@ -9,7 +9,8 @@ use crate::aws::answer::Answer;
 use crate::aws::failure;
 use crate::aws::queues;
 use crate::checks::flow::FlowSeen;
-use crate::checks::queues::{QueueSeen, Role, redrive_policy};
+use crate::checks::queues::{QueueSeen, redrive_policy};
+use crate::checks::role::Role;
 use crate::checks::tables::TableSeen;
 
 /// Parked rows are counted up to about so many per shard.

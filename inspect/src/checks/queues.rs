@@ -6,12 +6,10 @@ use serde_json::Value;
 
 use crate::aws::answer::Answer;
 use crate::aws::queues::Attributes;
+use crate::checks::check::{Check, OfQueue};
 use crate::checks::finding::Item;
+use crate::checks::role::{RECEIVES, Role};
 use crate::wording::text;
-
-/// The fewest receives before a dead-letter queue takes a worker's message, or the end of an execution: a worker returns messages
-/// while the ledger is down.
-const RECEIVES: u64 = 10;
 
 /// How long the ledger may be down before notifications become dead letters, counted in receives: the longest outages of a region
 /// lasted most of a day.
@@ -32,61 +30,6 @@ pub struct QueueSeen {
     pub attributes: Answer<Attributes>,
     /// Its dead-letter queue's attributes, where it has one.
     pub dead_letters: Option<(String, Answer<Attributes>)>,
-}
-
-/// What a queue is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Notifications of S3.
-    Intake,
-    /// Claimed events.
-    Dispatch,
-    /// Ends of executions.
-    Completion,
-}
-
-impl Role {
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Intake => "intake",
-            Self::Dispatch => "dispatch",
-            Self::Completion => "completion",
-        }
-    }
-
-    fn flag(self) -> String {
-        let name = self.name();
-        format!("--{name}-queue-url (DAYBOOK_{}_QUEUE_URL)", name.to_uppercase())
-    }
-
-    /// After how many receives `daybook init` lets a dead-letter queue take a message. A notification is nowhere else, so the
-    /// intake has the most that SQS allows; the others carry copies of what the ledger has.
-    pub fn receives(self) -> u64 {
-        match self {
-            Self::Intake => 1000,
-            Self::Dispatch => RECEIVES,
-            Self::Completion => 100,
-        }
-    }
-
-    /// For how many seconds `daybook init` lets it keep a message.
-    pub fn retention_seconds(self) -> u64 {
-        match self {
-            Self::Intake => 864_000,
-            Self::Dispatch => 345_600,
-            Self::Completion => 1_123_200,
-        }
-    }
-
-    /// What is lost with a message that is lost.
-    fn loss(self) -> &'static str {
-        match self {
-            Self::Intake => "a notification that is lost here is an event that is never seen",
-            Self::Dispatch => "the rows stay in the ledger, and the sweep sends them again",
-            Self::Completion => "the rows wait for their leases, and the sweep finds the ends",
-        }
-    }
 }
 
 /// How events are processed, which decides what a queue has to be like.
@@ -111,7 +54,7 @@ pub fn redrive_policy(attributes: &Attributes) -> Option<(String, u64)> {
 /// All checks of a queue.
 pub fn checks(seen: &QueueSeen, used: Use) -> Vec<Item> {
     let role = seen.role;
-    let check = format!("{} queue", role.name());
+    let check = Check::Queue(role, OfQueue::Form);
     let Some(url) = &seen.url else {
         let remedy = format!(
             "{} names it, or the stack that does --stack (DAYBOOK_STACK)",
@@ -160,7 +103,7 @@ fn messages(attributes: &Attributes) -> u64 {
 }
 
 fn queue(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use) -> Item {
-    let check = format!("{} queue", seen.role.name());
+    let check = Check::Queue(seen.role, OfQueue::Form);
     if seen.role == Role::Intake && attributes.get("FifoQueue").is_some_and(|fifo| fifo == "true") {
         return Item::problem(
             &check,
@@ -204,7 +147,7 @@ fn queue(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use) -> Ite
 }
 
 fn retention(role: Role, url: &str, attributes: &Attributes, used: Use) -> Item {
-    let check = format!("{} retention", role.name());
+    let check = Check::Queue(role, OfQueue::Retention);
     let kept = seconds(attributes, "MessageRetentionPeriod").unwrap_or_default();
     let least = match role {
         // SQS's own default: a long weekend.
@@ -228,7 +171,7 @@ fn retention(role: Role, url: &str, attributes: &Attributes, used: Use) -> Item 
 
 fn dead_letters(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use) -> Vec<Item> {
     let role = seen.role;
-    let check = format!("{} dead letters", role.name());
+    let check = Check::Queue(role, OfQueue::DeadLetters);
     let Some((arn, count)) = redrive_policy(attributes) else {
         return vec![Item::warning(
             &check,
@@ -338,14 +281,14 @@ fn receives(
         remedy += &format!(", and {}", set(url, "VisibilityTimeout=180"));
     }
     Some(Item::problem(
-        &format!("{} receives", role.name()),
+        &Check::Queue(role, OfQueue::Receives),
         finding,
         remedy,
     ))
 }
 
 fn encryption(role: Role, url: &str, attributes: &Attributes) -> Item {
-    let check = format!("{} encryption", role.name());
+    let check = Check::Queue(role, OfQueue::Encryption);
     let key = attributes
         .get("KmsMasterKeyId")
         .map(String::as_str)

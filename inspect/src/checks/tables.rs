@@ -7,6 +7,7 @@ use daybook_schema::Timestamp;
 use daybook_schema::tables::{IndexDefinition, TableDefinition};
 
 use crate::aws::answer::Answer;
+use crate::checks::check::{Check, OfTable};
 use crate::checks::finding::Item;
 
 /// What was observed of a table.
@@ -27,7 +28,7 @@ pub struct TableSeen {
 /// All checks of a table.
 pub fn checks(seen: &TableSeen, definition: &TableDefinition) -> Vec<Item> {
     let role = definition.role;
-    let check = format!("{role} table");
+    let check = Check::Table(role, OfTable::Form);
     let flag = format!("--{role}-table (DAYBOOK_{}_TABLE)", role.to_uppercase());
     let name = &seen.name;
     let table = match &seen.table {
@@ -63,7 +64,7 @@ fn keys(schema: &[aws_sdk_dynamodb::types::KeySchemaElement]) -> String {
 }
 
 /// Whether it is there, with the key that the code expects.
-pub fn form(check: &str, table: &TableDescription, definition: &TableDefinition) -> Item {
+fn form(check: &Check, table: &TableDescription, definition: &TableDefinition) -> Item {
     let name = table.table_name().unwrap_or_default();
     let wanted = format!("{} HASH", definition.partition_key);
     let has = keys(table.key_schema());
@@ -98,8 +99,8 @@ pub fn form(check: &str, table: &TableDescription, definition: &TableDefinition)
     }
 }
 
-fn index(role: &str, table: &TableDescription, wanted: &IndexDefinition) -> Item {
-    let check = format!("{role} index");
+fn index(role: &'static str, table: &TableDescription, wanted: &IndexDefinition) -> Item {
+    let check = Check::Table(role, OfTable::Index);
     let name = wanted.name;
     let on = table.table_name().unwrap_or_default();
     let found = table
@@ -142,8 +143,8 @@ fn index(role: &str, table: &TableDescription, wanted: &IndexDefinition) -> Item
     }
 }
 
-fn capacity(role: &str, table: &TableDescription) -> Item {
-    let check = format!("{role} capacity");
+fn capacity(role: &'static str, table: &TableDescription) -> Item {
+    let check = Check::Table(role, OfTable::Capacity);
     let name = table.table_name().unwrap_or_default();
     let mode = table
         .billing_mode_summary()
@@ -165,8 +166,8 @@ fn capacity(role: &str, table: &TableDescription) -> Item {
     )
 }
 
-fn deletion(role: &str, table: &TableDescription) -> Item {
-    let check = format!("{role} deletion");
+fn deletion(role: &'static str, table: &TableDescription) -> Item {
+    let check = Check::Table(role, OfTable::Deletion);
     let name = table.table_name().unwrap_or_default();
     match table.deletion_protection_enabled() {
         Some(true) => Item::ok(&check, "protected"),
@@ -178,8 +179,8 @@ fn deletion(role: &str, table: &TableDescription) -> Item {
     }
 }
 
-fn ttl(role: &str, seen: &TableSeen, definition: &TableDefinition) -> Item {
-    let check = format!("{role} expiry");
+fn ttl(role: &'static str, seen: &TableSeen, definition: &TableDefinition) -> Item {
+    let check = Check::Table(role, OfTable::Expiry);
     let name = &seen.name;
     let on = match &seen.ttl {
         Answer::Known(on) => on,
@@ -217,8 +218,8 @@ fn ttl(role: &str, seen: &TableSeen, definition: &TableDefinition) -> Item {
     }
 }
 
-fn backups(role: &str, seen: &TableSeen) -> Item {
-    let check = format!("{role} backups");
+fn backups(role: &'static str, seen: &TableSeen) -> Item {
+    let check = Check::Table(role, OfTable::Backups);
     match &seen.backups {
         Answer::Known(true) => Item::ok(&check, "a point in time can be restored"),
         Answer::Known(false) => Item::warning(

@@ -131,7 +131,7 @@ fn text(location: &str, items: &[Item], all: bool) -> String {
         let word = item.level.word();
         text.push_str(&format!(
             "\n{word:8} {}\n         {}\n",
-            escape::escaped(&item.check),
+            escape::escaped(&item.check.to_string()),
             escape::escaped(&item.finding)
         ));
         if !item.remedy.is_empty() {

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_sqs::types::QueueAttributeName;
 use daybook_inspect::aws::queues;
-use daybook_inspect::checks::queues::Role;
+use daybook_inspect::checks::role::Role;
 use daybook_ledger::{Cause, describe};
 use daybook_schema::tables::TableDefinition;
 use serde_json::json;

@@ -11,8 +11,10 @@ use clap::error::ErrorKind;
 use daybook_inspect::aws::answer::{Answer, Refusal};
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::queues as aws_queues;
+use daybook_inspect::checks::finding;
 use daybook_inspect::checks::finding::{Item, Level};
-use daybook_inspect::checks::queues::{Role, Use};
+use daybook_inspect::checks::queues::Use;
+use daybook_inspect::checks::role::Role;
 use daybook_inspect::checks::{observe, queues, tables};
 use daybook_ledger::{Cause, Clock, TableName};
 use daybook_schema::tables::{LEDGER, RECEIPTS};
@@ -231,15 +233,10 @@ impl InitArguments {
 impl Part {
     /// Whether it is there in a form that cannot be used. Other problems (dead letters, retention) are told and kept.
     fn is_unfit(&self) -> bool {
-        let is_form = |check: &str| {
-            ["table", "index", "queue"]
-                .iter()
-                .any(|form| check.ends_with(form))
-        };
         let found = self.found.iter().flatten();
         found
             .into_iter()
-            .any(|item| item.level == Level::Problem && is_form(&item.check))
+            .any(|item| item.level == Level::Problem && item.check.is_of_form())
     }
 
     fn differences(&self) -> Vec<DifferenceOutput<'_>> {
@@ -266,7 +263,7 @@ async fn look(aws: &Aws, what: What, name: &str, workers: bool) -> anyhow::Resul
             what.words()
         ))
         .because(anyhow::anyhow!("{}", refusal.cause))
-        .hint(Item::refused("", &refusal).remedy)
+        .hint(finding::remedy(&refusal))
     };
     match what {
         What::Table(definition) => {

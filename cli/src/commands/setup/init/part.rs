@@ -1,6 +1,6 @@
 //! What `daybook init` makes.
 
-use daybook_inspect::checks::queues::Role;
+use daybook_inspect::checks::role::Role;
 use daybook_schema::tables::TableDefinition;
 
 /// What a part is.

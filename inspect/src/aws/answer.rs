@@ -43,8 +43,13 @@ impl<T> Answer<T> {
 
     /// The answer in another form.
     pub fn map<U>(self, what: impl FnOnce(T) -> U) -> Answer<U> {
+        self.and_then(|value| Answer::Known(what(value)))
+    }
+
+    /// What follows from the answer.
+    pub fn and_then<U>(self, what: impl FnOnce(T) -> Answer<U>) -> Answer<U> {
         match self {
-            Self::Known(value) => Answer::Known(what(value)),
+            Self::Known(value) => what(value),
             Self::Absent => Answer::Absent,
             Self::Unknown(refusal) => Answer::Unknown(refusal),
         }
@@ -56,5 +61,11 @@ impl<T> Answer<T> {
             Self::Known(value) => Some(value),
             Self::Absent | Self::Unknown(_) => None,
         }
+    }
+}
+
+impl<T> From<Option<T>> for Answer<T> {
+    fn from(part: Option<T>) -> Self {
+        part.map_or(Self::Absent, Self::Known)
     }
 }

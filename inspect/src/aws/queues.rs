@@ -54,11 +54,7 @@ async fn url(sqs: &Client, name: &str, account: Option<&str>) -> Answer<String> 
         .get_queue_url()
         .queue_name(name)
         .set_queue_owner_aws_account_id(account.map(str::to_owned));
-    match Answer::of(asked.send().await, "sqs:GetQueueUrl").map(|answer| answer.queue_url) {
-        Answer::Known(Some(url)) => Answer::Known(url),
-        Answer::Known(None) | Answer::Absent => Answer::Absent,
-        Answer::Unknown(refusal) => Answer::Unknown(refusal),
-    }
+    Answer::of(asked.send().await, "sqs:GetQueueUrl").and_then(|answer| answer.queue_url.into())
 }
 
 /// The ARN of the queue at that URL.

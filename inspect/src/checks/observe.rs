@@ -32,15 +32,10 @@ pub async fn table(client: &aws_sdk_dynamodb::Client, name: &str, clock: &Clock)
     let ttl = client.describe_time_to_live().table_name(name).send();
     let backups = client.describe_continuous_backups().table_name(name).send();
     let ((table, answered), ttl, backups) = tokio::join!(describe, ttl, backups);
-    let table = Answer::of(table, "dynamodb:DescribeTable").map(|answer| answer.table);
     TableSeen {
         name: name.to_owned(),
         answered,
-        table: match table {
-            Answer::Known(Some(table)) => Answer::Known(table),
-            Answer::Known(None) | Answer::Absent => Answer::Absent,
-            Answer::Unknown(refusal) => Answer::Unknown(refusal),
-        },
+        table: Answer::of(table, "dynamodb:DescribeTable").and_then(|answer| answer.table.into()),
         ttl: Answer::of(ttl, "dynamodb:DescribeTimeToLive").map(|answer| {
             let description = answer.time_to_live_description?;
             let is_on = matches!(

@@ -64,7 +64,7 @@ impl Listed {
 }
 
 /// What a consistent read says about an id.
-pub enum Answer {
+pub enum RowRead {
     /// A row.
     Row(Box<Row>),
     /// There certainly is no row.
@@ -74,12 +74,12 @@ pub enum Answer {
 }
 
 /// Reads rows by their ids; an id that could not be asked for is not in the map, and the failures say why.
-pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer>, Vec<Failure>) {
+pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, RowRead>, Vec<Failure>) {
     let mut answers = BTreeMap::new();
     let mut failures = Vec::new();
     for answer in ledger.get_many(ids).await {
         match answer {
-            Ok(row) => drop(answers.insert(row.id, Answer::Row(Box::new(row)))),
+            Ok(row) => drop(answers.insert(row.id, RowRead::Row(Box::new(row)))),
             Err(error) => match unreadable(error) {
                 Ok((id, why)) => drop(answers.insert(id, why)),
                 Err(error) => failures.push(Failure::of_ledger(error)),
@@ -100,8 +100,8 @@ pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer
         .buffer_unordered(CONCURRENCY);
     while let Some((id, answer)) = asked.next().await {
         match answer {
-            Ok(Some(row)) => drop(answers.insert(id, Answer::Row(Box::new(row)))),
-            Ok(None) => drop(answers.insert(id, Answer::Gone)),
+            Ok(Some(row)) => drop(answers.insert(id, RowRead::Row(Box::new(row)))),
+            Ok(None) => drop(answers.insert(id, RowRead::Gone)),
             Err(error) => match unreadable(error) {
                 Ok((id, why)) => drop(answers.insert(id, why)),
                 Err(error) => failures.push(Failure::of_ledger(error)),
@@ -113,10 +113,10 @@ pub async fn read(ledger: &Ledger, ids: &[EventId]) -> (BTreeMap<EventId, Answer
 }
 
 /// The row that an error is about, if it is about one that cannot be read.
-fn unreadable(error: LedgerError) -> Result<(EventId, Answer), LedgerError> {
+fn unreadable(error: LedgerError) -> Result<(EventId, RowRead), LedgerError> {
     let answer = error
         .unreadable()
-        .and_then(|(id, why)| Some((id.parse().ok()?, Answer::Unreadable(why))));
+        .and_then(|(id, why)| Some((id.parse().ok()?, RowRead::Unreadable(why))));
     answer.ok_or(error)
 }
 
@@ -125,9 +125,9 @@ pub async fn of_keys(ledger: &Ledger, keys: &[IndexKey]) -> (Vec<Listed>, Vec<Fa
     let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
     let (mut answers, failures) = read(ledger, &ids).await;
     let listed = keys.iter().filter_map(|key| match answers.remove(&key.id)? {
-        Answer::Row(row) => Some(Listed::Row(row)),
-        Answer::Gone => None,
-        Answer::Unreadable(why) => Some(Listed::Unreadable { key: *key, why }),
+        RowRead::Row(row) => Some(Listed::Row(row)),
+        RowRead::Gone => None,
+        RowRead::Unreadable(why) => Some(Listed::Unreadable { key: *key, why }),
     });
     (listed.collect(), failures)
 }

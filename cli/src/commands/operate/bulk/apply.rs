@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::lookup::rows;
-use daybook_inspect::lookup::rows::Answer;
+use daybook_inspect::lookup::rows::RowRead;
 use daybook_ledger::{Cause, CauseKind, Ledger, Person};
 use daybook_schema::{EventId, Row};
 use futures::StreamExt;
@@ -158,12 +158,12 @@ async fn apply_to(
     let mut rows: Vec<Row> = Vec::with_capacity(chunk.len());
     for seen in chunk {
         let outcome = match answers.remove(&seen.id) {
-            Some(Answer::Row(row)) if stands(&row, seen, action) => {
+            Some(RowRead::Row(row)) if stands(&row, seen, action) => {
                 rows.push(*row);
                 continue;
             }
-            Some(Answer::Row(_) | Answer::Gone) => Applied::MovedOn,
-            Some(Answer::Unreadable(why)) => Applied::Unreadable(why),
+            Some(RowRead::Row(_) | RowRead::Gone) => Applied::MovedOn,
+            Some(RowRead::Unreadable(why)) => Applied::Unreadable(why),
             None => Applied::Failed(cause.clone().unwrap_or_else(|| "the row was not read".into())),
         };
         applied.push((seen.id, outcome));

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use daybook_inspect::aws::failure;
 use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::lookup::rows;
-use daybook_inspect::lookup::rows::{Answer, Listed};
+use daybook_inspect::lookup::rows::{Listed, RowRead};
 use daybook_inspect::object_ref::{ObjectText, Wanted};
 use daybook_ledger::Ledger;
 use daybook_schema::{Attempt, EventId, Row, Status, Timestamp};
@@ -203,10 +203,10 @@ impl Selected {
         }
         for id in ids {
             match answers.remove(id) {
-                Some(Answer::Row(row)) if statuses.contains(&row.status) => self.add(row),
-                Some(Answer::Row(row)) => self.passed_over.push(format!("event {id} is {}", row.status)),
-                Some(Answer::Unreadable(why)) => self.unreadable.push((id.to_string(), why)),
-                Some(Answer::Gone) => self
+                Some(RowRead::Row(row)) if statuses.contains(&row.status) => self.add(row),
+                Some(RowRead::Row(row)) => self.passed_over.push(format!("event {id} is {}", row.status)),
+                Some(RowRead::Unreadable(why)) => self.unreadable.push((id.to_string(), why)),
+                Some(RowRead::Gone) => self
                     .passed_over
                     .push(format!("event {id} is not open: it is done, or was never seen")),
                 // All were answered: there was no failure.

@@ -92,24 +92,9 @@ impl S3 {
         Ok(whole(answer))
     }
 
-    /// Writes whom the bucket notifies, whole.
-    ///
-    /// # Errors
-    /// What S3 said.
-    pub async fn put_notifications(
-        &self,
-        bucket: &str,
-        configuration: NotificationConfiguration,
-    ) -> Result<(), Cause> {
-        let put = self
-            .client
-            .put_bucket_notification_configuration()
-            .bucket(bucket)
-            .notification_configuration(configuration);
-        match put.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(refusal("PutBucketNotificationConfiguration", bucket, &error)),
-        }
+    /// Who asks it.
+    pub fn client(&self) -> &aws_sdk_s3::Client {
+        &self.client
     }
 }
 
@@ -132,7 +117,8 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
-fn refusal<E>(operation: &str, bucket: &str, error: &SdkError<E, HttpResponse>) -> Cause
+/// Why S3 did not do it.
+pub fn refusal<E>(operation: &str, bucket: &str, error: &SdkError<E, HttpResponse>) -> Cause
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

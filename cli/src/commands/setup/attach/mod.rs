@@ -13,7 +13,7 @@ use clap::error::ErrorKind;
 use daybook_inspect::aws::notifications;
 use daybook_inspect::aws::notifications::{Entry, Notifications, NotificationsOutput, Pattern};
 use daybook_inspect::aws::queue_policy::{Permission, Sender};
-use daybook_inspect::aws::s3::S3;
+use daybook_inspect::aws::s3::{S3, refusal};
 use daybook_inspect::aws::trouble::Trouble;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -410,7 +410,10 @@ async fn write(
         ))
         .hint("run it again to see what it would do now"));
     }
-    s3.put_notifications(bucket, after.clone()).await.map_err(|cause| {
+    let put = s3.client().put_bucket_notification_configuration();
+    let put = put.bucket(bucket).notification_configuration(after.clone());
+    put.send().await.map(drop).map_err(|error| {
+        let cause = refusal("PutBucketNotificationConfiguration", bucket, &error);
         let hint = match (Trouble::of(&cause), cause.code()) {
             (Trouble::Denied, _) => "s3:PutBucketNotification on the bucket is needed",
             (_, Some("InvalidArgument")) => {

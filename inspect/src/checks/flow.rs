@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sfn::types::StateMachineType;
-use daybook_ledger::{Control, Count};
+use daybook_ledger::{Cause, Control, Count};
 use daybook_schema::Timestamp;
 
 use crate::aws::answer::Answer;
@@ -29,19 +29,19 @@ pub struct FlowSeen {
     /// When.
     pub now: Timestamp,
     /// The control item.
-    pub control: Result<Control, String>,
+    pub control: Result<Control, Cause>,
     /// Due since, of the pending row that is due first.
-    pub oldest_due: Result<Option<Timestamp>, String>,
+    pub oldest_due: Result<Option<Timestamp>, Cause>,
     /// The end of the lease that ended first.
-    pub oldest_lease: Result<Option<Timestamp>, String>,
+    pub oldest_lease: Result<Option<Timestamp>, Cause>,
     /// Parked rows.
-    pub parked: Result<Count, String>,
+    pub parked: Result<Count, Cause>,
     /// Claimed rows that were put on the queue five times or more: how many of the first few hundred.
-    pub undelivered: Result<Count, String>,
+    pub undelivered: Result<Count, Cause>,
     /// Open rows whose key was ambiguous: how many of the first few thousand.
-    pub ambiguous: Result<Count, String>,
+    pub ambiguous: Result<Count, Cause>,
     /// Rows that a newer release wrote: how many of the first few hundred of each status.
-    pub newer: Result<Count, String>,
+    pub newer: Result<Count, Cause>,
     /// Whether a `daybook up` runs, of a folder.
     pub up_runs: Option<bool>,
 }
@@ -105,11 +105,11 @@ pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
     items
 }
 
-fn unknown(check: &Check, cause: &str) -> Item {
-    Item::unknown(check, cause, "the ledger has to answer first")
+fn unknown(check: &Check, cause: &Cause) -> Item {
+    Item::unknown(check, cause.words(), "the ledger has to answer first")
 }
 
-fn counted(check: &Check, count: &Result<Count, String>, found: impl FnOnce(String) -> Item) -> Item {
+fn counted(check: &Check, count: &Result<Count, Cause>, found: impl FnOnce(String) -> Item) -> Item {
     match count {
         Err(cause) => unknown(check, cause),
         Ok(count) if count.rows == 0 => Item::ok(check, "none"),

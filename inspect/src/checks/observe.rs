@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TimeToLiveStatus};
 use aws_sdk_sqs::Client;
-use daybook_ledger::{Clock, Count, Ledger, ResponseDate};
+use daybook_ledger::{Cause, Clock, Count, Ledger, ResponseDate};
 use daybook_schema::{Row, Status, Timestamp, notification};
 
 use crate::aws::answer::Answer;
@@ -92,26 +92,21 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
     );
     FlowSeen {
         now,
-        control: control.map_err(|error| daybook_ledger::chain(&error)),
+        control: control.map_err(Cause::from),
         oldest_due,
         oldest_lease,
-        parked: parked.map_err(|error| daybook_ledger::chain(&error)),
-        undelivered: claimed
-            .map(|claimed| claimed.undelivered)
-            .map_err(|error| daybook_ledger::chain(&error)),
+        parked: parked.map_err(Cause::from),
+        undelivered: claimed.map(|claimed| claimed.undelivered).map_err(Cause::from),
         ambiguous,
-        newer: newer.map_err(|error| daybook_ledger::chain(&error)),
+        newer: newer.map_err(Cause::from),
         up_runs,
     }
 }
 
 /// Open rows with an ambiguous key, of one page of a scan: 1 MB of rows.
-async fn ambiguous(ledger: &Ledger) -> Result<Count, String> {
+async fn ambiguous(ledger: &Ledger) -> Result<Count, Cause> {
     let mut pages = ledger.open_rows();
-    let page = pages
-        .next()
-        .await
-        .map_err(|error| daybook_ledger::chain(&error))?;
+    let page = pages.next().await.map_err(Cause::from)?;
     let is_ambiguous = |row: &Row| row.caveat.as_deref().is_some_and(notification::is_ambiguous);
     let rows = page.into_iter().flatten().flatten().filter(is_ambiguous).count();
     Ok(Count {
@@ -121,11 +116,11 @@ async fn ambiguous(ledger: &Ledger) -> Result<Count, String> {
 }
 
 /// The due time of the row of that status that is due first, if it is due; rows of a newer release wait for that release.
-async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Option<Timestamp>, String> {
+async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Option<Timestamp>, Cause> {
     let mut rows = ledger.due(status, Some(now), 1);
     let first = rows.next_own(1).await;
     match failure::shard_failures(&rows).into_iter().next() {
-        Some(failure) => Err(failure.to_string()),
+        Some(failure) => Err(failure.cause),
         None => Ok(first.first().map(|key| key.due_at)),
     }
 }

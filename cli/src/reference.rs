@@ -1,6 +1,7 @@
 //! What every verb takes and prints, from its arguments and its output's type: for its help, its page and `docs/reference.md`.
 
 use daybook_inspect::checks::deployment::DoctorOutput;
+use daybook_inspect::lookup::list::ListOutput;
 use daybook_inspect::lookup::output::ShowOutput;
 use daybook_inspect::status::output::StatusOutput;
 use daybook_inspect::why::output::WhyOutput;
@@ -11,7 +12,6 @@ use serde_json::Value;
 
 use crate::commands::audit::programs::AuditOutput;
 use crate::commands::demo::result::Evidence;
-use crate::commands::inspect::list::ListOutput;
 use crate::commands::operate::bulk::BulkOutput;
 use crate::commands::operate::bulk::action::Action;
 use crate::commands::operate::pause::ChangeOutput;

@@ -1,6 +1,7 @@
 //! Rows, receipts and what becomes of them.
 
 pub mod history;
+pub mod list;
 pub mod next_step;
 pub mod output;
 pub mod rows;

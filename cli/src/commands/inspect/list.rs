@@ -1,28 +1,16 @@
 //! `daybook list`: the open events, row by row.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
-use daybook_inspect::aws::failure;
-use daybook_inspect::aws::failure::Failure;
-use daybook_inspect::lookup::rows;
-use daybook_inspect::lookup::rows::Listed;
-use daybook_inspect::views::RowOutput;
-use daybook_ledger::Ledger;
-use daybook_schema::{Status, Timestamp};
-use schemars::JsonSchema;
-use serde::Serialize;
+use daybook_inspect::lookup::list::{Which, list};
+use daybook_schema::{Row, Status};
 
 use crate::args::filter::Filter;
 use crate::args::{filter, values};
 use crate::deployment::{DeploymentArguments, failures};
-use crate::ui::output;
 use crate::ui::output::Output;
-use crate::ui::row_table;
-
-/// Rows read at once: one BatchGetItem.
-const CHUNK: usize = 100;
+use crate::ui::{output, row_table};
 
 /// List open events by status, oldest due first
 ///
@@ -49,47 +37,19 @@ pub struct ListArguments {
     limit: u32,
 }
 
-/// Open events.
-#[derive(Serialize, JsonSchema)]
-pub struct ListOutput<'a> {
-    /// At most `--limit` rows of each status, oldest due first.
-    rows: Vec<RowOutput<'a>>,
-    /// Whether there are others, or may be because reading failed.
-    more: bool,
-    /// What could not be read, each cause once.
-    failures: &'a [Failure],
-}
-
-/// What was found.
-struct Found<'a> {
-    ledger: &'a Ledger,
-    now: Timestamp,
-    rows: Vec<Listed>,
-    more: bool,
-    failures: Vec<Failure>,
-}
-
 /// Runs it.
 ///
 /// # Errors
 /// When the deployment cannot be found, or not all rows be read.
 pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open().await?;
-    let mut found = Found {
-        ledger: &deployment.ledger,
-        now: deployment.ledger.clock().now(),
-        rows: Vec::new(),
-        more: false,
-        failures: Vec::new(),
+    let filter = |row: &Row, now| arguments.filter.covers(row, now);
+    let which = Which {
+        status: arguments.status,
+        limit: arguments.limit as usize,
+        filter: (!arguments.filter.is_empty()).then_some(&filter),
     };
-    for status in Status::ALL {
-        if arguments.status.is_none_or(|asked| asked == status) {
-            found
-                .add(status, &arguments.filter, arguments.limit as usize)
-                .await;
-        }
-    }
-    found.tidy(arguments.status);
+    let found = list(&deployment.ledger, which).await;
     let now = deployment.ledger.clock().now();
     output::print_either(output, || row_table::table(&found.rows, now), &found.output())?;
     if output == Output::Table && found.rows.is_empty() && found.failures.is_empty() {
@@ -101,64 +61,4 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
         );
     }
     failures::incomplete(&found.failures, &deployment.location)
-}
-
-impl Found<'_> {
-    /// The first rows of a status, oldest due first.
-    async fn add(&mut self, status: Status, filter: &Filter, limit: usize) {
-        let mut due = self.ledger.due(status, None, limit.saturating_add(1).min(CHUNK));
-        let mut taken = 0;
-        'pages: loop {
-            let wanted = match filter.is_empty() {
-                true => CHUNK.min(limit.saturating_add(1).saturating_sub(taken)),
-                false => CHUNK,
-            };
-            let keys = due.next(wanted).await;
-            if keys.is_empty() {
-                break;
-            }
-            let (rows, failures) = rows::of_keys(self.ledger, &keys).await;
-            let failed = !failures.is_empty();
-            self.failures.extend(failures);
-            for row in rows {
-                let is_covered = match &row {
-                    Listed::Row(row) => filter.covers(row, self.now),
-                    // Not known: it may be one of them.
-                    Listed::Unreadable { .. } => true,
-                };
-                if !is_covered {
-                    continue;
-                }
-                if taken == limit {
-                    self.more = true;
-                    break 'pages;
-                }
-                taken += 1;
-                self.rows.push(row);
-            }
-            if failed {
-                self.more = true;
-                break;
-            }
-        }
-        self.failures.extend(failure::shard_failures(&due));
-    }
-
-    /// A row that moved while it was looked for may be there twice, or as another status than its index said.
-    fn tidy(&mut self, asked: Option<Status>) {
-        let mut seen = BTreeSet::new();
-        self.rows.reverse();
-        self.rows
-            .retain(|row| asked.is_none_or(|asked| row.status() == asked) && seen.insert(row.id()));
-        self.rows
-            .sort_by_key(|row| (row.status(), row.due_at(), row.id()));
-    }
-
-    fn output(&self) -> ListOutput<'_> {
-        ListOutput {
-            rows: self.rows.iter().map(Listed::output).collect(),
-            more: self.more,
-            failures: &self.failures,
-        }
-    }
 }

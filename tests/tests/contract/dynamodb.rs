@@ -148,6 +148,33 @@ pub async fn deleting_a_missing_row_succeeds(world: World) {
     assert_eq!(outcomes(&output.expect("200")), ["ok"]);
 }
 
+/// A row goes only where its version is known; one that is gone is as good as deleted.
+pub async fn a_conditional_deletion_in_a_batch_shows_the_row_that_it_leaves(world: World) {
+    let table = Table::new(&world).await;
+    let of_version = |id: &str, version: Option<i64>| {
+        let mut item = row(id, "CLAIMED#1", "1");
+        item.extend(version.map(|version| ("v".to_owned(), n(version))));
+        item
+    };
+    for (id, version) in [("known", Some(2)), ("newer", Some(3)), ("old", None)] {
+        table.put(of_version(id, version)).await;
+    }
+    let delete = |id: &str| {
+        let text = "DELETE FROM {} WHERE \"id\" = ? AND \"v\" <= ?";
+        table.statement(text, &[s(id), n(2)])
+    };
+    let output = table
+        .execute(vec![delete("known"), delete("newer"), delete("old")])
+        .await
+        .expect("200");
+    let left = "ConditionalCheckFailed+item";
+    assert_eq!(outcomes(&output), ["ok", left, left]);
+    let newer = output.responses()[1].error().and_then(|error| error.item());
+    assert_eq!(newer.and_then(|item| item.get("v")), Some(&n(3)));
+    assert!(table.get("known").await.is_none());
+    assert!(table.get("newer").await.is_some() && table.get("old").await.is_some());
+}
+
 pub async fn a_row_without_the_index_key_is_not_in_the_index(world: World) {
     let table = Table::new(&world).await;
     let control = HashMap::from([("id".to_owned(), s("control")), ("granted".to_owned(), n(0))]);

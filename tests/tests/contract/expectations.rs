@@ -271,6 +271,12 @@ pub const DIFFERENCES: &[Difference] = &[
     ),
     differs(
         O,
+        "dynamodb::a_conditional_deletion_in_a_batch_shows_the_row_that_it_leaves",
+        "answers 500 to such a batch",
+        "https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html",
+    ),
+    differs(
+        O,
         "dynamodb::write_units_of_a_batch_are_told_per_table",
         "answers 500 to such a batch",
         "https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchExecuteStatement.html",

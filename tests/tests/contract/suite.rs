@@ -101,6 +101,7 @@ cases! {
         a_failed_condition_in_a_batch_shows_the_old_row
         an_update_removes_attributes
         deleting_a_missing_row_succeeds
+        a_conditional_deletion_in_a_batch_shows_the_row_that_it_leaves
         a_row_without_the_index_key_is_not_in_the_index
         the_index_pages_in_order_of_its_sort_key
         write_units_count_the_index

@@ -2,6 +2,7 @@
 //! conditions that the ledger writes ([`rows`], [`budget`], [`receipts`]), and processes that may stop between any two awaits
 //! ([`steps`]). All states within [`bounds`] are visited; [`checks`] says what must hold in each; [`defects`] shows that it can fail.
 
+pub mod batch;
 pub mod bounds;
 pub mod budget;
 pub mod checks;

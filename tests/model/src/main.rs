@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use daybook_model::batch::{BatchDefect, Batches};
 use daybook_model::bounds::{Bounds, LARGE, SMALL};
 use daybook_model::defects::Defect;
 use daybook_model::newcomers::{NewcomerDefect, Newcomers};
@@ -92,6 +93,16 @@ fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
         holds &= found.failed.is_empty();
         print(name, &found);
     }
+    let larger: &[(&str, Batches)] = match bounds {
+        Size::Small => &[],
+        Size::Large => &Batches::LARGE,
+    };
+    let batches = Batches::SMALL.iter().chain(larger).copied();
+    for (name, batches) in batches.filter(|(name, _)| defect.is_none() && wanted(name)) {
+        let found = search_all(batches, 2);
+        holds &= found.failed.is_empty();
+        print(name, &found);
+    }
     let larger: &[(&str, Workshop)] = match bounds {
         Size::Small => &[],
         Size::Large => &Workshop::LARGE,
@@ -123,7 +134,7 @@ fn defects(table: bool, only: &str) -> bool {
             all_found = false;
         }
         Some((property, way)) => {
-            println!("{defect:<26}{name:<13}{:>3} steps  {property}", way.len());
+            println!("{defect:<26}{name:<14}{:>3} steps  {property}", way.len());
             for (number, line) in way.iter().enumerate().filter(|_| !table) {
                 println!("  {:>3}. {line}", number + 1);
             }
@@ -145,6 +156,10 @@ fn defects(table: bool, only: &str) -> bool {
     for defect in named::<NewcomerDefect>(only) {
         let (name, newcomers) = Newcomers::planted(*defect);
         print(format!("{defect:?}"), name, shortest(newcomers));
+    }
+    for defect in named::<BatchDefect>(only) {
+        let (name, batches) = Batches::planted(*defect);
+        print(format!("{defect:?}"), name, shortest(batches));
     }
     for defect in named::<WorkerDefect>(only) {
         let (name, workshop) = Workshop::planted(*defect);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::ValueEnum;
+use daybook_model::batch::{BatchDefect, Batches};
 use daybook_model::bounds::SMALL;
 use daybook_model::defects::Defect;
 use daybook_model::newcomers::{NewcomerDefect, Newcomers};
@@ -44,6 +45,17 @@ fn the_budget_holds_and_nobody_starves_beside_newcomers() {
 }
 
 #[test]
+fn the_rules_of_batches_hold_in_every_state() {
+    let mut reached = BTreeSet::new();
+    for (name, batches) in Batches::SMALL {
+        let found = search_all(batches, 2);
+        assert!(found.failed.is_empty(), "{name}: {:#?}", found.failed);
+        reached.extend(found.reached);
+    }
+    assert_eq!(reached.len(), 5, "{reached:?}");
+}
+
+#[test]
 fn the_rules_of_workers_hold_in_every_state() {
     let mut reached = BTreeSet::new();
     for (name, workshop) in Workshop::SMALL {
@@ -70,6 +82,11 @@ fn every_planted_defect_is_seen() {
     }
     for defect in NewcomerDefect::value_variants() {
         let (name, planted) = Newcomers::planted(*defect);
+        let found = search_all(planted, 2);
+        assert!(!found.failed.is_empty(), "{defect:?} is not seen in {name}");
+    }
+    for defect in BatchDefect::value_variants() {
+        let (name, planted) = Batches::planted(*defect);
         let found = search_all(planted, 2);
         assert!(!found.failed.is_empty(), "{defect:?} is not seen in {name}");
     }

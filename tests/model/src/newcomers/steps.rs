@@ -11,9 +11,9 @@ impl Newcomers {
     }
 
     /// So many lost races, and a tick gives up: two before its note, one to an ingest that had read before it, one to the sweep, and
-    /// as many as there are other ticks. 16 in the ledger.
+    /// as many as there may be other ticks meanwhile. 16 in the ledger.
     fn tick_tries(&self) -> u8 {
-        let others = u8::try_from(self.ticks).unwrap_or(u8::MAX) - 1;
+        let others = u8::try_from(self.ticks).unwrap_or(u8::MAX).saturating_sub(1) * self.windows;
         LOST_BEFORE_NOTE + 2 + u8::from(self.sweeps) + others
     }
 

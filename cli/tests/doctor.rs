@@ -352,7 +352,7 @@ fn rows_that_do_not_move_say_what_does_not_run() {
         window,
         per_window: 1,
         wanted: 1,
-        sweep: None,
+        asker: daybook_ledger::Asker::Scheduler,
     };
     runtime().block_on(async {
         let seen = ledger.control().await.unwrap();

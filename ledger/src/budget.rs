@@ -16,6 +16,11 @@ const OWED_WINDOWS: u32 = 10;
 /// because clocks differ.
 const WANTED_WINDOWS: u32 = 3;
 
+/// For how many windows after a tick that left due rows behind newcomers wait their turn. One would be too few: with clocks a
+/// window apart, or ticks in every second window, newcomers would take N before each tick, and the rows that were there first would
+/// wait for ever.
+const BACKLOG_WINDOWS: u32 = 10;
+
 /// So much may the clocks of two functions differ.
 const CLOCK_SKEW: Duration = Duration::from_secs(600);
 
@@ -51,6 +56,9 @@ pub struct Control {
     pub redelivered_at: Option<Timestamp>,
     /// The newest window in which a scheduler wanted something, whether or not it was granted it.
     pub scheduled_at: Option<Timestamp>,
+    /// The window of the newest tick that left due rows behind; none when the last one left none. Ingest asks for nothing
+    /// meanwhile.
+    pub backlog_at: Option<Timestamp>,
     /// N as set while running; takes the place of the configured one.
     pub per_window: Option<u32>,
     /// When, by whom and why it was set.
@@ -100,6 +108,14 @@ impl Control {
         self.scheduled_at >= Some(window.start)
     }
 
+    /// Whether rows that are due wait for a tick, so that newcomers must not overtake them. A note of a clock that was far ahead
+    /// does not count.
+    fn has_backlog(&self, window: Window) -> bool {
+        let reach = window.length * BACKLOG_WINDOWS;
+        self.backlog_at
+            .is_some_and(|at| window.start <= at.plus(reach) && at <= window.start.plus(reach))
+    }
+
     /// Whether a sweep that is owed something comes in that window, and has not come yet: once it has, it is due later.
     fn sweep_is_due(&self, window: Window, n: u32) -> bool {
         // An N of 1 is left in one window only: in more, a sweep that does not come would leave the scheduler none of them.
@@ -127,13 +143,13 @@ impl Control {
         let was_the_sweeps = self
             .redelivered_at
             .is_some_and(|last| last.plus(window.length) == window.start);
-        match (request.sweep, n) {
-            (Some(_), _) if !self.scheduler_is_due(window) => 0,
-            (Some(_), 1) => u32::from(was_the_sweeps),
-            (Some(_), _) => n - n / 2,
-            (None, _) if !self.sweep_is_due(window, n) => 0,
-            (None, 1) => self.owed.min(u32::from(!was_the_sweeps)),
-            (None, _) => self.owed.min(n / 2),
+        match (request.asker, n) {
+            (Asker::Sweep(_), _) if !self.scheduler_is_due(window) => 0,
+            (Asker::Sweep(_), 1) => u32::from(was_the_sweeps),
+            (Asker::Sweep(_), _) => n - n / 2,
+            (Asker::Scheduler | Asker::Ingest, _) if !self.sweep_is_due(window, n) => 0,
+            (Asker::Scheduler | Asker::Ingest, 1) => self.owed.min(u32::from(!was_the_sweeps)),
+            (Asker::Scheduler | Asker::Ingest, _) => self.owed.min(n / 2),
         }
     }
 
@@ -171,9 +187,14 @@ impl Control {
         match (n, granted) {
             // The one of this window is the sweep's, whether or not it comes for it; unless it needs it no more.
             (1, 0) if left > 0 => self.redelivered_at = self.redelivered_at.max(turn),
-            (1, 1) => self.redelivered_at = self.redelivered_at.filter(|_| self.redelivered_at != turn),
+            (1, 1) => self.note_first_delivery(window),
             _ => {}
         }
+    }
+
+    /// Notes that the one of this window was granted to a first delivery.
+    fn note_first_delivery(&mut self, window: Window) {
+        self.redelivered_at = self.redelivered_at.filter(|at| *at != window.start);
     }
 
     /// How far this run of the sweep began after the one before, in milliseconds. One that is little longer than the last one
@@ -285,9 +306,21 @@ pub struct GrantRequest {
     pub per_window: u32,
     /// How many messages it would send.
     pub wanted: u32,
-    /// The sweep's turn if these are redeliveries, `None` if they are first deliveries. Where both kinds are due, neither is
-    /// granted the other's half of N; with an N of 1 the two take turns.
-    pub sweep: Option<SweepTurn>,
+    /// Who asks.
+    pub asker: Asker,
+}
+
+/// Who asks the budget. Where first deliveries and redeliveries are both due, neither is granted the other's half of N; with an N
+/// of 1 the two take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// The scheduler, for rows that are due.
+    Scheduler,
+    /// Ingest, for events that are not in the ledger yet. It leaves to the sweep what the scheduler would, and asks for nothing
+    /// while rows that are due wait. What it is granted and does not need is lost to the window.
+    Ingest,
+    /// The sweep, for redeliveries: which turn of it.
+    Sweep(SweepTurn),
 }
 
 /// Which turn of a run of the sweep it is.
@@ -330,6 +363,12 @@ pub enum Refusal {
     /// The window begins more than its length, and more than ten minutes, after the ledger's clock: one of the two is wrong.
     /// Granted, it would make every window until then a passed one.
     WindowAhead,
+    /// Rows that are due wait for the scheduler, and a newcomer does not overtake them.
+    #[cfg_attr(feature = "json-schema", schemars(skip))]
+    Backlog,
+    /// Others changed the control item at the same moment, twice in a row.
+    #[cfg_attr(feature = "json-schema", schemars(skip))]
+    Contended,
     /// Nothing was asked for.
     #[serde(rename = "nothing_due")]
     NothingWanted,
@@ -343,6 +382,9 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
     let window = request.window;
     if window.start > latest_start(window.length, now) {
         return Err(Refusal::WindowAhead);
+    }
+    if request.asker == Asker::Ingest && control.has_backlog(window) {
+        return Err(Refusal::Backlog);
     }
     let n = control.per_window.unwrap_or(request.per_window);
     let stored = control;
@@ -373,14 +415,19 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
     let free = n.saturating_sub(*spent);
     let granted = request.wanted.min(free.saturating_sub(reserved));
     *spent += granted;
-    match request.sweep {
-        Some(turn) => next.note_sweep(window, turn, request.wanted - granted, granted),
-        None if n > 0 && request.wanted > 0 => next.note_schedule(window, n, granted, free.min(reserved)),
-        None => {}
+    match request.asker {
+        Asker::Sweep(turn) => next.note_sweep(window, turn, request.wanted - granted, granted),
+        Asker::Scheduler if n > 0 && request.wanted > 0 => {
+            next.note_schedule(window, n, granted, free.min(reserved));
+        }
+        Asker::Ingest if (n, granted) == (1, 1) => next.note_first_delivery(window),
+        Asker::Scheduler | Asker::Ingest => {}
     }
     next.installed_at = control.installed_at.or(Some(now));
     match granted {
         0 if request.wanted == 0 && next.owed == stored.owed => Err(Refusal::NothingWanted),
+        // Its events become rows, for which a scheduler asks.
+        0 if request.asker == Asker::Ingest => Err(Refusal::WindowFull),
         0 if next.owes_as(stored) && next.scheduled_at == stored.scheduled_at && control == stored => {
             Err(Refusal::WindowFull)
         }

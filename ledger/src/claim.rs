@@ -41,11 +41,36 @@ pub enum Released {
     Left(Cause),
 }
 
+/// Who has a row that is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hand {
+    /// The dispatch queue, which is sent its first message.
+    Queue,
+    /// A worker of this process. It has no need to take the row: of `deliveries` it bears 0, and the token is the worker's.
+    Worker,
+}
+
+impl Hand {
+    /// What a row that is handed to it bears.
+    pub(crate) fn deliveries(self) -> u32 {
+        match self {
+            Self::Queue => 1,
+            Self::Worker => 0,
+        }
+    }
+}
+
 impl Ledger {
-    /// Claims rows as the index showed them, each with one conditional write: CLAIMED, next attempt, first delivery, a
-    /// lease of that length. Outcomes in their order; a row that is there twice is claimed as it is there last. Three write units
+    /// Claims rows as the index showed them, each with one conditional write: CLAIMED, next attempt, in that hand, a lease
+    /// of that length. Outcomes in their order; a row that is there twice is claimed as it is there last. Three write units
     /// for a claimed row.
-    pub async fn claim(&self, due: &[IndexKey], lease: Duration, deadline: Deadline) -> Vec<Claim> {
+    pub async fn claim(
+        &self,
+        due: &[IndexKey],
+        hand: Hand,
+        lease: Duration,
+        deadline: Deadline,
+    ) -> Vec<Claim> {
         let token = self.random.token();
         let lease_end = self.clock.now().plus(lease);
         // Two statements on one key would fail the whole request.
@@ -55,7 +80,7 @@ impl Ledger {
             Update::of(row.id, Step::Claim)
                 .set(DUE_AT, text(lease_end))
                 .count("attempt", true)
-                .set("deliveries", number(1))
+                .set("deliveries", number(hand.deliveries()))
                 .set("lease_moves", number(0))
                 .set("claim_token", text(token))
                 .when(DUE_AT, text(row.due_at))

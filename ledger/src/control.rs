@@ -8,7 +8,7 @@ use daybook_schema::Timestamp;
 use daybook_schema::tables::CONTROL_ID;
 use daybook_schema::tables::attribute::ID;
 
-use crate::budget::{Control, Grant, GrantRequest, Refusal, decide};
+use crate::budget::{Asker, Control, Grant, GrantRequest, Refusal, Window, decide};
 use crate::cause::{Cause, describe};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
@@ -19,6 +19,13 @@ use crate::write_certainty::{AnswerWatch, Verdict};
 
 /// How often a grant is tried when others change the control item at the same moment.
 const GRANT_TRIES: usize = 16;
+
+/// How often ingest tries: its events are safe as rows, and many that ask at once keep others from what they need more.
+const INGEST_TRIES: usize = 2;
+
+/// After so many lost tries a scheduler or a sweep leaves a note that rows wait, so that ingest asks for nothing: at a hundred callers
+/// it would lose every try otherwise, and no tick would come to leave that note after its grant.
+const TRIES_UNTIL_NOTE: usize = 2;
 
 impl Ledger {
     /// The control item as it stands (consistent read, one read unit).
@@ -55,7 +62,17 @@ impl Ledger {
     pub async fn grant(&self, request: &GrantRequest, seen: Control) -> Result<Grant, LedgerError> {
         let token = self.random.token().to_string();
         let mut seen = Some(seen);
-        for _ in 0..GRANT_TRIES {
+        let is_ingest = request.asker == Asker::Ingest;
+        for lost in 0..if is_ingest { INGEST_TRIES } else { GRANT_TRIES } {
+            if lost == TRIES_UNTIL_NOTE {
+                // The grant may still be had without it.
+                if let Err(error) = self.note_backlog(Some(request.window)).await {
+                    tracing::warn!(
+                        error = crate::cause::chain(&error),
+                        "that rows wait could not be noted"
+                    );
+                }
+            }
             let control = match seen.take() {
                 Some(control) => control,
                 None => self.control().await?,
@@ -72,8 +89,26 @@ impl Ledger {
                 });
             }
         }
+        if is_ingest {
+            return Ok(Grant::Refused(Refusal::Contended));
+        }
         let cause = format!("other runs changed it {GRANT_TRIES} times in a row").into();
         Err(self.control_error("UpdateItem", cause, false))
+    }
+
+    /// Notes that due rows are left behind in that window, so that newcomers do not overtake them; `None`: that none are. One
+    /// write unit, without a condition: a grant that races with it is not disturbed.
+    ///
+    /// # Errors
+    /// When it was not certainly written.
+    pub async fn note_backlog(&self, window: Option<Window>) -> Result<(), LedgerError> {
+        match window {
+            Some(window) => {
+                let values = HashMap::from([(":window".to_owned(), text(window.start))]);
+                self.update_control("SET backlog_at = :window", values).await
+            }
+            None => self.update_control("REMOVE backlog_at", HashMap::new()).await,
+        }
     }
 
     /// Writes the grant if nobody granted since `before` was read and nobody paused. Whether it is written.

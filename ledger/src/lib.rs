@@ -5,7 +5,7 @@
 //!
 //! | step | function | write units |
 //! |---|---|---|
-//! | record | [`Ledger::record`] | 2 (row 1, index 1) |
+//! | record, and claim in the same write | [`Ledger::record`], [`Ledger::insert`] | 2 (row 1, index 1) |
 //! | claim | [`Ledger::claim`] | 3 (row 1, index 2) |
 //! | take, extend, postpone | [`Ledger::take`], [`Ledger::extend`], [`Ledger::postpone`] | 3 each, by workers only |
 //! | redrive, free, fail by a person | [`Ledger::redrive_rows`], [`Ledger::free_rows`], [`Ledger::fail_rows`] | 3 each |
@@ -43,10 +43,10 @@ mod worker_lease;
 mod write;
 mod write_certainty;
 
-pub use budget::{Control, Grant, GrantRequest, Pause, Refusal, SweepTurn, Window, decide};
+pub use budget::{Asker, Control, Grant, GrantRequest, Pause, Refusal, SweepTurn, Window, decide};
 pub use capacity::Consumed;
 pub use cause::{Cause, CauseKind, chain, describe};
-pub use claim::{Claim, Released};
+pub use claim::{Claim, Hand, Released};
 pub use claimed::ClaimedFirst;
 pub use complete::{Deleted, Success};
 pub use error::LedgerError;
@@ -56,7 +56,7 @@ pub use lookup::ReceiptLookup;
 pub use open_rows::OpenRows;
 pub use operator::{Person, Redriven, Removed};
 pub use read::{Count, DueRows, IndexKey};
-pub use record::{NewRow, Recorded};
+pub use record::{Claiming, NewRow, Prepared, Recorded};
 pub use response_date::ResponseDate;
 pub use retry_policy::RetryPolicy;
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};

@@ -155,6 +155,7 @@ impl Ledger {
                 max_attempts,
                 trace: row.trace.clone(),
                 caveat: read.caveats.remove(&position),
+                at_once: false,
             });
         }
         for part in read.unreadable {

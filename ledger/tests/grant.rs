@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_ledger::{Control, GrantRequest, Pause, Refusal, SweepTurn, Window, decide};
+use daybook_ledger::{Asker, Control, GrantRequest, Pause, Refusal, SweepTurn, Window, decide};
 use daybook_schema::Timestamp;
 use proptest::prelude::*;
 
@@ -26,13 +26,13 @@ fn asks(minute: i64, wanted: u32) -> GrantRequest {
         window: window(minute),
         per_window: 50,
         wanted,
-        sweep: None,
+        asker: Asker::Scheduler,
     }
 }
 
 fn redelivers(minute: i64, wanted: u32) -> GrantRequest {
     GrantRequest {
-        sweep: Some(SweepTurn::ONLY),
+        asker: Asker::Sweep(SweepTurn::ONLY),
         ..asks(minute, wanted)
     }
 }
@@ -309,7 +309,10 @@ fn with_n_of_one(windows: i64, sweep_every: i64, sweep_first: bool, copies: u32)
         let mut run = |redelivery: bool| {
             let request = GrantRequest {
                 per_window: 1,
-                sweep: redelivery.then_some(SweepTurn::ONLY),
+                asker: match redelivery {
+                    true => Asker::Sweep(SweepTurn::ONLY),
+                    false => Asker::Scheduler,
+                },
                 ..asks(minute, 5)
             };
             let granted = grant(&mut control, &request).unwrap_or(0);
@@ -397,7 +400,9 @@ fn the_first_grant_says_when_the_ledger_was_installed_and_no_later_one_changes_i
 fn request() -> impl Strategy<Value = GrantRequest> {
     let turn = prop::option::of((any::<bool>(), any::<bool>()));
     (0i64..5, 0u32..80, turn).prop_map(|(minute, wanted, turn)| GrantRequest {
-        sweep: turn.map(|(first, stays)| SweepTurn { first, stays }),
+        asker: turn.map_or(Asker::Scheduler, |(first, stays)| {
+            Asker::Sweep(SweepTurn { first, stays })
+        }),
         ..asks(minute, wanted)
     })
 }

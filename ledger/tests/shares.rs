@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_ledger::{Control, GrantRequest, SweepTurn, Window, decide};
+use daybook_ledger::{Asker, Control, GrantRequest, SweepTurn, Window, decide};
 use daybook_schema::Timestamp;
 use proptest::prelude::*;
 
@@ -46,7 +46,7 @@ impl Shares {
             window,
             per_window: self.n,
             wanted,
-            sweep,
+            asker: sweep.map_or(Asker::Scheduler, Asker::Sweep),
         };
         let Ok((next, granted)) = decide(&self.control, &request, now) else {
             return 0;
@@ -332,6 +332,7 @@ fn the_control_item_with_notes_of_usual_length_is_one_write_unit() {
         sweep_due_at: when,
         swept_at: when,
         sweep_millis: Some(u64::MAX),
+        backlog_at: None,
         redelivered_at: when,
         scheduled_at: when,
         per_window: Some(u32::MAX),

@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use daybook_ledger::RetryPolicy;
 use daybook_schema::Timestamp;
 
-use crate::settings::{Dispatch, InvalidSetting, checked_retry};
+use crate::settings::{Dispatch, InvalidSetting, Start, checked_retry};
 
 /// How events are dispatched. Give every program of one deployment the same.
 #[derive(Args, Clone, Debug)]
@@ -21,6 +21,9 @@ pub struct DispatchArguments {
 
     #[command(flatten)]
     in_flight: InFlightArguments,
+
+    #[command(flatten)]
+    start: StartArguments,
 
     #[command(flatten)]
     attempts: AttemptsArguments,
@@ -53,6 +56,17 @@ pub struct LeaseArguments {
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = lease)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true)]
     pub lease: Duration,
+}
+
+/// When events that arrive are dispatched.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Dispatch")]
+pub struct StartArguments {
+    /// When events that arrive are sent, the same in all parts of a deployment: scheduled (by the scheduler) or
+    /// immediate (as they are recorded, while N lasts and no earlier event waits; the scheduler sends the rest)
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    #[arg(env = "DAYBOOK_DISPATCH", hide_env_values = true)]
+    pub dispatch: Start,
 }
 
 /// The cap on what is in flight.
@@ -120,6 +134,7 @@ impl DispatchArguments {
             lease: self.lease.lease,
             max_attempts: self.attempts.max_attempts,
             retry: self.backoff.policy(),
+            start: self.start.dispatch,
         };
         dispatch.checked().map_err(|error| usage(&error))
     }

@@ -1,9 +1,14 @@
 //! From notifications to rows. Nothing is acknowledged that is not in the ledger.
 
+use std::collections::BTreeMap;
+
 use daybook_ledger::{Deadline, Ledger, NewRow, Recorded};
+use daybook_schema::EventId;
 use daybook_schema::notification::Reading;
 
 use crate::delivery::{Delivered, Disposition};
+use crate::immediate::Immediate;
+use crate::outlet::HandedOn;
 
 /// From so many rows on, those of the payloads read so far are recorded before the next payload is read: many payloads of very
 /// many parts would need memory for all of them otherwise.
@@ -15,6 +20,7 @@ pub struct Ingest {
     ledger: Ledger,
     reading: Reading,
     max_attempts: u32,
+    immediate: Option<Immediate>,
 }
 
 /// One notification as it came, whatever carried it.
@@ -26,6 +32,8 @@ pub struct Payload {
     pub trace: Option<String>,
     /// The id of the queue's message that it came in; none where there is no queue.
     pub message_id: Option<String>,
+    /// Whether it was received before.
+    pub again: bool,
 }
 
 /// What came of one payload.
@@ -37,6 +45,8 @@ pub struct Ingested {
     pub unreadable: usize,
     /// `s3:TestEvent`s in it, which need no row.
     pub test_events: usize,
+    /// What came of those of its events that were dispatched at once.
+    pub at_once: Vec<HandedOn>,
 }
 
 impl Ingested {
@@ -68,6 +78,15 @@ impl Ingest {
             ledger,
             reading,
             max_attempts,
+            immediate: None,
+        }
+    }
+
+    /// The same, and newcomers are dispatched at once.
+    pub fn dispatching(self, immediate: Immediate) -> Self {
+        Self {
+            immediate: Some(immediate),
+            ..self
         }
     }
 
@@ -78,19 +97,27 @@ impl Ingest {
         let mut counts = Vec::with_capacity(payloads.len());
         let mut rows = Vec::new();
         let mut outcomes = Vec::new();
+        let mut ids: Vec<EventId> = Vec::new();
+        let mut at_once = BTreeMap::new();
         for payload in payloads {
             let (ingested, mut read) = self.read(payload);
             counts.push(read.len());
             results.push(ingested);
+            ids.extend(read.iter().map(NewRow::id));
             rows.append(&mut read);
             if rows.len() >= TOGETHER {
-                outcomes.append(&mut self.record(std::mem::take(&mut rows), deadline).await);
+                let together = std::mem::take(&mut rows);
+                outcomes.append(&mut self.record(together, &mut at_once, deadline).await);
             }
         }
-        outcomes.append(&mut self.record(rows, deadline).await);
-        let mut outcomes = outcomes.into_iter();
+        outcomes.append(&mut self.record(rows, &mut at_once, deadline).await);
+        let mut outcomes = ids.iter().zip(outcomes);
         for (ingested, count) in results.iter_mut().zip(counts) {
-            ingested.rows.extend(outcomes.by_ref().take(count));
+            for (id, outcome) in outcomes.by_ref().take(count) {
+                ingested.rows.push(outcome);
+                // One of two that are equal was handed on.
+                ingested.at_once.extend(at_once.remove(id));
+            }
         }
         results
     }
@@ -102,6 +129,7 @@ impl Ingest {
             rows: Vec::new(),
             unreadable: read.unreadable.len(),
             test_events: read.test_events,
+            at_once: Vec::new(),
         };
         // StartExecution takes 256 ASCII characters and refuses the execution otherwise: a link is not worth an event.
         let trace = payload
@@ -114,6 +142,7 @@ impl Ingest {
             max_attempts: self.max_attempts,
             trace: trace.cloned(),
             caveat: read.caveats.remove(&position),
+            at_once: !payload.again,
         });
         let unreadable = read.unreadable.into_iter().map(|part| NewRow::Unreadable {
             reading: self.reading.clone(),
@@ -124,13 +153,46 @@ impl Ingest {
         (ingested, events.chain(unreadable).collect())
     }
 
-    /// Records rows; none of them when the deadline has passed.
-    async fn record(&self, rows: Vec<NewRow>, deadline: Deadline) -> Vec<Recorded> {
+    /// Records rows; none of them when the deadline has passed. What was dispatched at once is noted in `at_once`.
+    ///
+    /// Record, then hand on: dying in between leaves rows whose leases bring them back, and notifications that find them there.
+    async fn record(
+        &self,
+        rows: Vec<NewRow>,
+        at_once: &mut BTreeMap<EventId, HandedOn>,
+        deadline: Deadline,
+    ) -> Vec<Recorded> {
         if deadline.is_over(self.ledger.clock()) {
             let late = || Recorded::Throttled("no time was left to record it".into());
             return rows.iter().map(|_| late()).collect();
         }
-        self.ledger.record(rows, deadline).await
+        match &self.immediate {
+            None => self.ledger.record(rows, deadline).await,
+            // A future of its own: together with that of the other branch it would be too large for the stack of a caller.
+            Some(immediate) => Box::pin(self.record_at_once(immediate, rows, at_once, deadline)).await,
+        }
+    }
+
+    async fn record_at_once(
+        &self,
+        immediate: &Immediate,
+        rows: Vec<NewRow>,
+        at_once: &mut BTreeMap<EventId, HandedOn>,
+        deadline: Deadline,
+    ) -> Vec<Recorded> {
+        let (prepared, control) = futures::join!(
+            self.ledger.prepare(rows, deadline),
+            immediate.control(&self.ledger, deadline)
+        );
+        let newcomers = prepared.claimable();
+        let allowed = immediate.ask(&self.ledger, newcomers, control, deadline).await;
+        let claiming = allowed.as_ref().map(|allowed| allowed.claiming);
+        let (outcomes, claimed) = self.ledger.insert(prepared, claiming, deadline).await;
+        if let Some(allowed) = allowed {
+            let over = immediate.hand_on(&self.ledger, claimed, allowed, deadline).await;
+            at_once.extend(over.rows);
+        }
+        outcomes
     }
 
     /// Handles messages of the intake queue; what came of each, in their order.
@@ -139,6 +201,7 @@ impl Ingest {
             body: message.body.clone(),
             trace: message.trace.clone(),
             message_id: Some(message.message_id.clone()),
+            again: message.receive_count > 1,
         };
         let payloads: Vec<Payload> = messages.iter().map(payload).collect();
         let ingested = self.ingest(&payloads, deadline).await;

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Cause, Claim, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError, Pause, Refusal,
-    Released, Window,
+    Asker, Cause, Claim, Control, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError,
+    Pause, Refusal, Window,
 };
 use daybook_schema::{Status, Timestamp};
 use futures::StreamExt;
 use serde::Serialize;
 
 use crate::delivery::NO_ANSWER;
-use crate::queue::DispatchQueue;
-use crate::settings::Dispatch;
+use crate::outlet::{HandedOn, Outlet};
+use crate::settings::{Dispatch, Start};
+use crate::worker::Places;
 
 /// Rows that are claimed and sent together: a deadline or a failure is noticed between two of these.
 const CHUNK: usize = 100;
@@ -27,7 +28,7 @@ pub const TIME_TO_SEND: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Scheduler {
     ledger: Ledger,
-    queue: DispatchQueue,
+    outlet: Outlet,
     dispatch: Dispatch,
 }
 
@@ -57,12 +58,22 @@ pub struct ScheduleReport {
     /// newer release are not asked.
     #[serde(skip)]
     pub oldest_due_seconds: Option<u64>,
+    /// Whether rows that are due were left to the next run, as far as this one looked.
+    #[serde(skip)]
+    pub left_behind: bool,
     /// Whether rows may have been left because the deadline neared.
     pub out_of_time: bool,
     /// Why nothing, or not more, was granted.
     pub refusal: Option<Refusal>,
     /// What went wrong, each cause once.
     pub failures: Vec<Cause>,
+}
+
+/// Rows that may be claimed: where they come from, the oldest of them, and the places for as many as are granted.
+struct Begun<'a> {
+    due: DueRows<'a>,
+    first: Vec<IndexKey>,
+    places: Places,
 }
 
 impl ScheduleReport {
@@ -77,6 +88,7 @@ impl ScheduleReport {
             released: 0,
             unknown: 0,
             oldest_due_seconds: None,
+            left_behind: false,
             out_of_time: false,
             refusal: None,
             failures: Vec::new(),
@@ -121,11 +133,11 @@ impl ScheduleReport {
 }
 
 impl Scheduler {
-    /// Claims from that ledger and sends to that queue.
-    pub fn new(ledger: Ledger, queue: DispatchQueue, dispatch: Dispatch) -> Self {
+    /// Claims from that ledger, for that queue or those workers.
+    pub fn new(ledger: Ledger, outlet: impl Into<Outlet>, dispatch: Dispatch) -> Self {
         Self {
             ledger,
-            queue,
+            outlet: outlet.into(),
             dispatch,
         }
     }
@@ -143,9 +155,15 @@ impl Scheduler {
             .await;
         match begun {
             Some(begun) => {
-                if let Some((mut due, first)) = begun? {
+                if let Some(Begun {
+                    mut due,
+                    first,
+                    places,
+                }) = begun?
+                {
                     let before = due.newer();
-                    self.dispatch(&mut due, first, &mut report, deadline).await;
+                    self.dispatch(&mut due, first, places, &mut report, deadline)
+                        .await;
                     report.newer += due.newer() - before;
                     for cause in due.failures() {
                         report.failure(cause);
@@ -166,7 +184,7 @@ impl Scheduler {
         &self,
         report: &mut ScheduleReport,
         deadline: Deadline,
-    ) -> Result<Option<(DueRows<'_>, Vec<IndexKey>)>, LedgerError> {
+    ) -> Result<Option<Begun<'_>>, LedgerError> {
         let control = self.ledger.control().await?;
         let now = self.ledger.clock().now();
         let n = control.per_window.unwrap_or(self.dispatch.per_window);
@@ -180,6 +198,9 @@ impl Scheduler {
             let first = due.next_own(1).await;
             report.see_oldest(&first, &due.failures(), now);
             report.newer = due.newer();
+            if pause.is_none() {
+                self.note(&control, report, !first.is_empty()).await;
+            }
             report.refusal = Some(pause.unwrap_or(match first.is_empty() {
                 true => Refusal::NothingWanted,
                 false => Refusal::WindowFull,
@@ -190,10 +211,12 @@ impl Scheduler {
             report.out_of_time = true;
             return Ok(None);
         }
-        let wanted = left.max(1).min(self.room(n).await?);
-        let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize);
-        // One row more than none, to see how old it is.
-        let mut first = due.next_own(wanted.max(1) as usize).await;
+        let mut places = self.outlet.reserve(left.max(1).min(self.room(n).await?));
+        let wanted = places.count();
+        // One row more, to see how old the oldest is, and whether any is left behind.
+        let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize + 1);
+        let mut first = due.next_own(wanted as usize + 1).await;
+        let found = first.len();
         report.see_oldest(&first, &due.failures(), now);
         report.newer = due.newer();
         first.truncate(wanted as usize);
@@ -201,17 +224,33 @@ impl Scheduler {
             window: report.window,
             per_window: self.dispatch.per_window,
             wanted: u32::try_from(first.len()).unwrap_or(u32::MAX),
-            sweep: None,
+            asker: Asker::Scheduler,
         };
         // The budget is asked for what is there, so an idle tick writes nothing.
-        match self.ledger.grant(&request, control).await? {
+        match self.ledger.grant(&request, control.clone()).await? {
             Grant::Granted(granted) => report.granted = granted,
             Grant::Refused(refusal) => report.refusal = Some(refusal),
         }
+        self.note(&control, report, found > report.granted as usize).await;
         for cause in due.failures() {
             report.failure(cause);
         }
-        Ok(Some((due, first)).filter(|_| report.granted > 0))
+        let places = places.split(report.granted);
+        Ok(Some(Begun { due, first, places }).filter(|_| report.granted > 0))
+    }
+
+    /// Leaves word for ingest that rows which are due are left behind, or that none are. Where nothing is dispatched at once nobody
+    /// asks for it; a note that an earlier setting left is taken off.
+    async fn note(&self, control: &Control, report: &mut ScheduleReport, behind: bool) {
+        report.left_behind = behind;
+        let note = match (behind, self.dispatch.start) {
+            (true, Start::Immediate) if control.backlog_at < Some(report.window.start) => Some(report.window),
+            (false, _) if control.backlog_at.is_some() => None,
+            _ => return,
+        };
+        if let Err(error) = self.ledger.note_backlog(note).await {
+            report.failure(error);
+        }
     }
 
     /// How many more rows may be in flight, at most `n`.
@@ -254,6 +293,7 @@ impl Scheduler {
         &self,
         due: &mut DueRows<'_>,
         mut rows: Vec<IndexKey>,
+        mut places: Places,
         report: &mut ScheduleReport,
         deadline: Deadline,
     ) {
@@ -265,12 +305,16 @@ impl Scheduler {
             let window = report.window;
             let chunks: Vec<_> = rows
                 .chunks(CHUNK)
-                .map(|chunk| self.dispatch_chunk(window, chunk.to_vec(), deadline))
+                .map(|chunk| {
+                    let places = places.split(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+                    self.dispatch_chunk(window, chunk.to_vec(), places, deadline)
+                })
                 .collect();
             let mut parts = futures::stream::iter(chunks).buffer_unordered(CHUNKS_AT_ONCE);
             let mut round = ScheduleReport::new(report.window);
-            while let Some(part) = parts.next().await {
+            while let Some((part, unused)) = parts.next().await {
                 round.add(part);
+                places.add(unused);
             }
             drop(parts);
             let lost = (round.lost + round.newer) as usize;
@@ -292,15 +336,19 @@ impl Scheduler {
         &self,
         window: Window,
         keys: Vec<IndexKey>,
+        mut places: Places,
         deadline: Deadline,
-    ) -> ScheduleReport {
+    ) -> (ScheduleReport, Places) {
         let mut report = ScheduleReport::new(window);
         if self.out_of_time(deadline) {
             report.out_of_time = true;
-            return report;
+            return (report, places);
         }
         let mut claimed = Vec::with_capacity(keys.len());
-        for claim in self.ledger.claim(&keys, self.dispatch.lease, deadline).await {
+        let claims = self
+            .ledger
+            .claim(&keys, self.outlet.hand(), self.dispatch.lease, deadline);
+        for claim in claims.await {
             match claim {
                 Claim::Claimed(row) => claimed.push(*row),
                 Claim::Lost => report.lost += 1,
@@ -316,31 +364,17 @@ impl Scheduler {
         for row in &claimed {
             tracing::debug!(event.id = %row.id, attempt = row.attempt.0, trace.link = row.trace, "an event is claimed");
         }
-        let sent = deadline
-            .bound(self.ledger.clock(), self.queue.dispatch(claimed))
+        let over = self
+            .outlet
+            .hand_on(&self.ledger, claimed, &mut places, deadline)
             .await;
-        let Some(dispatched) = sent else {
-            // The queue may have them: they stay claimed.
-            report.unknown += report.claimed;
-            report.failure(NO_ANSWER);
-            return report;
-        };
-        report.sent = dispatched.sent;
-        report.unknown += dispatched.unknown;
-        for cause in dispatched.causes {
+        report.sent = over.count(HandedOn::Sent);
+        report.released = over.count(HandedOn::Released);
+        report.unknown += over.count(HandedOn::Unknown);
+        for cause in over.failures {
             report.failure(cause);
         }
-        for released in self.ledger.release(&dispatched.refused, deadline).await {
-            match released {
-                Released::Released => report.released += 1,
-                Released::Stale => {}
-                Released::Left(cause) => {
-                    report.unknown += 1;
-                    report.failure(cause);
-                }
-            }
-        }
-        report
+        (report, places)
     }
 
     fn out_of_time(&self, deadline: Deadline) -> bool {

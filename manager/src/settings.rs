@@ -19,6 +19,19 @@ pub struct Dispatch {
     pub max_attempts: u32,
     /// How failed attempts are spaced.
     pub retry: RetryPolicy,
+    /// When events that arrive are dispatched.
+    pub start: Start,
+}
+
+/// When events that arrive are dispatched. All parts of one deployment have the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "arguments", derive(clap::ValueEnum))]
+pub enum Start {
+    /// By the scheduler, when its next window begins
+    #[default]
+    Scheduled,
+    /// As they are recorded, while N lasts and no earlier event waits
+    Immediate,
 }
 
 impl Default for Dispatch {
@@ -31,6 +44,7 @@ impl Default for Dispatch {
             lease: Duration::from_secs(15 * 60),
             max_attempts: 5,
             retry: RetryPolicy::default(),
+            start: Start::Scheduled,
         }
     }
 }
@@ -90,6 +104,13 @@ impl Dispatch {
                 "max-in-flight",
                 "0".into(),
                 "at least 1 (to stop dispatch, pause it)",
+            );
+        }
+        if self.max_in_flight.is_some() && self.start == Start::Immediate {
+            return fail(
+                "dispatch",
+                "immediate".into(),
+                "scheduled where max-in-flight is set: nobody counts what is in flight before a new event is sent",
             );
         }
         Ok(self)

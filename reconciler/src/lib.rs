@@ -11,5 +11,5 @@ mod sweep;
 
 pub use ahead::{BroughtForward, bring_forward};
 pub use plan::{LEASE_MOVES, Plan, Sorted, StaleRow, UNKNOWN_AT_MOST, plan, sort};
-pub use recover::{RecoverReport, recover};
+pub use recover::{RecoverReport, recover, recover_stale};
 pub use sweep::{SweepOutput, SweepReport, SweepSettings, Sweeper};

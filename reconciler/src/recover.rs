@@ -1,15 +1,16 @@
 //! After the restart of a machine whose queue and workers ended with it: what was claimed is put back at once.
 //!
 //! Only for whoever knows that both are gone, as the owner of a folder does that its process has just locked. Everywhere
-//! else a lease says it; so it does of rows that a worker of another process holds.
+//! else a lease says it; so it does of rows that a worker of another process holds, and, where workers are handed their rows without
+//! a queue, of those that no worker of this process has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_ledger::{
     Deadline, Deleted, Failed, Ledger, LedgerError, Released, RetryPolicy, TokenMark, chain,
 };
 use daybook_manager::NO_ANSWER;
-use daybook_schema::{EventId, ExecutionName, ObjectId, Receipt, Row, Status};
+use daybook_schema::{EventId, ExecutionName, ObjectId, Receipt, Row, Status, Timestamp};
 
 /// Rows that are read and put back together.
 const CHUNK: usize = 500;
@@ -63,52 +64,101 @@ pub async fn recover(
     ours: Option<TokenMark>,
     deadline: Deadline,
 ) -> RecoverReport {
-    let mut recovery = Recovery {
-        ledger,
-        retry,
-        ours,
-        deadline,
-        report: RecoverReport::default(),
-    };
-    let mut claimed = ledger.due(Status::Claimed, None, CHUNK);
-    loop {
-        if deadline.is_over(ledger.clock()) {
-            recovery
-                .report
-                .failure("out of time: some rows were not looked at");
-            break;
-        }
-        let keys = claimed.next(CHUNK).await;
-        if keys.is_empty() {
-            break;
-        }
-        let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
-        let mut rows = Vec::with_capacity(ids.len());
-        for row in ledger.get_many(&ids).await {
-            match row {
-                Ok(row) if row.status == Status::Claimed => rows.push(row),
-                Ok(_) => {}
-                Err(LedgerError::Newer(_)) => recovery.report.newer += 1,
-                Err(error) => recovery.report.left(chain(&error)),
-            }
-        }
-        recovery.settle(rows).await;
-    }
-    for cause in claimed.failures() {
-        recovery.report.failure(cause);
-    }
-    recovery.report
+    let which = Which::All { ours };
+    Recovery::new(ledger, retry, which, deadline).run().await
+}
+
+/// Puts back what is claimed and whose lease is over, where there is no queue: nothing sends it again. `running` is what this process
+/// works on; a lease of one of these that is over says nothing. Otherwise as [`recover`].
+pub async fn recover_stale(
+    ledger: &Ledger,
+    retry: &RetryPolicy,
+    running: &BTreeSet<ExecutionName>,
+    deadline: Deadline,
+) -> RecoverReport {
+    let now = ledger.clock().now();
+    let which = Which::Stale { now, running };
+    Recovery::new(ledger, retry, which, deadline).run().await
+}
+
+/// Which rows are put back.
+#[derive(Clone, Copy)]
+enum Which<'a> {
+    /// All, but those that are held under tokens without this mark.
+    All { ours: Option<TokenMark> },
+    /// Those whose leases were over then, but those that run here.
+    Stale {
+        now: Timestamp,
+        running: &'a BTreeSet<ExecutionName>,
+    },
 }
 
 struct Recovery<'a> {
     ledger: &'a Ledger,
     retry: &'a RetryPolicy,
-    ours: Option<TokenMark>,
+    which: Which<'a>,
     deadline: Deadline,
     report: RecoverReport,
 }
 
-impl Recovery<'_> {
+impl<'a> Recovery<'a> {
+    fn new(ledger: &'a Ledger, retry: &'a RetryPolicy, which: Which<'a>, deadline: Deadline) -> Self {
+        Self {
+            ledger,
+            retry,
+            which,
+            deadline,
+            report: RecoverReport::default(),
+        }
+    }
+
+    async fn run(mut self) -> RecoverReport {
+        let (ledger, deadline) = (self.ledger, self.deadline);
+        let until = match self.which {
+            Which::All { .. } => None,
+            Which::Stale { now, .. } => Some(now),
+        };
+        let mut claimed = ledger.due(Status::Claimed, until, CHUNK);
+        loop {
+            if deadline.is_over(ledger.clock()) {
+                self.report.failure("out of time: some rows were not looked at");
+                break;
+            }
+            let keys = claimed.next(CHUNK).await;
+            if keys.is_empty() {
+                break;
+            }
+            let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
+            let mut rows = Vec::with_capacity(ids.len());
+            for row in ledger.get_many(&ids).await {
+                match row {
+                    Ok(row) if self.is_meant(&row) => rows.push(row),
+                    Ok(_) => {}
+                    Err(LedgerError::Newer(_)) => self.report.newer += 1,
+                    Err(error) => self.report.left(chain(&error)),
+                }
+            }
+            self.settle(rows).await;
+        }
+        for cause in claimed.failures() {
+            self.report.failure(cause);
+        }
+        self.report
+    }
+
+    /// Whether a row is one of those, as a consistent read shows it.
+    fn is_meant(&self, row: &Row) -> bool {
+        let name = ExecutionName {
+            id: row.id,
+            attempt: row.attempt,
+        };
+        row.status == Status::Claimed
+            && match self.which {
+                Which::All { .. } => true,
+                Which::Stale { now, running } => row.due_at <= now && !running.contains(&name),
+            }
+    }
+
     async fn settle(&mut self, rows: Vec<Row>) {
         let objects = rows
             .iter()
@@ -135,7 +185,10 @@ impl Recovery<'_> {
     /// Whether a worker took it whose token is not one of ours. The queue that it may wait in was ours in any case.
     fn is_elsewhere(&self, row: &Row) -> bool {
         let is_foreign = |ours: TokenMark| row.claim_token.is_some_and(|token| !ours.is_on(token));
-        row.is_held() && self.ours.is_some_and(is_foreign)
+        match self.which {
+            Which::All { ours } => row.is_held() && ours.is_some_and(is_foreign),
+            Which::Stale { .. } => false,
+        }
     }
 
     async fn delete(&mut self, done: &[Row]) {

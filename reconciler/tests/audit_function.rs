@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
-use daybook_ledger::{Clock, GrantRequest, Ledger, Random, Window};
+use daybook_ledger::{Asker, Clock, GrantRequest, Ledger, Random, Window};
 use daybook_schema::{Status, Timestamp};
 use daybook_tests::lambda::{Environment, World, fails_to_start};
 use daybook_tests::privileges::{Call, assert_least};
@@ -108,7 +108,7 @@ fn install(world: &World) {
             window: Window::at(ago(3), HOUR),
             per_window: 1,
             wanted: 1,
-            sweep: None,
+            asker: Asker::Scheduler,
         };
         let control = ledger.control().await.unwrap();
         ledger.grant(&request, control).await.unwrap();

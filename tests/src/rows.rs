@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use daybook_ledger::{Claim, IndexKey, Moved, NewRow, Recorded};
+use daybook_ledger::{Claim, Hand, IndexKey, Moved, NewRow, Recorded};
 use daybook_local::dynoxide::{AttributeValue, ImportOptions, Item};
 use daybook_local::{ExecutionStatus, MessageView, Outcome};
 use daybook_manager::{Delivered, Disposition, ScheduleReport, batch_response};
@@ -152,6 +152,7 @@ impl Stage {
             max_attempts: self.options.dispatch.max_attempts,
             trace: None,
             caveat: None,
+            at_once: false,
         };
         let rows = uploads.iter().map(row).collect();
         self.ledger.record(rows, self.deadline()).await
@@ -168,7 +169,7 @@ impl Stage {
         let keys = self.due_keys().await;
         let claims = self
             .ledger
-            .claim(&keys, self.options.dispatch.lease, self.deadline())
+            .claim(&keys, Hand::Queue, self.options.dispatch.lease, self.deadline())
             .await;
         let row = |claim| match claim {
             Claim::Claimed(row) => *row,

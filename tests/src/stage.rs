@@ -12,8 +12,8 @@ use aws_smithy_types::retry::RetryConfig;
 use daybook_ledger::{Clock, Deadline, Ledger, Random, ReceiptSettings, TableName, Window, client_timeouts};
 use daybook_local::{LocalAws, QueueAttributes, RedrivePolicy};
 use daybook_manager::{
-    Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions, Ingest, Ingested, Invoked,
-    Invoker, Pace, Payload, Poll, Scheduler,
+    Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions, Immediate, Ingest,
+    Ingested, Invoked, Invoker, Pace, Payload, Poll, Scheduler, Start,
 };
 use daybook_reconciler::{SweepSettings, Sweeper};
 use daybook_schema::notification::Reading;
@@ -224,11 +224,12 @@ impl Stage {
 
     /// The mover that records.
     pub fn ingest(&self) -> Ingest {
-        Ingest::new(
-            self.ledger.clone(),
-            Reading::default(),
-            self.options.dispatch.max_attempts,
-        )
+        let dispatch = &self.options.dispatch;
+        let ingest = Ingest::new(self.ledger.clone(), Reading::default(), dispatch.max_attempts);
+        match dispatch.start {
+            Start::Scheduled => ingest,
+            Start::Immediate => ingest.dispatching(Immediate::new(dispatch.clone(), self.queue())),
+        }
     }
 
     /// Ingests payloads as if each had arrived by itself; every row of each must be safe.

@@ -60,6 +60,7 @@ fn nothing_is_lost_in_three_hundred_seeds_with_all_faults_on() {
         "covered",
         "found by audits",
         "attempts failed",
+        "dispatched at once",
         "attempts redelivered",
     ] {
         assert!(totals.count(what) > 0, "nothing was ever {what}");

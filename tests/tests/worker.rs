@@ -8,6 +8,8 @@ mod acting;
 mod asking;
 #[path = "worker/faults.rs"]
 mod faults;
+#[path = "worker/handed.rs"]
+mod handed;
 #[path = "worker/holding.rs"]
 mod holding;
 #[path = "worker/reports.rs"]

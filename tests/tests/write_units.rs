@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Consumed, Failed, Moved, NewRow, Person, Recorded, Released, RetryPolicy, Success,
+    Claim, Consumed, Failed, Hand, Moved, NewRow, Person, Recorded, Released, RetryPolicy, Success,
 };
 use daybook_manager::{Completed, Settled};
 use daybook_schema::{
@@ -54,7 +54,7 @@ async fn a_claim_costs_three_write_units_and_a_release_as_many() {
     let before = stage.ledger.consumed();
     let claims = stage
         .ledger
-        .claim(&keys, Duration::from_secs(900), stage.deadline())
+        .claim(&keys, Hand::Queue, Duration::from_secs(900), stage.deadline())
         .await;
     let [Claim::Claimed(row)] = &claims[..] else {
         panic!("{claims:?}")
@@ -358,6 +358,7 @@ async fn a_typical_row_is_smaller_than_one_write_unit_in_every_state() {
         max_attempts: 5,
         trace: Some(trace.into()),
         caveat: None,
+        at_once: false,
     };
     assert_eq!(
         stage.ledger.record(vec![new], stage.deadline()).await,

@@ -116,6 +116,7 @@ impl StandIn {
                 max_attempts: 5,
                 trace: None,
                 caveat: None,
+                at_once: false,
             }
         };
         let deadline = self.deadline();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Clock, Deadline, Extended, NewRow, Recorded, Taken};
+use daybook_ledger::{Claim, Clock, Deadline, Extended, Hand, NewRow, Recorded, Taken};
 use daybook_schema::{Attempt, DispatchMessage, Status};
 use serde_json::Value;
 
@@ -80,7 +80,7 @@ async fn what_a_worker_of_another_process_holds_stays_with_it_when_up_starts_ane
     let theirs = ledger(dir);
     let deadline = Deadline::after(theirs.clock(), LONG);
     let due = theirs.due(Status::Pending, None, 1).next(1).await;
-    let Claim::Claimed(row) = theirs.claim(&due, LONG, deadline).await.remove(0) else {
+    let Claim::Claimed(row) = theirs.claim(&due, Hand::Queue, LONG, deadline).await.remove(0) else {
         panic!("it is claimed")
     };
     let message = DispatchMessage::for_row(&row).unwrap();
@@ -117,6 +117,7 @@ async fn what_was_recorded_while_the_clock_was_years_ahead_runs_after_a_start() 
         max_attempts: 5,
         trace: None,
         caveat: None,
+        at_once: false,
     };
     let deadline = Deadline::after(ahead.clock(), LONG);
     assert_eq!(ahead.record(vec![row], deadline).await, [Recorded::Recorded]);

@@ -101,7 +101,7 @@ async fn a_second_signal_ends_at_once_with_all_commands_and_the_next_start_puts_
 
     gate.open();
     let mut up = Up::start(&data, &gate.options(&[])).await;
-    up.until_said("; 5 of the last run put back\n").await;
+    up.until_said("; 2 of the last run put back\n").await;
     until_none_open(&ledger(&data)).await;
     assert_eq!(gate.ended(), ["1"; 5], "no attempt was used");
     up.drained().await;
@@ -126,7 +126,7 @@ async fn a_folder_has_one_process_at_a_time_and_none_once_that_is_killed_whateve
     first.kill();
     let orphans = gate.begun();
     let mut second = Up::start(&data, &gate.options(&["--workers", "5"])).await;
-    second.until_said("; 5 of the last run put back\n").await;
+    second.until_said("; 2 of the last run put back\n").await;
     until("all five run", async || gate.begun().len() == 2 + 5).await;
     assert!(
         orphans.into_iter().all(group_runs),

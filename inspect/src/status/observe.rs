@@ -239,6 +239,7 @@ mod tests {
             max_attempts: 5,
             trace: None,
             caveat: None,
+            at_once: false,
         };
         assert_eq!(
             ledger.record(vec![row], stage.deadline()).await,

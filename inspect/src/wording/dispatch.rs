@@ -26,6 +26,8 @@ pub fn refusal(refusal: &Refusal) -> String {
             "the window begins too far in the future: the clock or the time that was given is wrong"
                 .to_owned()
         }
+        Refusal::Backlog => "events that came before wait for the scheduler".to_owned(),
+        Refusal::Contended => "others changed the budget at the same moment".to_owned(),
         Refusal::NothingWanted => "nothing is due".to_owned(),
     }
 }

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
 use daybook_ledger::{Deadline, Ledger};
-use daybook_manager::arguments::AttemptsArguments;
-use daybook_manager::lambda::{self, Aws, Batch, Failure, Function, LedgerArguments, ReadingArguments};
-use daybook_manager::{Ingest, Ingested};
+use daybook_manager::arguments::{self, AttemptsArguments, BudgetArguments, LeaseArguments, StartArguments};
+use daybook_manager::lambda::{
+    self, Aws, Batch, Failure, Function, LedgerArguments, ReadingArguments, Service,
+};
+use daybook_manager::{Dispatch, DispatchQueue, Immediate, Ingest, Ingested, Start};
 
 #[derive(Parser)]
 #[command(about = "Records S3 object events in the ledger, as a Lambda function of the intake queue")]
@@ -20,6 +22,20 @@ struct Settings {
 
     #[command(flatten)]
     attempts: AttemptsArguments,
+
+    #[command(flatten)]
+    start: StartArguments,
+
+    /// The SQS queue that new events are sent to at once; FIFO if its name ends in .fifo
+    #[arg(long, value_name = "URL", value_parser = arguments::queue_url)]
+    #[arg(env = "DAYBOOK_DISPATCH_QUEUE_URL", hide_env_values = true)]
+    dispatch_queue_url: Option<String>,
+
+    #[command(flatten)]
+    budget: BudgetArguments,
+
+    #[command(flatten)]
+    lease: LeaseArguments,
 }
 
 struct IngestFunction(Ingest);
@@ -33,9 +49,25 @@ impl Function for IngestFunction {
         &settings.ledger
     }
 
-    fn new(settings: Settings, ledger: Ledger, _: &Aws) -> Result<Self, String> {
+    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
         let reading = settings.reading.reading();
-        Ok(Self(Ingest::new(ledger, reading, settings.attempts.max_attempts)))
+        let ingest = Ingest::new(ledger, reading, settings.attempts.max_attempts);
+        if settings.start.dispatch == Start::Scheduled {
+            return Ok(Self(ingest));
+        }
+        let url = settings.dispatch_queue_url.ok_or(
+            "DAYBOOK_DISPATCH_QUEUE_URL is not set: it is needed where DAYBOOK_DISPATCH is immediate",
+        )?;
+        let client = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
+        let dispatch = Dispatch {
+            per_window: settings.budget.per_window,
+            window: settings.budget.every,
+            lease: settings.lease.lease,
+            start: Start::Immediate,
+            ..Dispatch::default()
+        };
+        let immediate = Immediate::new(dispatch, DispatchQueue::new(client, url));
+        Ok(Self(ingest.dispatching(immediate)))
     }
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {

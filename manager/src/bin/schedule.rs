@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use daybook_ledger::{Deadline, Ledger, Window};
-use daybook_manager::arguments::{BudgetArguments, InFlightArguments, LeaseArguments};
+use daybook_manager::arguments::{BudgetArguments, InFlightArguments, LeaseArguments, StartArguments};
 use daybook_manager::lambda::{self, Aws, Failure, Function, LedgerArguments, QueueArguments, Service, Tick};
 use daybook_manager::{Dispatch, DispatchQueue, Scheduler};
 use serde_json::Value;
@@ -26,6 +26,9 @@ struct Settings {
 
     #[command(flatten)]
     in_flight: InFlightArguments,
+
+    #[command(flatten)]
+    start: StartArguments,
 }
 
 struct ScheduleFunction {
@@ -51,8 +54,10 @@ impl Function for ScheduleFunction {
             window: settings.budget.every,
             lease: settings.lease.lease,
             max_in_flight: settings.in_flight.max_in_flight,
+            start: settings.start.dispatch,
             ..Dispatch::default()
         };
+        let dispatch = dispatch.checked().map_err(|error| error.of_variable())?;
         Ok(Self {
             window: dispatch.window,
             scheduler: Scheduler::new(ledger.clone(), queue, dispatch),

@@ -9,6 +9,7 @@ use crate::complete::Completed;
 use crate::delivery::{Delivered, Disposition};
 use crate::ingest::Ingested;
 use crate::invoke::Invoked;
+use crate::outlet::HandedOn;
 use crate::schedule::ScheduleReport;
 use crate::settle_execution::Settled;
 
@@ -30,7 +31,23 @@ pub fn ingested(messages: &[Delivered], ingested: &[Ingested]) {
             }
         }
     }
+    let at_once = |outcome: HandedOn| -> u64 {
+        let handed = ingested.iter().flat_map(|one| &one.at_once);
+        handed.filter(|one| **one == outcome).count() as u64
+    };
+    let (sent, released, unknown) = (
+        at_once(HandedOn::Sent),
+        at_once(HandedOn::Released),
+        at_once(HandedOn::Unknown),
+    );
+    let claimed = sent + released + unknown + at_once(HandedOn::Gone);
     let returned = returned(messages, ingested.iter().map(Ingested::disposition));
+    if claimed > 0 {
+        metric::count(metric::EVENTS_CLAIMED, claimed);
+        metric::count(metric::EVENTS_SENT, sent);
+        metric::count(metric::EVENTS_RELEASED, released);
+        metric::count(metric::EVENTS_UNKNOWN, unknown);
+    }
     metric::count(metric::EVENTS_RECORDED, recorded);
     metric::count(metric::EVENTS_DUPLICATE, duplicate);
     metric::count(metric::PAYLOADS_UNREADABLE, unreadable);
@@ -39,6 +56,7 @@ pub fn ingested(messages: &[Delivered], ingested: &[Ingested]) {
         recorded,
         duplicate,
         unreadable,
+        sent,
         returned,
         "recorded notifications"
     );

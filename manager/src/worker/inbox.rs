@@ -34,6 +34,20 @@ pub(super) struct Held {
     received_at: Timestamp,
 }
 
+/// A message, and the queue that it is of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message<'a> {
+    pub(super) inbox: &'a Inbox,
+    pub(super) held: &'a Held,
+}
+
+impl Message<'_> {
+    /// As [`Inbox::hide`].
+    pub(super) async fn hide(self, visibility: Duration) {
+        self.inbox.hide(self.held, visibility).await;
+    }
+}
+
 impl Inbox {
     /// Receives up to `most` messages and hides them for `visibility`; none when none came within 20 seconds.
     ///

@@ -1,23 +1,17 @@
-//! One message, from the row that is taken to the report of what came of it.
+//! One row that is a worker's: the run, the lease that is held meanwhile, and the report of what came of it.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Success, Taken, chain};
-use daybook_schema::{DispatchMessage, ExecutionName, Row, Timestamp};
+use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Success, chain};
+use daybook_schema::{DispatchMessage, ExecutionInput, ExecutionName, Row, Timestamp};
 
-use super::inbox::{Held, Inbox};
+use super::inbox::Message;
 use super::settings::WorkerSettings;
 use super::settler::Settler;
 use super::target::{Run, Stop, Target, TargetAnswer};
-
-/// So many workers may die with an attempt, or lose their leases; then it has failed.
-const MOST_DEATHS: u32 = 3;
-
-/// How long a message stays hidden whose row was certainly not taken.
-const RETURN_AFTER: Duration = Duration::from_secs(30);
 
 /// Between two looks at the clock while a lease is held: so soon after a suspended machine wakes, its leases are seen to be over.
 const LOOK: Duration = Duration::from_secs(10);
@@ -51,7 +45,6 @@ pub enum Worked {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) ledger: Ledger,
-    pub(super) inbox: Inbox,
     pub(super) target: Arc<dyn Target>,
     pub(super) settings: WorkerSettings,
     pub(super) settler: Settler,
@@ -60,7 +53,7 @@ pub(super) struct Job {
 }
 
 /// An attempt that runs here, until this is dropped.
-struct Mine<'a> {
+pub(super) struct Mine<'a> {
     job: &'a Job,
     name: ExecutionName,
 }
@@ -80,112 +73,46 @@ enum Ended {
 }
 
 /// What is to be reported.
-enum Report {
+pub(super) enum Report {
     Success,
     Failure(String),
     Later(Duration, Option<String>),
 }
 
 impl Job {
-    /// Works on one message. `stop` ends the run early; a message that came while the worker drains is given back unseen.
-    pub(super) async fn work(&self, held: Held, stop: Stop, draining: bool) -> Worked {
-        if draining {
-            self.inbox.hide(&held, Duration::ZERO).await;
-            return Worked::Returned("the worker shuts down".into());
-        }
-        let worked = self.take_and_run(&held, stop).await;
-        // Report, then acknowledge. A crash in between costs one delivery, which finds its row gone on.
-        match &worked {
-            Worked::Completed | Worked::Failed(_) | Worked::Later(_) | Worked::Dropped | Worked::Stopped => {
-                self.inbox.delete(&held).await
-            }
-            // The message is left to its visibility timeout: it is the other holder's too if SQS delivered it twice.
-            Worked::LeaseLost(cause) => {
-                tracing::warn!(sqs.message_id = %held.delivered.message_id, %cause, "a lease was lost; its run is stopped");
-            }
-            Worked::Returned(cause) => {
-                tracing::warn!(sqs.message_id = %held.delivered.message_id, %cause, "a dispatch message is returned");
-            }
-        }
-        worked
-    }
-
-    async fn take_and_run(&self, held: &Held, stop: Stop) -> Worked {
-        let message = match DispatchMessage::from_json(&held.delivered.body) {
-            Ok(message) => message,
-            Err(error) => {
-                self.inbox.hide(held, RETURN_AFTER).await;
-                return Worked::Returned(error.to_string());
-            }
-        };
-        // After a suspend of the machine the lease of a run may be over that goes on here: to take its row would be to run it twice.
-        let Some(_mine) = self.begin(message.input.name()) else {
-            return Worked::Dropped;
-        };
-        let patience = (self.settings.lease / 3).min(Duration::from_secs(20));
-        let deadline = Deadline::after(self.ledger.clock(), patience);
-        // Take, then work: dying after this line leaves a row that is ours until its lease ends, and a message that comes
-        // again just after.
-        match self.ledger.take(&message, self.settings.lease, deadline).await {
-            Taken::Taken { row, after_another } => {
-                if after_another && let Some(worked) = self.after_another(&row).await {
-                    return worked;
-                }
-                self.run_and_report(*row, &message, held, stop).await
-            }
-            Taken::Stale => Worked::Dropped,
-            Taken::NotApplied(cause) => {
-                self.inbox.hide(held, RETURN_AFTER).await;
-                Worked::Returned(cause.into())
-            }
-            // Perhaps the row is ours: seen before the lease is over, the message would be dropped. It stays hidden that long.
-            Taken::Unknown(cause) => Worked::Returned(cause.into()),
+    pub(super) fn new(ledger: Ledger, target: Arc<dyn Target>, settings: WorkerSettings) -> Self {
+        Self {
+            ledger,
+            target,
+            settings,
+            settler: Settler::default(),
+            running: Mutex::default(),
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeSet<ExecutionName>> {
+    pub(super) fn running(&self) -> MutexGuard<'_, BTreeSet<ExecutionName>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks that attempt as running here; `None` when it does already.
-    fn begin(&self, name: ExecutionName) -> Option<Mine<'_>> {
+    pub(super) fn begin(&self, name: ExecutionName) -> Option<Mine<'_>> {
         let is_new = self.running().insert(name);
         is_new.then(|| Mine { job: self, name })
     }
 
-    /// Another worker took this attempt and did not report. Either its report was half done, or this event kills workers;
-    /// `None` when it deserves another run.
-    ///
-    /// How often the message was received says nothing: it may have been returned while the ledger was down.
-    async fn after_another(&self, row: &Row) -> Option<Worked> {
-        let event = row.event()?;
-        let receipts = self.ledger.receipts([event.object_id()]).await;
-        let is_done = receipts
-            .get(&event.object_id())
-            .is_some_and(|receipt| receipt.covers(event));
-        // The other worker died between receipt and deletion.
-        if is_done {
-            return Some(match self.ledger.delete_done(row).await {
-                Ok(_) => Worked::Dropped,
-                Err(error) => Worked::Returned(chain(&error)),
-            });
-        }
-        if row.deaths < MOST_DEATHS {
-            return None;
-        }
-        let why = format!("{} workers that had it died or lost their leases", row.deaths);
-        Some(self.report(row, Report::Failure(why)).await)
-    }
-
-    async fn run_and_report(
+    /// Runs the target for a row that is ours, and reports what came of it; with the message that told of the row, if one did.
+    pub(super) async fn run_and_report(
         &self,
         mut row: Row,
-        message: &DispatchMessage,
-        held: &Held,
+        message: Option<Message<'_>>,
         stop: Stop,
     ) -> Worked {
-        let name = message.input.name();
-        let report = match self.run(&mut row, message, held, stop).await {
+        let Some(DispatchMessage { input, trace, .. }) = DispatchMessage::for_row(&row) else {
+            // A row that keeps an unreadable payload is never claimed.
+            return Worked::Dropped;
+        };
+        let name = input.name();
+        let report = match self.run(&mut row, (input, trace), message, stop).await {
             Ended::Answered(TargetAnswer::Success) => Report::Success,
             Ended::Answered(TargetAnswer::Later { after, why }) => {
                 // A "later" of no time would spend the whole budget on one event.
@@ -213,14 +140,20 @@ impl Job {
     }
 
     /// Runs the target and holds row and message meanwhile; `row.due_at` is the end of the lease afterwards.
-    async fn run(&self, row: &mut Row, message: &DispatchMessage, held: &Held, mut stop: Stop) -> Ended {
+    async fn run(
+        &self,
+        row: &mut Row,
+        (input, trace): (ExecutionInput, Option<String>),
+        message: Option<Message<'_>>,
+        mut stop: Stop,
+    ) -> Ended {
         let (stopper, stop_run) = Stop::pair();
         let mut run = self.target.run(Run {
-            input: message.input.clone(),
-            trace: message.trace.clone(),
+            input,
+            trace,
             stop: stop_run,
         });
-        let mut hold = pin!(self.hold(row, held));
+        let mut hold = pin!(self.hold(row, message));
         let ended = tokio::select! {
             biased;
             // First: an answer that is there counts, whatever else happens.
@@ -247,12 +180,12 @@ impl Job {
         }
     }
 
-    /// Extends lease and visibility at every third of the lease, until that fails; why it failed.
+    /// Extends the lease, and a message's visibility, at every third of the lease, until that fails; why it failed.
     ///
     /// The last sixth of a lease is for stopping: when the ledger did not confirm a longer one by then, another worker may have
     /// the row when this one ends, and only stopping keeps the two apart. A machine that was suspended finds its leases over: one
     /// extension says whether another worker has the row since.
-    async fn hold(&self, row: &mut Row, held: &Held) -> String {
+    pub(super) async fn hold(&self, row: &mut Row, message: Option<Message<'_>>) -> String {
         let lease = self.settings.lease;
         let clock = self.ledger.clock();
         loop {
@@ -268,8 +201,12 @@ impl Job {
                 };
                 let deadline = Deadline::after(clock, last);
                 // Together: dying between the two would bring the message back before the lease is over, or long after.
-                let visibility =
-                    tokio::time::timeout(lease / 12, self.inbox.hide(held, self.settings.visibility()));
+                let visibility = async {
+                    if let Some(message) = message {
+                        let hidden = message.hide(self.settings.visibility());
+                        let _ = tokio::time::timeout(lease / 12, hidden).await;
+                    }
+                };
                 let extension = tokio::time::timeout(last, self.ledger.extend(row, lease, deadline));
                 let (_, extended) = futures::join!(visibility, extension);
                 match extended {
@@ -299,7 +236,7 @@ impl Job {
     }
 
     /// Reports until the ledger has it, or the lease is over: then the message comes again, and the event with it.
-    async fn report(&self, row: &Row, report: Report) -> Worked {
+    pub(super) async fn report(&self, row: &Row, report: Report) -> Worked {
         let clock = self.ledger.clock();
         let deadline = Deadline(row.due_at);
         let mut pause = Duration::from_millis(200);

@@ -13,9 +13,13 @@
 mod command;
 mod environment;
 mod group;
+mod handed;
+mod handover;
 mod http;
 mod inbox;
 mod job;
+mod queued;
+mod report;
 mod retry_after;
 mod settings;
 mod settler;
@@ -23,26 +27,25 @@ mod tail;
 mod target;
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_ledger::Ledger;
 use futures::StreamExt;
 use futures::future::{BoxFuture, OptionFuture};
 use futures::stream::FuturesUnordered;
-use serde::Serialize;
 
 pub use self::command::CommandTarget;
+pub use self::handed::DirectWorker;
+pub use self::handover::{Handed, Handover, Places};
 pub use self::http::{HttpTarget, InvalidTarget};
 use self::inbox::{Held, Inbox};
 use self::job::Job;
 pub use self::job::Worked;
+use self::report::TIME_TO_PUT_BACK;
+pub use self::report::WorkerReport;
 pub use self::settings::WorkerSettings;
-use self::settler::Settler;
 pub use self::target::{Run, Stop, Stopper, Target, TargetAnswer};
-
-/// How long a shutdown waits, after its runs were stopped, for their rows to be put back.
-const TIME_TO_PUT_BACK: Duration = Duration::from_secs(10);
 
 /// The longest pause after the queue could not be asked.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -51,45 +54,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Worker {
     job: Arc<Job>,
-}
-
-/// What a worker did from its start to its end.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-pub struct WorkerReport {
-    /// Messages received.
-    pub received: u64,
-    /// Events completed.
-    pub completed: u64,
-    /// Attempts that failed.
-    pub failed: u64,
-    /// Events that the target put off.
-    pub later: u64,
-    /// Messages dropped, because their rows had gone on or were another worker's.
-    pub dropped: u64,
-    /// Messages returned, because the ledger did not answer.
-    pub returned: u64,
-    /// Runs stopped, because their leases were lost.
-    pub lost: u64,
-    /// Runs stopped by the shutdown; their rows are PENDING again, no attempt used.
-    pub stopped: u64,
-    /// Runs that the shutdown could neither end nor put back in time: their leases bring them back.
-    pub abandoned: u64,
-}
-
-impl WorkerReport {
-    fn count(&mut self, worked: &Worked) {
-        let counter = match worked {
-            Worked::Completed => &mut self.completed,
-            Worked::Failed(_) => &mut self.failed,
-            Worked::Later(_) => &mut self.later,
-            Worked::Dropped => &mut self.dropped,
-            Worked::Returned(_) => &mut self.returned,
-            Worked::LeaseLost(_) => &mut self.lost,
-            Worked::Stopped => &mut self.stopped,
-        };
-        *counter += 1;
-    }
+    inbox: Inbox,
 }
 
 /// A receive that is under way.
@@ -110,15 +75,11 @@ impl Worker {
             queue_url: queue_url.into(),
             clock: ledger.clock().clone(),
         };
-        let job = Job {
-            ledger,
+        let job = Job::new(ledger, target, settings);
+        Self {
+            job: Arc::new(job),
             inbox,
-            target,
-            settings,
-            settler: Settler::default(),
-            running: Mutex::default(),
-        };
-        Self { job: Arc::new(job) }
+        }
     }
 
     /// Works until `shutdown` is ready, then drains: nothing is received any more, what runs may finish within the grace, and
@@ -149,7 +110,7 @@ impl Worker {
                     failures = next_failures(failures, &received);
                     for held in received.unwrap_or_default() {
                         report.received += 1;
-                        runs.push(self.job.work(held, stop.clone(), false));
+                        runs.push(self.job.work(&self.inbox, held, stop.clone(), false));
                     }
                 }
             }
@@ -169,7 +130,7 @@ impl Worker {
                     receive = None;
                     for held in received.unwrap_or_default() {
                         report.received += 1;
-                        runs.push(self.job.work(held, stop.clone(), true));
+                        runs.push(self.job.work(&self.inbox, held, stop.clone(), true));
                     }
                 }
                 () = &mut end => {
@@ -192,7 +153,7 @@ impl Worker {
             let doubled = Duration::from_secs(1).saturating_mul(2u32.saturating_pow(failures.min(10) - 1));
             tokio::time::sleep(doubled.min(LONGEST_PAUSE)).await;
         }
-        self.job.inbox.receive(free, self.job.settings.visibility()).await
+        self.inbox.receive(free, self.job.settings.visibility()).await
     }
 }
 

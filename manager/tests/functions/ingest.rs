@@ -244,3 +244,23 @@ fn a_hostile_key_stays_inside_its_line() {
         .collect();
     assert_eq!(links, [trace_of("m"), trace_of("n")]);
 }
+
+#[test]
+fn newcomers_are_sent_at_once_as_far_as_n_goes() {
+    let world = World::start();
+    let variables = world.variables(&[("DAYBOOK_DISPATCH", "immediate"), ("DAYBOOK_PER_WINDOW", "3")]);
+    let mut function = Environment::start(INGEST, &variables);
+    let notifications = uploads(5).into_iter().map(|upload| upload.notification());
+    let answer = function.invoke(&batch(notifications.map(|body| ("it", body))));
+    assert_eq!(failures(answer.response()), [""; 0]);
+    let rows = world.rows();
+    let in_status = |status| rows.iter().filter(|row| row.status == status).count();
+    assert_eq!((in_status(Status::Pending), in_status(Status::Claimed)), (2, 3));
+    let told = function.end();
+    let metric = |name| told.metric("request-1", name);
+    assert_eq!(metric("EventsRecorded"), Some(5.0));
+    assert_eq!(
+        (metric("EventsClaimed"), metric("EventsSent")),
+        (Some(3.0), Some(3.0))
+    );
+}

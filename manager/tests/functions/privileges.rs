@@ -19,12 +19,17 @@ fn ingest_may_do_what_it_does_and_no_more() {
     let notifications = uploads(30).into_iter().map(|upload| upload.notification());
     let bodies: Vec<String> = notifications.chain(["hello".to_owned()]).collect();
     let event = batch(bodies.into_iter().map(|body| ("it", body)));
-    let mut function = Environment::start(INGEST, &world.variables(&[]));
+    let immediate = world.variables(&[("DAYBOOK_DISPATCH", "immediate"), ("DAYBOOK_PER_WINDOW", "20")]);
+    let mut function = Environment::start(INGEST, &immediate);
     function.invoke(&event);
+    // Claimed, and given back.
+    world.deny("SendMessageBatch");
+    let later = uploads(31).split_off(30).remove(0).notification();
+    function.invoke(&batch([("later", later)]));
     // A batch that is throttled in part is retried row by row.
     world.throttle("BatchExecuteStatement");
     function.invoke_within(&event, Duration::from_secs(4));
-    assert_eq!(world.rows().len(), 31);
+    assert_eq!(world.rows().len(), 32);
     assert_least("Ingest", Some("intake"), &world.calls());
 }
 

@@ -86,6 +86,24 @@ fn settings_that_do_not_go_together_are_named_together() {
         "DAYBOOK_BACKOFF_LIMIT is 3600 s, but must be at least the backoff after the first attempt"
     );
     assert_eq!(
+        why(
+            SCHEDULE,
+            &[("DAYBOOK_DISPATCH", "immediate"), ("DAYBOOK_MAX_IN_FLIGHT", "5")]
+        ),
+        "DAYBOOK_DISPATCH is immediate, but must be scheduled where max-in-flight is set: nobody counts what is in flight before a \
+         new event is sent"
+    );
+    assert_eq!(
+        why(
+            INGEST,
+            &[
+                ("DAYBOOK_DISPATCH", "immediate"),
+                ("DAYBOOK_DISPATCH_QUEUE_URL", "")
+            ]
+        ),
+        "DAYBOOK_DISPATCH_QUEUE_URL is not set: it is needed where DAYBOOK_DISPATCH is immediate"
+    );
+    assert_eq!(
         why(INGEST, &[("DAYBOOK_RECEIPTS_TABLE", "")]),
         "DAYBOOK_RECEIPTS_TABLE is not set: it is needed unless DAYBOOK_RECEIPTS_KEEP is 0"
     );

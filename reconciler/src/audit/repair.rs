@@ -153,6 +153,7 @@ impl Repairer {
             max_attempts: self.max_attempts,
             trace: None,
             caveat: None,
+            at_once: false,
         })
     }
 }

@@ -6,8 +6,8 @@ mod report;
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Control, Deadline, Deleted, Grant, GrantRequest, Lease, Ledger, LedgerError, Refusal, Released,
-    SweepTurn, Window,
+    Asker, Claim, Control, Deadline, Deleted, Grant, GrantRequest, Lease, Ledger, LedgerError, Refusal,
+    Released, SweepTurn, Window,
 };
 use daybook_manager::{Dispatch, DispatchQueue, Executions, NO_ANSWER, TIME_TO_SEND};
 use daybook_schema::Row;
@@ -257,7 +257,7 @@ impl Sweeper {
             window,
             per_window: self.dispatch.per_window,
             wanted: u32::try_from(lost.len()).unwrap_or(u32::MAX),
-            sweep: Some(turn),
+            asker: Asker::Sweep(turn),
         };
         // Asked even for nothing: what an earlier sweep was owed is owed no more.
         let grant = deadline.bound(clock, self.ledger.grant(&request, control)).await;

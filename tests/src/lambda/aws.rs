@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use daybook_ledger::{Claim, Clock, Deadline, Ledger, NewRow, Random, ReceiptSettings, Recorded};
+use daybook_ledger::{Claim, Clock, Deadline, Hand, Ledger, NewRow, Random, ReceiptSettings, Recorded};
 use daybook_local::{LocalAws, QueueAttributes};
 use daybook_schema::{DispatchMessage, Row, Status};
 use serde_json::{Value, json};
@@ -170,6 +170,7 @@ impl World {
             max_attempts: 5,
             trace: Some(super::trace_of(&upload.key)),
             caveat: None,
+            at_once: false,
         };
         let deadline = Deadline::after(self.ledger.clock(), Duration::from_secs(30));
         let recorded = self.block_on(self.ledger.record(uploads.iter().map(row).collect(), deadline));
@@ -186,7 +187,7 @@ impl World {
             let due = self.ledger.due(Status::Pending, Some(now), 1000).next(1000).await;
             let deadline = Deadline::after(self.ledger.clock(), Duration::from_secs(30));
             let mut claimed = Vec::new();
-            for claim in self.ledger.claim(&due, lease, deadline).await {
+            for claim in self.ledger.claim(&due, Hand::Queue, lease, deadline).await {
                 let Claim::Claimed(row) = claim else {
                     panic!("{claim:?}")
                 };

@@ -80,6 +80,7 @@ impl Totals {
             ("executions", findings.executions),
             ("attempts failed", findings.failed_attempts),
             ("messages sent", findings.sent as usize),
+            ("dispatched at once", findings.at_once),
             ("attempts redelivered", findings.redelivered),
         ];
         for (what, count) in counts {

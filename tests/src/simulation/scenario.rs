@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_ledger::RetryPolicy;
-use daybook_manager::Dispatch;
+use daybook_manager::{Dispatch, Start};
 
 use super::faults::CLASSES;
 use crate::s3::Versioning;
@@ -117,6 +117,14 @@ impl Scenario {
         (self.seed % 3 == 2).then_some(4)
     }
 
+    /// On four days of seven newcomers are dispatched at once, where there is no cap.
+    pub fn start(&self) -> Start {
+        match self.seed % 7 < 4 && self.cap().is_none() {
+            true => Start::Immediate,
+            false => Start::Scheduled,
+        }
+    }
+
     pub(super) fn versioning(&self) -> Versioning {
         match self.seed % 5 {
             2 => Versioning::Enabled,
@@ -164,6 +172,7 @@ impl Scenario {
                     first_delay: FIRST_DELAY,
                     longest_delay: Duration::from_secs(3600),
                 },
+                start: self.start(),
             },
             express: self.has_express(),
             fifo: self.seed % 4 == 1,

@@ -270,11 +270,17 @@ impl Shadow {
         let id = item["id"].clone();
         let row = ShadowRow {
             status: item["status"].clone(),
-            attempt: 0,
+            attempt: item.get("attempt").and_then(|n| n.parse().ok()).unwrap_or(0),
             due_at: item.get("due_at").map_or(0, |at| millis(at)),
         };
-        *self.steps.entry("record".into()).or_default() += 1;
-        self.states.insert(format!("→{}", row.status));
+        let is_claimed = row.status == "CLAIMED";
+        let step = if is_claimed { "record and claim" } else { "record" };
+        *self.steps.entry(step.into()).or_default() += 1;
+        self.states
+            .insert(format!("→{} attempt {}", row.status, row.attempt));
+        if let (true, Some(process)) = (is_claimed, &request.process) {
+            self.claimers.insert((process.number, id.clone()));
+        }
         self.rows.insert(id.clone(), row);
         let looked_at = match item.contains_key("covers_until") {
             true => request

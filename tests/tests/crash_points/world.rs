@@ -95,6 +95,7 @@ impl World {
                 first_delay: Duration::from_secs(30),
                 longest_delay: Duration::from_secs(120),
             },
+            start: daybook_manager::Start::Scheduled,
         }
     }
 

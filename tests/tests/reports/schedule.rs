@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, GrantRequest};
+use daybook_ledger::{Asker, Deadline, GrantRequest};
 use daybook_manager::NO_ANSWER;
 use daybook_schema::{EventId, Row, Status};
 use daybook_tests::{Fault, Stage};
@@ -29,7 +29,7 @@ async fn rows_lost_to_another_run_are_replaced_by_as_many_and_the_oldest_of_the_
         window: stage.window(),
         per_window: 10,
         wanted: 6,
-        sweep: None,
+        asker: Asker::Scheduler,
     };
     let control = stage.ledger.control().await.unwrap();
     stage.ledger.grant(&request, control).await.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, GrantRequest, Refusal, SweepTurn};
+use daybook_ledger::{Asker, Deadline, GrantRequest, Refusal, SweepTurn};
 use daybook_manager::NO_ANSWER;
 use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
 use daybook_schema::{Attempt, Row, Status};
@@ -323,7 +323,7 @@ async fn rows_that_cannot_be_read_are_no_sign_that_a_sweep_is_owed_nothing() {
         window: stage.window(),
         per_window: 1,
         wanted: 1,
-        sweep: Some(SweepTurn::ONLY),
+        asker: Asker::Sweep(SweepTurn::ONLY),
     };
     for _ in 0..2 {
         stage.ledger.grant(&request, control).await.unwrap();

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Consumed, Control, Deadline, Failed, Grant, GrantRequest, LedgerError, ReceiptLookup, Recorded,
-    Redriven, Released,
+    Asker, Claim, Consumed, Control, Deadline, Failed, Grant, GrantRequest, Hand, LedgerError, ReceiptLookup,
+    Recorded, Redriven, Released,
 };
 use daybook_schema::{Attempt, ExecutionName, Status};
 use daybook_tests::notifications::{Upload, uploads};
@@ -24,7 +24,10 @@ async fn a_claim_whose_answer_is_lost_is_ours_after_the_retry() {
     stage.record(&uploads(3)).await;
     let keys = stage.due_keys().await;
     stage.wire.inject_next(BATCH, [Fault::AnswerLost]);
-    let claims = stage.ledger.claim(&keys, LEASE, stage.deadline()).await;
+    let claims = stage
+        .ledger
+        .claim(&keys, Hand::Queue, LEASE, stage.deadline())
+        .await;
     for claim in claims {
         let Claim::Claimed(row) = claim else {
             panic!("{claim:?}")
@@ -115,7 +118,7 @@ async fn a_grant_whose_answer_is_lost_is_ours_and_spent_once() {
         window: stage.window(),
         per_window: 50,
         wanted: 20,
-        sweep: None,
+        asker: Asker::Scheduler,
     };
     stage.wire.inject_next("UpdateItem", [Fault::AnswerLost]);
     let seen = stage.ledger.control().await.unwrap();
@@ -141,7 +144,10 @@ async fn without_any_answer_a_step_is_unknown_whether_it_was_applied_or_not() {
         let keys = stage.due_keys().await;
         stage.wire.inject_always(BATCH, fault.clone());
         let started = stage.now();
-        let claims = stage.ledger.claim(&keys, LEASE, stage.deadline()).await;
+        let claims = stage
+            .ledger
+            .claim(&keys, Hand::Queue, LEASE, stage.deadline())
+            .await;
         assert!(
             matches!(&claims[..], [Claim::Unknown(_)]),
             "{fault:?}: {claims:?}"
@@ -167,7 +173,10 @@ async fn a_throttle_after_a_lost_answer_does_not_make_a_claim_not_applied() {
     stage
         .wire
         .inject_next(BATCH, [Fault::AnswerLost, Fault::Throttled, Fault::Throttled]);
-    let claims = stage.ledger.claim(&keys, LEASE, stage.deadline()).await;
+    let claims = stage
+        .ledger
+        .claim(&keys, Hand::Queue, LEASE, stage.deadline())
+        .await;
     assert!(matches!(&claims[..], [Claim::Unknown(_)]), "{claims:?}");
     assert_eq!(stage.row(keys[0].id).await.unwrap().status, Status::Claimed);
 }
@@ -204,7 +213,7 @@ async fn a_write_of_one_item_says_unknown_without_an_answer_and_not_after_a_thro
             window: stage.window(),
             per_window: 50,
             wanted: 20,
-            sweep: None,
+            asker: Asker::Scheduler,
         };
         stage.wire.inject_always("UpdateItem", fault.clone());
         let granted = stage.ledger.grant(&request, Control::default()).await;
@@ -264,7 +273,10 @@ async fn rows_throttled_until_the_deadline_are_reported_and_certainly_not_there(
         "it gave up after {took:?} of a minute"
     );
     assert!(took <= Duration::from_millis(60_500), "it went on for {took:?}");
-    let claims = stage.ledger.claim(&keys, LEASE, stage.deadline()).await;
+    let claims = stage
+        .ledger
+        .claim(&keys, Hand::Queue, LEASE, stage.deadline())
+        .await;
     assert!(matches!(&claims[..], [Claim::NotApplied(_)]), "{claims:?}");
     assert_eq!(stage.rows().await.len(), 1);
 }

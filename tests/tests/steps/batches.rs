@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Deadline, IndexKey, NewRow, Recorded};
+use daybook_ledger::{Claim, Deadline, Hand, IndexKey, NewRow, Recorded};
 use daybook_manager::{Delivered, Ingested, Payload};
 use daybook_schema::notification::Reading;
 use daybook_schema::{EventId, Row, Status, Subject};
@@ -40,6 +40,7 @@ fn new_event(upload: &Upload) -> NewRow {
         max_attempts: 5,
         trace: None,
         caveat: None,
+        at_once: false,
     }
 }
 
@@ -251,7 +252,7 @@ async fn a_row_that_moves_on_while_pages_are_read_is_there_once_as_it_is_now() {
         },
     ];
     let claims = ledger
-        .claim(&both, Duration::from_secs(60), stage.deadline())
+        .claim(&both, Hand::Queue, Duration::from_secs(60), stage.deadline())
         .await;
     assert!(
         matches!(&claims[..], [Claim::Lost, Claim::Claimed(_)]),
@@ -358,6 +359,7 @@ async fn a_payload_that_cannot_be_read_is_one_parked_row_however_often_it_comes(
         body: r#"{"Records": [{"eventSource": "aws:s3"}]}"#.into(),
         trace: Some("Root=1".into()),
         message_id: None,
+        again: false,
     };
     let first = stage
         .ingest()
@@ -391,6 +393,7 @@ async fn a_trace_that_step_functions_would_refuse_is_not_kept_and_the_event_is()
             body: Upload::new("a.json", 1, "e").notification(),
             trace: Some(trace.clone()),
             message_id: None,
+            again: false,
         };
         let ingested = stage
             .ingest()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Claim, Extended, Failed, IndexKey, Moved, Person, Postponed, Redriven, Released, RetryPolicy, Taken,
+    Claim, Extended, Failed, Hand, IndexKey, Moved, Person, Postponed, Redriven, Released, RetryPolicy, Taken,
 };
 use daybook_schema::{Attempt, DispatchMessage, Row, Status, Step};
 use daybook_tests::notifications::Upload;
@@ -92,7 +92,7 @@ pub(super) async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
     match step {
         Step::Claim => {
             match ledger
-                .claim(&[pending_key(seen)], LEASE, deadline)
+                .claim(&[pending_key(seen)], Hand::Queue, LEASE, deadline)
                 .await
                 .remove(0)
             {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Clock, Deadline, Grant, GrantRequest, Ledger, Random, Refusal, SweepTurn, Window};
+use daybook_ledger::{
+    Asker, Clock, Deadline, Grant, GrantRequest, Ledger, Random, Refusal, SweepTurn, Window,
+};
 use daybook_manager::Scheduler;
 use daybook_schema::Status;
 use daybook_tests::Stage;
@@ -102,7 +104,7 @@ async fn a_pause_between_reading_and_granting_wins() {
         window: stage.window(),
         per_window: 50,
         wanted: 5,
-        sweep: None,
+        asker: daybook_ledger::Asker::Scheduler,
     };
     let grant = stage.ledger.grant(&request, seen).await.unwrap();
     assert!(
@@ -178,7 +180,10 @@ async fn a_sweep_that_is_granted_nothing_is_told_whether_it_wanted_something() {
             window: stage.window(),
             per_window: 5,
             wanted,
-            sweep: redelivery.then_some(SweepTurn::ONLY),
+            asker: match redelivery {
+                true => Asker::Sweep(SweepTurn::ONLY),
+                false => Asker::Scheduler,
+            },
         };
         let seen = stage.ledger.control().await.unwrap();
         stage.ledger.grant(&request, seen).await.unwrap()

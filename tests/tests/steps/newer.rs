@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use daybook_ledger::{Deleted, IndexKey, RetryPolicy};
+use daybook_ledger::{Deleted, Hand, IndexKey, RetryPolicy};
 use daybook_schema::{Attempt, DispatchMessage, Outcome, ROW_VERSION, Row, Status, Step};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::{item, newer_item, row_item};
@@ -22,7 +22,7 @@ async fn says(stage: &Stage, step: Step, seen: &Row) -> String {
                 id: seen.id,
                 status_shard: seen.status_shard(),
             };
-            format!("{:?}", ledger.claim(&[key], LEASE, deadline).await)
+            format!("{:?}", ledger.claim(&[key], Hand::Queue, LEASE, deadline).await)
         }
         Step::Release => format!("{:?}", ledger.release(&rows, deadline).await),
         Step::Renew => format!("{:?}", ledger.renew(&[name_of(seen)], LEASE, deadline).await),

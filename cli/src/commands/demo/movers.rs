@@ -97,6 +97,7 @@ async fn ingest(demo: Arc<Demo>) {
         let payload = |message: &Delivered| Payload {
             body: message.body.clone(),
             trace: message.trace.clone(),
+            again: message.receive_count > 1,
             message_id: Some(message.message_id.clone()),
         };
         let payloads: Vec<Payload> = batch.messages.iter().map(payload).collect();

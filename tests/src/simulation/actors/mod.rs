@@ -98,7 +98,7 @@ impl Cast {
             window,
             per_window: self.stage.options.dispatch.per_window,
             wanted: 1,
-            sweep: None,
+            asker: daybook_ledger::Asker::Scheduler,
         };
         self.stage.ledger.grant(&request, control).await.unwrap();
         // The first second of a ledger is not told from the one before it.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use daybook_manager::Dispatch;
+use daybook_manager::{Dispatch, Start};
 use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
 
@@ -130,6 +130,12 @@ pub struct PaceArguments {
     #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
     max_in_flight: Option<u32>,
 
+    /// When events that arrive are handed to workers: immediate (at once, while a worker is free and N lasts) or
+    /// scheduled (through the queue on the same port, where workers of other processes have their share)
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Start::Immediate)]
+    #[arg(env = "DAYBOOK_DISPATCH", hide_env_values = true)]
+    dispatch: Start,
+
     /// After how many failed attempts an event is parked for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
@@ -151,11 +157,11 @@ impl UpArguments {
     /// # Errors
     /// A usage error of clap's, when settings could not work.
     pub fn dispatch(&self) -> Result<Dispatch, clap::Error> {
-        let in_flight = self.target.workers.saturating_mul(IN_FLIGHT_PER_WORKER);
         let dispatch = Dispatch {
             per_window: self.pace.per_window,
             window: self.pace.every,
-            max_in_flight: Some(self.pace.max_in_flight.unwrap_or(in_flight)),
+            // Workers that are handed their events count them themselves.
+            max_in_flight: (self.pace.dispatch == Start::Scheduled).then(|| self.most_in_flight()),
             max_attempts: self.pace.max_attempts,
             lease: self.pace.lease,
             retry: self
@@ -163,8 +169,15 @@ impl UpArguments {
                 .backoff
                 .checked()
                 .map_err(|error| values::usage(&error))?,
+            start: self.pace.dispatch,
         };
         dispatch.checked().map_err(|error| values::usage(&error))
+    }
+
+    /// How many events may be in flight.
+    pub fn most_in_flight(&self) -> u32 {
+        let by_workers = self.target.workers.saturating_mul(IN_FLIGHT_PER_WORKER);
+        self.pace.max_in_flight.unwrap_or(by_workers)
     }
 
     /// How notifications are read.

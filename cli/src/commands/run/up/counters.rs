@@ -24,7 +24,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    pub fn count(&self, ingested: &Ingested) {
+    /// Counts what came of a body; how many of its events became rows.
+    pub fn count(&self, ingested: &Ingested) -> usize {
         let recorded = ingested.count(|row| *row == Recorded::Recorded);
         let known = ingested.count(|row| matches!(row, Recorded::AlreadyThere | Recorded::Covered));
         let parts = ingested.rows.len() - ingested.unreadable;
@@ -39,6 +40,7 @@ impl Recording {
         ] {
             counter.fetch_add(n as u64, Ordering::Relaxed);
         }
+        recorded - unreadable
     }
 }
 

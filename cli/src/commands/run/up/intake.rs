@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use daybook_ledger::{Deadline, Ledger, LedgerError};
-use daybook_manager::{Ingest, Ingested, Payload};
+use daybook_manager::{Immediate, Ingest, Ingested, Payload};
 use daybook_schema::Status;
 use daybook_schema::notification::Reading;
 use futures::StreamExt;
@@ -66,11 +66,16 @@ impl Recorder {
         ledger: Ledger,
         reading: Reading,
         max_attempts: u32,
+        immediate: Option<Immediate>,
         told: Arc<Recording>,
         printer: Option<Printer>,
     ) -> (Intake, Recorder) {
         let (sender, jobs) = mpsc::channel(WAITING);
         let ingest = Ingest::new(ledger.clone(), reading, max_attempts);
+        let ingest = match immediate {
+            Some(immediate) => ingest.dispatching(immediate),
+            None => ingest,
+        };
         let book = Book {
             ingest,
             ledger,
@@ -114,15 +119,20 @@ impl Book {
         let deadline = Deadline::after(self.ledger.clock(), PATIENCE);
         let payloads: Vec<Payload> = batch.iter().map(|job| job.payload.clone()).collect();
         let ingested = self.ingest.ingest(&payloads, deadline).await;
+        let mut waiting = 0;
         for (ingested, job) in ingested.into_iter().zip(batch) {
-            self.told.count(&ingested);
+            let recorded = self.told.count(&ingested);
+            waiting += recorded.saturating_sub(ingested.at_once.len());
             if let Some(printer) = &self.printer {
                 printer.print(&job.payload, &ingested);
             }
             // A sender that is gone has no answer, and sends again: the rows are found then.
             let _ = job.reply.send(ingested);
         }
-        self.told.news.notify_one();
+        // What is with a worker already is no news to the scheduler.
+        if waiting > 0 {
+            self.told.news.notify_one();
+        }
     }
 }
 

@@ -90,29 +90,26 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
 
     let recording = Arc::new(Recording::default());
     let answers = Arc::new(Answers::default());
-    let pipeline = Pipeline::new(folder.clone(), dispatch.clone(), recording.clone())?;
+    let pipeline = Pipeline::new(
+        folder.clone(),
+        dispatch.clone(),
+        target.map(|target| (target, worker_settings, arguments.most_in_flight())),
+        (recording.clone(), answers.clone()),
+    )?;
     let recovered = pipeline.recover(folder.mark_before).await;
     pipeline.bring_forward().await;
     // Before it says that a signal drains.
     let asked_to_stop = signals::requested();
     print::start(&arguments, &dispatch, &base.running, &recovered, &folder.ledger).await;
 
-    let printer = target
-        .is_none()
-        .then(|| collect_only::Printer::new(arguments.reading(), output));
+    let printer = (!pipeline.has_target()).then(|| collect_only::Printer::new(arguments.reading(), output));
     let address = base.listener.local_addr()?;
     let aws = address.ip().is_loopback().then(|| folder.aws.clone());
-    let (state, recorder, say_trouble) = way_in(&arguments, &dispatch, folder, &recording, printer, aws);
+    let (state, recorder, say_trouble) = way_in(&arguments, &pipeline, &recording, printer, aws);
     let backlog = state.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
-    let stopping = async {
-        asked_to_stop.await;
-        eprintln!(
-            "draining: running events finish, then this ends; press again to stop immediately, and nothing is lost"
-        );
-        say_stop.send_replace(true);
-    };
-    let moving = pipeline.run(target, answers.clone(), worker_settings, stop.clone());
+    let stopping = stop_when(asked_to_stop, say_stop);
+    let moving = pipeline.run(stop.clone());
     let serving = async {
         futures::join!(
             server::serve(base.listener, state, Limits::default(), stop.clone()),
@@ -149,19 +146,28 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// Says that it drains when it is asked to stop.
+async fn stop_when(asked_to_stop: impl Future<Output = ()>, say_stop: channel::Sender<bool>) {
+    asked_to_stop.await;
+    eprintln!(
+        "draining: running events finish, then this ends; press again to stop immediately, and nothing is lost"
+    );
+    say_stop.send_replace(true);
+}
+
 /// Where events come in, what records them, and where it is said that the ledger is in trouble.
 fn way_in(
     arguments: &UpArguments,
-    dispatch: &Dispatch,
-    folder: &Folder,
+    pipeline: &Pipeline,
     recording: &Arc<Recording>,
     printer: Option<collect_only::Printer>,
     aws: Option<LocalAws>,
 ) -> (ServerState, Recorder, channel::Sender<Option<String>>) {
     let (intake, recorder) = Recorder::new(
-        folder.ledger.clone(),
+        pipeline.ledger().clone(),
         arguments.reading(),
-        dispatch.max_attempts,
+        pipeline.max_attempts(),
+        pipeline.immediate(),
         recording.clone(),
         printer,
     );

@@ -1,14 +1,16 @@
 //! What moves events from the ledger to the target: scheduler, queue, workers and sweep, each in a loop of its own.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Refusal, TokenMark, Window};
+use daybook_ledger::{Deadline, Ledger, Refusal, TokenMark, Window, chain};
 use daybook_local::QueueAttributes;
-use daybook_manager::worker::{Run, Target, TargetAnswer, Worker, WorkerReport, WorkerSettings};
-use daybook_manager::{Dispatch, DispatchQueue, ScheduleReport, Scheduler};
-use daybook_reconciler::{RecoverReport, SweepSettings, Sweeper, bring_forward, recover};
+use daybook_manager::worker::{
+    DirectWorker, Handed, Handover, Run, Target, TargetAnswer, Worker, WorkerReport, WorkerSettings,
+};
+use daybook_manager::{Dispatch, DispatchQueue, Immediate, Outlet, ScheduleReport, Scheduler, Start};
+use daybook_reconciler::{RecoverReport, SweepSettings, Sweeper, bring_forward, recover, recover_stale};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -68,9 +70,7 @@ impl Target for Counted {
 
 /// When the scheduler runs again; after [`REST`] in any case.
 enum Next {
-    /// There may be more.
-    Now,
-    /// When clearly fewer events are in flight.
+    /// There may be more: when there is room for it.
     Room,
     /// When something is recorded.
     News,
@@ -84,26 +84,103 @@ pub struct Pipeline {
     dispatch: Dispatch,
     queue_url: String,
     recording: Arc<Recording>,
+    work: Option<Work>,
+}
+
+/// How events are worked on.
+enum Work {
+    /// By workers that take them from the queue.
+    Queue(Worker),
+    /// By workers that are handed them.
+    Direct {
+        worker: DirectWorker,
+        handover: Handover,
+        /// The workers' end, until they begin.
+        handed: Mutex<Option<Handed>>,
+    },
+}
+
+impl Work {
+    fn new(
+        folder: &Folder,
+        dispatch: &Dispatch,
+        queue_url: &str,
+        (target, settings, most): (Arc<dyn Target>, WorkerSettings, u32),
+    ) -> Self {
+        let ledger = folder.ledger.clone();
+        match dispatch.start {
+            Start::Scheduled => {
+                let sqs = folder.clients.sqs.clone();
+                Self::Queue(Worker::new(ledger, sqs, queue_url, target, settings))
+            }
+            Start::Immediate => {
+                let workers = u32::try_from(settings.workers).unwrap_or(u32::MAX);
+                let (handover, handed) = Handover::new(workers, most, ledger.clock().clone());
+                Self::Direct {
+                    worker: DirectWorker::new(ledger, target, settings),
+                    handover,
+                    handed: Mutex::new(Some(handed)),
+                }
+            }
+        }
+    }
 }
 
 impl Pipeline {
-    /// On that folder, which must be locked by this process.
+    /// On that folder, which must be locked by this process. Without a target nothing is sent; a target comes with how its workers
+    /// work, and how many events may be in flight.
     ///
     /// # Errors
     /// When the queue cannot be made.
-    pub fn new(folder: Folder, dispatch: Dispatch, recording: Arc<Recording>) -> anyhow::Result<Self> {
+    pub fn new(
+        folder: Folder,
+        dispatch: Dispatch,
+        target: Option<(Arc<dyn Target>, WorkerSettings, u32)>,
+        (recording, answers): (Arc<Recording>, Arc<Answers>),
+    ) -> anyhow::Result<Self> {
         // A message that a worker dies with is gone with the process: there is no need of a dead-letter queue.
         let attributes = QueueAttributes {
             retention: Duration::from_secs(14 * 24 * 3600),
             ..QueueAttributes::default()
         };
         let queue_url = folder.aws.sqs().create_queue(QUEUE, attributes)?;
+        let work = target.map(|(target, settings, most)| {
+            let target = Arc::new(Counted { target, answers });
+            Work::new(&folder, &dispatch, &queue_url, (target, settings, most))
+        });
         Ok(Self {
             folder,
             dispatch,
             queue_url,
             recording,
+            work,
         })
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.folder.ledger
+    }
+
+    /// After how many failed attempts an event is parked.
+    pub fn max_attempts(&self) -> u32 {
+        self.dispatch.max_attempts
+    }
+
+    /// Whether there is a target.
+    pub fn has_target(&self) -> bool {
+        self.work.is_some()
+    }
+
+    /// How newcomers are dispatched at once, if they are.
+    pub fn immediate(&self) -> Option<Immediate> {
+        match &self.work {
+            Some(Work::Direct { handover, .. }) => {
+                let outlet = Outlet::Workers(handover.clone());
+                Some(Immediate::new(self.dispatch.clone(), outlet))
+            }
+            Some(Work::Queue(_)) | None => None,
+        }
     }
 
     /// Puts back what was claimed: the queue is gone, and so are the workers whose tokens bear the mark `ours`; with none, all are.
@@ -137,54 +214,32 @@ impl Pipeline {
         DispatchQueue::new(self.folder.clients.sqs.clone(), &self.queue_url)
     }
 
-    /// Schedules, sweeps and works until it is told to stop; what the workers did. Without a target nothing is sent.
-    pub async fn run(
-        &self,
-        target: Option<Arc<dyn Target>>,
-        answers: Arc<Answers>,
-        settings: WorkerSettings,
-        stop: watch::Receiver<bool>,
-    ) -> Option<WorkerReport> {
-        let target = target?;
+    /// Schedules, sweeps and works until it is told to stop; what the workers did, if there are any.
+    pub async fn run(&self, stop: watch::Receiver<bool>) -> Option<WorkerReport> {
+        let work = self.work.as_ref()?;
         let (_, _, report) = futures::join!(
-            self.schedule(stop.clone()),
-            self.sweep(stop.clone()),
-            self.work(target, answers, settings, stop),
+            self.schedule(work, stop.clone()),
+            self.sweep(work, stop.clone()),
+            run(work, stop),
         );
         Some(report)
     }
 
-    /// Runs the workers until `stop` is true, then drains them.
-    async fn work(
-        &self,
-        target: Arc<dyn Target>,
-        answers: Arc<Answers>,
-        settings: WorkerSettings,
-        mut stop: watch::Receiver<bool>,
-    ) -> WorkerReport {
-        let worker = Worker::new(
-            self.folder.ledger.clone(),
-            self.folder.clients.sqs.clone(),
-            &self.queue_url,
-            Arc::new(Counted { target, answers }),
-            settings,
-        );
-        worker
-            .run(async move {
-                let _ = stop.wait_for(|stop| *stop).await;
-            })
-            .await
-    }
-
     /// Runs the scheduler whenever there may be something to claim, until `stop` is true.
-    async fn schedule(&self, mut stop: watch::Receiver<bool>) {
+    async fn schedule(&self, work: &Work, mut stop: watch::Receiver<bool>) {
         let ledger = &self.folder.ledger;
-        let scheduler = Scheduler::new(ledger.clone(), self.queue(), self.dispatch.clone());
+        let scheduler = match work {
+            Work::Queue(_) => Scheduler::new(ledger.clone(), self.queue(), self.dispatch.clone()),
+            Work::Direct { handover, .. } => {
+                let outlet = Outlet::Workers(handover.clone());
+                Scheduler::new(ledger.clone(), outlet, self.dispatch.clone())
+            }
+        };
         loop {
             let window = Window::at(ledger.clock().now(), self.dispatch.window);
             let deadline = Deadline::after(ledger.clock(), PATIENCE);
             let next = match scheduler.run(window, deadline).await {
-                Ok(report) => self.next(&report),
+                Ok(report) => next(&report),
                 Err(error) => {
                     tracing::warn!(%error, "the scheduler cannot run; trying again");
                     Next::Rest
@@ -194,8 +249,7 @@ impl Pipeline {
                 // What comes meanwhile is claimed together.
                 tokio::time::sleep(GAP).await;
                 match next {
-                    Next::Now => {}
-                    Next::Room => self.room().await,
+                    Next::Room => self.room(work).await,
                     Next::News => self.recording.news.notified().await,
                     Next::Rest => std::future::pending().await,
                 }
@@ -209,29 +263,21 @@ impl Pipeline {
         }
     }
 
-    /// When to run again after that run.
-    fn next(&self, report: &ScheduleReport) -> Next {
-        for cause in &report.failures {
-            tracing::warn!(%cause, "the scheduler could not do all of its work");
-        }
-        if !report.failures.is_empty() {
-            return Next::Rest;
-        }
-        match &report.refusal {
-            None if self.has_room() => Next::Now,
-            None => Next::Room,
-            // The window's end is waited for by looking again: another command may raise N, or end a pause.
-            Some(Refusal::WindowFull | Refusal::Paused(_) | Refusal::WindowPassed | Refusal::WindowAhead) => {
-                Next::Rest
+    /// Returns when there is room for more. On the queue that is when no more than half of the messages that may be queued or worked on
+    /// are: a run for every one that is done would look through the index each time to claim the next, and the workers have the
+    /// other half meanwhile.
+    async fn room(&self, work: &Work) {
+        match work {
+            Work::Direct { handover, .. } => handover.room().await,
+            Work::Queue(_) => {
+                while !self.queue_has_room() {
+                    tokio::time::sleep(GAP).await;
+                }
             }
-            Some(Refusal::NothingWanted) if self.has_room() => Next::News,
-            Some(Refusal::NothingWanted) => Next::Room,
         }
     }
 
-    /// Whether no more than half of the messages that may be queued or worked on are. A run for every one that is done would look
-    /// through the index each time to claim the next; and the workers have the other half meanwhile.
-    fn has_room(&self) -> bool {
+    fn queue_has_room(&self) -> bool {
         let Ok(depth) = self.folder.aws.sqs().depth(&self.queue_url) else {
             return true;
         };
@@ -241,23 +287,9 @@ impl Pipeline {
         u32::try_from(in_flight).is_ok_and(|in_flight| in_flight <= enough)
     }
 
-    /// Returns when there is room.
-    async fn room(&self) {
-        while !self.has_room() {
-            tokio::time::sleep(GAP).await;
-        }
-    }
-
     /// Looks after leases now and then, until `stop` is true.
-    async fn sweep(&self, mut stop: watch::Receiver<bool>) {
+    async fn sweep(&self, work: &Work, mut stop: watch::Receiver<bool>) {
         let ledger = &self.folder.ledger;
-        let sweeper = Sweeper::new(
-            ledger.clone(),
-            self.queue(),
-            None,
-            self.dispatch.clone(),
-            SweepSettings::default(),
-        );
         let every = SWEEP_EVERY.min(self.dispatch.lease);
         let mut jumps = Jumps::of(ledger.clock());
         loop {
@@ -272,17 +304,35 @@ impl Pipeline {
                 // The machine was suspended, and its leases seem to be over. The workers, who go on, extend them first.
                 Went::Ahead => continue,
             }
-            let window = Window::at(ledger.clock().now(), self.dispatch.window);
-            let deadline = Deadline::after(ledger.clock(), PATIENCE);
-            match sweeper.run(window, deadline).await {
-                Ok(report) => {
-                    tracing::debug!(?report, "swept");
-                    for cause in &report.failures {
-                        tracing::warn!(%cause, "the sweep could not do all of its work");
-                    }
+            let failures = match work {
+                Work::Queue(_) => self.sweep_queue().await,
+                Work::Direct { worker, .. } => {
+                    let deadline = Deadline::after(ledger.clock(), PATIENCE);
+                    let retry = &self.dispatch.retry;
+                    let report = recover_stale(ledger, retry, &worker.running(), deadline).await;
+                    tracing::debug!(?report, "put back");
+                    report.failures
                 }
-                Err(error) => tracing::warn!(%error, "the sweep cannot run; trying again"),
+            };
+            for cause in &failures {
+                tracing::warn!(%cause, "the sweep could not do all of its work");
             }
+        }
+    }
+
+    /// Sends again what the queue seems to have lost; what went wrong.
+    async fn sweep_queue(&self) -> Vec<String> {
+        let ledger = &self.folder.ledger;
+        let (dispatch, settings) = (self.dispatch.clone(), SweepSettings::default());
+        let sweeper = Sweeper::new(ledger.clone(), self.queue(), None, dispatch, settings);
+        let window = Window::at(ledger.clock().now(), self.dispatch.window);
+        let deadline = Deadline::after(ledger.clock(), PATIENCE);
+        match sweeper.run(window, deadline).await {
+            Ok(report) => {
+                tracing::debug!(?report, "swept");
+                report.failures.iter().map(ToString::to_string).collect()
+            }
+            Err(error) => vec![chain(&error)],
         }
     }
 
@@ -296,5 +346,42 @@ impl Pipeline {
             }
             tokio::time::sleep(EXPIRE_EVERY).await;
         }
+    }
+}
+
+/// Runs the workers until `stop` is true, then drains them.
+async fn run(work: &Work, mut stop: watch::Receiver<bool>) -> WorkerReport {
+    let stopped = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    match work {
+        Work::Queue(worker) => worker.run(stopped).await,
+        Work::Direct { worker, handed, .. } => {
+            let handed = handed.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match handed {
+                Some(handed) => worker.run(handed, stopped).await,
+                // They run already.
+                None => WorkerReport::default(),
+            }
+        }
+    }
+}
+
+/// When to run again after that run.
+fn next(report: &ScheduleReport) -> Next {
+    for cause in &report.failures {
+        tracing::warn!(%cause, "the scheduler could not do all of its work");
+    }
+    if !report.failures.is_empty() {
+        return Next::Rest;
+    }
+    match &report.refusal {
+        // The window's end is waited for by looking again: another command may raise N, or end a pause.
+        Some(Refusal::WindowFull | Refusal::Paused(_) | Refusal::WindowPassed | Refusal::WindowAhead) => {
+            Next::Rest
+        }
+        _ if report.left_behind => Next::Room,
+        // Only ingest is refused for a backlog, or after two tries.
+        None | Some(Refusal::NothingWanted | Refusal::Backlog | Refusal::Contended) => Next::News,
     }
 }

@@ -171,6 +171,7 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Res
         body,
         trace,
         message_id: None,
+        again: false,
     };
     let Some(ingested) = inner.state.intake.record(payload, memory).await else {
         let error = "this Daybook is shutting down; send this again";

@@ -1,0 +1,141 @@
+//! Where claimed rows go: to the dispatch queue, or straight to the workers of this process.
+
+use daybook_ledger::{Cause, Deadline, Hand, Ledger, Released};
+use daybook_schema::{EventId, Row};
+
+use crate::delivery::NO_ANSWER;
+use crate::queue::{DispatchQueue, Sent};
+use crate::worker::{Handover, Places};
+
+/// Where claimed rows go.
+#[derive(Clone, Debug)]
+pub enum Outlet {
+    /// To the dispatch queue, from which an invoker or a worker has them.
+    Queue(DispatchQueue),
+    /// To the workers of this process. They need neither a message nor a take: the claim is theirs.
+    Workers(Handover),
+}
+
+/// What came of handing one row on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandedOn {
+    /// The queue or a worker has it.
+    Sent,
+    /// It certainly has not, and the row is PENDING again, no attempt used.
+    Released,
+    /// The queue may have it, or the row could not be released: it stays claimed, and its lease brings it back.
+    Unknown,
+    /// Not sent, and the row went on meanwhile.
+    Gone,
+}
+
+/// What came of handing rows on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandedOver {
+    /// Each row's outcome; in no order.
+    pub rows: Vec<(EventId, HandedOn)>,
+    /// What went wrong.
+    pub failures: Vec<Cause>,
+}
+
+impl HandedOver {
+    /// How many rows had that outcome.
+    pub fn count(&self, outcome: HandedOn) -> u32 {
+        let rows = self.rows.iter().filter(|(_, one)| *one == outcome);
+        u32::try_from(rows.count()).unwrap_or(u32::MAX)
+    }
+}
+
+impl From<DispatchQueue> for Outlet {
+    fn from(queue: DispatchQueue) -> Self {
+        Self::Queue(queue)
+    }
+}
+
+impl Outlet {
+    /// Who has a row that is claimed for this outlet.
+    pub fn hand(&self) -> Hand {
+        match self {
+            Self::Queue(_) => Hand::Queue,
+            Self::Workers(_) => Hand::Worker,
+        }
+    }
+
+    /// Room for at most so many rows. A queue has room for all.
+    pub fn reserve(&self, wanted: u32) -> Places {
+        match self {
+            Self::Queue(_) => Places::unbounded(wanted),
+            Self::Workers(handover) => handover.reserve(wanted),
+        }
+    }
+
+    /// Hands claimed rows on, which have places. What the outlet certainly does not take is released; what it may have stays claimed,
+    /// because giving it back could run an attempt twice. Ends soon after the deadline.
+    pub async fn hand_on(
+        &self,
+        ledger: &Ledger,
+        rows: Vec<Row>,
+        places: &mut Places,
+        deadline: Deadline,
+    ) -> HandedOver {
+        let mut over = HandedOver::default();
+        let refused = match self {
+            Self::Queue(queue) => send(queue, ledger, rows, deadline, &mut over).await,
+            Self::Workers(handover) => {
+                let ids: Vec<EventId> = rows.iter().map(|row| row.id).collect();
+                let refused = handover.give(rows, places);
+                let is_taken = |id: &EventId| !refused.iter().any(|row| row.id == *id);
+                let taken = ids.into_iter().filter(is_taken);
+                over.rows.extend(taken.map(|id| (id, HandedOn::Sent)));
+                refused
+            }
+        };
+        let released = ledger.release(&refused, deadline).await;
+        for (row, released) in refused.iter().zip(released) {
+            let outcome = match released {
+                Released::Released => HandedOn::Released,
+                Released::Stale => HandedOn::Gone,
+                Released::Left(cause) => {
+                    over.failures.push(cause);
+                    HandedOn::Unknown
+                }
+            };
+            over.rows.push((row.id, outcome));
+        }
+        over
+    }
+}
+
+/// Sends the rows' messages; those that the queue certainly does not have.
+async fn send(
+    queue: &DispatchQueue,
+    ledger: &Ledger,
+    rows: Vec<Row>,
+    deadline: Deadline,
+    over: &mut HandedOver,
+) -> Vec<Row> {
+    let Some(outcomes) = deadline.bound(ledger.clock(), queue.send(&rows)).await else {
+        // The queue may have them.
+        let unknown = rows.iter().map(|row| (row.id, HandedOn::Unknown));
+        over.rows.extend(unknown);
+        if !rows.is_empty() {
+            over.failures.push(NO_ANSWER);
+        }
+        return Vec::new();
+    };
+    let mut refused = Vec::new();
+    for (row, outcome) in rows.into_iter().zip(outcomes) {
+        match outcome {
+            Sent::Sent => over.rows.push((row.id, HandedOn::Sent)),
+            Sent::Unknown(cause) => {
+                over.rows.push((row.id, HandedOn::Unknown));
+                over.failures.push(cause);
+            }
+            Sent::NotSent(cause) => {
+                refused.push(row);
+                over.failures.push(cause);
+            }
+        }
+    }
+    refused
+}

@@ -1,0 +1,49 @@
+//! What a worker reports of itself at its end.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::job::Worked;
+
+/// How long a shutdown waits, after its runs were stopped, for their rows to be put back.
+pub(super) const TIME_TO_PUT_BACK: Duration = Duration::from_secs(10);
+
+/// What a worker did from its start to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
+pub struct WorkerReport {
+    /// Messages received.
+    pub received: u64,
+    /// Events completed.
+    pub completed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Events that the target put off.
+    pub later: u64,
+    /// Messages dropped, because their rows had gone on or were another worker's.
+    pub dropped: u64,
+    /// Messages returned, because the ledger did not answer.
+    pub returned: u64,
+    /// Runs stopped, because their leases were lost.
+    pub lost: u64,
+    /// Runs stopped by the shutdown; their rows are PENDING again, no attempt used.
+    pub stopped: u64,
+    /// Runs that the shutdown could neither end nor put back in time: their leases bring them back.
+    pub abandoned: u64,
+}
+
+impl WorkerReport {
+    pub(super) fn count(&mut self, worked: &Worked) {
+        let counter = match worked {
+            Worked::Completed => &mut self.completed,
+            Worked::Failed(_) => &mut self.failed,
+            Worked::Later(_) => &mut self.later,
+            Worked::Dropped => &mut self.dropped,
+            Worked::Returned(_) => &mut self.returned,
+            Worked::LeaseLost(_) => &mut self.lost,
+            Worked::Stopped => &mut self.stopped,
+        };
+        *counter += 1;
+    }
+}

@@ -135,10 +135,12 @@ impl Target for Job {
             } else if cast.chaos.strikes("long_execution") {
                 1_200_000 + rng.u64(0..2_000_000)
             } else {
+                let millis = 1000 + rng.u64(0..240_000);
+                // In every other worker seed at a full minute: many at the same moment.
+                let now = cast.now().unsigned_abs();
                 match cast.scenario.seed % 16 {
-                    // Every other worker seed: much ends at the same moment.
-                    8.. => 30_000 * rng.u64(1..8),
-                    _ => 1000 + rng.u64(0..240_000),
+                    8.. => (now + millis).next_multiple_of(60_000) - now,
+                    _ => millis,
                 }
             };
             let mut stop = run.stop.clone();

@@ -6,6 +6,7 @@ pub mod batch;
 pub mod bounds;
 pub mod budget;
 pub mod checks;
+pub mod crew;
 pub mod defects;
 pub mod dispatch;
 mod ingest;

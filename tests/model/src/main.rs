@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use daybook_model::batch::{BatchDefect, Batches};
 use daybook_model::bounds::{Bounds, LARGE, SMALL};
+use daybook_model::crew::{Crew, CrewDefect};
 use daybook_model::defects::Defect;
 use daybook_model::newcomers::{NewcomerDefect, Newcomers};
 use daybook_model::search::{Found, planted, search, search_all, shortest};
@@ -113,6 +114,16 @@ fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
         holds &= found.failed.is_empty();
         print(name, &found);
     }
+    let larger: &[(&str, Crew)] = match bounds {
+        Size::Small => &[],
+        Size::Large => &Crew::LARGE,
+    };
+    let crews = Crew::SMALL.iter().chain(larger).copied();
+    for (name, crew) in crews.filter(|(name, _)| defect.is_none() && wanted(name)) {
+        let found = search_all(crew, 2);
+        holds &= found.failed.is_empty();
+        print(name, &found);
+    }
     let larger = match bounds {
         Size::Small => None,
         Size::Large => Some(("untold-large", Express::LARGE)),
@@ -164,6 +175,10 @@ fn defects(table: bool, only: &str) -> bool {
     for defect in named::<WorkerDefect>(only) {
         let (name, workshop) = Workshop::planted(*defect);
         print(format!("{defect:?}"), name, shortest(workshop));
+    }
+    for defect in named::<CrewDefect>(only) {
+        let (name, crew) = Crew::planted(*defect);
+        print(format!("{defect:?}"), name, shortest(crew));
     }
     for defect in named::<UntoldDefect>(only) {
         let express = Express {

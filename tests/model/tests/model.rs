@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use clap::ValueEnum;
 use daybook_model::batch::{BatchDefect, Batches};
 use daybook_model::bounds::SMALL;
+use daybook_model::crew::{Crew, CrewDefect};
 use daybook_model::defects::Defect;
 use daybook_model::newcomers::{NewcomerDefect, Newcomers};
 use daybook_model::search::{planted, search, search_all};
@@ -67,6 +68,17 @@ fn the_rules_of_workers_hold_in_every_state() {
 }
 
 #[test]
+fn the_rules_of_workers_with_batches_hold_in_every_state() {
+    let mut reached = BTreeSet::new();
+    for (name, crew) in Crew::SMALL {
+        let found = search_all(crew, 2);
+        assert!(found.failed.is_empty(), "{name}: {:#?}", found.failed);
+        reached.extend(found.reached);
+    }
+    assert_eq!(reached.len(), 4, "{reached:?}");
+}
+
+#[test]
 fn the_rules_of_executions_that_end_untold_hold_in_every_state() {
     let found = search_all(Express::SMALL, 2);
     assert!(found.failed.is_empty(), "{:#?}", found.failed);
@@ -92,6 +104,11 @@ fn every_planted_defect_is_seen() {
     }
     for defect in WorkerDefect::value_variants() {
         let (name, planted) = Workshop::planted(*defect);
+        let found = search_all(planted, 2);
+        assert!(!found.failed.is_empty(), "{defect:?} is not seen in {name}");
+    }
+    for defect in CrewDefect::value_variants() {
+        let (name, planted) = Crew::planted(*defect);
         let found = search_all(planted, 2);
         assert!(!found.failed.is_empty(), "{defect:?} is not seen in {name}");
     }

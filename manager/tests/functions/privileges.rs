@@ -19,7 +19,7 @@ fn ingest_may_do_what_it_does_and_no_more() {
     let notifications = uploads(30).into_iter().map(|upload| upload.notification());
     let bodies: Vec<String> = notifications.chain(["hello".to_owned()]).collect();
     let event = batch(bodies.into_iter().map(|body| ("it", body)));
-    let immediate = world.variables(&[("DAYBOOK_DISPATCH", "immediate"), ("DAYBOOK_PER_WINDOW", "20")]);
+    let immediate = world.variables(&[("DAYBOOK_DISPATCH", "immediate"), ("DAYBOOK_PER_WINDOW", "40")]);
     let mut function = Environment::start(INGEST, &immediate);
     function.invoke(&event);
     // Claimed, and given back.

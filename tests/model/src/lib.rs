@@ -16,6 +16,7 @@ pub mod protocol;
 pub mod receipts;
 pub mod rows;
 pub mod search;
+pub mod settle_many;
 pub mod steps;
 pub mod untold;
 mod words;

@@ -10,6 +10,7 @@ use daybook_model::crew::{Crew, CrewDefect};
 use daybook_model::defects::Defect;
 use daybook_model::newcomers::{NewcomerDefect, Newcomers};
 use daybook_model::search::{Found, planted, search, search_all, shortest};
+use daybook_model::settle_many::{SettleDefect, SettleMany};
 use daybook_model::untold::{Express, UntoldDefect};
 use daybook_model::worker::{WorkerDefect, Workshop};
 
@@ -114,6 +115,11 @@ fn check(bounds: Size, only: Option<String>, defect: Option<Defect>) -> bool {
         holds &= found.failed.is_empty();
         print(name, &found);
     }
+    if defect.is_none() && wanted("settle-many") {
+        let found = search_all(SettleMany::SMALL, 2);
+        holds &= found.failed.is_empty();
+        print("settle-many", &found);
+    }
     let larger: &[(&str, Crew)] = match bounds {
         Size::Small => &[],
         Size::Large => &Crew::LARGE,
@@ -179,6 +185,13 @@ fn defects(table: bool, only: &str) -> bool {
     for defect in named::<CrewDefect>(only) {
         let (name, crew) = Crew::planted(*defect);
         print(format!("{defect:?}"), name, shortest(crew));
+    }
+    for defect in named::<SettleDefect>(only) {
+        let settle = SettleMany {
+            defect: Some(*defect),
+            ..SettleMany::SMALL
+        };
+        print(format!("{defect:?}"), "settle-many", shortest(settle));
     }
     for defect in named::<UntoldDefect>(only) {
         let express = Express {

@@ -9,6 +9,7 @@ use daybook_model::crew::{Crew, CrewDefect};
 use daybook_model::defects::Defect;
 use daybook_model::newcomers::{NewcomerDefect, Newcomers};
 use daybook_model::search::{planted, search, search_all};
+use daybook_model::settle_many::{SettleDefect, SettleMany};
 use daybook_model::untold::{Express, UntoldDefect};
 use daybook_model::worker::{WorkerDefect, Workshop};
 
@@ -79,6 +80,13 @@ fn the_rules_of_workers_with_batches_hold_in_every_state() {
 }
 
 #[test]
+fn the_rules_of_settling_many_hold_in_every_state() {
+    let found = search_all(SettleMany::SMALL, 2);
+    assert!(found.failed.is_empty(), "{:#?}", found.failed);
+    assert_eq!(found.reached.len(), 2, "{:?}", found.reached);
+}
+
+#[test]
 fn the_rules_of_executions_that_end_untold_hold_in_every_state() {
     let found = search_all(Express::SMALL, 2);
     assert!(found.failed.is_empty(), "{:#?}", found.failed);
@@ -111,6 +119,16 @@ fn every_planted_defect_is_seen() {
         let (name, planted) = Crew::planted(*defect);
         let found = search_all(planted, 2);
         assert!(!found.failed.is_empty(), "{defect:?} is not seen in {name}");
+    }
+    for defect in SettleDefect::value_variants() {
+        let planted = SettleMany {
+            defect: Some(*defect),
+            ..SettleMany::SMALL
+        };
+        assert!(
+            !search_all(planted, 2).failed.is_empty(),
+            "{defect:?} is not seen"
+        );
     }
     for defect in UntoldDefect::value_variants() {
         let planted = Express {

@@ -109,7 +109,7 @@ impl Batches {
             Self {
                 invalid: Some(0),
                 events: 3,
-                at_once: 2,
+                failures: false,
                 ..Self::BASE
             },
         ),

@@ -1,4 +1,4 @@
-"""Stands two of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
+"""Stands three of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
 through them. Started by tests/stack.
 
 What is waited for is a condition, never a time: the emulated schedules tick once a minute, as EventBridge Scheduler does at its finest.
@@ -6,6 +6,7 @@ What is waited for is a condition, never a time: the emulated schedules tick onc
 
 import collections
 import concurrent.futures
+import datetime
 import json
 import re
 import signal
@@ -90,6 +91,12 @@ class Pipeline:
     def executions(self):
         pages = self.states.get_paginator("list_executions").paginate(stateMachineArn=self.state_machine)
         return [execution for page in pages for execution in page["executions"]]
+
+    def wait(self, execution):
+        """Seconds from the upload, as its notification says, to the start of an execution."""
+        given = json.loads(self.states.describe_execution(executionArn=execution["executionArn"])["input"])
+        uploaded = datetime.datetime.fromisoformat(given["event_time"].replace("Z", "+00:00"))
+        return (execution["startDate"] - uploaded).total_seconds()
 
     def counts(self):
         """Rows by status, and receipts."""
@@ -220,8 +227,24 @@ def first_flow(first):
     return counts
 
 
+def third_flow(third):
+    """200 uploads, told by S3 itself and dispatched at once: no tick claims any of them."""
+    third.attach()
+    third.upload(keys("at-once", EVENTS))
+    third.until("each has a receipt, and no row is left", receipts=EVENTS)
+    third.check_done()
+    sent, _ = third.metrics("ingest")
+    equal((sent["EventsRecorded"], sent["EventsSent"]), (EVENTS, EVENTS), "EventsRecorded and EventsSent of ingest")
+    equal(third.metrics("schedule")[0]["EventsClaimed"], 0, "EventsClaimed of schedule")
+    say(f"{third.name}: {EVENTS} objects were dispatched at once")
+    waits = sorted(wait for wait in map(third.wait, third.executions()))
+    say(f"{third.name}: from upload to start {waits[EVENTS // 2]:.1f} s in the median, {waits[EVENTS * 99 // 100]:.1f} s for 99 of 100")
+    memory = third.cloud.client("lambda").get_function_configuration(FunctionName=third.stack.functions["ingest"])["MemorySize"]
+    return cost.counted(third.stack, EVENTS, 0, memory)
+
+
 def second_flow(second):
-    """200 uploads by EventBridge. The first attempts of some fail; then the dispatch queue is purged while it holds the rest."""
+    """200 uploads by EventBridge, dispatched at once. The first attempts of some fail; then the dispatch queue is purged while it holds the rest."""
     flaky, before = keys("flaky", 10), keys("before", EVENTS - 60)
     after = keys("after", 50)
     second.s3.put_bucket_notification_configuration(
@@ -314,29 +337,33 @@ def main():
         packaged = cloud.package()
         first = Pipeline(
             cloud, packaged, "daybook-first", "uploads", PerWindow=100, AuditGrace="1s", AuditRepair="true",
-            Audit="s3://uploads", AuditBucketArns="arn:aws:s3:::uploads",
+            Audit="s3://uploads", AuditBucketArns="arn:aws:s3:::uploads", Dispatch="scheduled",
         )  # fmt: skip
         second = Pipeline(
             cloud, packaged, "daybook-second", "bridged", PerWindow=150, Lease="20s", Backoff="1s", EventBridgeBuckets="bridged"
         )
+        third = Pipeline(cloud, packaged, "daybook-third", "at-once", PerWindow=1000)
         equal(set(first.stack.resources.values()) & set(second.stack.resources.values()), set(), "names that both stacks have")
-        say("two stacks are up")
+        say("three stacks are up")
         try:
             with concurrent.futures.ThreadPoolExecutor() as pool:
-                flows = [pool.submit(flow, pipeline) for flow, pipeline in ((first_flow, first), (second_flow, second))]
-                counts, _ = [flow.result() for flow in flows]
+                pairs = ((first_flow, first), (second_flow, second), (third_flow, third))
+                flows = [pool.submit(flow, pipeline) for flow, pipeline in pairs]
+                scheduled, _, immediate = [flow.result() for flow in flows]
             second.stack.check_policies()
+            third.stack.check_policies()
             say("no policy refused a call, and none of the calls went beyond its policy")
         except BaseException:
-            for pipeline in (first, second):
+            for pipeline in (first, second, third):
                 pipeline.show()
             print(cloud.said(), file=sys.stderr)
             raise
         for what in cloud.left_out:
             print(f"not in the emulated stack: {what}")
     COUNTS.parent.mkdir(parents=True, exist_ok=True)
-    COUNTS.write_text(json.dumps(counts, indent=2) + "\n")
-    print(f"\n{cost.table(counts)}\n\nThe counts are in {COUNTS.relative_to(ROOT)}.")
+    COUNTS.write_text(json.dumps({"scheduled": scheduled, "immediate": immediate}, indent=2) + "\n")
+    print(f"\nDispatch=scheduled\n\n{cost.table(scheduled)}\n\nDispatch=immediate\n\n{cost.table(immediate)}\n")
+    print(f"The counts are in {COUNTS.relative_to(ROOT)}.")
 
 
 START = time.monotonic()

@@ -56,8 +56,7 @@ pub struct Control {
     pub redelivered_at: Option<Timestamp>,
     /// The newest window in which a scheduler wanted something, whether or not it was granted it.
     pub scheduled_at: Option<Timestamp>,
-    /// The window of the newest tick that left due rows behind; none when the last one left none. Ingest asks for nothing
-    /// meanwhile.
+    /// When a tick that left due rows behind said so last; none when the last one left none. Ingest asks for nothing meanwhile.
     pub backlog_at: Option<Timestamp>,
     /// N as set while running; takes the place of the configured one.
     pub per_window: Option<u32>,
@@ -110,20 +109,20 @@ impl Control {
 
     /// Whether rows that are due wait for a tick, so that newcomers must not overtake them. A note of a clock that was far ahead
     /// does not count.
-    fn has_backlog(&self, window: Window) -> bool {
-        let reach = window.length * BACKLOG_WINDOWS;
+    fn has_backlog(&self, length: Duration, now: Timestamp) -> bool {
         self.backlog_at
-            .is_some_and(|at| window.start <= at.plus(reach) && at <= window.start.plus(reach))
+            .is_some_and(|at| now <= at.plus(length * BACKLOG_WINDOWS) && at <= latest_start(length, now))
     }
 
     /// Whether a sweep that is owed something comes in that window, and has not come yet: once it has, it is due later.
     fn sweep_is_due(&self, window: Window, n: u32) -> bool {
         // An N of 1 is left in one window only: in more, a sweep that does not come would leave the scheduler none of them.
-        let late = if n == 1 || self.sweep_millis.is_none() {
-            0
-        } else {
-            LATE_WINDOWS
-        };
+        let is_on_time = n == 1 || self.sweep_millis.is_none();
+        self.sweep_comes(window, if is_on_time { 0 } else { LATE_WINDOWS })
+    }
+
+    /// Whether a sweep that is owed something comes in that window, or is so many windows late.
+    fn sweep_comes(&self, window: Window, late: u32) -> bool {
         self.owed_at.is_some_and(|owed_at| match self.sweep_due_at {
             Some(due) if due > owed_at => window.is_within(due, late),
             _ => window.is_within(owed_at, OWED_WINDOWS),
@@ -147,9 +146,14 @@ impl Control {
             (Asker::Sweep(_), _) if !self.scheduler_is_due(window) => 0,
             (Asker::Sweep(_), 1) => u32::from(was_the_sweeps),
             (Asker::Sweep(_), _) => n - n / 2,
-            (Asker::Scheduler | Asker::Ingest, _) if !self.sweep_is_due(window, n) => 0,
-            (Asker::Scheduler | Asker::Ingest, 1) => self.owed.min(u32::from(!was_the_sweeps)),
-            (Asker::Scheduler | Asker::Ingest, _) => self.owed.min(n / 2),
+            // The sweep leaves half to the scheduler, so its own half is not enough: a newcomer would take what it left.
+            (Asker::Ingest, _) if self.owed > 0 && self.sweep_comes(window, LATE_WINDOWS) => {
+                n - n / 2 + self.owed.min(n / 2)
+            }
+            (Asker::Ingest, _) => 0,
+            (Asker::Scheduler, _) if !self.sweep_is_due(window, n) => 0,
+            (Asker::Scheduler, 1) => self.owed.min(u32::from(!was_the_sweeps)),
+            (Asker::Scheduler, _) => self.owed.min(n / 2),
         }
     }
 
@@ -187,14 +191,9 @@ impl Control {
         match (n, granted) {
             // The one of this window is the sweep's, whether or not it comes for it; unless it needs it no more.
             (1, 0) if left > 0 => self.redelivered_at = self.redelivered_at.max(turn),
-            (1, 1) => self.note_first_delivery(window),
+            (1, 1) => self.redelivered_at = self.redelivered_at.filter(|_| self.redelivered_at != turn),
             _ => {}
         }
-    }
-
-    /// Notes that the one of this window was granted to a first delivery.
-    fn note_first_delivery(&mut self, window: Window) {
-        self.redelivered_at = self.redelivered_at.filter(|at| *at != window.start);
     }
 
     /// How far this run of the sweep began after the one before, in milliseconds. One that is little longer than the last one
@@ -316,8 +315,8 @@ pub struct GrantRequest {
 pub enum Asker {
     /// The scheduler, for rows that are due.
     Scheduler,
-    /// Ingest, for events that are not in the ledger yet. It leaves to the sweep what the scheduler would, and asks for nothing
-    /// while rows that are due wait. What it is granted and does not need is lost to the window.
+    /// Ingest, for events that are not in the ledger yet. It leaves to a sweep that is owed something its share and the scheduler's, and
+    /// is refused while rows that are due wait. What it is granted and does not need is lost to the window.
     Ingest,
     /// The sweep, for redeliveries: which turn of it.
     Sweep(SweepTurn),
@@ -383,7 +382,7 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
     if window.start > latest_start(window.length, now) {
         return Err(Refusal::WindowAhead);
     }
-    if request.asker == Asker::Ingest && control.has_backlog(window) {
+    if request.asker == Asker::Ingest && control.has_backlog(window.length, now) {
         return Err(Refusal::Backlog);
     }
     let n = control.per_window.unwrap_or(request.per_window);
@@ -420,7 +419,6 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
         Asker::Scheduler if n > 0 && request.wanted > 0 => {
             next.note_schedule(window, n, granted, free.min(reserved));
         }
-        Asker::Ingest if (n, granted) == (1, 1) => next.note_first_delivery(window),
         Asker::Scheduler | Asker::Ingest => {}
     }
     next.installed_at = control.installed_at.or(Some(now));

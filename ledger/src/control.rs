@@ -8,7 +8,7 @@ use daybook_schema::Timestamp;
 use daybook_schema::tables::CONTROL_ID;
 use daybook_schema::tables::attribute::ID;
 
-use crate::budget::{Asker, Control, Grant, GrantRequest, Refusal, Window, decide};
+use crate::budget::{Asker, Control, Grant, GrantRequest, Refusal, decide};
 use crate::cause::{Cause, describe};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
@@ -66,7 +66,7 @@ impl Ledger {
         for lost in 0..if is_ingest { INGEST_TRIES } else { GRANT_TRIES } {
             if lost == TRIES_UNTIL_NOTE {
                 // The grant may still be had without it.
-                if let Err(error) = self.note_backlog(Some(request.window)).await {
+                if let Err(error) = self.note_backlog().await {
                     tracing::warn!(
                         error = crate::cause::chain(&error),
                         "that rows wait could not be noted"
@@ -96,19 +96,24 @@ impl Ledger {
         Err(self.control_error("UpdateItem", cause, false))
     }
 
-    /// Notes that due rows are left behind in that window, so that newcomers do not overtake them; `None`: that none are. One
-    /// write unit, without a condition: a grant that races with it is not disturbed.
+    /// Notes that due rows are left behind now, so that newcomers do not overtake them. One write unit, without a condition: a grant
+    /// that races with it is not disturbed, and a late tick's note is not older than another one's.
     ///
     /// # Errors
     /// When it was not certainly written.
-    pub async fn note_backlog(&self, window: Option<Window>) -> Result<(), LedgerError> {
-        match window {
-            Some(window) => {
-                let values = HashMap::from([(":window".to_owned(), text(window.start))]);
-                self.update_control("SET backlog_at = :window", values).await
-            }
-            None => self.update_control("REMOVE backlog_at", HashMap::new()).await,
-        }
+    pub async fn note_backlog(&self) -> Result<(), LedgerError> {
+        let values = HashMap::from([(":now".to_owned(), text(self.clock.now()))]);
+        self.update_control("SET backlog_at = :now", None, values).await
+    }
+
+    /// Takes off the note of a backlog that was read as `seen`, unless another one was written since. One write unit.
+    ///
+    /// # Errors
+    /// When it was not certainly written.
+    pub async fn take_off_backlog(&self, seen: Timestamp) -> Result<(), LedgerError> {
+        let values = HashMap::from([(":seen".to_owned(), text(seen))]);
+        self.update_control("REMOVE backlog_at", Some("backlog_at = :seen"), values)
+            .await
     }
 
     /// Writes the grant if nobody granted since `before` was read and nobody paused. Whether it is written.
@@ -201,7 +206,7 @@ impl Ledger {
             }
             None => "SET paused_at = :at, paused_by = :by, paused_why = :why REMOVE paused_until",
         };
-        self.update_control(expression, values).await
+        self.update_control(expression, None, values).await
     }
 
     /// Ends a pause.
@@ -211,6 +216,7 @@ impl Ledger {
     pub async fn resume(&self) -> Result<(), LedgerError> {
         self.update_control(
             "REMOVE paused_at, paused_until, paused_by, paused_why",
+            None,
             HashMap::new(),
         )
         .await
@@ -226,20 +232,22 @@ impl Ledger {
         match n {
             Some(n) => {
                 let values = HashMap::from([(":n".to_owned(), number(n)), note("set")]);
-                self.update_control("SET per_window = :n, per_window_note = :note", values)
+                self.update_control("SET per_window = :n, per_window_note = :note", None, values)
                     .await
             }
             None => {
                 let values = HashMap::from([note("given back")]);
-                self.update_control("SET per_window_note = :note REMOVE per_window", values)
+                self.update_control("SET per_window_note = :note REMOVE per_window", None, values)
                     .await
             }
         }
     }
 
+    /// Changes the control item, if the condition holds where there is one; one that does not is no error.
     async fn update_control(
         &self,
         expression: &str,
+        condition: Option<&str>,
         values: HashMap<String, AttributeValue>,
     ) -> Result<(), LedgerError> {
         let watch = AnswerWatch::default();
@@ -249,18 +257,27 @@ impl Ledger {
             .table_name(self.table.as_str())
             .key(ID, text(CONTROL_ID))
             .update_expression(expression)
+            .set_condition_expression(condition.map(str::to_owned))
             .set_expression_attribute_values(Some(values).filter(|values| !values.is_empty()))
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .customize()
             .interceptor(watch.clone())
             .send()
-            .await
-            .map_err(|error| {
+            .await;
+        match answer {
+            Ok(answer) => {
+                self.meter.write(answer.consumed_capacity.as_ref());
+                Ok(())
+            }
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+                self.meter.write(None);
+                Ok(())
+            }
+            Err(error) => {
                 let unknown = watch.verdict(&error) == Verdict::Unknown;
-                self.control_error("UpdateItem", describe(&error), unknown)
-            })?;
-        self.meter.write(answer.consumed_capacity.as_ref());
-        Ok(())
+                Err(self.control_error("UpdateItem", describe(&error), unknown))
+            }
+        }
     }
 
     fn control_error(&self, operation: &'static str, cause: Cause, unknown: bool) -> LedgerError {

@@ -243,12 +243,14 @@ impl Scheduler {
     /// asks for it; a note that an earlier setting left is taken off.
     async fn note(&self, control: &Control, report: &mut ScheduleReport, behind: bool) {
         report.left_behind = behind;
-        let note = match (behind, self.dispatch.start) {
-            (true, Start::Immediate) if control.backlog_at < Some(report.window.start) => Some(report.window),
-            (false, _) if control.backlog_at.is_some() => None,
-            _ => return,
+        // Said again in each tick: another one, which found none behind, may be about to take the last note off. That note is the one that
+        // was read before the due rows were.
+        let noted = match (behind, self.dispatch.start, control.backlog_at) {
+            (true, Start::Immediate, _) => self.ledger.note_backlog().await,
+            (false, _, Some(seen)) => self.ledger.take_off_backlog(seen).await,
+            (true, Start::Scheduled, _) | (false, _, None) => return,
         };
-        if let Err(error) = self.ledger.note_backlog(note).await {
+        if let Err(error) = noted {
             report.failure(error);
         }
     }

@@ -19,7 +19,7 @@ PRICES = {
 EACH_TICK = {"GetItem", "Query", "UpdateItem"}
 
 MOST_WRITE_UNITS = 8.0
-# Where no tick claims anything: five, and a grant for each batch of ingest, of which ministack's have ten messages at most.
+# Where ingest claims: five, a grant for each batch, of which ministack's have ten messages at most, and what is left to ticks.
 MOST_WRITE_UNITS_AT_ONCE = 6.0
 
 
@@ -30,7 +30,8 @@ def reports(lines):
 
 
 def counted(stack, events, claiming_ticks, memory_mb):
-    """All that passed, as JSON can hold it. `events` went through from upload to receipt, once each."""
+    """All that passed, as JSON can hold it. `events` went through from upload to receipt, once each; so many ticks claimed some of
+    them. None: ingest did, and ticks what it left."""
     requests, writes, reads = collections.Counter(), collections.Counter(), collections.Counter()
     largest, tick_reads, tick_writes, ticks = 0, 0.0, 0.0, 0
     logs = {function: reports(stack.logs(function)) for function in ("ingest", "schedule", "invoke", "complete")}
@@ -50,9 +51,12 @@ def counted(stack, events, claiming_ticks, memory_mb):
     equal(stack.cloud.proxy.rule_failures, [], "calls without a rule for what they cost")
     check(0 < largest < 1024, "every item seen is below 1 KB, so that each write is one unit", largest)
     grants = requests["each tick", "dynamodb", "UpdateItem"]
+    at_once = claiming_ticks is None
+    if at_once:
+        claiming_ticks = grants
     equal(grants, claiming_ticks, "windows in which something was granted")
     per_event = sum(writes.values()) / events
-    most = MOST_WRITE_UNITS if claiming_ticks else MOST_WRITE_UNITS_AT_ONCE
+    most = MOST_WRITE_UNITS_AT_ONCE if at_once else MOST_WRITE_UNITS
     check(per_event <= most, f"at most {most} write units per event", per_event)
     return {
         "events": events,

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 import cost
 from emulated import ACCOUNT, REGION, Cloud
-from up import ROOT, equal, event_id, object_id, until
+from up import ROOT, check, equal, event_id, object_id, until
 
 # Two ticks and what they start, on a machine that does much else.
 PATIENCE = 420.0
@@ -228,19 +228,20 @@ def first_flow(first):
 
 
 def third_flow(third):
-    """200 uploads, told by S3 itself and dispatched at once: no tick claims any of them."""
+    """200 uploads, told by S3 itself and dispatched at once, but for those whose ingest lost the budget to another one twice."""
     third.attach()
     third.upload(keys("at-once", EVENTS))
     third.until("each has a receipt, and no row is left", receipts=EVENTS)
     third.check_done()
     sent, _ = third.metrics("ingest")
-    equal((sent["EventsRecorded"], sent["EventsSent"]), (EVENTS, EVENTS), "EventsRecorded and EventsSent of ingest")
-    equal(third.metrics("schedule")[0]["EventsClaimed"], 0, "EventsClaimed of schedule")
-    say(f"{third.name}: {EVENTS} objects were dispatched at once")
+    by_ticks = third.metrics("schedule")[0]["EventsClaimed"]
+    equal((sent["EventsRecorded"], sent["EventsSent"] + by_ticks), (EVENTS, EVENTS), "EventsRecorded, and EventsSent by ingest or a tick")
+    check(sent["EventsSent"] > EVENTS / 2, "more than half was dispatched at once", sent)
+    say(f"{third.name}: {sent['EventsSent']:.0f} of {EVENTS} objects were dispatched at once")
     waits = sorted(wait for wait in map(third.wait, third.executions()))
     say(f"{third.name}: from upload to start {waits[EVENTS // 2]:.1f} s in the median, {waits[EVENTS * 99 // 100]:.1f} s for 99 of 100")
     memory = third.cloud.client("lambda").get_function_configuration(FunctionName=third.stack.functions["ingest"])["MemorySize"]
-    return cost.counted(third.stack, EVENTS, 0, memory)
+    return cost.counted(third.stack, EVENTS, None, memory)
 
 
 def second_flow(second):

@@ -365,7 +365,7 @@ pub enum Refusal {
     /// Rows that are due wait for the scheduler, and a newcomer does not overtake them.
     #[cfg_attr(feature = "json-schema", schemars(skip))]
     Backlog,
-    /// Others changed the control item at the same moment, twice in a row.
+    /// Others changed the control item at the same moment, in each of a few tries.
     #[cfg_attr(feature = "json-schema", schemars(skip))]
     Contended,
     /// Nothing was asked for.

@@ -1,6 +1,7 @@
 //! The control item: reading it, taking from the budget of a window, pause, and N while it runs.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -20,8 +21,12 @@ use crate::write_certainty::{AnswerWatch, Verdict};
 /// How often a grant is tried when others change the control item at the same moment.
 const GRANT_TRIES: usize = 16;
 
-/// How often ingest tries: its events are safe as rows, and many that ask at once keep others from what they need more.
-const INGEST_TRIES: usize = 2;
+/// How often ingest tries: its events are safe as rows, and many that ask at once keep others from what they need more. Each try reads
+/// the note of a backlog again, so that a scheduler or a sweep that loses to them has its turn.
+const INGEST_TRIES: usize = 4;
+
+/// How long ingest waits after a lost try, at most: half of it to all of it, so that those who lost together do not meet again.
+const INGEST_PAUSE: Duration = Duration::from_millis(40);
 
 /// After so many lost tries a scheduler or a sweep leaves a note that rows wait, so that ingest asks for nothing: at a hundred callers
 /// it would lose every try otherwise, and no tick would come to leave that note after its grant.
@@ -72,6 +77,9 @@ impl Ledger {
                         "that rows wait could not be noted"
                     );
                 }
+            }
+            if is_ingest && lost > 0 {
+                tokio::time::sleep(self.random.jittered(INGEST_PAUSE)).await;
             }
             let control = match seen.take() {
                 Some(control) => control,

@@ -38,7 +38,9 @@ def counted(stack, events, claiming_ticks, memory_mb):
     for function, call in stack.calls():
         if function not in logs:
             continue
-        equal(call.status, 200, f"the answer to {call.operation} of {function}, {call.failure}")
+        # Of two that ask the budget at the same moment one is refused, and asks again.
+        is_lost_race = function == "ingest" and call.operation == "UpdateItem" and str(call.failure) == "ConditionalCheckFailedException"
+        check(call.status == 200 or is_lost_race, f"{call.operation} of {function} is answered", call.status, call.failure)
         largest = max(largest, call.largest)
         if function == "schedule" and call.operation in EACH_TICK:
             tick_reads, tick_writes = tick_reads + call.reads, tick_writes + call.writes

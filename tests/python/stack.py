@@ -228,7 +228,7 @@ def first_flow(first):
 
 
 def third_flow(third):
-    """200 uploads, told by S3 itself and dispatched at once, but for those whose ingest lost the budget to another one twice."""
+    """200 uploads, told by S3 itself and dispatched at once, but for those whose ingest lost the budget to others again and again."""
     third.attach()
     third.upload(keys("at-once", EVENTS))
     third.until("each has a receipt, and no row is left", receipts=EVENTS)

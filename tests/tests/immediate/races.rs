@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use daybook_ledger::Window;
+use daybook_ledger::{Asker, Grant, GrantRequest, Refusal, Window};
 use daybook_manager::Delivered;
 use daybook_tests::Request;
 
@@ -139,6 +139,42 @@ async fn a_hundred_callers_do_not_keep_the_scheduler_from_its_rows() {
         let report = stage.schedule().await;
         assert_eq!(report.sent, 50, "seed {seed}: {report:?}");
     }
+}
+
+/// Asks for one after the other until it is told that rows wait; whether it was told.
+async fn ask_until_told(stage: &Stage) -> bool {
+    let request = GrantRequest {
+        window: stage.window(),
+        per_window: u32::MAX,
+        wanted: 1,
+        asker: Asker::Ingest,
+    };
+    for _ in 0..20 {
+        let control = stage.ledger.control().await.unwrap();
+        if stage.ledger.grant(&request, control).await.unwrap() == Grant::Refused(Refusal::Backlog) {
+            return true;
+        }
+    }
+    false
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_that_lost_two_races_says_so_before_its_next_try() {
+    let mut said_so = 0;
+    for seed in 1..=4 {
+        let stage = stage_with(seed, u32::MAX).await;
+        stage.wire.with_latency(seed);
+        // One row: after a grant nothing would be left behind, and nothing said.
+        stage.put_rows(&[row_in(Status::Pending, &uploads(1)[0], stage.now())]);
+        let scheduler = stage.scheduler();
+        let tick = scheduler.run(stage.window(), stage.deadline());
+        let callers = (0..30).map(|_| ask_until_told(&stage));
+        let (report, told) = futures::join!(tick, futures::future::join_all(callers));
+        assert_eq!(report.unwrap().sent, 1, "seed {seed}");
+        // Where it won one of the two nobody was told.
+        said_so += u32::from(told.iter().all(|told| *told));
+    }
+    assert!(said_so >= 2, "of 4 ticks among 30 callers {said_so} said so");
 }
 
 #[tokio::test(start_paused = true)]

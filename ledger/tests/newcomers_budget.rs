@@ -1,10 +1,12 @@
 //! What ingest is granted: less than the scheduler where the sweep is owed something, and nothing while rows wait.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_ledger::{Asker, Control, GrantRequest, Refusal, SweepTurn, Window, decide};
 use daybook_schema::Timestamp;
+use proptest::prelude::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -111,4 +113,39 @@ fn a_note_of_a_backlog_holds_for_ten_windows_and_one_of_the_far_future_not_at_al
     assert_eq!(asks(601, 0), Ok(4));
     // It is nothing to the others.
     assert_eq!(ask(&mut noted(0), 0, 10, 4, Asker::Scheduler), Ok(4));
+}
+
+#[test]
+fn a_pause_refuses_newcomers() {
+    let mut control = Control {
+        paused_at: Some(at(-1)),
+        ..Control::default()
+    };
+    let refused = ask(&mut control, 0, 10, 4, Asker::Ingest);
+    assert!(matches!(refused, Err(Refusal::Paused(_))), "{refused:?}");
+}
+
+fn asker() -> impl Strategy<Value = Asker> {
+    let sweep = Asker::Sweep(SweepTurn::ONLY);
+    prop_oneof![Just(Asker::Ingest), Just(Asker::Scheduler), Just(sweep)]
+}
+
+proptest! {
+    #[test]
+    fn never_more_than_n_is_granted_in_a_window_to_all_together(
+        asks in prop::collection::vec((asker(), 0i64..5, 0u32..80), 1..60), n in 0u32..70
+    ) {
+        let mut control = Control::default();
+        let mut granted_in: BTreeMap<i64, u32> = BTreeMap::new();
+        for (asker, minute, wanted) in asks {
+            if let Ok(granted) = ask(&mut control, minute * 60, n, wanted, asker) {
+                prop_assert!(granted <= wanted);
+                prop_assert!(granted > 0 || asker != Asker::Ingest, "a write for nothing");
+                *granted_in.entry(minute).or_default() += granted;
+            }
+        }
+        for (minute, granted) in granted_in {
+            prop_assert!(granted <= n, "{granted} of {n} in {minute}");
+        }
+    }
 }

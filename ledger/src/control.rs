@@ -65,17 +65,34 @@ impl Ledger {
     /// # Errors
     /// When the control item cannot be read or written; nothing may be sent then.
     pub async fn grant(&self, request: &GrantRequest, seen: Control) -> Result<Grant, LedgerError> {
+        self.grant_noting(request, seen, &mut None).await
+    }
+
+    /// The same, for a scheduler: `noted` is when it said, having lost to others, that rows wait. If none are left behind after its grant
+    /// it takes that note off ([`Ledger::take_off_backlog`]), or newcomers would wait for the next tick.
+    ///
+    /// # Errors
+    /// As [`Ledger::grant`].
+    pub async fn grant_noting(
+        &self,
+        request: &GrantRequest,
+        seen: Control,
+        noted: &mut Option<Timestamp>,
+    ) -> Result<Grant, LedgerError> {
         let token = self.random.token().to_string();
         let mut seen = Some(seen);
         let is_ingest = request.asker == Asker::Ingest;
         for lost in 0..if is_ingest { INGEST_TRIES } else { GRANT_TRIES } {
-            if lost == TRIES_UNTIL_NOTE {
-                // The grant may still be had without it.
-                if let Err(error) = self.note_backlog().await {
-                    tracing::warn!(
-                        error = crate::cause::chain(&error),
-                        "that rows wait could not be noted"
-                    );
+            if lost == TRIES_UNTIL_NOTE && !is_ingest {
+                match self.note_backlog().await {
+                    Ok(at) => *noted = Some(at),
+                    // The grant may still be had without it.
+                    Err(error) => {
+                        tracing::warn!(
+                            error = crate::cause::chain(&error),
+                            "that rows wait could not be noted"
+                        );
+                    }
                 }
             }
             if is_ingest && lost > 0 {
@@ -105,13 +122,15 @@ impl Ledger {
     }
 
     /// Notes that due rows are left behind now, so that newcomers do not overtake them. One write unit, without a condition: a grant
-    /// that races with it is not disturbed, and a late tick's note is not older than another one's.
+    /// that races with it is not disturbed, and a late tick's note is not older than another one's. The note is that time.
     ///
     /// # Errors
     /// When it was not certainly written.
-    pub async fn note_backlog(&self) -> Result<(), LedgerError> {
-        let values = HashMap::from([(":now".to_owned(), text(self.clock.now()))]);
-        self.update_control("SET backlog_at = :now", None, values).await
+    pub async fn note_backlog(&self) -> Result<Timestamp, LedgerError> {
+        let now = self.clock.now();
+        let values = HashMap::from([(":now".to_owned(), text(now))]);
+        self.update_control("SET backlog_at = :now", None, values).await?;
+        Ok(now)
     }
 
     /// Takes off the note of a backlog that was read as `seen`, unless another one was written since. One write unit.

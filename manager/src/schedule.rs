@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Asker, Cause, Claim, Control, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError,
-    Pause, Refusal, Window,
+    Asker, Cause, Claim, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError, Pause,
+    Refusal, Window,
 };
 use daybook_schema::{Status, Timestamp};
 use futures::StreamExt;
@@ -199,7 +199,7 @@ impl Scheduler {
             report.see_oldest(&first, &due.failures(), now);
             report.newer = due.newer();
             if pause.is_none() {
-                self.note(&control, report, !first.is_empty()).await;
+                self.note(control.backlog_at, report, !first.is_empty()).await;
             }
             report.refusal = Some(pause.unwrap_or(match first.is_empty() {
                 true => Refusal::NothingWanted,
@@ -227,11 +227,13 @@ impl Scheduler {
             asker: Asker::Scheduler,
         };
         // The budget is asked for what is there, so an idle tick writes nothing.
-        match self.ledger.grant(&request, control.clone()).await? {
+        let mut noted = control.backlog_at;
+        let grant = self.ledger.grant_noting(&request, control, &mut noted);
+        match grant.await? {
             Grant::Granted(granted) => report.granted = granted,
             Grant::Refused(refusal) => report.refusal = Some(refusal),
         }
-        self.note(&control, report, found > report.granted as usize).await;
+        self.note(noted, report, found > report.granted as usize).await;
         for cause in due.failures() {
             report.failure(cause);
         }
@@ -241,12 +243,12 @@ impl Scheduler {
 
     /// Leaves word for ingest that rows which are due are left behind, or that none are. Where nothing is dispatched at once nobody
     /// asks for it; a note that an earlier setting left is taken off.
-    async fn note(&self, control: &Control, report: &mut ScheduleReport, behind: bool) {
+    async fn note(&self, noted: Option<Timestamp>, report: &mut ScheduleReport, behind: bool) {
         report.left_behind = behind;
         // Said again in each tick: another one, which found none behind, may be about to take the last note off. That note is the one that
-        // was read before the due rows were.
-        let noted = match (behind, self.dispatch.start, control.backlog_at) {
-            (true, Start::Immediate, _) => self.ledger.note_backlog().await,
+        // was read before the due rows were, or the run's own.
+        let noted = match (behind, self.dispatch.start, noted) {
+            (true, Start::Immediate, _) => self.ledger.note_backlog().await.map(drop),
             (false, _, Some(seen)) => self.ledger.take_off_backlog(seen).await,
             (true, Start::Scheduled, _) | (false, _, None) => return,
         };

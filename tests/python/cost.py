@@ -18,10 +18,6 @@ PRICES = {
 # What a tick asks whether or not there is anything to do.
 EACH_TICK = {"GetItem", "Query", "UpdateItem"}
 
-MOST_WRITE_UNITS = 8.0
-# Where ingest claims: five, a grant for each batch, of which ministack's have ten messages at most, and what is left to ticks.
-MOST_WRITE_UNITS_AT_ONCE = 6.0
-
 
 def reports(lines):
     """Invocations, their seconds, and the bytes that they logged, from the lines of a function's log."""
@@ -29,7 +25,7 @@ def reports(lines):
     return len(seconds), sum(seconds), sum(len(line.encode()) for line in lines)
 
 
-def counted(stack, events, claiming_ticks, memory_mb):
+def counted(stack, events, claiming_ticks, memory_mb, most_write_units=8.0):
     """All that passed, as JSON can hold it. `events` went through from upload to receipt, once each; so many ticks claimed some of
     them. None: ingest did, and ticks what it left."""
     requests, writes, reads = collections.Counter(), collections.Counter(), collections.Counter()
@@ -53,13 +49,11 @@ def counted(stack, events, claiming_ticks, memory_mb):
     equal(stack.cloud.proxy.rule_failures, [], "calls without a rule for what they cost")
     check(0 < largest < 1024, "every item seen is below 1 KB, so that each write is one unit", largest)
     grants = requests["each tick", "dynamodb", "UpdateItem"]
-    at_once = claiming_ticks is None
-    if at_once:
+    if claiming_ticks is None:
         claiming_ticks = grants
     equal(grants, claiming_ticks, "windows in which something was granted")
     per_event = sum(writes.values()) / events
-    most = MOST_WRITE_UNITS_AT_ONCE if at_once else MOST_WRITE_UNITS
-    check(per_event <= most, f"at most {most} write units per event", per_event)
+    check(per_event <= most_write_units, f"at most {most_write_units} write units per event", per_event)
     return {
         "events": events,
         "write_units_per_event": per_event,

@@ -215,15 +215,14 @@ impl Scheduler {
         let wanted = places.count();
         // One row more, to see how old the oldest is, and whether any is left behind.
         let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize + 1);
-        let mut first = due.next_own(wanted as usize + 1).await;
+        let first = due.next_own(wanted as usize + 1).await;
         let found = first.len();
         report.see_oldest(&first, &due.failures(), now);
         report.newer = due.newer();
-        first.truncate(wanted as usize);
         let request = GrantRequest {
             window: report.window,
             per_window: self.dispatch.per_window,
-            wanted: u32::try_from(first.len()).unwrap_or(u32::MAX),
+            wanted: wanted.min(u32::try_from(found).unwrap_or(u32::MAX)),
             asker: Asker::Scheduler,
         };
         // The budget is asked for what is there, so an idle tick writes nothing.

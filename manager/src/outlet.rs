@@ -4,7 +4,7 @@ use daybook_ledger::{Cause, Deadline, Hand, Ledger, Released};
 use daybook_schema::{EventId, Row};
 
 use crate::delivery::NO_ANSWER;
-use crate::queue::{DispatchQueue, Sent};
+use crate::queue::DispatchQueue;
 use crate::worker::{Handover, Places};
 
 /// Where claimed rows go.
@@ -114,28 +114,19 @@ async fn send(
     deadline: Deadline,
     over: &mut HandedOver,
 ) -> Vec<Row> {
-    let Some(outcomes) = deadline.bound(ledger.clock(), queue.send(&rows)).await else {
+    let ids: Vec<EventId> = rows.iter().map(|row| row.id).collect();
+    let Some(dispatched) = deadline.bound(ledger.clock(), queue.dispatch(rows)).await else {
         // The queue may have them.
-        let unknown = rows.iter().map(|row| (row.id, HandedOn::Unknown));
-        over.rows.extend(unknown);
-        if !rows.is_empty() {
+        if !ids.is_empty() {
             over.failures.push(NO_ANSWER);
         }
+        over.rows
+            .extend(ids.into_iter().map(|id| (id, HandedOn::Unknown)));
         return Vec::new();
     };
-    let mut refused = Vec::new();
-    for (row, outcome) in rows.into_iter().zip(outcomes) {
-        match outcome {
-            Sent::Sent => over.rows.push((row.id, HandedOn::Sent)),
-            Sent::Unknown(cause) => {
-                over.rows.push((row.id, HandedOn::Unknown));
-                over.failures.push(cause);
-            }
-            Sent::NotSent(cause) => {
-                refused.push(row);
-                over.failures.push(cause);
-            }
-        }
-    }
-    refused
+    let sent = dispatched.sent.into_iter().map(|id| (id, HandedOn::Sent));
+    let unknown = dispatched.unknown.into_iter().map(|id| (id, HandedOn::Unknown));
+    over.rows.extend(sent.chain(unknown));
+    over.failures.extend(dispatched.causes);
+    dispatched.refused
 }

@@ -6,7 +6,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 use daybook_ledger::{AnswerWatch, Cause, CauseKind, Verdict, describe};
-use daybook_schema::{DispatchMessage, Row};
+use daybook_schema::{DispatchMessage, EventId, Row};
 use futures::StreamExt;
 
 /// Entries per SendMessageBatch (SQS API Reference).
@@ -40,12 +40,12 @@ pub enum Sent {
 /// What came of sending claimed rows, by what is to be done about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dispatched {
-    /// Messages that the queue has.
-    pub sent: u32,
+    /// Rows whose messages the queue has.
+    pub sent: Vec<EventId>,
     /// Rows whose messages the queue certainly does not have: to be given back.
     pub refused: Vec<Row>,
     /// Rows whose messages the queue may have. They stay claimed: giving them back could put an attempt on the queue twice.
-    pub unknown: u32,
+    pub unknown: Vec<EventId>,
     /// Why messages were refused or are unknown.
     pub causes: Vec<Cause>,
 }
@@ -89,13 +89,13 @@ impl DispatchQueue {
         let mut dispatched = Dispatched::default();
         for (row, outcome) in rows.into_iter().zip(outcomes) {
             match outcome {
-                Sent::Sent => dispatched.sent += 1,
+                Sent::Sent => dispatched.sent.push(row.id),
                 Sent::NotSent(cause) => {
                     dispatched.refused.push(row);
                     dispatched.causes.push(cause);
                 }
                 Sent::Unknown(cause) => {
-                    dispatched.unknown += 1;
+                    dispatched.unknown.push(row.id);
                     dispatched.causes.push(cause);
                 }
             }

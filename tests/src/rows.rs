@@ -322,6 +322,25 @@ impl Wire {
         });
     }
 
+    /// From now on faults of every kind that whoever claims and sends may meet, by a seed.
+    pub fn inject_faults_of_dispatch(&self, seed: u64) {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        self.inject(move |request| {
+            let dice = rng.u32(0..100);
+            let position = rng.usize(0..10);
+            match (request.operation.as_str(), dice) {
+                ("Query", 0..30) => Fault::Stale,
+                ("BatchExecuteStatement", 0..12) => Fault::AnswerLost,
+                ("BatchExecuteStatement", 12..24) => Fault::Partial(vec![position]),
+                ("UpdateItem", 0..20) => Fault::AnswerLost,
+                ("SendMessageBatch", 0..10) => Fault::AnswerLost,
+                ("SendMessageBatch", 10..30) => Fault::Partial(vec![position % 3]),
+                ("SendMessageBatch", 30..35) => Fault::NotSent,
+                _ => Fault::None,
+            }
+        });
+    }
+
     /// Every request of that operation meets this fault.
     pub fn inject_always(&self, operation: &'static str, fault: Fault) {
         self.inject(move |request| match request.operation == operation {

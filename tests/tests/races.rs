@@ -9,29 +9,10 @@ use daybook_manager::{Dispatch, ScheduleReport};
 use daybook_schema::{Attempt, ObjectEvent, Row, Status, Timestamp};
 use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
-use daybook_tests::{Fault, Request, Stage, StageOptions};
+use daybook_tests::{Fault, Stage, StageOptions};
 
 const SCHEDULERS: usize = 8;
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Faults of every kind that a scheduler may meet, by a seed.
-fn faults(seed: u64) -> impl FnMut(&Request) -> Fault + Send + 'static {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    move |request| {
-        let dice = rng.u32(0..100);
-        let position = rng.usize(0..10);
-        match (request.operation.as_str(), dice) {
-            ("Query", 0..30) => Fault::Stale,
-            ("BatchExecuteStatement", 0..12) => Fault::AnswerLost,
-            ("BatchExecuteStatement", 12..24) => Fault::Partial(vec![position]),
-            ("UpdateItem", 0..20) => Fault::AnswerLost,
-            ("SendMessageBatch", 0..10) => Fault::AnswerLost,
-            ("SendMessageBatch", 10..30) => Fault::Partial(vec![position % 3]),
-            ("SendMessageBatch", 30..35) => Fault::NotSent,
-            _ => Fault::None,
-        }
-    }
-}
 
 async fn stage(seed: u64, fifo: bool, dispatch: Dispatch, rows: usize) -> Stage {
     let options = StageOptions {
@@ -100,7 +81,7 @@ async fn race(seed: u64, fifo: bool, per_window: u32, rows: usize, met: &mut Met
     };
     let stage = stage(seed, fifo, dispatch, rows).await;
     let n = per_window as usize;
-    stage.wire.inject(faults(seed));
+    stage.wire.inject_faults_of_dispatch(seed);
     let (mut sent_before, mut claimed_before) = (0, 0);
     for round in 0..12 {
         if round == 6 {
@@ -332,7 +313,7 @@ async fn with_an_in_flight_cap_at_most_the_cap_and_n_more_are_claimed() {
     };
     for seed in 1..=6 {
         let stage = stage(seed, false, dispatch.clone(), 200).await;
-        stage.wire.inject(faults(seed));
+        stage.wire.inject_faults_of_dispatch(seed);
         for _ in 0..10 {
             overlap(&stage, &[stage.window(); SCHEDULERS]).await;
             let claimed = claimed(&stage).await;

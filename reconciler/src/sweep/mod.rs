@@ -325,7 +325,7 @@ impl Sweeper {
                 }
             }
         }
-        let count = u32::try_from(claimed.len()).unwrap_or(u32::MAX);
+        let count = count_of(&claimed);
         let sent = deadline
             .bound(self.ledger.clock(), self.queue.dispatch(claimed))
             .await;
@@ -334,8 +334,8 @@ impl Sweeper {
             report.failure(NO_ANSWER);
             return;
         };
-        report.redelivered = dispatched.sent;
-        report.unknown += dispatched.unknown;
+        report.redelivered = count_of(&dispatched.sent);
+        report.unknown += count_of(&dispatched.unknown);
         for cause in dispatched.causes {
             report.failure(cause);
         }
@@ -350,4 +350,8 @@ impl Sweeper {
             }
         }
     }
+}
+
+fn count_of<T>(rows: &[T]) -> u32 {
+    u32::try_from(rows.len()).unwrap_or(u32::MAX)
 }

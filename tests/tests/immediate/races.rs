@@ -10,24 +10,6 @@ use super::*;
 
 const AT_ONCE: usize = 8;
 
-/// Faults of every kind that they may meet, by a seed.
-fn faults(seed: u64) -> impl FnMut(&Request) -> Fault + Send + 'static {
-    let mut rng = fastrand::Rng::with_seed(seed);
-    move |request| {
-        let dice = rng.u32(0..100);
-        let position = rng.usize(0..10);
-        match (request.operation.as_str(), dice) {
-            ("Query", 0..30) => Fault::Stale,
-            ("BatchExecuteStatement", 0..10) => Fault::AnswerLost,
-            ("BatchExecuteStatement", 10..20) => Fault::Partial(vec![position]),
-            ("UpdateItem", 0..20) => Fault::AnswerLost,
-            ("SendMessageBatch", 0..10) => Fault::AnswerLost,
-            ("SendMessageBatch", 10..25) => Fault::Partial(vec![position % 3]),
-            _ => Fault::None,
-        }
-    }
-}
-
 /// What was sent in one window: new attempts and redeliveries.
 struct Sent(BTreeMap<String, usize>);
 
@@ -76,7 +58,7 @@ async fn n_holds_over_ingests_schedulers_and_sweeps_and_everything_is_sent_in_th
     for seed in 1..=6 {
         let stage = stage_with(seed, 20).await;
         stage.wire.with_latency(seed);
-        stage.wire.inject(faults(seed));
+        stage.wire.inject_faults_of_dispatch(seed);
         let all = uploads(PER_MINUTE * 10);
         let mut before = 0;
         for minute in 0..90 {

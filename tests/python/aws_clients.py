@@ -330,7 +330,8 @@ def main():
             equal({line["id"] for line in lines}, {str(event["id"]) for event in EVENTS.values()}, "what it printed instead of running")
         (folder / "go").unlink(missing_ok=True)
         target = ("--exec", "sh", "-c", f"cd '{folder}'; {TARGET}")
-        arguments = ("--source", SOURCE, "--workers", "2", "--lease", f"{LEASE}s")
+        # The queue's way, so that there is a queue to look at: handed over directly, an event waits for a worker in the ledger.
+        arguments = ("--source", SOURCE, "--workers", "2", "--lease", f"{LEASE}s", "--dispatch", "scheduled")
         with Up(folder, *arguments, target=target) as up:
             ran = folder / "ran"
             until("two commands to run", lambda: ran.exists() and len(ran.read_text().splitlines()) == 2)

@@ -25,8 +25,8 @@ KEYS = [
     "dots/../.hidden./a//b",
 ]
 
-# Keeps what it was given: the environment, and stdin.
-TARGET = 'env -0 > "$1/$DAYBOOK_ID.$$.env" && cat > "$1/$DAYBOOK_ID.$$.tmp" && mv "$1/$DAYBOOK_ID.$$.tmp" "$1/$DAYBOOK_ID.$$.json"'
+# Keeps what it was given: the environment, and stdin. Runs wait for the file `go` if there is `wait`.
+TARGET = 'while [ -e "$1/wait" ] && [ ! -e "$1/go" ]; do sleep 0.05; done; env -0 > "$1/$DAYBOOK_ID.$$.env" && cat > "$1/$DAYBOOK_ID.$$.tmp" && mv "$1/$DAYBOOK_ID.$$.tmp" "$1/$DAYBOOK_ID.$$.json"'
 
 
 class Target:
@@ -36,6 +36,14 @@ class Target:
         self.folder = folder / "runs"
         self.folder.mkdir()
         self.arguments = ("--exec", "sh", "-c", TARGET, "sh", str(self.folder))
+
+    def hold(self):
+        """No run ends until `let_go`: what is posted twice meanwhile finds its row, and not the moment between receipt and deletion
+        in which a duplicate may be recorded again."""
+        (self.folder / "wait").touch()
+
+    def let_go(self):
+        (self.folder / "go").touch()
 
     def runs(self):
         runs = [json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json"))]
@@ -211,6 +219,7 @@ def eventbridge(bodies, up):
 def webhooks(sender, folder):
     """The recorded payloads of one server, sent as it sends them."""
     target = Target(folder)
+    target.hold()
     arguments = ["--source", sender.source, "--every", "200ms"]
     if sender.token:
         arguments += ["--token", sender.token]
@@ -224,6 +233,7 @@ def webhooks(sender, folder):
                 sender.send(up, body)
                 again = sender.send(up, body)
                 equal(again["recorded"] + again["unreadable"], 0, f"events recorded when a body of {fixture.name} comes again")
+        target.let_go()
         until("all to be done", lambda: len(list(target.folder.glob("*.json"))) >= len(expected))
         for fixture in sender.fixtures():
             for body in fixture.bodies:

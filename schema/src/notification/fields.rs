@@ -2,7 +2,7 @@
 
 use super::fault::Fault;
 use super::json::Object;
-use super::server::Server;
+use super::server::{Server, is_one_request};
 use super::side::{Caveats, SentSequencer, SentTime};
 use crate::event::{ObjectEvent, Origin};
 use crate::identity::{EventBasis, ObjectParts, Sent};
@@ -81,7 +81,7 @@ impl Fields {
             is_content,
             self.server.is_s3(),
             self.event_time.at,
-            self.request_id.as_deref(),
+            self.request_id.as_deref().filter(|id| is_one_request(id)),
         ) {
             return EventBasis::Request {
                 event_time,

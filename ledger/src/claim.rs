@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::tables::attribute::DUE_AT;
-use daybook_schema::{EventId, Row, Status, Step};
+use daybook_schema::{BatchId, EventId, ExecutionName, Row, Status, Step};
 use uuid::Uuid;
 
 use crate::cause::{Cause, CauseKind};
 use crate::ledger::Ledger;
 use crate::read::IndexKey;
 use crate::statement::{Item, Written, number, text};
-use crate::time::Deadline;
+use crate::time::{Deadline, Random};
 use crate::update::Update;
 
 /// What came of claiming one row.
@@ -46,6 +46,8 @@ pub enum Released {
 pub enum Hand {
     /// The dispatch queue, which is sent its first message.
     Queue,
+    /// The dispatch queue, which is sent one message for so many rows, or fewer: each batch has a token of its own, which is its id.
+    Batches(u32),
     /// A worker of this process. It has no need to take the row: of `deliveries` it bears 0, and the token is the worker's.
     Worker,
 }
@@ -54,9 +56,51 @@ impl Hand {
     /// What a row that is handed to it bears.
     pub(crate) fn deliveries(self) -> u32 {
         match self {
-            Self::Queue => 1,
+            Self::Queue | Self::Batches(_) => 1,
             Self::Worker => 0,
         }
+    }
+
+    /// How many rows have one token.
+    fn rows_per_token(self) -> usize {
+        match self {
+            Self::Queue | Self::Worker => usize::MAX,
+            Self::Batches(rows) => usize::try_from(rows).unwrap_or(usize::MAX).max(1),
+        }
+    }
+}
+
+/// Tokens for rows that are claimed together, one after another.
+pub(crate) struct Tokens<'a> {
+    random: &'a Random,
+    hand: Hand,
+    given: usize,
+    last: Option<Uuid>,
+}
+
+impl<'a> Tokens<'a> {
+    pub(crate) fn new(random: &'a Random, hand: Hand) -> Self {
+        Self {
+            random,
+            hand,
+            given: 0,
+            last: None,
+        }
+    }
+
+    /// The next row's token, and the batch that the row is in with it.
+    pub(crate) fn next(&mut self) -> (Uuid, Option<BatchId>) {
+        let begins = self.given.is_multiple_of(self.hand.rows_per_token());
+        self.given += 1;
+        let token = self
+            .last
+            .filter(|_| !begins)
+            .unwrap_or_else(|| self.random.token());
+        self.last = Some(token);
+        (
+            token,
+            matches!(self.hand, Hand::Batches(_)).then_some(BatchId(token)),
+        )
     }
 }
 
@@ -71,29 +115,57 @@ impl Ledger {
         lease: Duration,
         deadline: Deadline,
     ) -> Vec<Claim> {
-        let token = self.random.token();
         let lease_end = self.clock.now().plus(lease);
         // Two statements on one key would fail the whole request.
         let last: BTreeMap<EventId, usize> = due.iter().map(|row| row.id).zip(0..).collect();
         let is_last = |(position, row): &(usize, &IndexKey)| last[&row.id] == *position;
+        let mut tokens = Tokens::new(&self.random, hand);
+        let mut given = Vec::with_capacity(due.len());
         let updates = due.iter().enumerate().filter(is_last).map(|(_, row)| {
+            let (token, batch) = tokens.next();
+            given.push(token);
             Update::of(row.id, Step::Claim)
                 .set(DUE_AT, text(lease_end))
                 .count("attempt", true)
                 .set("deliveries", number(hand.deliveries()))
                 .set("lease_moves", number(0))
                 .set("claim_token", text(token))
+                .into_batch(batch)
                 .when(DUE_AT, text(row.due_at))
                 .returning_row()
         });
-        let mut written = self.update(updates, deadline).await.into_iter();
+        let updates: Vec<Update> = updates.collect();
+        let mut written = self.update(updates, deadline).await.into_iter().zip(given);
         let claim = |row| match is_last(&row) {
             true => written
                 .next()
-                .map_or(Claim::Lost, |written| claimed(written, token)),
+                .map_or(Claim::Lost, |(written, token)| claimed(written, token)),
             false => Claim::Lost,
         };
         due.iter().enumerate().map(claim).collect()
+    }
+
+    /// Gives rows back that bear a batch whose execution does not name them: PENDING, due now, the attempt unused. CLAIMED, at that
+    /// attempt, in that batch. `alone`: from now on each is run by itself.
+    pub async fn leave_batch(
+        &self,
+        rows: &[ExecutionName],
+        batch: BatchId,
+        alone: bool,
+        deadline: Deadline,
+    ) -> Vec<Released> {
+        let now = self.clock.now();
+        let updates = rows.iter().map(|name| {
+            Update::of(name.id, Step::Release)
+                .of_batch(Some(batch))
+                .set(DUE_AT, text(now))
+                .count("attempt", false)
+                .set("deliveries", number(0))
+                .set_if("alone", alone.then_some(AttributeValue::Bool(true)))
+                .when("attempt", number(name.attempt))
+        });
+        let written = self.update(updates, deadline).await;
+        written.into_iter().map(released).collect()
     }
 
     /// Gives claimed rows back whose messages the queue certainly did not take: PENDING, due now, the attempt unused.
@@ -101,6 +173,7 @@ impl Ledger {
         let now = self.clock.now();
         let updates = rows.iter().map(|row| {
             Update::of(row.id, Step::Release)
+                .of_batch(row.batch)
                 .set(DUE_AT, text(now))
                 .count("attempt", false)
                 .set("deliveries", number(0))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_schema::tables::attribute::DUE_AT;
-use daybook_schema::{EventId, ExecutionName, Row, Step, Timestamp};
+use daybook_schema::{BatchId, EventId, ExecutionName, Row, Step, Timestamp};
 
 use crate::cause::Cause;
 use crate::claim::{Claim, Released, claimed, released, token_of};
@@ -38,6 +38,8 @@ pub struct Lease {
     pub deliveries: u32,
     /// How often it was moved on because the queue was slow.
     pub lease_moves: u32,
+    /// The batch that it is in.
+    pub batch: Option<BatchId>,
 }
 
 impl From<&Row> for Lease {
@@ -47,6 +49,7 @@ impl From<&Row> for Lease {
             due_at: row.due_at,
             deliveries: row.deliveries,
             lease_moves: row.lease_moves,
+            batch: row.batch,
         }
     }
 }
@@ -58,12 +61,19 @@ impl From<&Lease> for Lease {
 }
 
 impl Ledger {
-    /// Gives the rows of executions that are known to run a new lease: CLAIMED and the same attempt; the delivery count
-    /// starts again at 1, because this delivery arrived.
-    pub async fn renew(&self, running: &[ExecutionName], lease: Duration, deadline: Deadline) -> Vec<Moved> {
+    /// Gives the rows of executions that are known to run a new lease: CLAIMED, the same attempt, and that batch or none; the
+    /// delivery count starts again at 1, because this delivery arrived.
+    pub async fn renew(
+        &self,
+        running: &[ExecutionName],
+        batch: Option<BatchId>,
+        lease: Duration,
+        deadline: Deadline,
+    ) -> Vec<Moved> {
         let lease_end = self.clock.now().plus(lease);
         let updates = running.iter().map(|name| {
             Update::of(name.id, Step::Renew)
+                .of_batch(batch)
                 .set(DUE_AT, text(lease_end))
                 .set("deliveries", number(1))
                 .set("lease_moves", number(0))
@@ -85,6 +95,7 @@ impl Ledger {
     /// deliveries.
     pub async fn count_start(&self, row: &Row, lease: Duration, deadline: Deadline) -> Moved {
         let update = Update::of(row.id, Step::Renew)
+            .of_batch(row.batch)
             .set(DUE_AT, text(self.clock.now().plus(lease)))
             .set("deliveries", number(1))
             .set("lease_moves", number(0))
@@ -106,6 +117,7 @@ impl Ledger {
         let lease_end = self.clock.now().plus(lease);
         let updates = rows.into_iter().map(Into::into).map(|row: Lease| {
             Update::of(row.id, Step::MoveLease)
+                .of_batch(row.batch)
                 .set(DUE_AT, text(lease_end))
                 .set("lease_moves", number(row.lease_moves.saturating_add(1)))
                 .when(DUE_AT, text(row.due_at))
@@ -145,6 +157,7 @@ impl Ledger {
         let now = self.clock.now();
         let updates = rows.into_iter().map(Into::into).map(|row: Lease| {
             Update::of(row.id, Step::Redeliver)
+                .of_batch(row.batch)
                 .set(DUE_AT, text(now.plus(doubled(lease, row.deliveries))))
                 // Not counted up in place: rows of version 1 have no count yet. The lease in the condition tells that
                 // this one still holds.
@@ -166,6 +179,7 @@ impl Ledger {
         let now = self.clock.now();
         let updates = rows.iter().map(|row| {
             Update::of(row.id, Step::Unsend)
+                .of_batch(row.batch)
                 .set(DUE_AT, text(now))
                 .count("deliveries", false)
                 .when(DUE_AT, text(row.due_at))

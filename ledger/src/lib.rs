@@ -60,7 +60,7 @@ pub use record::{Claiming, NewRow, Prepared, Recorded};
 pub use response_date::ResponseDate;
 pub use retry_policy::RetryPolicy;
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
-pub use settle::Failed;
+pub use settle::{Blame, Failed};
 pub use time::{Clock, Deadline, Random, TokenMark};
 pub use worker_lease::{Extended, Postponed, Taken};
 pub use write_certainty::{AnswerWatch, Verdict};

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::notification::Reading;
 use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{EventId, InvalidRow, Outcome, Row, Status, Step, Subject, Timestamp};
@@ -103,6 +104,7 @@ impl Ledger {
         let updates = events.iter().map(|row| {
             let update = Update::of(row.id, Step::Redrive)
                 .set("max_attempts", number(row.attempt.0.saturating_add(round)))
+                .set_if("alone", row.alone.then_some(AttributeValue::Bool(false)))
                 .when(DUE_AT, text(row.due_at));
             Expected::new(row, Step::Redrive, update, now, note.as_deref())
         });
@@ -179,8 +181,8 @@ impl Ledger {
         }
     }
 
-    /// Gives claimed rows back of which a person knows that nothing runs for them: PENDING, due now, the attempt unused. `rows`
-    /// as they were just seen, no row twice: a lease that was made longer since then shows that somebody does work on it.
+    /// Gives claimed rows back of which a person knows that nothing runs for them: PENDING, due now, the attempt unused; of a row that
+    /// is in a batch only the lease ends. `rows` as they were just seen, no row twice: a lease that was made longer since then shows that somebody does work on it.
     /// Whether each was given back; `false` is a row that went on. Three write units each, 25 in one request.
     pub async fn free_rows(
         &self,
@@ -191,12 +193,23 @@ impl Ledger {
         let now = self.clock.now();
         let note = person.note(now, "released");
         let updates = rows.iter().map(|row| {
-            let update = Update::of(row.id, Step::Free)
-                .count("attempt", false)
-                .set("deliveries", number(0))
+            // Of a batch's row only the lease ends. Its message may come late, and the next batch's execution has another name: put back,
+            // the row would run twice. The sweep sends it again, and the execution's name decides.
+            let (step, update) = match row.batch {
+                None => {
+                    let update = Update::of(row.id, Step::Free);
+                    let update = update.count("attempt", false).set("deliveries", number(0));
+                    (Step::Free, update)
+                }
+                Some(_) => (
+                    Step::EndLease,
+                    Update::of(row.id, Step::EndLease).of_batch(row.batch),
+                ),
+            };
+            let update = update
                 .when("attempt", number(row.attempt))
                 .when(DUE_AT, text(row.due_at));
-            Expected::new(row, Step::Free, update, now, Some(&note))
+            Expected::new(row, step, update, now, Some(&note))
         });
         self.update_expecting(updates.collect(), deadline).await
     }

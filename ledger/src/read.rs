@@ -19,6 +19,9 @@ use crate::version;
 /// Queries under way at once: one per shard.
 const CONCURRENCY: usize = Shard::COUNT as usize;
 
+/// Single reads under way at once.
+const READS_AT_ONCE: usize = 16;
+
 /// The most keys that are read from a shard at once.
 const LARGEST_PAGE: i32 = 1000;
 
@@ -272,6 +275,15 @@ impl Ledger {
             .map_err(|error| self.read_error("GetItem", describe(&error)))?;
         self.meter.read(answer.consumed_capacity.as_ref());
         answer.item.map(|item| self.row(item)).transpose()
+    }
+
+    /// Each of these rows by itself, in their order: for whoever must tell a row that is gone from one that was not read.
+    pub async fn get_each(&self, ids: &[EventId]) -> Vec<Result<Option<Row>, LedgerError>> {
+        let rows: Vec<_> = ids.iter().map(|id| self.get(*id)).collect();
+        futures::stream::iter(rows)
+            .buffered(READS_AT_ONCE)
+            .collect()
+            .await
     }
 
     /// Rows by their ids, read consistently, in no order, each once however often it is asked for. One that this release cannot read is an error of its own, and so is

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use daybook_schema::notification::Reading;
-use daybook_schema::{EventId, ObjectEvent, Row, Status, Subject, Timestamp};
+use daybook_schema::{BatchId, EventId, ObjectEvent, Row, Status, Subject, Timestamp};
 use uuid::Uuid;
 
 use crate::cause::Cause;
-use crate::claim::Hand;
+use crate::claim::{Hand, Tokens};
 use crate::ledger::Ledger;
 use crate::statement::{Statement, Written};
 use crate::time::Deadline;
@@ -219,18 +219,18 @@ impl Ledger {
         claiming: Option<Claiming>,
         deadline: Deadline,
     ) -> (Vec<Recorded>, Vec<Row>) {
-        let mut claiming = claiming.map(|claiming| (claiming, self.random.token()));
+        let mut claiming = claiming.map(|claiming| (claiming, Tokens::new(&self.random, claiming.hand)));
         let now = self.clock.now();
         let mut rows = Vec::with_capacity(prepared.new.len());
         let mut statements = Vec::with_capacity(prepared.new.len());
         for new in std::mem::take(&mut prepared.new) {
             let may_be_claimed = new.may_be_claimed();
             let mut row = new.into_row(now);
-            if let Some((claiming, token)) = claiming.as_mut().filter(|_| may_be_claimed)
+            if let Some((claiming, tokens)) = claiming.as_mut().filter(|_| may_be_claimed)
                 && claiming.granted > 0
             {
                 claiming.granted -= 1;
-                row = claimed(row, *claiming, *token, now);
+                row = claimed(row, *claiming, tokens.next(), now);
             }
             match Statement::insert(&self.table, &row) {
                 Ok(statement) => {
@@ -278,12 +278,13 @@ impl Ledger {
 }
 
 /// The row as a claim would leave it.
-fn claimed(row: Row, claiming: Claiming, token: Uuid, now: Timestamp) -> Row {
+fn claimed(row: Row, claiming: Claiming, (token, batch): (Uuid, Option<BatchId>), now: Timestamp) -> Row {
     Row {
         status: Status::Claimed,
         attempt: row.attempt.next(),
         deliveries: claiming.hand.deliveries(),
         claim_token: Some(token),
+        batch,
         due_at: now.plus(claiming.lease),
         ..row
     }

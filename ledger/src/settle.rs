@@ -1,7 +1,8 @@
 //! How attempts end that failed: tried again, or parked.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::tables::attribute::{DUE_AT, STATUS_SHARD};
-use daybook_schema::{ExecutionName, Row, StatusShard, Step, Timestamp};
+use daybook_schema::{BatchId, EventId, ExecutionName, Row, StatusShard, Step, Timestamp};
 
 use crate::cause::Cause;
 use crate::claim::token_of;
@@ -24,6 +25,18 @@ pub enum Failed {
     Parked,
     /// The report is of an old attempt, or the row is gone: nothing was changed.
     Stale,
+}
+
+/// How an attempt failed that may have been made together with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// It was made by itself.
+    Own,
+    /// Of those that it was made with, it was named as one that failed. From now on the row is run alone.
+    Named,
+    /// All of them failed, and nobody knows whose fault it is. From now on the row is run alone, and it is not parked by this: without
+    /// an attempt left it gets one more.
+    Shared,
 }
 
 impl Ledger {
@@ -50,8 +63,75 @@ impl Ledger {
         let replayed = started_at.is_some_and(|started| started < row.recorded_at);
         let max_attempts = row.max_attempts.saturating_add(u32::from(replayed));
         let end = self.end_of(&row, max_attempts, policy);
-        self.settle(end.0, settled(&row, end, max_attempts, why, None), deadline)
-            .await
+        // The name speaks of a single row: one that is in a batch by now was claimed again.
+        let failed = settled(&row, end, max_attempts, why, None).of_batch(None);
+        self.settle(end.0, failed, deadline).await
+    }
+
+    /// Reports that attempts failed which an execution of that batch was for: as [`Ledger::fail`], no row twice, and only while a row
+    /// is in that batch. Outcomes in their order. Three write units each, 25 in one request.
+    pub async fn fail_batch(
+        &self,
+        batch: BatchId,
+        failed: &[(ExecutionName, Blame)],
+        why: &str,
+        policy: &RetryPolicy,
+        deadline: Deadline,
+    ) -> Vec<Result<Failed, LedgerError>> {
+        let ids: Vec<EventId> = failed.iter().map(|(name, _)| name.id).collect();
+        let mut outcomes = Vec::with_capacity(failed.len());
+        let mut written = Vec::new();
+        let mut updates = Vec::new();
+        let rows = self.get_each(&ids).await;
+        for (row, (name, blame)) in rows.into_iter().zip(failed) {
+            let is_at = |row: &Row| {
+                row.status == Step::Retry.from() && row.attempt == name.attempt && row.batch == Some(batch)
+            };
+            match row {
+                Err(error) => outcomes.push(Some(Err(error))),
+                Ok(Some(row)) if is_at(&row) => {
+                    outcomes.push(None);
+                    let (end, update) = self.failed_in(&row, *blame, why, policy);
+                    written.push(end);
+                    updates.push(update);
+                }
+                Ok(_) => outcomes.push(Some(Ok(Failed::Stale))),
+            }
+        }
+        let changed = self.update_expecting(updates, deadline).await;
+        let mut written = written.into_iter().zip(changed);
+        let mut next = || {
+            let ((step, due_at), changed) = written.next()?;
+            Some(changed.map(|changed| settled_as(step, due_at, changed)))
+        };
+        let outcome = |known: Option<Result<Failed, LedgerError>>| known.or_else(&mut next);
+        outcomes
+            .into_iter()
+            .map(outcome)
+            .map(|outcome| outcome.unwrap_or(Ok(Failed::Stale)))
+            .collect()
+    }
+
+    fn failed_in(
+        &self,
+        row: &Row,
+        blame: Blame,
+        why: &str,
+        policy: &RetryPolicy,
+    ) -> ((Step, Timestamp), Expected) {
+        let is_last = row.attempt.0 >= row.max_attempts;
+        let more = u32::from(is_last && blame == Blame::Shared);
+        let max_attempts = row.max_attempts.saturating_add(more);
+        let end = self.end_of(row, max_attempts, policy);
+        let failed = settled(row, end, max_attempts, why, None);
+        (
+            end,
+            if blame == Blame::Own {
+                failed
+            } else {
+                failed.alone()
+            },
+        )
     }
 
     /// Reports that the attempt of a row failed: as [`Ledger::fail`], and only while it bears the token and the count of deliveries
@@ -63,12 +143,12 @@ impl Ledger {
     pub async fn fail_taken(
         &self,
         row: &Row,
+        blame: Blame,
         why: &str,
         policy: &RetryPolicy,
         deadline: Deadline,
     ) -> Result<Failed, LedgerError> {
-        let end = self.end_of(row, row.max_attempts, policy);
-        let failed = settled(row, end, row.max_attempts, why, None);
+        let (end, failed) = self.failed_in(row, blame, why, policy);
         self.settle(end.0, failed.when_ours(row), deadline).await
     }
 
@@ -88,13 +168,14 @@ impl Ledger {
     pub async fn park(
         &self,
         name: ExecutionName,
+        batch: Option<BatchId>,
         why: &str,
         deadline: Deadline,
     ) -> Result<Failed, LedgerError> {
         let Some(row) = self.get(name.id).await? else {
             return Ok(Failed::Stale);
         };
-        if row.status != Step::Park.from() || row.attempt != name.attempt {
+        if row.status != Step::Park.from() || row.attempt != name.attempt || row.batch != batch {
             return Ok(Failed::Stale);
         }
         let parked = settled(&row, (Step::Park, self.clock.now()), row.max_attempts, why, None);
@@ -169,6 +250,22 @@ impl Expected {
         }
     }
 
+    /// And only while the row is in that batch, or in none.
+    fn of_batch(self, batch: Option<BatchId>) -> Self {
+        Self {
+            update: self.update.of_batch(batch),
+            ..self
+        }
+    }
+
+    /// And the row is run alone from now on.
+    fn alone(self) -> Self {
+        Self {
+            update: self.update.set("alone", AttributeValue::Bool(true)),
+            ..self
+        }
+    }
+
     /// And only while the row bears the token and the count of deliveries that it has here.
     fn when_ours(self, row: &Row) -> Self {
         let update = self.update.when("claim_token", token_of(row));
@@ -188,6 +285,7 @@ pub(crate) fn settled(
     note: Option<&str>,
 ) -> Expected {
     let update = Update::of(row.id, step)
+        .of_batch(row.batch)
         .set("max_attempts", number(max_attempts))
         .set("last_error", text(clipped(why)))
         // The next attempt begins with none.

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::tables::attribute::{ID, STATUS_SHARD};
-use daybook_schema::{EventId, Shard, Step};
+use daybook_schema::{BatchId, EventId, Shard, Status, Step};
 
 use crate::settings::TableName;
 use crate::statement::{Statement, text};
@@ -14,6 +14,10 @@ pub(crate) struct Update {
     set: Vec<(&'static str, String)>,
     set_to: Vec<AttributeValue>,
     when: Vec<(&'static str, AttributeValue)>,
+    /// The batch that the row is in.
+    batch: Option<BatchId>,
+    /// Whether the row leaves CLAIMED, and its batch with it.
+    leaves: bool,
     returning: &'static str,
 }
 
@@ -25,6 +29,8 @@ impl Update {
             set: Vec::new(),
             set_to: Vec::new(),
             when: vec![(ID, text(id)), (STATUS_SHARD, text(shard.with(from)))],
+            batch: None,
+            leaves: from == Status::Claimed && to != Status::Claimed,
             returning: "",
         };
         match from == to {
@@ -64,6 +70,18 @@ impl Update {
         self
     }
 
+    /// Of a row that is in this batch, or in none.
+    pub(crate) fn of_batch(mut self, batch: Option<BatchId>) -> Self {
+        self.batch = batch;
+        self
+    }
+
+    /// Claims it into a batch.
+    pub(crate) fn into_batch(self, batch: Option<BatchId>) -> Self {
+        self.set_if("batch", batch.map(text))
+            .set_if(version::VERSION, batch.map(|_| version::mine()))
+    }
+
     /// The row as it stands afterwards comes back with the write.
     pub(crate) fn returning_row(mut self) -> Self {
         self.returning = " RETURNING ALL NEW *";
@@ -72,12 +90,22 @@ impl Update {
 
     /// As PartiQL, which asks for a version that this release knows, besides. Names are Daybook's own; everything else is a
     /// parameter.
-    pub(crate) fn statement(self, table: &TableName) -> Statement {
-        let set: Vec<String> = self
+    pub(crate) fn statement(mut self, table: &TableName) -> Statement {
+        let mut known = version::single();
+        if let Some(batch) = self.batch {
+            known = version::mine();
+            self = self.when("batch", text(batch));
+        }
+        let leaves_batch = self.batch.is_some() && self.leaves;
+        if leaves_batch {
+            self = self.set(version::VERSION, version::single());
+        }
+        let mut set: Vec<String> = self
             .set
             .iter()
             .map(|(name, to)| format!("SET \"{name}\" = {to}"))
             .collect();
+        set.extend(leaves_batch.then(|| "REMOVE \"batch\"".to_owned()));
         let mut when: Vec<String> = self
             .when
             .iter()
@@ -95,7 +123,7 @@ impl Update {
                 .set_to
                 .into_iter()
                 .chain(self.when.into_iter().map(|(_, value)| value))
-                .chain([version::mine()])
+                .chain([known])
                 .collect(),
         }
     }

@@ -8,14 +8,14 @@
 //! imitates DynamoDB, refuses it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use daybook_schema::{InvalidRow, ROW_VERSION};
+use daybook_schema::{BATCH_ROW_VERSION, InvalidRow, ROW_VERSION};
 
 use crate::statement::{Item, Statement, Written, id_of, number};
 
 /// The attribute.
-const VERSION: &str = "v";
+pub(crate) const VERSION: &str = "v";
 
-/// What every PartiQL statement that changes a row asks for; its one parameter is [`mine`], the statement's last.
+/// What every PartiQL statement that changes a row asks for; its one parameter is [`single`] or [`mine`], the statement's last.
 pub(crate) const KNOWN: &str = "\"v\" <= ?";
 
 /// The same of a row of version 1, which has no `v`.
@@ -24,8 +24,14 @@ const VERSION_ONE: &str = "\"v\" IS MISSING";
 /// The same as a condition expression, with the value `:mine`.
 pub(crate) const KNOWN_EXPRESSION: &str = "attribute_not_exists(v) OR v <= :mine";
 
-/// The version that this release writes, as a parameter.
+/// The newest version that this release writes, as a parameter.
 pub(crate) fn mine() -> AttributeValue {
+    number(BATCH_ROW_VERSION)
+}
+
+/// The version of a row that is in no batch, as a parameter: what speaks of a single row does not mean one that is in a batch, at
+/// whatever attempt.
+pub(crate) fn single() -> AttributeValue {
     number(ROW_VERSION)
 }
 
@@ -52,5 +58,5 @@ pub(crate) fn newer(item: &Item) -> Option<InvalidRow> {
         _ => return None,
     };
     let id = id_of(item).parse().ok()?;
-    (version > ROW_VERSION).then_some(InvalidRow::Newer { id, version })
+    (version > BATCH_ROW_VERSION).then_some(InvalidRow::Newer { id, version })
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use daybook_schema::tables::attribute::DUE_AT;
-use daybook_schema::{DispatchMessage, Row, Status, Step, Timestamp};
+use daybook_schema::{BatchId, DispatchMessage, Row, Status, Step, Timestamp};
 use uuid::Uuid;
 
 use crate::cause::Cause;
@@ -74,11 +74,19 @@ impl Ledger {
     ///
     /// Whoever takes a row after another worker counts one death more, in the same write. A take whose answer never came counts as
     /// one, too, because nobody knows of it.
-    pub async fn take(&self, message: &DispatchMessage, lease: Duration, deadline: Deadline) -> Taken {
+    ///
+    /// `batch` is the one that the message is of, if it is a batch's.
+    pub async fn take(
+        &self,
+        message: &DispatchMessage,
+        batch: Option<BatchId>,
+        lease: Duration,
+        deadline: Deadline,
+    ) -> Taken {
         let token = self.random.token();
         // As the message carries it: no look is needed in the usual case.
         let first = self
-            .take_as_seen(message, Seen::by_message(message), token, lease, deadline)
+            .take_as_seen(message, Seen::by_message(message, batch), token, lease, deadline)
             .await;
         let seen = match first {
             Written::ConditionFailed(Some(item)) => match row_of(item) {
@@ -97,7 +105,7 @@ impl Ledger {
         let was_taken = seen.is_held();
         let lease_ran_out = seen.due_at <= self.clock.now() || seen.lease_moves > 0;
         let is_free = seen.status == Step::Take.from() && (!was_taken || lease_ran_out);
-        if !is_free || seen.attempt != name.attempt {
+        if !is_free || seen.attempt != name.attempt || seen.batch != batch {
             return Taken::Stale;
         }
         // The row as it was just seen is the condition, so of two workers that saw it only one has it.
@@ -118,6 +126,7 @@ impl Ledger {
         let name = message.input.name();
         let lease_end = other_than(seen.due_at, self.clock.now().plus(lease));
         let update = Update::of(name.id, Step::Take)
+            .of_batch(seen.batch)
             .set(DUE_AT, text(lease_end))
             .set("claim_token", text(token))
             .set("deliveries", number(0))
@@ -166,6 +175,7 @@ impl Ledger {
     ) -> (Timestamp, Written) {
         let until = other_than(due_at, self.clock.now().plus(lease));
         let update = Update::of(row.id, Step::Extend)
+            .of_batch(row.batch)
             .set(DUE_AT, text(until))
             .set("lease_moves", number(0))
             .when(DUE_AT, text(due_at))
@@ -184,6 +194,7 @@ impl Ledger {
     ) -> Postponed {
         let until = self.clock.now().plus(delay);
         let update = Update::of(row.id, Step::Postpone)
+            .of_batch(row.batch)
             .set(DUE_AT, text(until))
             .count("attempt", false)
             .set("deliveries", number(0))
@@ -221,6 +232,7 @@ impl Ledger {
         let updates = rows.iter().map(|row| {
             let died = row.is_held();
             Update::of(row.id, Step::PutBack)
+                .of_batch(row.batch)
                 .set(DUE_AT, text(now))
                 .count("attempt", false)
                 .set("deliveries", number(0))
@@ -242,6 +254,7 @@ impl Ledger {
 
 /// The row that a take is to find, and the deaths that it writes.
 struct Seen {
+    batch: Option<BatchId>,
     due_at: Timestamp,
     deliveries: u32,
     deaths: Option<u32>,
@@ -249,8 +262,9 @@ struct Seen {
 
 impl Seen {
     /// As it was sent.
-    fn by_message(message: &DispatchMessage) -> Self {
+    fn by_message(message: &DispatchMessage, batch: Option<BatchId>) -> Self {
         Self {
+            batch,
             due_at: message.due_at,
             deliveries: message.delivery,
             deaths: None,
@@ -260,6 +274,7 @@ impl Seen {
     /// As it stands.
     fn in_table(row: &Row) -> Self {
         Self {
+            batch: row.batch,
             due_at: row.due_at,
             deliveries: row.deliveries,
             deaths: row.is_held().then(|| row.deaths.saturating_add(1)),

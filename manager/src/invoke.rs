@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Failed, Ledger, LedgerError, Moved, chain};
+use daybook_ledger::{Blame, Deadline, Failed, Ledger, LedgerError, Moved, chain};
 use daybook_schema::{DispatchMessage, Row, Status};
 use futures::StreamExt;
 
@@ -139,7 +139,9 @@ impl Invoker {
             // It runs, so this delivery arrived, and must not look undelivered. When the renewal fails the execution runs all the
             // same, and the sweep looks again.
             Started::Running if row.is_some() => {
-                self.ledger.renew(&[name], self.dispatch.lease, deadline).await;
+                self.ledger
+                    .renew(&[name], None, self.dispatch.lease, deadline)
+                    .await;
                 Invoked::Started
             }
             Started::Running => Invoked::Started,
@@ -153,7 +155,7 @@ impl Invoker {
             }
             Started::NameTaken => self.probe(&message, deadline).await,
             Started::Invalid(cause) => {
-                let parked = self.ledger.park(name, &cause, deadline).await;
+                let parked = self.ledger.park(name, None, &cause, deadline).await;
                 parked.map_or_else(returned, Invoked::Parked)
             }
             Started::Throttled(cause) => Invoked::Throttled(format!("StartExecution {name}: {cause}")),
@@ -175,7 +177,7 @@ impl Invoker {
         );
         let failed = self
             .ledger
-            .fail_taken(row, &why, &self.dispatch.retry, deadline)
+            .fail_taken(row, Blame::Own, &why, &self.dispatch.retry, deadline)
             .await;
         failed.map_or_else(returned, Invoked::Untold)
     }
@@ -187,7 +189,7 @@ impl Invoker {
             Observed::Running => {
                 match self
                     .ledger
-                    .renew(&[name], self.dispatch.lease, deadline)
+                    .renew(&[name], None, self.dispatch.lease, deadline)
                     .await
                     .pop()
                 {

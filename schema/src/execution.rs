@@ -35,6 +35,12 @@ impl fmt::Display for ExecutionName {
 #[error("{0:?} is no execution name of Daybook's: an event id, a hyphen and an attempt are expected")]
 pub struct ForeignExecution(String);
 
+impl ForeignExecution {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.chars().take(80).collect())
+    }
+}
+
 impl FromStr for ExecutionName {
     type Err = ForeignExecution;
 
@@ -47,7 +53,7 @@ impl FromStr for ExecutionName {
         });
         // A name has one spelling: `+1` and `01` are somebody else's.
         name.filter(|name| name.to_string() == text)
-            .ok_or_else(|| ForeignExecution(text.chars().take(80).collect()))
+            .ok_or_else(|| ForeignExecution::new(text))
     }
 }
 

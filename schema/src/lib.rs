@@ -4,6 +4,7 @@
 //! Nothing here reads a clock, a file or a socket. Everything is plain data and pure functions, so the other
 //! crates agree on one meaning of every byte that outlives a process.
 
+pub mod batch;
 pub mod event;
 pub mod execution;
 pub mod identity;
@@ -20,14 +21,17 @@ pub mod status;
 pub mod tables;
 pub mod time;
 
+pub use batch::{
+    BatchId, BatchInput, BatchName, ItemFailures, LONGEST_BATCH_INPUT, MOST_OF_A_BATCH, RunName,
+};
 pub use event::{ObjectEvent, Origin};
 pub use execution::{ExecutionInput, ExecutionName};
 pub use identity::{EventId, ObjectId};
 pub use kind::Kind;
-pub use message::DispatchMessage;
+pub use message::{BatchMessage, BatchPart, DispatchMessage, QueueMessage};
 pub use names::{BucketName, InvalidName, ObjectKey, SourceName};
 pub use receipt::{Outcome, Receipt};
-pub use row::{InvalidRow, ROW_VERSION, Row, Subject};
+pub use row::{BATCH_ROW_VERSION, InvalidRow, ROW_VERSION, Row, Subject};
 pub use sequencer::Sequencer;
 pub use status::{Attempt, Shard, Status, StatusShard, Step};
 pub use time::Timestamp;

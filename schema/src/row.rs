@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::batch::{BatchId, BatchName, RunName};
 use crate::event::{ObjectEvent, Origin};
+use crate::execution::ExecutionName;
 use crate::identity::EventId;
 use crate::kind::Kind;
 use crate::names::{BucketName, ObjectKey, SourceName};
@@ -15,9 +17,13 @@ use crate::time::Timestamp;
 /// From so many deliveries of one attempt a row is shown as undelivered.
 const UNDELIVERED: u32 = 5;
 
-/// The version that this code writes. It reads this one and all older ones. A field that older code may ignore needs no new
-/// version; a change of meaning does.
+/// The version that this code writes. It reads this one and all older ones, and [`BATCH_ROW_VERSION`]. A field that older code may
+/// ignore needs no new version; a change of meaning does.
 pub const ROW_VERSION: u32 = 2;
+
+/// The version of a row while it is in a batch: older code would start it by itself, beside the batch's execution. Only CLAIMED rows
+/// have it, and whatever leaves CLAIMED takes batch and version back.
+pub const BATCH_ROW_VERSION: u32 = 3;
 
 /// The attempts of a row that does not say how many it may have: version 1 did not.
 const DEFAULT_MAX_ATTEMPTS: u32 = 5;
@@ -47,6 +53,10 @@ pub struct Row {
     pub deaths: u32,
     /// Random per claim call: whose claim this is.
     pub claim_token: Option<Uuid>,
+    /// The batch that it was claimed into. Redeliveries keep it; only CLAIMED rows have one.
+    pub batch: Option<BatchId>,
+    /// Whether it failed together with others: it is run by itself until a person redrives it.
+    pub alone: bool,
     /// Why the last attempt failed, for people.
     pub last_error: Option<String>,
     /// What a person did to the row last, for people: when, what, who and why. Not the reason of a failure, so that a redriven
@@ -131,6 +141,8 @@ impl Row {
             lease_moves: 0,
             deaths: 0,
             claim_token: None,
+            batch: None,
+            alone: false,
             last_error: None,
             note: None,
             caveat: None,
@@ -154,6 +166,20 @@ impl Row {
         self.status == Status::Claimed && self.deliveries >= UNDELIVERED
     }
 
+    /// The name of the execution that the row is for, at its attempt. The row's form decides, not what is set now.
+    pub fn run_name(&self) -> RunName {
+        match self.batch {
+            Some(batch) => RunName::Batch(BatchName {
+                batch,
+                alone: self.alone.then_some(self.id),
+            }),
+            None => RunName::Single(ExecutionName {
+                id: self.id,
+                attempt: self.attempt,
+            }),
+        }
+    }
+
     /// The object event, unless the row keeps a payload that could not be read.
     pub fn event(&self) -> Option<&ObjectEvent> {
         match &self.subject {
@@ -168,7 +194,7 @@ impl Row {
 pub enum InvalidRow {
     /// It was written by a newer release.
     #[error(
-        "row {id} was written by a newer Daybook (v = {version}; this one knows up to {ROW_VERSION}): use that release"
+        "row {id} was written by a newer Daybook (v = {version}; this one knows up to {BATCH_ROW_VERSION}): use that release"
     )]
     Newer {
         /// The row.
@@ -207,6 +233,10 @@ struct StoredRow {
     deaths: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claim_token: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchId>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    alone: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -258,6 +288,10 @@ fn first_version() -> u32 {
     1
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn is_zero(n: &u32) -> bool {
     *n == 0
 }
@@ -267,7 +301,10 @@ impl From<Row> for StoredRow {
         let status_shard = row.status_shard();
         let mut stored = Self {
             id: row.id,
-            v: ROW_VERSION,
+            v: match row.batch {
+                None => ROW_VERSION,
+                Some(_) => BATCH_ROW_VERSION,
+            },
             status: row.status,
             status_shard,
             due_at: row.due_at,
@@ -278,6 +315,8 @@ impl From<Row> for StoredRow {
             lease_moves: row.lease_moves,
             deaths: row.deaths,
             claim_token: row.claim_token,
+            batch: row.batch,
+            alone: row.alone,
             last_error: row.last_error,
             note: row.note,
             caveat: row.caveat,
@@ -336,7 +375,7 @@ impl TryFrom<StoredRow> for Row {
 
     fn try_from(stored: StoredRow) -> Result<Self, InvalidRow> {
         let id = stored.id;
-        if stored.v > ROW_VERSION {
+        if stored.v > BATCH_ROW_VERSION {
             return Err(InvalidRow::Newer {
                 id,
                 version: stored.v,
@@ -380,6 +419,8 @@ impl TryFrom<StoredRow> for Row {
             lease_moves: stored.lease_moves,
             deaths: stored.deaths,
             claim_token: stored.claim_token,
+            batch: stored.batch,
+            alone: stored.alone,
             last_error: stored.last_error,
             note: stored.note,
             caveat: stored.caveat,

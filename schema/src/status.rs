@@ -92,6 +92,8 @@ pub enum Step {
     PutBack,
     /// A person knows that nothing runs for it: as if never claimed.
     Free,
+    /// The same of a row that is in a batch: its lease ends, and the sweep sends it again.
+    EndLease,
     /// It is due so late that only a wrong clock can have said so: due now.
     BringForward,
 }
@@ -113,7 +115,8 @@ impl Step {
             | Self::Extend
             | Self::Postpone
             | Self::PutBack
-            | Self::Free => Status::Claimed,
+            | Self::Free
+            | Self::EndLease => Status::Claimed,
         }
     }
 
@@ -126,7 +129,8 @@ impl Step {
             | Self::Redeliver
             | Self::Unsend
             | Self::Take
-            | Self::Extend => Status::Claimed,
+            | Self::Extend
+            | Self::EndLease => Status::Claimed,
             Self::Release
             | Self::Retry
             | Self::Redrive

@@ -202,7 +202,7 @@ fn messages_of_version_1_read_and_are_written_as_they_were_read() {
 
 #[test]
 fn a_message_of_a_newer_release_is_an_error_even_when_nothing_else_in_it_is_known() {
-    let error = DispatchMessage::from_json(r#"{"v": 2, "rows": []}"#).unwrap_err();
+    let error = DispatchMessage::from_json(r#"{"v": 3, "rows": []}"#).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the dispatch message has version 2; this release reads versions up to 1"
@@ -382,6 +382,7 @@ fn every_step_goes_from_one_status_to_one_status() {
         (Step::Postpone, Claimed, Pending),
         (Step::PutBack, Claimed, Pending),
         (Step::Free, Claimed, Pending),
+        (Step::EndLease, Claimed, Claimed),
         (Step::BringForward, Pending, Pending),
     ];
     for (step, from, to) in steps {

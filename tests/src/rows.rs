@@ -8,7 +8,7 @@ use daybook_local::dynoxide::{AttributeValue, ImportOptions, Item};
 use daybook_local::{ExecutionStatus, MessageView, Outcome};
 use daybook_manager::{Delivered, Disposition, ScheduleReport, batch_response};
 use daybook_schema::{
-    Attempt, DispatchMessage, EventId, ExecutionName, ObjectEvent, ROW_VERSION, Receipt, Row, Status,
+    Attempt, BATCH_ROW_VERSION, DispatchMessage, EventId, ExecutionName, ObjectEvent, Receipt, Row, Status,
     Timestamp,
 };
 use serde_json::Value;
@@ -23,12 +23,13 @@ pub fn row_item(row: &Row) -> Item {
     item(serde_json::to_value(row).unwrap())
 }
 
-/// An item of plain strings and numbers.
+/// An item of plain strings, numbers and truth values.
 pub fn item(attributes: Value) -> Item {
     let attribute = |value: &Value| match value {
         Value::String(text) => AttributeValue::S(text.clone()),
         Value::Number(number) => AttributeValue::N(number.to_string()),
-        other => panic!("neither a string nor a number: {other}"),
+        Value::Bool(value) => AttributeValue::Bool(*value),
+        other => panic!("neither a string, a number nor a truth value: {other}"),
     };
     let Value::Object(attributes) = attributes else {
         panic!("no item: {attributes}");
@@ -42,7 +43,7 @@ pub fn item(attributes: Value) -> Item {
 /// The row as a newer release would have written it: with a version and an attribute that this one does not know.
 pub fn newer_item(row: &Row) -> Item {
     let mut newer = serde_json::to_value(row).unwrap();
-    newer["v"] = (ROW_VERSION + 1).into();
+    newer["v"] = (BATCH_ROW_VERSION + 1).into();
     newer["novelty"] = "kept".into();
     item(newer)
 }
@@ -181,7 +182,10 @@ impl Stage {
     /// Renews one row by the ledger's own step.
     pub async fn renew(&self, name: ExecutionName) -> Moved {
         let lease = self.options.dispatch.lease;
-        self.ledger.renew(&[name], lease, self.deadline()).await.remove(0)
+        self.ledger
+            .renew(&[name], None, lease, self.deadline())
+            .await
+            .remove(0)
     }
 
     /// One run of the scheduler in the window of now.
@@ -275,6 +279,7 @@ impl Stage {
 /// DynamoDB's JSON of an item as plain JSON; strings and numbers only.
 fn plain(item: &Value) -> Value {
     let attribute = |value: &Value| match value.get("N") {
+        _ if value.get("BOOL").is_some() => value["BOOL"].clone(),
         Some(number) => serde_json::from_str(number.as_str().unwrap()).unwrap(),
         None => value["S"].clone(),
     };

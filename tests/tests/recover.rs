@@ -170,8 +170,8 @@ async fn what_a_worker_of_another_process_holds_is_left_to_its_lease() {
         let message = DispatchMessage::for_row(row).unwrap();
         let taken = match n % 3 {
             // The last third waits in the queue.
-            0 => own.take(&message, LEASE, stage.deadline()).await,
-            1 => foreign.take(&message, LEASE, stage.deadline()).await,
+            0 => own.take(&message, None, LEASE, stage.deadline()).await,
+            1 => foreign.take(&message, None, LEASE, stage.deadline()).await,
             _ => continue,
         };
         let Taken::Taken { row: taken, .. } = taken else {

@@ -46,7 +46,11 @@ async fn bring(stage: &Stage, upload: &Upload, to: First) {
             // The execution ends, and its attempt can never succeed.
             stage.fail_running();
             stage.lose_status_events();
-            stage.ledger.park(name, "no", stage.deadline()).await.unwrap();
+            stage
+                .ledger
+                .park(name, None, "no", stage.deadline())
+                .await
+                .unwrap();
         }
         First::Done => {
             stage.succeed_running();

@@ -9,6 +9,8 @@ mod batches;
 mod conditions;
 #[path = "steps/control.rs"]
 mod control;
+#[path = "steps/in_batches.rs"]
+mod in_batches;
 #[path = "steps/many.rs"]
 mod many;
 #[path = "steps/newer.rs"]

@@ -119,7 +119,7 @@ async fn a_failure_costs_three_write_units_and_a_redrive_too() {
     let before = stage.ledger.consumed();
     let parked = stage
         .ledger
-        .park(name_of(&rows[1]), "no", stage.deadline())
+        .park(name_of(&rows[1]), None, "no", stage.deadline())
         .await
         .unwrap();
     assert_eq!(parked, Failed::Parked);
@@ -378,7 +378,7 @@ async fn a_typical_row_is_smaller_than_one_write_unit_in_every_state() {
     // The longest error that is kept: 256 characters.
     stage
         .ledger
-        .park(name_of(&row), &"x".repeat(4000), stage.deadline())
+        .park(name_of(&row), None, &"x".repeat(4000), stage.deadline())
         .await
         .unwrap();
     let parked = stage.row(event.id).await.unwrap();

@@ -84,7 +84,7 @@ async fn what_a_worker_of_another_process_holds_stays_with_it_when_up_starts_ane
         panic!("it is claimed")
     };
     let message = DispatchMessage::for_row(&row).unwrap();
-    let Taken::Taken { row, .. } = theirs.take(&message, LONG, deadline).await else {
+    let Taken::Taken { row, .. } = theirs.take(&message, None, LONG, deadline).await else {
         panic!("it is taken")
     };
     let mut up = Up::start(dir, &["--exec", "true"]).await;

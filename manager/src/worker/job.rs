@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use daybook_ledger::{Deadline, Extended, Failed, Ledger, Postponed, Success, chain};
+use daybook_ledger::{Blame, Deadline, Extended, Failed, Ledger, Postponed, Success, chain};
 use daybook_schema::{DispatchMessage, ExecutionInput, ExecutionName, Row, Timestamp};
 
 use super::inbox::Message;
@@ -270,7 +270,10 @@ impl Job {
             Report::Failure(why) => {
                 let why = both_ends(why, LONGEST_WHY);
                 let retry = &self.settings.retry;
-                let failed = self.ledger.fail_taken(row, &why, retry, deadline).await;
+                let failed = self
+                    .ledger
+                    .fail_taken(row, Blame::Own, &why, retry, deadline)
+                    .await;
                 failed.map(Worked::Failed).map_err(|error| chain(&error))
             }
             Report::Later(after, why) => {

@@ -55,7 +55,11 @@ impl Job {
         let deadline = Deadline::after(self.ledger.clock(), patience);
         // Take, then work: dying after this line leaves a row that is ours until its lease ends, and a message that comes
         // again just after.
-        match self.ledger.take(&message, self.settings.lease, deadline).await {
+        match self
+            .ledger
+            .take(&message, None, self.settings.lease, deadline)
+            .await
+        {
             Taken::Taken { row, after_another } => {
                 if after_another && let Some(worked) = self.after_another(&row).await {
                     return worked;

@@ -206,7 +206,7 @@ impl Sweeper {
             seen += chunk.len();
             let leases = self
                 .ledger
-                .renew(&sorted.renew, self.dispatch.lease, deadline)
+                .renew(&sorted.renew, None, self.dispatch.lease, deadline)
                 .await;
             report.renewed += report.leases(leases);
             self.delete_covered(&sorted.covered, deadline, report).await;

@@ -141,7 +141,10 @@ impl Sweeper {
                 }
             }
             drop(answers);
-            let leases = self.ledger.renew(&running, self.dispatch.lease, deadline).await;
+            let leases = self
+                .ledger
+                .renew(&running, None, self.dispatch.lease, deadline)
+                .await;
             report.renewed += report.leases(leases);
         }
         unknown.extend_from_slice(&rows[asked..]);

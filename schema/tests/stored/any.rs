@@ -88,12 +88,14 @@ pub fn row() -> impl Strategy<Value = Row> {
     let status = prop::sample::select(Status::ALL.to_vec());
     let times = (timestamp(), timestamp());
     let counts = (0u32..100, any::<u32>(), any::<u32>(), (0u32..5, 0u32..5));
+    let company = (of(any::<u128>()), any::<bool>());
     let words = (of(any::<u128>()), of(text()), of(text()), of(text()), of(text()));
-    (status, times, counts, words, subject(), id()).prop_map(
+    (status, times, counts, company, words, subject(), id()).prop_map(
         |(
             status,
             (due_at, recorded_at),
             (attempt, max_attempts, deliveries, (lease_moves, deaths)),
+            (batch, alone),
             words,
             subject,
             raw_id,
@@ -113,6 +115,8 @@ pub fn row() -> impl Strategy<Value = Row> {
                 lease_moves,
                 deaths,
                 claim_token: words.0.map(uuid::Uuid::from_u128),
+                batch: batch.map(uuid::Uuid::from_u128).map(daybook_schema::BatchId),
+                alone,
                 last_error: words.1,
                 trace: words.2,
                 note: words.3,

@@ -90,7 +90,11 @@ async fn a_success_completes_an_event_whose_row_is_parked_or_pending() {
         let name = stage.execution_names()[0].parse().unwrap();
         let policy = stage.options.dispatch.retry;
         match park {
-            true => stage.ledger.park(name, "no", stage.deadline()).await.unwrap(),
+            true => stage
+                .ledger
+                .park(name, None, "no", stage.deadline())
+                .await
+                .unwrap(),
             false => stage
                 .ledger
                 .fail(name, None, "no", &policy, stage.deadline())

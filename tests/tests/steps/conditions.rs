@@ -5,7 +5,7 @@ use std::time::Duration;
 use daybook_ledger::{
     Claim, Extended, Failed, Hand, IndexKey, Moved, Person, Postponed, Redriven, Released, RetryPolicy, Taken,
 };
-use daybook_schema::{Attempt, DispatchMessage, Row, Status, Step};
+use daybook_schema::{Attempt, BatchId, DispatchMessage, Row, Status, Step};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
 use daybook_tests::{Fault, Stage};
@@ -85,6 +85,14 @@ pub(super) fn pending_key(seen: &Row) -> IndexKey {
     }
 }
 
+/// The row as it would be in a batch.
+pub(super) fn in_a_batch(row: &Row) -> Row {
+    Row {
+        batch: Some(BatchId(row.claim_token.unwrap_or_default())),
+        ..row.clone()
+    }
+}
+
 /// Takes the step as somebody who last saw `seen`; whether it applied.
 pub(super) async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
     let (ledger, deadline, rows) = (&stage.ledger, stage.deadline(), [seen.clone()]);
@@ -102,7 +110,7 @@ pub(super) async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
             }
         }
         Step::Release => ledger.release(&rows, deadline).await == [Released::Released],
-        Step::Renew => ledger.renew(&[name_of(seen)], LEASE, deadline).await == [Moved::Moved],
+        Step::Renew => ledger.renew(&[name_of(seen)], None, LEASE, deadline).await == [Moved::Moved],
         Step::MoveLease => ledger.move_leases(&rows, LEASE, deadline).await == [Moved::Moved],
         Step::Redeliver => match ledger.redeliver(&rows, LEASE, deadline).await.remove(0) {
             Claim::Claimed(_) => true,
@@ -117,11 +125,11 @@ pub(super) async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
                 .unwrap();
             failed != Failed::Stale
         }
-        Step::Park => ledger.park(name_of(seen), "no", deadline).await.unwrap() != Failed::Stale,
+        Step::Park => ledger.park(name_of(seen), None, "no", deadline).await.unwrap() != Failed::Stale,
         Step::Redrive => ledger.redrive(seen.id, 5, deadline).await.unwrap() == Redriven::Redriven,
         Step::Take => {
             let message = DispatchMessage::for_row(seen).unwrap();
-            match ledger.take(&message, LEASE, deadline).await {
+            match ledger.take(&message, None, LEASE, deadline).await {
                 Taken::Taken { .. } => true,
                 Taken::Stale => false,
                 other => panic!("{other:?}"),
@@ -137,12 +145,16 @@ pub(super) async fn take(stage: &Stage, step: Step, seen: &Row) -> bool {
             let freed = ledger.free_rows(&rows, PERSON, deadline).await.remove(0);
             freed.unwrap()
         }
+        Step::EndLease => {
+            let ended = ledger.free_rows(&[in_a_batch(seen)], PERSON, deadline).await;
+            matches!(ended.as_slice(), [Ok(true)])
+        }
         Step::BringForward => ledger.bring_forward(&[pending_key(seen)], deadline).await == [Moved::Moved],
     }
 }
 
 /// In which states each step applies.
-pub(super) const APPLIES: [(Step, &[&str]); 15] = [
+pub(super) const APPLIES: [(Step, &[&str]); 16] = [
     (Step::Claim, &["pending"]),
     (Step::Release, &["claimed"]),
     (Step::Renew, &["claimed", "other token", "other lease"]),
@@ -159,6 +171,8 @@ pub(super) const APPLIES: [(Step, &[&str]); 15] = [
     (Step::PutBack, &["claimed"]),
     // A longer lease shows that somebody works on it.
     (Step::Free, &["claimed", "other token"]),
+    // Only of rows that are in a batch, and these are in none: batches.rs.
+    (Step::EndLease, &[]),
     (Step::BringForward, &["pending"]),
 ];
 

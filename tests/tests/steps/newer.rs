@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use daybook_ledger::{Deleted, Hand, IndexKey, RetryPolicy};
+use daybook_ledger::{Blame, Deleted, Hand, IndexKey, RetryPolicy};
 use daybook_schema::{Attempt, DispatchMessage, Outcome, ROW_VERSION, Row, Status, Step};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::{item, newer_item, row_item};
 use daybook_tests::{Fault, Stage};
 
-use crate::conditions::{APPLIES, LEASE, PERSON, pending_key, seen, states, take};
+use crate::conditions::{APPLIES, LEASE, PERSON, in_a_batch, pending_key, seen, states, take};
 use crate::name_of;
 
 /// What the step says that it did, as somebody who last saw `seen`.
@@ -25,30 +25,37 @@ async fn says(stage: &Stage, step: Step, seen: &Row) -> String {
             format!("{:?}", ledger.claim(&[key], Hand::Queue, LEASE, deadline).await)
         }
         Step::Release => format!("{:?}", ledger.release(&rows, deadline).await),
-        Step::Renew => format!("{:?}", ledger.renew(&[name_of(seen)], LEASE, deadline).await),
+        Step::Renew => format!(
+            "{:?}",
+            ledger.renew(&[name_of(seen)], None, LEASE, deadline).await
+        ),
         Step::MoveLease => format!("{:?}", ledger.move_leases(&rows, LEASE, deadline).await),
         Step::Redeliver => format!("{:?}", ledger.redeliver(&rows, LEASE, deadline).await),
         Step::Unsend => format!("{:?}", ledger.unsend(&rows, deadline).await),
         Step::Retry => {
-            let taken = ledger.fail_taken(seen, "no", &policy, deadline).await;
+            let taken = ledger.fail_taken(seen, Blame::Own, "no", &policy, deadline).await;
             let told = ledger.fail(name_of(seen), None, "no", &policy, deadline).await;
             let by_person = ledger.fail_rows(&rows, PERSON, &policy, deadline).await;
             assert!(taken.is_err() && told.is_err(), "{taken:?} {told:?}");
             format!("{by_person:?}")
         }
-        Step::Park => format!("{:?}", ledger.park(name_of(seen), "no", deadline).await),
+        Step::Park => format!("{:?}", ledger.park(name_of(seen), None, "no", deadline).await),
         Step::Redrive => format!(
             "{:?}",
             ledger.redrive_rows(&rows, 5, Some(PERSON), deadline).await
         ),
         Step::Take => {
             let message = DispatchMessage::for_row(seen).unwrap();
-            format!("{:?}", ledger.take(&message, LEASE, deadline).await)
+            format!("{:?}", ledger.take(&message, None, LEASE, deadline).await)
         }
         Step::Extend => format!("{:?}", ledger.extend(seen, LEASE, deadline).await),
         Step::Postpone => format!("{:?}", ledger.postpone(seen, LEASE, None, deadline).await),
         Step::PutBack => format!("{:?}", ledger.put_back(&rows, deadline).await),
         Step::Free => format!("{:?}", ledger.free_rows(&rows, PERSON, deadline).await),
+        Step::EndLease => {
+            let ended = ledger.free_rows(&[in_a_batch(seen)], PERSON, deadline).await;
+            format!("{ended:?}")
+        }
         Step::BringForward => format!("{:?}", ledger.bring_forward(&[pending_key(seen)], deadline).await),
     }
 }
@@ -89,7 +96,7 @@ async fn every_step_leaves_a_row_of_a_newer_release_as_it_is_and_says_so() {
             assert!(
                 said.contains("Newer")
                     || said.contains(
-                        "was written by a newer Daybook (v = 3; this one knows up to 2): use that release"
+                        "was written by a newer Daybook (v = 4; this one knows up to 3): use that release"
                     ),
                 "{step:?}: {said}"
             );
@@ -228,7 +235,7 @@ async fn a_person_can_neither_complete_nor_remove_a_row_of_a_newer_release() {
     stage.put_items("ledger", vec![newer_item(&parked)]);
     let before = stage.row_as_stored(seen.id).await;
     let words = format!(
-        "row {} was written by a newer Daybook (v = 3; this one knows up to 2): use that release",
+        "row {} was written by a newer Daybook (v = 4; this one knows up to 3): use that release",
         seen.id
     );
     let removed = stage.ledger.remove(seen.id, "kim", "no").await;

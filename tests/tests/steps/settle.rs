@@ -135,7 +135,12 @@ async fn a_failure_does_not_reach_the_row_that_its_event_was_recorded_as_again()
         });
         let (name, deadline) = (name_of(&row), stage.deadline());
         let failed = match parks {
-            true => stage.ledger.park(name, "the input is invalid", deadline).await,
+            true => {
+                stage
+                    .ledger
+                    .park(name, None, "the input is invalid", deadline)
+                    .await
+            }
             false => {
                 stage
                     .ledger

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Claim, Extended, Failed, Moved, Postponed, RetryPolicy, Taken};
+use daybook_ledger::{Blame, Claim, Extended, Failed, Moved, Postponed, RetryPolicy, Taken};
 use daybook_schema::{Attempt, DispatchMessage, Row, Status};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
@@ -22,7 +22,7 @@ async fn claimed(stage: &Stage) -> (Row, DispatchMessage) {
 }
 
 async fn take(stage: &Stage, message: &DispatchMessage) -> Taken {
-    stage.ledger.take(message, LEASE, stage.deadline()).await
+    stage.ledger.take(message, None, LEASE, stage.deadline()).await
 }
 
 /// The row, which must have been taken, and whether another worker had it before.
@@ -333,7 +333,7 @@ async fn a_failure_finds_its_own_earlier_write_and_loses_to_another_worker_that_
     // Sent in time, and in the ledger when another worker already runs the target: put back, the row would be claimed beside it.
     let late = stage
         .ledger
-        .fail_taken(&row, "no", &policy, stage.deadline())
+        .fail_taken(&row, Blame::Own, "no", &policy, stage.deadline())
         .await;
     assert_eq!(late.unwrap(), Failed::Stale);
     assert_eq!(stage.row(row.id).await.as_ref(), Some(&held));
@@ -342,7 +342,7 @@ async fn a_failure_finds_its_own_earlier_write_and_loses_to_another_worker_that_
     stage.wire.inject_next(WRITE, [Fault::AnswerLost]);
     let failed = stage
         .ledger
-        .fail_taken(&held, "no", &policy, stage.deadline())
+        .fail_taken(&held, Blame::Own, "no", &policy, stage.deadline())
         .await;
     let pending = stage.row(row.id).await.unwrap();
     assert_eq!(failed.unwrap(), Failed::Retry(pending.due_at));
@@ -358,7 +358,7 @@ async fn a_failure_finds_its_own_earlier_write_and_loses_to_another_worker_that_
     let last = stage.row(row.id).await.unwrap();
     let failed = stage
         .ledger
-        .fail_taken(&last, "no", &policy, stage.deadline())
+        .fail_taken(&last, Blame::Own, "no", &policy, stage.deadline())
         .await;
     assert_eq!(failed.unwrap(), Failed::Parked);
 }

@@ -28,7 +28,7 @@ pub fn item(attributes: Value) -> Item {
     let attribute = |value: &Value| match value {
         Value::String(text) => AttributeValue::S(text.clone()),
         Value::Number(number) => AttributeValue::N(number.to_string()),
-        Value::Bool(value) => AttributeValue::Bool(*value),
+        Value::Bool(value) => AttributeValue::BOOL(*value),
         other => panic!("neither a string, a number nor a truth value: {other}"),
     };
     let Value::Object(attributes) = attributes else {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use clap::error::ErrorKind;
 use daybook_ledger::RetryPolicy;
-use daybook_schema::Timestamp;
+use daybook_schema::{MOST_OF_A_BATCH, Timestamp};
 
-use crate::settings::{Dispatch, InvalidSetting, Start, checked_retry};
+use crate::settings::{Batching, Dispatch, InvalidSetting, Start, checked_retry};
 
 /// How events are dispatched. Give every program of one deployment the same.
 #[derive(Args, Clone, Debug)]
@@ -24,6 +24,9 @@ pub struct DispatchArguments {
 
     #[command(flatten)]
     start: StartArguments,
+
+    #[command(flatten)]
+    batch: BatchArguments,
 
     #[command(flatten)]
     attempts: AttemptsArguments,
@@ -67,6 +70,31 @@ pub struct StartArguments {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     #[arg(env = "DAYBOOK_DISPATCH", hide_env_values = true)]
     pub dispatch: Start,
+}
+
+/// How events are put together.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Dispatch")]
+pub struct BatchArguments {
+    /// How many events at most one execution, command or request is given; 1 to 100. From 2 on its input has another form: a list
+    #[arg(long, value_name = "N", default_value = "1", value_parser = batch_size)]
+    #[arg(env = "DAYBOOK_BATCH_SIZE", hide_env_values = true)]
+    pub batch_size: u32,
+
+    /// How long the oldest event that is due may wait for a batch to become full, as a time; 0 to 1d
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = batch_window)]
+    #[arg(env = "DAYBOOK_BATCH_WINDOW", hide_env_values = true)]
+    pub batch_window: Duration,
+}
+
+impl BatchArguments {
+    /// The batches that they make, if any.
+    ///
+    /// # Errors
+    /// When a window is set without batches.
+    pub fn checked(&self) -> Result<Option<Batching>, InvalidSetting> {
+        Batching::of(self.batch_size, self.batch_window)
+    }
 }
 
 /// The cap on what is in flight.
@@ -135,6 +163,7 @@ impl DispatchArguments {
             max_attempts: self.attempts.max_attempts,
             retry: self.backoff.policy(),
             start: self.start.dispatch,
+            batching: self.batch.checked().map_err(|error| usage(&error))?,
         };
         dispatch.checked().map_err(|error| usage(&error))
     }
@@ -191,6 +220,25 @@ pub fn every(text: &str) -> Result<Duration, String> {
 /// Says what is allowed.
 pub fn lease(text: &str) -> Result<Duration, String> {
     time_within(text, Duration::from_secs(1), 7 * DAY, "1s to 7d")
+}
+
+/// How many events a batch has at most.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn batch_size(text: &str) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|size| (1..=MOST_OF_A_BATCH).contains(size))
+        .ok_or_else(|| "a whole number from 1 to 100 is needed".to_owned())
+}
+
+/// How long an event waits for company.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn batch_window(text: &str) -> Result<Duration, String> {
+    time_within(text, Duration::ZERO, DAY, "0 to 1d")
 }
 
 /// A wait between two attempts.

@@ -2,12 +2,13 @@
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use daybook_ledger::{Deadline, Ledger, LedgerError, RetryPolicy, Success, chain};
-use daybook_schema::{ObjectEvent, Timestamp};
+use daybook_schema::{BatchName, ExecutionName, ObjectEvent, RunName, Timestamp};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
-use crate::executions::{Ended, EndedStatus, why};
+use crate::executions::{Ended, EndedStatus, Executions, Observed, why};
+use crate::settle_batch::{BatchEnd, SettledBatch};
 use crate::settle_execution::{Settled, event_of_input, settle};
 
 /// Ends settled one by one at once.
@@ -17,7 +18,7 @@ const CONCURRENCY: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Completer {
     ledger: Ledger,
-    state_machine_arn: String,
+    executions: Executions,
     retry: RetryPolicy,
 }
 
@@ -26,6 +27,8 @@ pub struct Completer {
 pub enum Completed {
     /// The row follows the execution.
     Settled(Settled),
+    /// The rows that a batch's input names follow.
+    SettledBatch(SettledBatch),
     /// Nothing to do: another state machine, a name that is not Daybook's, or an execution that has not ended.
     Ignored,
     /// Not certainly done: the event comes again.
@@ -33,6 +36,15 @@ pub enum Completed {
 }
 
 impl Completed {
+    /// What it did, in rows.
+    pub fn rows(&self) -> SettledBatch {
+        match self {
+            Self::Settled(settled) => (*settled).into(),
+            Self::SettledBatch(settled) => *settled,
+            Self::Ignored | Self::Returned(_) => SettledBatch::default(),
+        }
+    }
+
     /// What the queue is to do with the message.
     pub fn disposition(&self) -> Disposition {
         match self {
@@ -55,6 +67,8 @@ struct StatusChange {
     #[serde(default)]
     input: Option<String>,
     #[serde(default)]
+    output: Option<String>,
+    #[serde(default)]
     error: Option<String>,
     #[serde(default)]
     cause: Option<String>,
@@ -63,9 +77,11 @@ struct StatusChange {
 /// What a message says.
 enum Read {
     /// An execution succeeded, and its input names its event.
-    Success(Ended, Box<ObjectEvent>),
+    Success(ExecutionName, Ended, Box<ObjectEvent>),
     /// It ended in another way, or its event must be looked for.
-    Other(Ended),
+    Other(ExecutionName, Ended),
+    /// A batch's execution ended.
+    Batch(BatchName, Ended),
     /// Nothing that could be settled.
     Done(Completed),
 }
@@ -82,11 +98,12 @@ fn no_time_left() -> Completed {
 }
 
 impl Completer {
-    /// Settles rows for executions of that state machine.
-    pub fn new(ledger: Ledger, state_machine_arn: impl Into<String>, retry: RetryPolicy) -> Self {
+    /// Settles rows for these executions. Step Functions is asked only for batches whose status events leave out what they were given
+    /// or what they gave.
+    pub fn new(ledger: Ledger, executions: Executions, retry: RetryPolicy) -> Self {
         Self {
             ledger,
-            state_machine_arn: state_machine_arn.into(),
+            executions,
             retry,
         }
     }
@@ -97,8 +114,9 @@ impl Completer {
         let (mut completed, mut successes, mut others) = (Vec::new(), Vec::new(), Vec::new());
         for (position, message) in messages.iter().enumerate() {
             match self.read(&message.body) {
-                Read::Success(ended, event) => successes.push((position, ended, event)),
-                Read::Other(ended) => others.push((position, ended)),
+                Read::Success(name, ended, event) => successes.push((position, name, ended, event)),
+                Read::Other(name, ended) => others.push((position, RunName::Single(name), ended)),
+                Read::Batch(name, ended) => others.push((position, RunName::Batch(name), ended)),
                 Read::Done(done) => completed.push((position, done)),
             }
         }
@@ -127,15 +145,19 @@ impl Completer {
         let Some(ended) = self.ended(event.detail) else {
             return Read::Done(Completed::Ignored);
         };
-        match (ended.status, event_of_input(&ended)) {
-            (EndedStatus::Succeeded, Some(event)) => Read::Success(ended, Box::new(event)),
-            _ => Read::Other(ended),
+        let name = match ended.name {
+            RunName::Single(name) => name,
+            RunName::Batch(name) => return Read::Batch(name, ended),
+        };
+        match (ended.status, event_of_input(name, &ended)) {
+            (EndedStatus::Succeeded, Some(event)) => Read::Success(name, ended, Box::new(event)),
+            _ => Read::Other(name, ended),
         }
     }
 
     async fn complete_together(
         &self,
-        successes: &[(usize, Ended, Box<ObjectEvent>)],
+        successes: &[(usize, ExecutionName, Ended, Box<ObjectEvent>)],
         deadline: Deadline,
     ) -> Vec<(usize, Completed)> {
         let positions = successes.iter().map(|(position, ..)| *position);
@@ -144,9 +166,9 @@ impl Completer {
         }
         let successes: Vec<Success<'_>> = successes
             .iter()
-            .map(|(_, ended, event)| Success {
+            .map(|(_, name, ended, event)| Success {
                 event,
-                attempt: ended.name.attempt,
+                attempt: name.attempt,
                 by: &ended.arn,
             })
             .collect();
@@ -159,12 +181,14 @@ impl Completer {
 
     async fn settle_one_by_one(
         &self,
-        others: &[(usize, Ended)],
+        others: &[(usize, RunName, Ended)],
         deadline: Deadline,
     ) -> Vec<(usize, Completed)> {
         let settled: Vec<_> = others
             .iter()
-            .map(|(position, ended)| async move { (*position, self.settle_one(ended, deadline).await) })
+            .map(|(position, name, ended)| async move {
+                (*position, self.settle_one(*name, ended, deadline).await)
+            })
             .collect();
         futures::stream::iter(settled)
             .buffer_unordered(CONCURRENCY)
@@ -172,14 +196,45 @@ impl Completer {
             .await
     }
 
-    async fn settle_one(&self, ended: &Ended, deadline: Deadline) -> Completed {
+    async fn settle_one(&self, name: RunName, ended: &Ended, deadline: Deadline) -> Completed {
         if deadline.is_over(self.ledger.clock()) {
             return no_time_left();
         }
-        let settled = settle(&self.ledger, ended, &self.retry, deadline);
-        match deadline.bound(self.ledger.clock(), settled).await {
-            Some(settled) => completed(settled),
-            None => Completed::Returned(NO_ANSWER.into()),
+        let settled = async {
+            match name {
+                RunName::Single(name) => {
+                    completed(settle(&self.ledger, name, ended, &self.retry, deadline).await)
+                }
+                RunName::Batch(name) => self.settle_batch(name, ended, deadline).await,
+            }
+        };
+        let settled = deadline.bound(self.ledger.clock(), settled).await;
+        settled.unwrap_or_else(|| Completed::Returned(NO_ANSWER.into()))
+    }
+
+    async fn settle_batch(&self, name: BatchName, ended: &Ended, deadline: Deadline) -> Completed {
+        let end = match BatchEnd::of(name, ended) {
+            Some(end) => end,
+            // Too large for the event: "inputDetails": {"included": false} ("EventBridge events for Step Functions execution status
+            // changes", Step Functions Developer Guide).
+            None => match self.executions.observe(name).await {
+                Observed::Ended(ended) => match BatchEnd::of(name, &ended) {
+                    Some(end) => end,
+                    None => {
+                        let unread = format!("DescribeExecution {name}: its input or output cannot be read");
+                        return Completed::Returned(unread);
+                    }
+                },
+                // What DescribeExecution says may be a moment old (Step Functions API Reference).
+                Observed::Running => {
+                    return Completed::Returned(format!("DescribeExecution {name}: it still runs"));
+                }
+                Observed::Unknown(cause) => return Completed::Returned(cause.into()),
+            },
+        };
+        match end.settle(&self.ledger, &self.retry, deadline).await {
+            Ok(settled) => Completed::SettledBatch(settled),
+            Err(error) => Completed::Returned(chain(&error)),
         }
     }
 
@@ -189,7 +244,7 @@ impl Completer {
             "FAILED" | "TIMED_OUT" | "ABORTED" => EndedStatus::Failed,
             _ => return None,
         };
-        if change.state_machine_arn != self.state_machine_arn {
+        if change.state_machine_arn != self.executions.state_machine_arn() {
             return None;
         }
         Some(Ended {
@@ -197,6 +252,7 @@ impl Completer {
             arn: change.execution_arn,
             status,
             input: change.input,
+            output: change.output,
             started_at: change.start_date.and_then(Timestamp::from_unix_millis),
             why: why(&change.status, change.error.as_deref(), change.cause.as_deref()),
         })

@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use daybook_ledger::{Cause, Clock, Deadline, describe};
-use daybook_schema::{EventId, ExecutionInput, ExecutionName, Timestamp};
+use daybook_schema::{EventId, ExecutionInput, RunName, Timestamp};
 
 use crate::delivery::NO_ANSWER;
 
@@ -60,7 +60,7 @@ pub enum Observed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
     /// Its name.
-    pub name: ExecutionName,
+    pub name: RunName,
     /// Its ARN.
     pub arn: String,
     /// Its status as Step Functions calls it, such as `RUNNING` or `TIMED_OUT`.
@@ -71,6 +71,8 @@ pub struct Described {
     pub ended_at: Option<Timestamp>,
     /// What it was given, if known.
     pub input: Option<String>,
+    /// What it gave, if it succeeded and that is known.
+    pub output: Option<String>,
     /// The error's name, where it failed with one.
     pub error: Option<String>,
     /// And its cause.
@@ -92,13 +94,15 @@ pub enum Lookup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// Its name.
-    pub name: ExecutionName,
+    pub name: RunName,
     /// Its ARN.
     pub arn: String,
     /// How it ended.
     pub status: EndedStatus,
     /// What it was given, if known.
     pub input: Option<String>,
+    /// What it gave, if it succeeded and that is known.
+    pub output: Option<String>,
     /// When it started, if known.
     pub started_at: Option<Timestamp>,
     /// Why it did not succeed, for people.
@@ -118,7 +122,7 @@ pub enum EndedStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Running {
     /// Those with names of Daybook's.
-    pub names: BTreeSet<ExecutionName>,
+    pub names: BTreeSet<RunName>,
     /// Whether the list is complete.
     pub complete: bool,
     /// Why it is not, when a request failed.
@@ -162,12 +166,17 @@ impl Executions {
 
     /// Starts the execution of that input, under the name that belongs to it.
     pub async fn start(&self, input: &ExecutionInput, trace: Option<&str>) -> Started {
+        self.start_as(input.name().into(), input.to_json(), trace).await
+    }
+
+    /// Starts an execution of that name with that input.
+    pub(crate) async fn start_as(&self, name: RunName, input: String, trace: Option<&str>) -> Started {
         let answer = self
             .client
             .start_execution()
             .state_machine_arn(&self.state_machine_arn)
-            .name(input.name().to_string())
-            .input(input.to_json())
+            .name(name.to_string())
+            .input(input)
             .set_trace_header(trace.map(str::to_owned))
             .send()
             .await;
@@ -188,7 +197,8 @@ impl Executions {
     }
 
     /// What became of the execution of that name.
-    pub async fn observe(&self, name: ExecutionName) -> Observed {
+    pub async fn observe(&self, name: impl Into<RunName>) -> Observed {
+        let name = name.into();
         match self.describe(name).await {
             Lookup::Found(described) => observed(*described),
             Lookup::Absent => {
@@ -199,7 +209,8 @@ impl Executions {
     }
 
     /// The execution of that name, for people.
-    pub async fn describe(&self, name: ExecutionName) -> Lookup {
+    pub async fn describe(&self, name: impl Into<RunName>) -> Lookup {
+        let name = name.into();
         let Some(arn) = execution_arn(&self.state_machine_arn, name) else {
             return Lookup::Unknown(format!("{} is not a state machine ARN", self.state_machine_arn).into());
         };
@@ -224,7 +235,7 @@ impl Executions {
         running
     }
 
-    /// The same of those events only, so that a long list takes no more memory than they do, and until that deadline. What was
+    /// The same of those events and of batches only, so that a long list takes no more memory than they do, and until that deadline. What was
     /// listed by then counts.
     pub async fn running_among(
         &self,
@@ -282,10 +293,13 @@ impl Executions {
         let names = page
             .executions()
             .iter()
-            .filter_map(|one| one.name().parse::<ExecutionName>().ok());
-        running
-            .names
-            .extend(names.filter(|name| events.is_none_or(|events| events.contains(&name.id))));
+            .filter_map(|one| one.name().parse::<RunName>().ok());
+        // Which events a batch has, its name does not say.
+        let is_among = |name: &RunName| match (events, name) {
+            (Some(events), RunName::Single(name)) => events.contains(&name.id),
+            (None, _) | (_, RunName::Batch(_)) => true,
+        };
+        running.names.extend(names.filter(is_among));
         running.complete = page.next_token.is_none();
         page.next_token
     }
@@ -314,12 +328,12 @@ fn is_express(execution_arn: &str) -> bool {
 }
 
 /// `arn:aws:states:r:a:stateMachine:m` → `arn:aws:states:r:a:execution:m:name`.
-fn execution_arn(state_machine_arn: &str, name: ExecutionName) -> Option<String> {
+fn execution_arn(state_machine_arn: &str, name: RunName) -> Option<String> {
     let (account, machine) = state_machine_arn.split_once(":stateMachine:")?;
     Some(format!("{account}:execution:{machine}:{name}"))
 }
 
-fn described(name: ExecutionName, arn: String, answer: DescribeExecutionOutput) -> Described {
+fn described(name: RunName, arn: String, answer: DescribeExecutionOutput) -> Described {
     let instant = |at: &aws_smithy_types::DateTime| at.to_millis().ok().and_then(Timestamp::from_unix_millis);
     Described {
         name,
@@ -328,12 +342,14 @@ fn described(name: ExecutionName, arn: String, answer: DescribeExecutionOutput) 
         started_at: instant(&answer.start_date),
         ended_at: answer.stop_date.as_ref().and_then(instant),
         input: answer.input,
+        output: answer.output,
         error: answer.error,
         cause: answer.cause,
     }
 }
 
-fn observed(described: Described) -> Observed {
+/// What is known of an execution by its description.
+pub(crate) fn observed(described: Described) -> Observed {
     if described.is_running() {
         return Observed::Running;
     }
@@ -355,6 +371,7 @@ fn observed(described: Described) -> Observed {
         name: described.name,
         arn: described.arn,
         input: described.input,
+        output: described.output,
         started_at: described.started_at,
     })
 }
@@ -376,7 +393,7 @@ mod tests {
 
     #[test]
     fn an_execution_arn_follows_from_the_state_machines() {
-        let name: ExecutionName = "0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11-3".parse().expect("a name");
+        let name: RunName = "0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11-3".parse().expect("a name");
         assert_eq!(
             execution_arn(
                 "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:work",

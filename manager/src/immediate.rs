@@ -52,7 +52,7 @@ impl Immediate {
         deadline: Deadline,
     ) -> Option<Allowed> {
         let control = control.filter(|_| newcomers > 0 && deadline.left(ledger.clock()) >= TIME_TO_SEND)?;
-        let mut places = self.outlet.reserve(newcomers);
+        let mut places = self.outlet.reserve(self.at_once(newcomers));
         if places.count() == 0 {
             return None;
         }
@@ -77,10 +77,18 @@ impl Immediate {
             claiming: Claiming {
                 granted,
                 lease: self.dispatch.lease,
-                hand: self.outlet.hand(),
+                hand: self.outlet.hand(self.dispatch.batching),
             },
             places: places.split(granted),
         })
+    }
+
+    /// How many of so many newcomers need not wait for company.
+    fn at_once(&self, newcomers: u32) -> u32 {
+        match self.outlet.batching(self.dispatch.batching) {
+            Some(batching) if !batching.window.is_zero() => newcomers / batching.size * batching.size,
+            _ => newcomers,
+        }
     }
 
     /// Hands on what was claimed.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_ledger::{Blame, Deadline, Failed, Ledger, LedgerError, Moved, chain};
-use daybook_schema::{DispatchMessage, Row, Status};
+use daybook_schema::{DispatchMessage, QueueMessage, Row, Status};
 use futures::StreamExt;
 
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
 use crate::executions::{Executions, Observed, Started};
 use crate::rate_limiter::Pace;
 use crate::settings::Dispatch;
+use crate::settle_batch::SettledBatch;
 use crate::settle_execution::{Settled, settle};
 
 /// Starts under way at once.
@@ -18,7 +19,7 @@ const CONCURRENCY: usize = 16;
 
 /// So many starts of an attempt by repeated deliveries are counted; the delivery after the last of them fails the attempt. The same as
 /// of workers' deaths.
-const MOST_UNTOLD: u32 = 3;
+pub(crate) const MOST_UNTOLD: u32 = 3;
 
 /// An Express execution is over after five minutes ("Service quotas", Step Functions Developer Guide), and has another one here to
 /// tell its end: a lease that a counted start writes is no shorter.
@@ -27,9 +28,9 @@ const EXPRESS_LEASE: Duration = Duration::from_secs(6 * 60);
 /// Starts executions for dispatch messages.
 #[derive(Clone, Debug)]
 pub struct Invoker {
-    ledger: Ledger,
-    executions: Executions,
-    dispatch: Dispatch,
+    pub(crate) ledger: Ledger,
+    pub(crate) executions: Executions,
+    pub(crate) dispatch: Dispatch,
     pace: Arc<Pace>,
 }
 
@@ -44,6 +45,8 @@ pub enum Invoked {
     Renewed,
     /// The name was taken, and the execution has ended: the row follows.
     Settled(Settled),
+    /// The same of a batch: the rows that its input names follow.
+    SettledBatch(SettledBatch),
     /// Its executions kept ending without a word: the attempt has failed, and none was started.
     Untold(Failed),
     /// The input is invalid to Step Functions: the row is parked.
@@ -55,6 +58,16 @@ pub enum Invoked {
 }
 
 impl Invoked {
+    /// What it settled, in rows.
+    pub fn rows(&self) -> SettledBatch {
+        match self {
+            Self::Settled(settled) => (*settled).into(),
+            Self::SettledBatch(settled) => *settled,
+            Self::Untold(failed) | Self::Parked(failed) => Settled::Failed(*failed).into(),
+            _ => SettledBatch::default(),
+        }
+    }
+
     /// What the queue is to do with the message.
     pub fn disposition(&self) -> Disposition {
         match self {
@@ -106,18 +119,38 @@ impl Invoker {
     }
 
     async fn invoke(&self, delivered: &Delivered, deadline: Deadline) -> Invoked {
-        let message = match DispatchMessage::from_json(&delivered.body) {
-            Ok(message) => message,
-            Err(error) => return Invoked::Returned(error.to_string()),
-        };
+        match QueueMessage::from_json(&delivered.body) {
+            Ok(QueueMessage::Single(message)) => {
+                tracing::debug!(
+                    sqs.message_id = %delivered.message_id,
+                    sfn.execution = %message.input.name(),
+                    delivery = message.delivery,
+                    trace.link = message.trace,
+                    "a dispatch message is at hand"
+                );
+                self.invoke_one(message, deadline).await
+            }
+            Ok(QueueMessage::Batch(message)) => {
+                tracing::debug!(
+                    sqs.message_id = %delivered.message_id,
+                    sfn.execution = %message.name(),
+                    events = message.events.len(),
+                    trace.link = message.trace,
+                    "a batch's dispatch message is at hand"
+                );
+                Box::pin(self.invoke_batch(message, deadline)).await
+            }
+            Err(error) => Invoked::Returned(error.to_string()),
+        }
+    }
+
+    /// Waits for its turn to start an execution.
+    pub(crate) async fn turn(&self) {
+        self.pace.turn().await;
+    }
+
+    async fn invoke_one(&self, message: DispatchMessage, deadline: Deadline) -> Invoked {
         let name = message.input.name();
-        tracing::debug!(
-            sqs.message_id = %delivered.message_id,
-            sfn.execution = %name,
-            delivery = message.delivery,
-            trace.link = message.trace,
-            "a dispatch message is at hand"
-        );
         // Only a repeated delivery can be late; the first one is worth no read.
         let row = match message.delivery {
             0 | 1 => None,
@@ -148,7 +181,7 @@ impl Invoker {
             Started::Express => {
                 // One that another delivery has taken the place of, or that has arrived before, counts nothing.
                 if let Some(row) = row.filter(|row| row.deliveries == message.delivery) {
-                    let lease = self.dispatch.lease.max(EXPRESS_LEASE);
+                    let lease = express_lease(self.dispatch.lease);
                     self.ledger.count_start(&row, lease, deadline).await;
                 }
                 Invoked::Started
@@ -170,14 +203,15 @@ impl Invoker {
             // A copy of one that has arrived, or older than one that is on its way: what it is about may run.
             return Invoked::Dropped;
         }
-        let why = format!(
-            "UNTOLD: {} executions in a row ended without a report: the state machine's log says why (output above 256 KiB, \
-             over 5 minutes, no access to the completion queue)",
-            row.deaths
-        );
         let failed = self
             .ledger
-            .fail_taken(row, Blame::Own, &why, &self.dispatch.retry, deadline)
+            .fail_taken(
+                row,
+                Blame::Own,
+                &untold(row.deaths),
+                &self.dispatch.retry,
+                deadline,
+            )
             .await;
         failed.map_or_else(returned, Invoked::Untold)
     }
@@ -200,7 +234,7 @@ impl Invoker {
                 }
             }
             Observed::Ended(ended) => {
-                let settled = settle(&self.ledger, &ended, &self.dispatch.retry, deadline).await;
+                let settled = settle(&self.ledger, name, &ended, &self.dispatch.retry, deadline).await;
                 settled.map_or_else(returned, Invoked::Settled)
             }
             Observed::Unknown(cause) => Invoked::Returned(cause.into()),
@@ -208,6 +242,19 @@ impl Invoker {
     }
 }
 
-fn returned(error: LedgerError) -> Invoked {
+/// The lease that a counted start writes.
+pub(crate) fn express_lease(lease: Duration) -> Duration {
+    lease.max(EXPRESS_LEASE)
+}
+
+/// Why an attempt has failed after so many executions that ended untold.
+pub(crate) fn untold(executions: u32) -> String {
+    format!(
+        "UNTOLD: {executions} executions in a row ended without a report: the state machine's log says why (output above 256 KiB, \
+         over 5 minutes, no access to the completion queue)"
+    )
+}
+
+pub(crate) fn returned(error: LedgerError) -> Invoked {
     Invoked::Returned(chain(&error))
 }

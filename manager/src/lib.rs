@@ -19,14 +19,17 @@ mod executions;
 mod immediate;
 mod ingest;
 mod invoke;
+mod invoke_batch;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod outlet;
+mod packing;
 mod poll;
 mod queue;
 mod rate_limiter;
 mod schedule;
 mod settings;
+mod settle_batch;
 mod settle_execution;
 pub mod worker;
 
@@ -41,5 +44,6 @@ pub use poll::{Batch, Poll, PollError};
 pub use queue::{DispatchQueue, Dispatched, IntakeDepth, IntakeQueue, QueueError, Sent};
 pub use rate_limiter::Pace;
 pub use schedule::{ScheduleReport, Scheduler, TIME_TO_SEND};
-pub use settings::{Dispatch, InvalidSetting, Start};
+pub use settings::{Batching, Dispatch, InvalidSetting, Start};
+pub use settle_batch::SettledBatch;
 pub use settle_execution::Settled;

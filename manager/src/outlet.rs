@@ -5,6 +5,7 @@ use daybook_schema::{EventId, Row};
 
 use crate::delivery::NO_ANSWER;
 use crate::queue::DispatchQueue;
+use crate::settings::Batching;
 use crate::worker::{Handover, Places};
 
 /// Where claimed rows go.
@@ -53,12 +54,17 @@ impl From<DispatchQueue> for Outlet {
 }
 
 impl Outlet {
-    /// Who has a row that is claimed for this outlet.
-    pub fn hand(&self) -> Hand {
+    /// Who has a row that is claimed for this outlet. Workers put together what is handed to them by themselves.
+    pub fn hand(&self, batching: Option<Batching>) -> Hand {
         match self {
-            Self::Queue(_) => Hand::Queue,
+            Self::Queue(_) => batching.map_or(Hand::Queue, |batching| Hand::Batches(batching.size)),
             Self::Workers(_) => Hand::Worker,
         }
+    }
+
+    /// How rows for this outlet are put together before they are claimed.
+    pub fn batching(&self, batching: Option<Batching>) -> Option<Batching> {
+        batching.filter(|_| matches!(self, Self::Queue(_)))
     }
 
     /// Room for at most so many rows. A queue has room for all.

@@ -6,8 +6,10 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::retry::RetryConfig;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
 use daybook_ledger::{AnswerWatch, Cause, CauseKind, Verdict, describe};
-use daybook_schema::{DispatchMessage, EventId, Row};
+use daybook_schema::{EventId, Row};
 use futures::StreamExt;
+
+use crate::packing::{Entry, Packed, pack};
 
 /// Entries per SendMessageBatch (SQS API Reference).
 const BATCH_ENTRIES: usize = 10;
@@ -33,6 +35,8 @@ pub enum Sent {
     Sent,
     /// The queue certainly does not have it.
     NotSent(Cause),
+    /// Not sent: with it the input of its batch would be too long. It gets another batch.
+    Surplus,
     /// The queue may have it.
     Unknown(Cause),
 }
@@ -90,6 +94,7 @@ impl DispatchQueue {
         for (row, outcome) in rows.into_iter().zip(outcomes) {
             match outcome {
                 Sent::Sent => dispatched.sent.push(row.id),
+                Sent::Surplus => dispatched.refused.push(row),
                 Sent::NotSent(cause) => {
                     dispatched.refused.push(row);
                     dispatched.causes.push(cause);
@@ -103,57 +108,56 @@ impl DispatchQueue {
         dispatched
     }
 
-    /// Sends the messages of claimed rows, 10 and at most 1 MiB per request, and gives the outcome of each in their order.
+    /// Sends the messages of claimed rows, 10 and at most 1 MiB per request, and gives the outcome of each row in their order. Rows of
+    /// one batch and one execution share a message.
     pub async fn send(&self, rows: &[Row]) -> Vec<Sent> {
         let mut outcomes = vec![Sent::NotSent("the row has nothing to run".into()); rows.len()];
-        let messages = rows.iter().enumerate().filter_map(|(position, row)| {
-            let body = DispatchMessage::for_row(row)?.to_json();
-            Some((position, row, body))
-        });
-        let mut batches: Vec<Vec<(usize, &Row, String)>> = Vec::new();
+        let Packed { entries, surplus } = pack(rows);
+        for position in surplus {
+            outcomes[position] = Sent::Surplus;
+        }
+        let mut requests: Vec<Vec<Entry<'_>>> = Vec::new();
         let mut bytes = 0;
-        for message in messages {
-            bytes += message.2.len();
-            match batches.last_mut() {
-                Some(batch) if batch.len() < BATCH_ENTRIES && bytes <= BATCH_BYTES => batch.push(message),
+        for entry in entries {
+            bytes += entry.body.len();
+            match requests.last_mut() {
+                Some(request) if request.len() < BATCH_ENTRIES && bytes <= BATCH_BYTES => request.push(entry),
                 _ => {
-                    bytes = message.2.len();
-                    batches.push(vec![message]);
+                    bytes = entry.body.len();
+                    requests.push(vec![entry]);
                 }
             }
         }
-        let requests: Vec<_> = batches.into_iter().map(|batch| self.send_batch(batch)).collect();
+        let requests: Vec<_> = requests
+            .into_iter()
+            .map(|entries| async move {
+                let sent = self.send_entries(&entries).await;
+                entries.into_iter().zip(sent).collect::<Vec<_>>()
+            })
+            .collect();
         let mut answers = futures::stream::iter(requests).buffer_unordered(CONCURRENCY);
         while let Some(answer) = answers.next().await {
-            for (position, outcome) in answer {
-                outcomes[position] = outcome;
+            for (entry, sent) in answer {
+                for position in entry.rows {
+                    outcomes[position] = sent.clone();
+                }
             }
         }
         outcomes
     }
 
-    /// Sends one batch; the position and outcome of each entry.
-    async fn send_batch(&self, batch: Vec<(usize, &Row, String)>) -> Vec<(usize, Sent)> {
-        let outcomes = self.send_entries(&batch).await;
-        batch
-            .into_iter()
-            .map(|(position, ..)| position)
-            .zip(outcomes)
-            .collect()
-    }
-
-    async fn send_entries(&self, batch: &[(usize, &Row, String)]) -> Vec<Sent> {
-        let entries = batch.iter().enumerate().map(|(entry, (_, row, body))| {
-            let entry = SendMessageBatchRequestEntry::builder()
-                .id(entry.to_string())
-                .message_body(body);
-            let entry = match (self.fifo, row.event()) {
-                (true, Some(event)) => entry
-                    .message_group_id(event.object_id().to_string())
-                    .message_deduplication_id(deduplication_id(row)),
-                _ => entry,
+    async fn send_entries(&self, batch: &[Entry<'_>]) -> Vec<Sent> {
+        let entries = batch.iter().enumerate().map(|(number, entry)| {
+            let to_send = SendMessageBatchRequestEntry::builder()
+                .id(number.to_string())
+                .message_body(&entry.body);
+            let to_send = match self.fifo {
+                true => to_send
+                    .message_group_id(entry.group())
+                    .message_deduplication_id(entry.deduplication_id()),
+                false => to_send,
             };
-            entry.build().expect("id and body are set")
+            to_send.build().expect("id and body are set")
         });
         let watch = AnswerWatch::default();
         let answer = self
@@ -305,13 +309,4 @@ fn failed(entry: &BatchResultErrorEntry) -> Sent {
         true => Sent::Unknown(cause),
         false => Sent::NotSent(cause),
     }
-}
-
-/// What SQS compares for five minutes: a retry of one delivery is a duplicate, the next delivery is not.
-fn deduplication_id(row: &Row) -> String {
-    let token = row
-        .claim_token
-        .map(|token| token.simple().to_string())
-        .unwrap_or_default();
-    format!("{}-{token}-{}", row.id, row.deliveries)
 }

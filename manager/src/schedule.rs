@@ -216,7 +216,7 @@ impl Scheduler {
         // One row more, to see how old the oldest is, and whether any is left behind.
         let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize + 1);
         let first = due.next_own(wanted as usize + 1).await;
-        let found = first.len();
+        let found = self.ready(&first, wanted, now);
         report.see_oldest(&first, &due.failures(), now);
         report.newer = due.newer();
         let request = GrantRequest {
@@ -238,6 +238,16 @@ impl Scheduler {
         }
         let places = places.split(report.granted);
         Ok(Some(Begun { due, first, places }).filter(|_| report.granted > 0))
+    }
+
+    /// How many of these rows, the oldest that are due, need not wait for company; all of them, if there are more than are wanted.
+    fn ready(&self, first: &[IndexKey], wanted: u32, now: Timestamp) -> usize {
+        match self.outlet.batching(self.dispatch.batching) {
+            Some(batching) if first.len() <= wanted as usize => {
+                batching.ready(first.iter().map(|key| key.due_at), now)
+            }
+            _ => first.len(),
+        }
     }
 
     /// Leaves word for ingest that rows which are due are left behind, or that none are. Where nothing is dispatched at once nobody
@@ -306,8 +316,12 @@ impl Scheduler {
             .into_iter();
         while !rows.is_empty() && !report.out_of_time {
             let window = report.window;
+            let chunk = match self.outlet.batching(self.dispatch.batching) {
+                Some(batching) => batching.chunk(CHUNK),
+                None => CHUNK,
+            };
             let chunks: Vec<_> = rows
-                .chunks(CHUNK)
+                .chunks(chunk)
                 .map(|chunk| {
                     let places = places.split(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
                     self.dispatch_chunk(window, chunk.to_vec(), places, deadline)
@@ -348,9 +362,12 @@ impl Scheduler {
             return (report, places);
         }
         let mut claimed = Vec::with_capacity(keys.len());
-        let claims = self
-            .ledger
-            .claim(&keys, self.outlet.hand(), self.dispatch.lease, deadline);
+        let claims = self.ledger.claim(
+            &keys,
+            self.outlet.hand(self.dispatch.batching),
+            self.dispatch.lease,
+            deadline,
+        );
         for claim in claims.await {
             match claim {
                 Claim::Claimed(row) => claimed.push(*row),

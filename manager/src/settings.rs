@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::RetryPolicy;
+use daybook_schema::{MOST_OF_A_BATCH, Timestamp};
 
 /// How events are dispatched: one deployment, one target, one N.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,53 @@ pub struct Dispatch {
     pub retry: RetryPolicy,
     /// When events that arrive are dispatched.
     pub start: Start,
+    /// How events are put together; without it each has an execution of its own.
+    pub batching: Option<Batching>,
+}
+
+/// How events are put together into batches: one execution, one command or one request for many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batching {
+    /// How many at most, from 2 to 100.
+    pub size: u32,
+    /// How long the oldest event that is due may wait for company. Zero: whatever is due goes together.
+    pub window: Duration,
+}
+
+impl Batching {
+    /// These settings; none for a size of 1.
+    ///
+    /// # Errors
+    /// When the size is not from 1 to 100, or a window is set without batches.
+    pub fn of(size: u32, window: Duration) -> Result<Option<Self>, InvalidSetting> {
+        match size {
+            1 if window.is_zero() => Ok(None),
+            1 => Err(InvalidSetting::new(
+                "batch-window",
+                format!("{} s", window.as_secs_f64()),
+                "0 where batch-size is 1: nothing waits for company then",
+            )),
+            2..=MOST_OF_A_BATCH => Ok(Some(Self { size, window })),
+            _ => Err(InvalidSetting::new("batch-size", size, "from 1 to 100")),
+        }
+    }
+
+    /// How many of the oldest rows that are due go now: full batches, and the rest as well if one of it has waited long enough. `due`
+    /// are their times, the oldest first, and all of them.
+    pub fn ready(&self, due: impl ExactSizeIterator<Item = Timestamp>, now: Timestamp) -> usize {
+        let size = self.size as usize;
+        let (all, full) = (due.len(), due.len() / size * size);
+        match due.skip(full).next() {
+            Some(oldest) if now.since(oldest) >= self.window => all,
+            _ => full,
+        }
+    }
+
+    /// So many rows of each chunk, so that batches are full: as many whole batches as fit into `most`.
+    pub(crate) fn chunk(&self, most: usize) -> usize {
+        let size = self.size as usize;
+        (most / size * size).max(size)
+    }
 }
 
 /// When events that arrive are dispatched. All parts of one deployment have the same.
@@ -45,6 +93,7 @@ impl Default for Dispatch {
             max_attempts: 5,
             retry: RetryPolicy::default(),
             start: Start::Scheduled,
+            batching: None,
         }
     }
 }

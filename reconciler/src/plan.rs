@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use daybook_ledger::Lease;
-use daybook_schema::{Attempt, ExecutionName, ObjectId, Receipt, Row, Status, Timestamp};
+use daybook_schema::{Attempt, ExecutionName, ObjectId, Receipt, Row, RunName, Status, Timestamp};
 
 /// How often a row's lease may be moved on because the queue is deep. A lost message must not hide behind a slow queue for
 /// ever.
@@ -18,7 +18,7 @@ pub const UNKNOWN_AT_MOST: Duration = Duration::from_secs(6 * 3600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StaleRow {
     /// The execution that its message starts.
-    pub name: ExecutionName,
+    pub name: RunName,
     /// Its lease, which is over.
     pub lease: Lease,
 }
@@ -28,6 +28,27 @@ impl StaleRow {
     pub fn is_overdue(&self, now: Timestamp) -> bool {
         now.since(self.lease.due_at) >= UNKNOWN_AT_MOST
     }
+
+    /// What follows where its execution runs. Of a batch's it is not known that this row is in its input: that counts as a move of the
+    /// lease, and after the last one the row is sent again, for the invoker to find out.
+    pub fn runs(&self) -> Runs {
+        match self.name {
+            RunName::Single(name) => Runs::Renew(name),
+            RunName::Batch(_) if self.lease.lease_moves < LEASE_MOVES => Runs::Count,
+            RunName::Batch(_) => Runs::Redeliver,
+        }
+    }
+}
+
+/// What is done with a stale row whose execution runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// A new lease.
+    Renew(ExecutionName),
+    /// A lease longer, counted as a move.
+    Count,
+    /// Once more on the queue.
+    Redeliver,
 }
 
 /// What is seen of stale rows; each row is in at most one list. Rows that moved on since the index was read are in none.
@@ -35,6 +56,8 @@ impl StaleRow {
 pub struct Sorted {
     /// Their executions run: a new lease.
     pub renew: Vec<ExecutionName>,
+    /// Their batches' executions run: a longer lease, counted.
+    pub count: Vec<Lease>,
     /// Receipts cover them: delete.
     pub covered: Vec<Row>,
     /// Neither: of those that are in the list of running executions they are not.
@@ -44,7 +67,7 @@ pub struct Sorted {
 /// Sorts stale rows as the table holds them, by the executions that run and by the receipts.
 pub fn sort(
     rows: Vec<Row>,
-    running: &BTreeSet<ExecutionName>,
+    running: &BTreeSet<RunName>,
     receipts: &BTreeMap<ObjectId, Receipt>,
     now: Timestamp,
 ) -> Sorted {
@@ -54,20 +77,21 @@ pub fn sort(
         let Some(event) = row.event().filter(|_| is_stale) else {
             continue;
         };
-        let name = ExecutionName {
-            id: row.id,
-            attempt: row.attempt,
+        let stale = StaleRow {
+            name: row.run_name(),
+            lease: Lease::from(&row),
         };
         if receipts
             .get(&event.object_id())
             .is_some_and(|receipt| receipt.covers(event))
         {
             sorted.covered.push(row);
-        } else if running.contains(&name) {
-            sorted.renew.push(name);
-        } else {
-            let lease = Lease::from(&row);
-            sorted.unlisted.push(StaleRow { name, lease });
+            continue;
+        }
+        match running.contains(&stale.name).then(|| stale.runs()) {
+            Some(Runs::Renew(name)) => sorted.renew.push(name),
+            Some(Runs::Count) => sorted.count.push(stale.lease),
+            Some(Runs::Redeliver) | None => sorted.unlisted.push(stale),
         }
     }
     sorted
@@ -84,16 +108,21 @@ pub struct Plan {
 
 /// Decides, from the stale rows of which no execution runs and how many messages the queue holds.
 ///
-/// While the queue holds at least as many messages as there are such rows, they are taken to be waiting there. Of more rows
-/// than messages, at least the difference is lost: the ones whose leases ended first.
+/// While the queue holds at least as many messages as there are such executions, they are taken to be waiting there. Of more
+/// executions than messages, at least the difference is lost: the ones of which a lease ended first. Rows of one batch share a message.
 pub fn plan(rows: Vec<StaleRow>, queue_depth: u64) -> Plan {
     let mut plan = Plan::default();
-    let mut leases: Vec<Lease> = rows.into_iter().map(|row| row.lease).collect();
-    leases.sort_by_key(|lease| (lease.due_at, lease.id));
+    let mut rows = rows;
+    rows.sort_by_key(|row| (row.lease.due_at, row.lease.id));
+    let mut positions: BTreeMap<RunName, usize> = BTreeMap::new();
+    for row in &rows {
+        let next = positions.len();
+        positions.entry(row.name).or_insert(next);
+    }
     let waiting = usize::try_from(queue_depth).unwrap_or(usize::MAX);
-    let lost = leases.len().saturating_sub(waiting);
-    for (position, lease) in leases.into_iter().enumerate() {
-        match position < lost || lease.lease_moves >= LEASE_MOVES {
+    let lost = positions.len().saturating_sub(waiting);
+    for StaleRow { name, lease } in rows {
+        match positions[&name] < lost || lease.lease_moves >= LEASE_MOVES {
             true => plan.redeliver.push(lease),
             false => plan.move_lease.push(lease),
         }

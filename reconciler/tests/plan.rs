@@ -8,8 +8,8 @@ use std::time::Duration;
 use daybook_ledger::Lease;
 use daybook_reconciler::{UNKNOWN_AT_MOST, sort};
 use daybook_schema::{
-    Attempt, EventId, ExecutionName, Kind, ObjectEvent, ObjectId, Origin, Outcome, Receipt, Row, Status,
-    Timestamp,
+    Attempt, BatchId, EventId, ExecutionName, Kind, ObjectEvent, ObjectId, Origin, Outcome, Receipt, Row,
+    RunName, Status, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -78,6 +78,7 @@ fn ids(leases: &[Lease]) -> Vec<EventId> {
 #[derive(Debug, Default, PartialEq)]
 struct Plan {
     renew: Vec<ExecutionName>,
+    count: Vec<Lease>,
     covered: Vec<Row>,
     move_lease: Vec<Lease>,
     redeliver: Vec<Lease>,
@@ -90,10 +91,22 @@ fn plan(
     depth: u64,
     now: Timestamp,
 ) -> Plan {
+    let running = running.iter().map(|name| RunName::Single(*name)).collect();
+    planned(rows, &running, receipts, depth, now)
+}
+
+fn planned(
+    rows: Vec<Row>,
+    running: &BTreeSet<RunName>,
+    receipts: &BTreeMap<ObjectId, Receipt>,
+    depth: u64,
+    now: Timestamp,
+) -> Plan {
     let sorted = sort(rows, running, receipts, now);
     let plan = daybook_reconciler::plan(sorted.unlisted, depth);
     Plan {
         renew: sorted.renew,
+        count: sorted.count,
         covered: sorted.covered,
         move_lease: plan.move_lease,
         redeliver: plan.redeliver,
@@ -218,6 +231,53 @@ fn a_lease_moves_three_times_and_then_the_row_is_redelivered_behind_any_queue() 
             redelivered,
             "{moves} moves"
         );
+    }
+}
+
+/// The row in a batch of that number.
+fn in_batch(number: u8, row: Row) -> Row {
+    let batch: BatchId = format!("{number:032x}").parse().unwrap();
+    Row {
+        batch: Some(batch),
+        ..row
+    }
+}
+
+/// Rows of one execution share a message: a queue with two of them has two executions' rows, however many these are.
+#[test]
+fn the_queues_depth_is_compared_with_executions_and_not_with_rows() {
+    let mut rows: Vec<Row> = (1..=20).map(|n| in_batch(1, stale(n, 5))).collect();
+    rows.extend((21..=40).map(|n| in_batch(2, stale(n, 9))));
+    rows.push(stale(41, 7));
+    let alone = Row {
+        alone: true,
+        ..in_batch(1, stale(42, 3))
+    };
+    rows.push(alone);
+    assert_eq!(with_depth(rows.clone(), 4).redeliver, []);
+    let plan = with_depth(rows.clone(), 3);
+    assert_eq!(plan.redeliver.len(), 20, "the batch whose leases ended first");
+    assert!(plan.redeliver.iter().all(|lease| lease.batch == rows[20].batch));
+    assert_eq!(with_depth(rows, 0).redeliver.len(), 42);
+}
+
+/// It runs, and perhaps without this row.
+#[test]
+fn of_a_batch_that_runs_a_rows_lease_is_made_longer_three_times_and_then_the_row_is_sent_again() {
+    for (moves, redelivered) in [(0, false), (2, false), (3, true)] {
+        let row = Row {
+            lease_moves: moves,
+            ..in_batch(1, stale(1, 5))
+        };
+        let running = BTreeSet::from([row.run_name()]);
+        let plan = planned(vec![row], &running, &BTreeMap::new(), 1_000_000, at(NOW));
+        let expected = if redelivered { (0, 1) } else { (1, 0) };
+        assert_eq!(
+            (plan.count.len(), plan.redeliver.len()),
+            expected,
+            "{moves} moves"
+        );
+        assert!(plan.renew.is_empty() && plan.move_lease.is_empty());
     }
 }
 

@@ -283,7 +283,7 @@ impl Stage {
     pub fn completer(&self) -> Completer {
         Completer::new(
             self.ledger.clone(),
-            &self.state_machine,
+            self.executions(),
             self.options.dispatch.retry,
         )
     }

@@ -228,6 +228,7 @@ impl Wire {
             Fault::None
             | Fault::Throttled
             | Fault::Invalid
+            | Fault::InvalidInput
             | Fault::ServerError
             | Fault::ServerErrorAfter
             | Fault::Stale
@@ -253,6 +254,10 @@ impl Wire {
             }
             Fault::Invalid => {
                 let invalid = json!({"__type": "ValidationException", "message": "not valid"});
+                (400, invalid.to_string().into_bytes())
+            }
+            Fault::InvalidInput => {
+                let invalid = json!({"__type": "InvalidExecutionInput", "message": "not valid"});
                 (400, invalid.to_string().into_bytes())
             }
             Fault::ServerError => server_error(),

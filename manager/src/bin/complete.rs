@@ -6,8 +6,10 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
 use daybook_ledger::{Deadline, Ledger};
 use daybook_manager::arguments::BackoffArguments;
-use daybook_manager::lambda::{self, Aws, Batch, Failure, Function, LedgerArguments, StateMachineArguments};
-use daybook_manager::{Completed, Completer};
+use daybook_manager::lambda::{
+    self, Aws, Batch, Failure, Function, LedgerArguments, Service, StateMachineArguments,
+};
+use daybook_manager::{Completed, Completer, Executions};
 
 #[derive(Parser)]
 #[command(
@@ -35,13 +37,11 @@ impl Function for CompleteFunction {
         &settings.ledger
     }
 
-    fn new(settings: Settings, ledger: Ledger, _: &Aws) -> Result<Self, String> {
+    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
         let policy = settings.backoff.checked().map_err(|error| error.of_variable())?;
-        Ok(Self(Completer::new(
-            ledger,
-            settings.machine.state_machine_arn,
-            policy,
-        )))
+        let client = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
+        let executions = Executions::new(client, settings.machine.state_machine_arn);
+        Ok(Self(Completer::new(ledger, executions, policy)))
     }
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {

@@ -11,10 +11,14 @@ use crate::ingest::Ingested;
 use crate::invoke::Invoked;
 use crate::outlet::HandedOn;
 use crate::schedule::ScheduleReport;
-use crate::settle_execution::Settled;
+use crate::settle_batch::SettledBatch;
 
 fn tally<T>(outcomes: &[T], is: impl Fn(&T) -> bool) -> u64 {
     outcomes.iter().filter(|outcome| is(outcome)).count() as u64
+}
+
+fn in_rows(rows: impl Iterator<Item = SettledBatch>) -> SettledBatch {
+    rows.fold(SettledBatch::default(), SettledBatch::and)
 }
 
 /// What came of notifications.
@@ -67,14 +71,8 @@ pub fn invoked(messages: &[Delivered], invoked: &[Invoked]) {
     let started = tally(invoked, |one| *one == Invoked::Started);
     let dropped = tally(invoked, |one| *one == Invoked::Dropped);
     let throttled = tally(invoked, |one| matches!(one, Invoked::Throttled(_)));
-    let parked = tally(invoked, |one| {
-        matches!(
-            one,
-            Invoked::Parked(Failed::Parked)
-                | Invoked::Untold(Failed::Parked)
-                | Invoked::Settled(Settled::Failed(Failed::Parked))
-        )
-    });
+    let rows = in_rows(invoked.iter().map(Invoked::rows));
+    let parked = u64::from(rows.parked);
     let untold = tally(invoked, |one| {
         matches!(one, Invoked::Untold(Failed::Retry(_) | Failed::Parked))
     });
@@ -98,15 +96,10 @@ pub fn invoked(messages: &[Delivered], invoked: &[Invoked]) {
 
 /// What came of status events.
 pub fn completed(messages: &[Delivered], completed: &[Completed]) {
-    let settled = |is: fn(&Settled) -> bool| {
-        tally(
-            completed,
-            |one| matches!(one, Completed::Settled(settled) if is(settled)),
-        )
-    };
-    let done = settled(|settled| matches!(settled, Settled::Completed | Settled::LeftNewer));
-    let failed = settled(|settled| matches!(settled, Settled::Failed(Failed::Retry(_) | Failed::Parked)));
-    let parked = settled(|settled| *settled == Settled::Failed(Failed::Parked));
+    let rows = in_rows(completed.iter().map(Completed::rows));
+    let done = u64::from(rows.completed + rows.left_newer);
+    let failed = u64::from(rows.retried + rows.parked);
+    let parked = u64::from(rows.parked);
     let ignored = tally(completed, |one| *one == Completed::Ignored);
     let returned = returned(messages, completed.iter().map(Completed::disposition));
     metric::count(metric::EVENTS_COMPLETED, done);

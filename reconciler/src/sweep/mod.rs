@@ -209,6 +209,7 @@ impl Sweeper {
                 .renew(&sorted.renew, None, self.dispatch.lease, deadline)
                 .await;
             report.renewed += report.leases(leases);
+            self.count_running(&sorted.count, deadline, report).await;
             self.delete_covered(&sorted.covered, deadline, report).await;
             unlisted.extend(sorted.unlisted);
         }
@@ -285,6 +286,12 @@ impl Sweeper {
             self.redeliver(&lost, deadline, &mut pass.report).await;
         }
         Ok(())
+    }
+
+    /// Makes leases longer of rows whose batches run.
+    pub(super) async fn count_running(&self, rows: &[Lease], deadline: Deadline, report: &mut SweepReport) {
+        let moved = self.ledger.move_leases(rows, self.dispatch.lease, deadline).await;
+        report.moved += report.leases(moved);
     }
 
     async fn delete_covered(&self, covered: &[Row], deadline: Deadline, report: &mut SweepReport) {

@@ -1,14 +1,14 @@
 //! What a sweep looks at: stale rows, the executions that run, the queue's depth.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_ledger::{Deadline, IndexKey, LedgerError};
 use daybook_manager::{Executions, Lookup, Pace, Running};
-use daybook_schema::{EventId, ExecutionName, Status};
+use daybook_schema::{EventId, RunName, Status};
 use futures::StreamExt;
 
 use super::{SweepReport, Sweeper};
-use crate::plan::{Sorted, StaleRow, sort};
+use crate::plan::{Runs, Sorted, StaleRow, sort};
 
 /// Executions asked for at once; the pace keeps them apart.
 const ASKS_AT_ONCE: usize = 4;
@@ -83,7 +83,7 @@ impl Sweeper {
     pub(super) async fn look(
         &self,
         keys: &[IndexKey],
-        running: &BTreeSet<ExecutionName>,
+        running: &BTreeSet<RunName>,
         report: &mut SweepReport,
     ) -> Sorted {
         let ids: Vec<EventId> = keys.iter().map(|key| key.id).collect();
@@ -115,27 +115,41 @@ impl Sweeper {
         // A quarter of the time is kept for what comes of it.
         let until = Deadline::after(clock, deadline.left(clock) / 4 * 3);
         let pace = Pace::per_second(self.settings.asks_per_second);
-        let (mut not_running, mut unknown, mut asked) = (Vec::new(), Vec::new(), 0);
+        let executions_of = by_name(rows);
+        let (mut not_running, mut unknown) = (Vec::new(), Vec::<StaleRow>::new());
+        let mut asked = 0;
         let mut silent = 0;
-        while asked < rows.len() && silent < UNKNOWN_IN_A_ROW && !until.is_over(clock) {
-            let chunk = &rows[asked..rows.len().min(asked + ASKS_TOGETHER)];
-            let requests: Vec<_> = chunk.iter().map(|row| ask(executions, &pace, row)).collect();
+        while asked < executions_of.len() && silent < UNKNOWN_IN_A_ROW && !until.is_over(clock) {
+            let chunk = &executions_of[asked..executions_of.len().min(asked + ASKS_TOGETHER)];
+            let requests: Vec<_> = chunk
+                .iter()
+                .map(|(name, _)| ask(executions, &pace, *name))
+                .collect();
             let mut answers = futures::stream::iter(requests).buffered(ASKS_AT_ONCE);
-            let mut running = Vec::new();
-            while silent < UNKNOWN_IN_A_ROW
-                && let Some(Some((row, lookup))) = until.bound(clock, answers.next()).await
-            {
+            let (mut running, mut counted) = (Vec::new(), Vec::new());
+            for (_, rows) in chunk {
+                let is_over = silent >= UNKNOWN_IN_A_ROW;
+                let Some(Some(lookup)) = until.bound(clock, answers.next()).await.filter(|_| !is_over) else {
+                    break;
+                };
                 asked += 1;
-                silent = if matches!(lookup, Lookup::Unknown(_)) {
-                    silent + 1
-                } else {
-                    0
+                silent = match lookup {
+                    Lookup::Unknown(_) => silent + 1,
+                    Lookup::Found(_) | Lookup::Absent => 0,
                 };
                 match lookup {
-                    Lookup::Found(execution) if execution.is_running() => running.push(row.name),
-                    Lookup::Found(_) | Lookup::Absent => not_running.push(row),
+                    Lookup::Found(execution) if execution.is_running() => {
+                        for row in rows {
+                            match row.runs() {
+                                Runs::Renew(name) => running.push(name),
+                                Runs::Count => counted.push(row.lease),
+                                Runs::Redeliver => not_running.push(*row),
+                            }
+                        }
+                    }
+                    Lookup::Found(_) | Lookup::Absent => not_running.extend(rows),
                     Lookup::Unknown(cause) => {
-                        unknown.push(row);
+                        unknown.extend(rows);
                         report.failure(cause);
                     }
                 }
@@ -146,8 +160,9 @@ impl Sweeper {
                 .renew(&running, None, self.dispatch.lease, deadline)
                 .await;
             report.renewed += report.leases(leases);
+            self.count_running(&counted, deadline, report).await;
         }
-        unknown.extend_from_slice(&rows[asked..]);
+        unknown.extend(executions_of[asked..].iter().flat_map(|(_, rows)| rows));
         let now = clock.now();
         let (overdue, left): (Vec<StaleRow>, Vec<StaleRow>) =
             unknown.into_iter().partition(|row| row.is_overdue(now));
@@ -157,7 +172,21 @@ impl Sweeper {
     }
 }
 
-async fn ask(executions: &Executions, pace: &Pace, row: &StaleRow) -> (StaleRow, Lookup) {
+async fn ask(executions: &Executions, pace: &Pace, name: RunName) -> Lookup {
     pace.turn().await;
-    (*row, executions.describe(row.name).await)
+    executions.describe(name).await
+}
+
+/// The rows by the executions that they are for, in their order: a batch's is asked for once.
+fn by_name(rows: Vec<StaleRow>) -> Vec<(RunName, Vec<StaleRow>)> {
+    let mut positions: BTreeMap<RunName, usize> = BTreeMap::new();
+    let mut groups: Vec<(RunName, Vec<StaleRow>)> = Vec::new();
+    for row in rows {
+        let position = *positions.entry(row.name).or_insert(groups.len());
+        match groups.get_mut(position) {
+            Some((_, group)) => group.push(row),
+            None => groups.push((row.name, vec![row])),
+        }
+    }
+    groups
 }

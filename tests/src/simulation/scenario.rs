@@ -173,6 +173,7 @@ impl Scenario {
                     longest_delay: Duration::from_secs(3600),
                 },
                 start: self.start(),
+                batching: None,
             },
             express: self.has_express(),
             fifo: self.seed % 4 == 1,

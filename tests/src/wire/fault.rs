@@ -15,6 +15,8 @@ pub enum Fault {
     Throttled,
     /// AWS refuses it as a whole, as not valid.
     Invalid,
+    /// Step Functions refuses the input of an execution.
+    InvalidInput,
     /// AWS answers 500 and has not done it.
     ServerError,
     /// AWS answers 500 and has done it.
@@ -51,6 +53,7 @@ impl Fault {
             Self::AnswerLost => "answer_lost",
             Self::Throttled => "throttled",
             Self::Invalid => "invalid",
+            Self::InvalidInput => "invalid_input",
             Self::ServerError => "server_error",
             Self::ServerErrorAfter => "server_error_after",
             Self::Slow(_) => "slow",

@@ -96,6 +96,7 @@ impl World {
                 longest_delay: Duration::from_secs(120),
             },
             start: daybook_manager::Start::Scheduled,
+            batching: None,
         }
     }
 

@@ -83,7 +83,7 @@ async fn a_list_of_executions_is_complete_when_its_last_page_was_read() {
     let (stage, row) = with_claimed().await;
     invoke(&stage, &row).await;
     let expected = Running {
-        names: [name_of(&row)].into(),
+        names: [name_of(&row).into()].into(),
         complete: true,
         failure: None,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::RetryPolicy;
-use daybook_manager::{Completed, Completer, Delivered, Settled};
+use daybook_manager::{Completed, Completer, Delivered, Executions, Settled};
 use daybook_schema::{ExecutionInput, Row, Status};
 use daybook_tests::Stage;
 use daybook_tests::notifications::Upload;
@@ -60,7 +60,11 @@ fn told(state: &str, row: &Row) -> String {
 }
 
 async fn completed(stage: &Stage, body: String) -> Vec<Completed> {
-    let completer = Completer::new(stage.ledger.clone(), MACHINE, RetryPolicy::default());
+    let completer = Completer::new(
+        stage.ledger.clone(),
+        Executions::new(stage.sfn.clone(), MACHINE),
+        RetryPolicy::default(),
+    );
     let message = Delivered {
         message_id: "m".into(),
         body,

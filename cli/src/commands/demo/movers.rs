@@ -167,7 +167,7 @@ async fn invoke(demo: Arc<Demo>) {
 
 async fn complete(demo: Arc<Demo>) {
     let world = &demo.world;
-    let completer = Completer::new(world.ledger.clone(), world.state_machine(), world.dispatch.retry);
+    let completer = Completer::new(world.ledger.clone(), world.executions(), world.dispatch.retry);
     loop {
         let Some(batch) = demo.receive("complete", &world.completion).await else {
             continue;
@@ -181,7 +181,9 @@ async fn complete(demo: Arc<Demo>) {
                 (Completed::Settled(Settled::Failed(failed)), _) => demo.failed("complete", *failed),
                 (Completed::Returned(cause), _) => demo.trouble("complete", cause),
                 (Completed::Ignored, _) => demo.trouble("complete", "a status event of something else"),
-                (Completed::Settled(Settled::Completed | Settled::LeftNewer), None) => {}
+                // The demo makes no batches.
+                (Completed::Settled(Settled::Completed | Settled::LeftNewer), None)
+                | (Completed::SettledBatch(_), _) => {}
             }
         }
         let dispositions: Vec<Disposition> = completed.iter().map(Completed::disposition).collect();

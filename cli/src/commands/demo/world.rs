@@ -95,11 +95,6 @@ impl World {
         Executions::new(self.sfn.clone(), &self.state_machine)
     }
 
-    /// The state machine.
-    pub fn state_machine(&self) -> &str {
-        &self.state_machine
-    }
-
     /// How many messages that queue holds.
     ///
     /// # Errors

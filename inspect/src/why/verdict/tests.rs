@@ -124,12 +124,13 @@ fn executed(status: &str, row: Row) -> Observed {
         attempt: row.attempt,
     };
     let described = Described {
-        name,
+        name: name.into(),
         arn: format!("arn:aws:states:us-east-1:111122223333:execution:work:{name}"),
         status: status.to_owned(),
         started_at: Some(at(EARLIER)),
         ended_at: (status != "RUNNING").then(|| at(NOW)),
         input: None,
+        output: None,
         error: None,
         cause: None,
     };

@@ -170,6 +170,7 @@ impl UpArguments {
                 .checked()
                 .map_err(|error| values::usage(&error))?,
             start: self.pace.dispatch,
+            batching: None,
         };
         dispatch.checked().map_err(|error| values::usage(&error))
     }

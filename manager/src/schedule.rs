@@ -15,8 +15,9 @@ use crate::outlet::{HandedOn, Outlet};
 use crate::settings::{Dispatch, Start};
 use crate::worker::Places;
 
-/// Rows that are claimed and sent together: a deadline or a failure is noticed between two of these.
-const CHUNK: usize = 100;
+/// Rows that are claimed and sent together: a deadline or a failure is noticed between two of these. As many as are claimed by 8 requests
+/// at once; with fewer, most of the places for requests are empty while a chunk is claimed and when its last messages are sent.
+const CHUNK: usize = 200;
 
 /// Chunks under way at once.
 const CHUNKS_AT_ONCE: usize = 4;

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
 pub mod lambda;
+pub mod latency;
 pub mod notifications;
 pub mod privileges;
 pub mod rows;

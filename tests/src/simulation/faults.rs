@@ -31,7 +31,7 @@ const fn class(name: &'static str, per_mille: u32, what: &'static str) -> Class 
 
 /// All classes of faults, those at the wire first. Rates: a bad day, not the end of the world; each seed takes a quarter of it, all
 /// of it, or twice as much, for each class by itself.
-pub const CLASSES: [Class; 44] = [
+pub const CLASSES: [Class; 45] = [
     class("not_sent", 10, "the connection breaks before a request leaves"),
     class("answer_lost", 15, "a request is done, and its answer never comes"),
     class("throttled", 15, "a request is refused for now"),
@@ -57,6 +57,11 @@ pub const CLASSES: [Class; 44] = [
         "partial_after",
         20,
         "statements or entries of a batch fail inside, done",
+    ),
+    class(
+        "invalid_input",
+        20,
+        "Step Functions calls the input of an execution invalid",
     ),
     class("unprocessed", 250, "a BatchGetItem leaves keys unprocessed"),
     class(
@@ -295,13 +300,14 @@ impl State {
             _ => 0,
         };
         let is_statements = request.operation == "BatchExecuteStatement";
-        for class in &CLASSES[..15] {
+        for class in &CLASSES[..16] {
             let name = class.name;
             let is_possible = match name {
                 "stale" => request.operation == "Query",
                 "partial" | "partial_after" => batch > 0,
                 "partial_error" => is_statements,
                 "unprocessed" => keys > 0,
+                "invalid_input" => request.operation == "StartExecution",
                 "dies_before" | "dies_after" => request.process.is_some(),
                 _ => true,
             };
@@ -324,6 +330,7 @@ impl State {
                 "dies_before" => Fault::DiesBefore,
                 "dies_after" => Fault::DiesAfter,
                 "stale" => Fault::Stale,
+                "invalid_input" => Fault::InvalidInput,
                 "partial" => Fault::Partial(some(self, batch)),
                 "partial_error" => Fault::PartialError(some(self, batch)),
                 "partial_after" => Fault::PartialAfter(some(self, batch)),

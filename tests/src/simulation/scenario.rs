@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use daybook_ledger::RetryPolicy;
-use daybook_manager::{Dispatch, Start};
+use daybook_manager::{Batching, Dispatch, Start};
 
 use super::faults::CLASSES;
 use crate::s3::Versioning;
@@ -125,6 +125,16 @@ impl Scenario {
         }
     }
 
+    /// On one day of five up to three events share an execution, where there is a Standard state machine.
+    pub fn batching(&self) -> Option<Batching> {
+        let window = match self.seed % 10 {
+            1 => Duration::from_secs(40 * 60),
+            _ => Duration::ZERO,
+        };
+        let is_batched = self.seed % 5 == 1 && !self.has_workers() && !self.has_express();
+        is_batched.then_some(Batching { size: 3, window })
+    }
+
     pub(super) fn versioning(&self) -> Versioning {
         match self.seed % 5 {
             2 => Versioning::Enabled,
@@ -173,7 +183,7 @@ impl Scenario {
                     longest_delay: Duration::from_secs(3600),
                 },
                 start: self.start(),
-                batching: None,
+                batching: self.batching(),
             },
             express: self.has_express(),
             fifo: self.seed % 4 == 1,

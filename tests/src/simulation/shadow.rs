@@ -13,7 +13,7 @@ use super::scenario::{PER_WINDOW, SKEW, Scenario, WINDOW};
 use super::statement::{Attributes, Statement, attributes, plain};
 use super::world::{Restore, World};
 use crate::stage::{EPOCH_SECONDS, Stage};
-use crate::wire::Request;
+use crate::wire::{Process, Request};
 
 /// An open row.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +70,8 @@ pub(crate) struct Shadow {
     pub(crate) violations: Vec<Violation>,
     /// Rows that a newer release has written.
     pub(crate) newer: BTreeSet<String>,
+    /// Rows that were parked since Step Functions called their input invalid.
+    pub(crate) invalid: BTreeSet<String>,
     /// Windows of which a restore has made the control item forget what was granted.
     forgotten: BTreeSet<i64>,
     cap: Option<u32>,
@@ -324,6 +326,12 @@ impl Shadow {
             self.violation(now, Property::Attempts, text);
             return;
         };
+        if set
+            .get("last_error")
+            .is_some_and(|error| error.starts_with("InvalidExecutionInput"))
+        {
+            self.invalid.insert(id.to_owned());
+        }
         let from = row.status.clone();
         let to = set.get("status").unwrap_or(&from).clone();
         row.status.clone_from(&to);
@@ -511,6 +519,23 @@ impl Shadow {
         }
     }
 
+    /// Whoever sends an event has claimed it.
+    fn sent_by(&mut self, input: &Value, process: Option<&Process>, now: i64) {
+        let id = input["id"].as_str().unwrap_or_default().to_owned();
+        let attempt = input["attempt"].as_u64().unwrap_or(0);
+        if let Some(process) = process {
+            let sent_by = (process.number, id.clone());
+            if !self.claimers.contains(&sent_by) || self.refused.contains(&sent_by) {
+                let text = format!(
+                    "{id} was sent by {}#{}, which had not claimed it",
+                    process.name, process.number
+                );
+                self.violation(now, Property::Budget, text);
+            }
+        }
+        *self.deliveries.entry((id, attempt)).or_default() += 1;
+    }
+
     fn messages(&mut self, request: &Request, answer: &Value, now: i64) {
         let length = WINDOW.as_millis() as i64;
         let by_clock = (now - now.rem_euclid(length)).max(0);
@@ -521,23 +546,17 @@ impl Shadow {
             .unwrap_or(by_clock);
         let entries: Vec<&Value> = request.body["Entries"].as_array().into_iter().flatten().collect();
         for done in answer["Successful"].as_array().into_iter().flatten() {
-            *self.sent.entry(window).or_default() += 1;
             for entry in entries.iter().filter(|entry| entry["Id"] == done["Id"]) {
                 let body = entry["MessageBody"].as_str().unwrap_or_default();
                 let message: Value = serde_json::from_str(body).unwrap_or_default();
-                let id = message["input"]["id"].as_str().unwrap_or_default().to_owned();
-                let attempt = message["input"]["attempt"].as_u64().unwrap_or(0);
-                if let Some(process) = &request.process {
-                    let sent_by = (process.number, id.clone());
-                    if !self.claimers.contains(&sent_by) || self.refused.contains(&sent_by) {
-                        let text = format!(
-                            "{id} was sent by {}#{}, which had not claimed it",
-                            process.name, process.number
-                        );
-                        self.violation(now, Property::Budget, text);
-                    }
+                let inputs: Vec<&Value> = match message["events"].as_array() {
+                    Some(events) => events.iter().map(|event| &event["input"]).collect(),
+                    None => vec![&message["input"]],
+                };
+                *self.sent.entry(window).or_default() += inputs.len() as u64;
+                for input in inputs {
+                    self.sent_by(input, request.process.as_ref(), now);
                 }
-                *self.deliveries.entry((id, attempt)).or_default() += 1;
             }
         }
         let sent = self.sent.get(&window).copied().unwrap_or(0);

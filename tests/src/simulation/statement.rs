@@ -36,6 +36,10 @@ impl Statement {
             });
         }
         let (head, condition) = text.split_once(" WHERE ")?;
+        let (head, removed) = match head.split_once(" REMOVE ") {
+            Some((head, removed)) => (head, Some(removed.trim_matches('"').to_owned())),
+            None => (head, None),
+        };
         let condition = condition.split(" RETURNING ").next()?;
         let mut values = parameters.into_iter();
         let mut set = Attributes::new();
@@ -47,6 +51,7 @@ impl Statement {
             };
             set.insert(name.trim_matches('"').to_owned(), value);
         }
+        set.extend(removed.map(|name| (name, String::new())));
         let mut when = Attributes::new();
         for part in condition.split(" AND ") {
             // Of a row of version 1, which says none.

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::Cast;
+use crate::simulation::checker::events;
 use crate::simulation::faults::Chaos;
 use crate::simulation::world::World;
 
@@ -62,8 +63,11 @@ impl Target for Machine {
         let mut rng = chaos.stream(&format!("execution {}", execution.name));
         let input: Value = serde_json::from_str(&execution.input).unwrap();
         // One key is poison: it fails every time, and must end parked.
-        let is_poison = input["key"].as_str().is_some_and(|key| key.contains("/07 "))
-            && input["kind"] == json!("created");
+        let is_poison = events(&input).iter().any(|event| {
+            let is_seven = event["key"].as_str().is_some_and(|key| key.contains("/07 "));
+            is_seven && event["kind"] == json!("created")
+        });
+        let output = output_of(&input, &mut rng);
         let express = self.express.clone();
         let hangs = express.is_none() && chaos.strikes("hung_execution");
         let millis = if express.is_some() {
@@ -99,7 +103,7 @@ impl Target for Machine {
                     error: Some(error),
                     cause: Some(cause),
                 },
-                _ => Outcome::Succeeded { output: "{}".into() },
+                _ => Outcome::Succeeded { output },
             };
             if let Some(express) = express {
                 express.tell(&execution, &input, &outcome);
@@ -107,6 +111,21 @@ impl Target for Machine {
             outcome
         })
     }
+}
+
+/// Of a batch it may list events that failed, or make no sense.
+fn output_of(input: &Value, rng: &mut fastrand::Rng) -> String {
+    let Some(events) = input["events"].as_array() else {
+        return "{}".to_owned();
+    };
+    if rng.u8(0..20) == 0 && !events.is_empty() {
+        return json!({"batchItemFailures": "some of them"}).to_string();
+    }
+    let failed = events.iter().filter(|_| rng.u8(0..8) == 0);
+    let failed: Vec<Value> = failed
+        .map(|event| json!({"itemIdentifier": event["id"]}))
+        .collect();
+    json!({ "batchItemFailures": failed }).to_string()
 }
 
 /// What nobody is told of.

@@ -198,7 +198,12 @@ pub(super) fn nothing_is_lost(
         if successes > 1 {
             // A worker, or an Express state machine, may run one row twice; that two rows of one event run needs another reason.
             let of_one_row = all().any(|id| runs.successes(id) == successes);
-            let unprotected = checker.scenario.has_workers() || checker.scenario.has_express();
+            let is_again = |id: &str| {
+                let insert = shadow.inserts.get(id);
+                insert.is_some_and(|insert| insert.last_millis > insert.at_millis)
+            };
+            let is_batched = checker.scenario.batching().is_some() && all().any(is_again);
+            let unprotected = checker.scenario.has_workers() || checker.scenario.has_express() || is_batched;
             let by_worker = unprotected && !checker.scenario.faults.is_empty() && of_one_row;
             duplicate(event, &fate, (successes, by_worker), &history, &shadow, findings);
         }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::runs::Runs;
-pub(crate) use self::runs::WorkerRun;
+pub(crate) use self::runs::{WorkerRun, events};
 use super::actors::GARBAGE;
 use super::scenario::Scenario;
 use super::shadow::Shadows;

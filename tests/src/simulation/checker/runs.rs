@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
-use daybook_local::ExecutionStatus;
+use daybook_local::{ExecutionStatus, Outcome};
 use serde_json::{Value, json};
 
 use super::{Checker, Findings, Property, has_failed};
@@ -30,6 +30,45 @@ pub(crate) struct WorkerRun {
     pub(crate) ended: Option<DateTime<Utc>>,
 }
 
+/// The events that an execution's input names.
+pub(crate) fn events(input: &Value) -> Vec<&Value> {
+    match input["events"].as_array() {
+        Some(events) => events.iter().collect(),
+        None => vec![input],
+    }
+}
+
+/// What a successful execution says of its events.
+enum Listed {
+    These(Vec<String>),
+    /// It makes no sense: all have failed.
+    All,
+}
+
+impl Listed {
+    fn of(outcome: Option<&Outcome>) -> Self {
+        let Some(Outcome::Succeeded { output }) = outcome else {
+            return Self::These(Vec::new());
+        };
+        let output: Value = serde_json::from_str(output).unwrap();
+        match &output["batchItemFailures"] {
+            Value::Null => Self::These(Vec::new()),
+            Value::Array(items) => {
+                let id = |item: &Value| item["itemIdentifier"].as_str().unwrap_or_default().to_owned();
+                Self::These(items.iter().map(id).collect())
+            }
+            _ => Self::All,
+        }
+    }
+
+    fn has(&self, id: &str) -> bool {
+        match self {
+            Self::These(ids) => ids.iter().any(|listed| listed == id),
+            Self::All => true,
+        }
+    }
+}
+
 /// All executions, by the row that they were for, as their inputs say it.
 pub(super) struct Runs(pub(super) BTreeMap<String, Vec<Run>>);
 
@@ -47,14 +86,21 @@ impl Runs {
         }
         for one in stage.aws.executions().all() {
             let input: Value = serde_json::from_str(&one.input).unwrap();
-            let id = input["id"].as_str().unwrap_or_default().to_owned();
-            runs.entry(id).or_default().push(Run {
-                attempt: input["attempt"].as_u64().unwrap_or(0),
-                status: one.status,
-                started: one.started_at,
-                ended: one.stopped_at,
-                runs: one.runs,
-            });
+            let failed = Listed::of(one.outcome.as_ref());
+            for event in events(&input) {
+                let id = event["id"].as_str().unwrap_or_default().to_owned();
+                let status = match failed.has(&id) {
+                    true => ExecutionStatus::Failed,
+                    false => one.status,
+                };
+                runs.entry(id).or_default().push(Run {
+                    attempt: event["attempt"].as_u64().unwrap_or(0),
+                    status,
+                    started: one.started_at,
+                    ended: one.stopped_at,
+                    runs: one.runs,
+                });
+            }
         }
         for of_row in runs.values_mut() {
             of_row.sort_by_key(|run| (run.attempt, run.started));
@@ -78,12 +124,19 @@ impl Runs {
 }
 
 pub(super) fn attempts_are_honest(checker: &Checker, rows: &[Value], runs: &Runs, findings: &mut Findings) {
-    let world = checker.world.lock();
+    let (world, shadow) = (checker.world.lock(), checker.shadows.lock());
     for (id, of_row) in &runs.0 {
         findings.executions += of_row.len();
         let failed = of_row.iter().filter(|run| has_failed(run.status)).count();
         findings.failed_attempts += failed;
-        let by_person = world.failed_by_person.contains(id);
+        // A batch's name does not protect an event that is recorded again.
+        let is_again = shadow
+            .inserts
+            .get(id)
+            .is_some_and(|insert| insert.last_millis > insert.at_millis);
+        let is_another = is_batched(checker) && (is_again || !world.restores.is_empty());
+        // An invalid input costs an attempt, and has no execution.
+        let by_person = world.failed_by_person.contains(id) || shadow.invalid.contains(id) || is_another;
         one_by_one(id, of_row, by_person, checker, findings);
         for row in rows.iter().filter(|row| row["id"]["S"] == json!(id)) {
             let counted: usize = row["attempt"]["N"]
@@ -92,18 +145,23 @@ pub(super) fn attempts_are_honest(checker: &Checker, rows: &[Value], runs: &Runs
                 .unwrap_or(0);
             // A row that was restored may be parked as it was before a redrive; what a person failed ran no execution. Where both
             // happened, neither bound holds.
-            let is_honest = match (by_person, world.restores.is_empty()) {
-                (true, true) => counted >= failed,
-                (false, true) => counted == failed,
-                (false, false) => counted <= failed,
-                (true, false) => true,
-            };
+            let is_honest = is_another
+                || match (by_person, world.restores.is_empty()) {
+                    (true, true) => counted >= failed,
+                    (false, true) => counted == failed,
+                    (false, false) => counted <= failed,
+                    (true, false) => true,
+                };
             if !is_honest {
                 let text = format!("{id} counts {counted} attempts, {failed} executions failed");
                 findings.violate(Property::Attempts, text);
             }
         }
     }
+}
+
+fn is_batched(checker: &Checker) -> bool {
+    checker.scenario.batching().is_some()
 }
 
 fn one_by_one(id: &str, runs: &[Run], by_person: bool, checker: &Checker, findings: &mut Findings) {
@@ -118,7 +176,7 @@ fn one_by_one(id: &str, runs: &[Run], by_person: bool, checker: &Checker, findin
     };
     for pair in runs.windows(2) {
         let [before, run] = pair else { continue };
-        if run.attempt == before.attempt {
+        if run.attempt == before.attempt && !(by_person && is_batched(checker)) {
             violation(format!("two executions of attempt {}", run.attempt));
             continue;
         }

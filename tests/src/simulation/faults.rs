@@ -58,11 +58,6 @@ pub const CLASSES: [Class; 45] = [
         20,
         "statements or entries of a batch fail inside, done",
     ),
-    class(
-        "invalid_input",
-        20,
-        "Step Functions calls the input of an execution invalid",
-    ),
     class("unprocessed", 250, "a BatchGetItem leaves keys unprocessed"),
     class(
         "brownout",
@@ -118,6 +113,11 @@ pub const CLASSES: [Class; 45] = [
         "an execution hangs until somebody aborts it, hours later",
     ),
     class(
+        "invalid_input",
+        500,
+        "an object is such that Step Functions calls every input invalid that names it",
+    ),
+    class(
         "untold_execution",
         150,
         "an Express execution dies, and tells nobody",
@@ -162,6 +162,8 @@ struct State {
     streams: BTreeMap<&'static str, (fastrand::Rng, u32)>,
     brownout: Option<Brownout>,
     ledger_outage: Option<Fault>,
+    /// Whether there is an object that makes inputs invalid.
+    has_invalid: bool,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -183,12 +185,16 @@ impl Chaos {
             };
             (class.name, (rng, rate))
         };
+        let streams: BTreeMap<_, _> = CLASSES.iter().map(rate).collect();
+        // Once for all: an input that was taken before is not invalid later.
+        let (mut rng, per_mille) = streams["invalid_input"].clone();
         Self(
             Arc::new(Mutex::new(State {
+                has_invalid: scenario.has("invalid_input") && rng.u32(0..1000) < per_mille,
                 seed: scenario.seed,
                 on: true,
                 faults: scenario.faults.clone(),
-                streams: CLASSES.iter().map(rate).collect(),
+                streams,
                 brownout: None,
                 ledger_outage: None,
                 counts: BTreeMap::new(),
@@ -294,20 +300,23 @@ impl State {
                 _ => Fault::None,
             };
         }
+        if self.on && self.has_invalid && names_the_invalid(request) {
+            *self.counts.entry("invalid_input").or_default() += 1;
+            return Fault::InvalidInput;
+        }
         let batch = request.batch_size();
         let keys = match request.operation.as_str() {
             "BatchGetItem" => request.keys(),
             _ => 0,
         };
         let is_statements = request.operation == "BatchExecuteStatement";
-        for class in &CLASSES[..16] {
+        for class in &CLASSES[..15] {
             let name = class.name;
             let is_possible = match name {
                 "stale" => request.operation == "Query",
                 "partial" | "partial_after" => batch > 0,
                 "partial_error" => is_statements,
                 "unprocessed" => keys > 0,
-                "invalid_input" => request.operation == "StartExecution",
                 "dies_before" | "dies_after" => request.process.is_some(),
                 _ => true,
             };
@@ -330,7 +339,6 @@ impl State {
                 "dies_before" => Fault::DiesBefore,
                 "dies_after" => Fault::DiesAfter,
                 "stale" => Fault::Stale,
-                "invalid_input" => Fault::InvalidInput,
                 "partial" => Fault::Partial(some(self, batch)),
                 "partial_error" => Fault::PartialError(some(self, batch)),
                 "partial_after" => Fault::PartialAfter(some(self, batch)),
@@ -339,6 +347,12 @@ impl State {
         }
         Fault::None
     }
+}
+
+/// Whether an execution is to be started for the object that no input may name.
+fn names_the_invalid(request: &Request) -> bool {
+    let input = request.body["input"].as_str().unwrap_or_default();
+    request.operation == "StartExecution" && input.contains("/05 ")
 }
 
 /// A stream of chance by seed and name.

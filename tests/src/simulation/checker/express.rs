@@ -15,7 +15,7 @@ const MOST_UNTOLD: usize = 3;
 /// An attempt has failed only when one of its executions reported so, or when no report came in time of at least three of
 /// them: they died, or their report was late.
 pub(super) fn executions_are_honest(checker: &Checker, rows: &[Value], runs: &Runs, findings: &mut Findings) {
-    let world = checker.world.lock();
+    let (world, shadow) = (checker.world.lock(), checker.shadows.lock());
     for (id, of_row) in &runs.0 {
         findings.executions += of_row.len();
         let mut failures: BTreeMap<u64, usize> = BTreeMap::new();
@@ -24,8 +24,10 @@ pub(super) fn executions_are_honest(checker: &Checker, rows: &[Value], runs: &Ru
         }
         findings.failed_attempts += failures.len();
         // A person may give back or fail what still runs.
-        let is_meddled_with =
-            world.failed_by_person.contains(id) || world.freed.contains(id) || !world.restores.is_empty();
+        let is_meddled_with = world.failed_by_person.contains(id)
+            || world.freed.contains(id)
+            || shadow.invalid.contains(id)
+            || !world.restores.is_empty();
         if is_meddled_with {
             continue;
         }

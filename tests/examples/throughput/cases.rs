@@ -14,6 +14,8 @@ pub struct Feed {
     pub events: u32,
     pub per_post: u32,
     pub connections: u32,
+    /// So many POSTs a second, each of one event; else as fast as they are answered.
+    pub per_second: Option<u32>,
 }
 
 /// What is done with it.
@@ -40,7 +42,7 @@ pub struct Measured {
     pub taken: Duration,
     /// Until the last row was gone.
     pub done: Option<Duration>,
-    /// The answer to a POST: half are quicker.
+    /// The answer to a POST, or, where these are paced, from a POST to the target's call: half are quicker.
     pub median: Duration,
     /// And 1 in 100 is slower.
     pub slow: Duration,
@@ -54,14 +56,18 @@ pub struct Measured {
 
 impl Case {
     pub fn run(&self, binary: &str, folder: &Path) -> Measured {
+        let calls = load::Calls::default();
         let target: Vec<String> = match self.work {
             Work::None => Vec::new(),
-            Work::Post => vec!["--post".to_owned(), load::serve_nothing()],
+            Work::Post => vec!["--post".to_owned(), load::serve_nothing(calls.clone())],
             Work::Exec => vec!["--exec".to_owned(), "true".to_owned()],
         };
         let mut up = Up::start(binary, folder, WORKERS, &target);
         let began = Instant::now();
-        let mut answers = load::post(up.address(), &self.feed);
+        let (mut times, begun) = match self.feed.per_second {
+            None => (load::post(up.address(), &self.feed), Vec::new()),
+            Some(per_second) => (Vec::new(), load::post_paced(up.address(), &self.feed, per_second)),
+        };
         let taken = began.elapsed();
         let done = (self.work != Work::None).then(|| {
             up.wait_until_nothing_is_open();
@@ -72,12 +78,18 @@ impl Case {
         }
         let written = up.written();
         let (processor, flushes) = up.stop();
-        answers.sort();
+        let calls = calls.lock().unwrap();
+        let waits = begun
+            .iter()
+            .zip(0..)
+            .map(|(begun, number)| calls[&number] - *begun);
+        times.extend(waits);
+        times.sort();
         Measured {
             taken,
             done,
-            median: answers[answers.len() / 2],
-            slow: answers[answers.len() * 99 / 100],
+            median: times[times.len() / 2],
+            slow: times[times.len() * 99 / 100],
             processor,
             written,
             flushes,

@@ -1,8 +1,10 @@
 //! Both ends: who sends the events, and who is called for each.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +39,37 @@ pub fn post(address: SocketAddr, feed: &Feed) -> Vec<Duration> {
             .flat_map(|thread| thread.join().unwrap())
             .collect()
     })
+}
+
+/// Posts all events, so many a second, one per POST; when each POST began.
+pub fn post_paced(address: SocketAddr, feed: &Feed, per_second: u32) -> Vec<Instant> {
+    let next = AtomicU32::new(0);
+    let begin = Instant::now();
+    let send = || {
+        let mut connection = Connection::open(address);
+        let mut times = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= feed.events {
+                return times;
+            }
+            let due = begin + Duration::from_secs(number.into()) / per_second;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            times.push((number, Instant::now()));
+            let body = format!(r#"{{"Records":[{}]}}"#, record(number));
+            let answer = connection.post("/events", "", &body);
+            assert!(answer.contains(r#""recorded":1"#), "{answer}");
+        }
+    };
+    let mut began: Vec<(u32, Instant)> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..feed.connections).map(|_| scope.spawn(send)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    began.sort();
+    began.into_iter().map(|(_, at)| at).collect()
 }
 
 /// A record as S3 sends it, with all that it sends.
@@ -77,17 +110,26 @@ impl Connection {
     }
 }
 
-/// An HTTP server that answers everything at once with 200 and nothing; its URL. It ends with this process.
-pub fn serve_nothing() -> String {
+/// When the target was called for each event, by its number.
+pub type Calls = Arc<Mutex<BTreeMap<u32, Instant>>>;
+
+/// An HTTP server that notes the event and answers at once with 200 and nothing; its URL. It ends with this process.
+pub fn serve_nothing(calls: Calls) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming() {
+            let calls = calls.clone();
             thread::spawn(move || {
                 let stream = stream.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let mut stream = BufReader::new(stream);
-                while read_message(&mut stream).is_some() {
+                while let Some((_, body)) = read_message(&mut stream) {
+                    let at = Instant::now();
+                    calls
+                        .lock()
+                        .unwrap()
+                        .extend(number_of(&body).map(|number| (number, at)));
                     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
                     if stream.get_mut().write_all(answer).is_err() {
                         break;
@@ -97,6 +139,12 @@ pub fn serve_nothing() -> String {
         }
     });
     url
+}
+
+/// The number of the event that a call is for: the last part of its key.
+fn number_of(body: &str) -> Option<u32> {
+    let (before, _) = body.split_once(".jpg")?;
+    before.get(before.len() - 8..)?.parse().ok()
 }
 
 /// The head and the body of a request or an answer, if one comes.

@@ -61,11 +61,13 @@ fn cases(scale: u32) -> Vec<Case> {
         events,
         per_post: 1,
         connections: 64,
+        per_second: None,
     };
     let batches = |events| Feed {
         events,
         per_post: 100,
         connections: 8,
+        per_second: None,
     };
     let case = |name, feed, work, in_memory| Case {
         name,
@@ -109,6 +111,15 @@ fn cases(scale: u32) -> Vec<Case> {
             batches(events(6_000)),
             Work::Post,
             true,
+        ),
+        case(
+            "from POST to call, 100 a second",
+            Feed {
+                per_second: Some(100),
+                ..single(events(2_000))
+            },
+            Work::Post,
+            false,
         ),
         case(
             "done, --exec true, 100 events per POST",

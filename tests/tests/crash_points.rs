@@ -6,6 +6,8 @@
 //! nothing may run more often than is allowed, and all comes to rest.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "crash_points/batches.rs"]
+mod batches;
 #[path = "crash_points/checker.rs"]
 mod checker;
 #[path = "crash_points/outside.rs"]

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use daybook_local::{ExecutionStatus, ExecutionView};
+use daybook_local::{ExecutionStatus, ExecutionView, Outcome};
 use daybook_schema::Status;
 use daybook_tests::notifications::Upload;
 use serde_json::{Value, json};
 
+use crate::outside::events;
 use crate::world::{MAX_ATTEMPTS, PER_WINDOW, World};
 
 /// How an upload must have ended.
@@ -104,14 +105,17 @@ fn done(world: &World, upload: &Upload, row: Option<&Value>, receipt: Option<&Va
 
 /// One execution for each attempt and no other, run once; all failed, but the last when `last_succeeded`.
 fn ran(world: &World, upload: &Upload, attempts: &[u64], last_succeeded: bool, executions: &[ExecutionView]) {
-    let mut seen: BTreeMap<u64, &ExecutionView> = BTreeMap::new();
+    let mut seen: BTreeMap<u64, (&ExecutionView, bool)> = BTreeMap::new();
     for one in executions {
-        let input: Value = serde_json::from_str(&one.input).unwrap();
-        if input["key"] != json!(upload.key) {
-            continue;
-        }
-        if one.runs != 1 || seen.insert(input["attempt"].as_u64().unwrap(), one).is_some() {
-            world.violation(format!("an attempt for {} ran twice: {one:?}", upload.key));
+        for event in events(&one.input)
+            .iter()
+            .filter(|event| event["key"] == json!(upload.key))
+        {
+            let attempt = event["attempt"].as_u64().unwrap();
+            let is_done = one.status == ExecutionStatus::Succeeded && !lists(one, &event["id"]);
+            if one.runs != 1 || seen.insert(attempt, (one, is_done)).is_some() {
+                world.violation(format!("an attempt for {} ran twice: {one:?}", upload.key));
+            }
         }
     }
     if !seen.keys().eq(attempts) {
@@ -121,13 +125,22 @@ fn ran(world: &World, upload: &Upload, attempts: &[u64], last_succeeded: bool, e
             upload.key
         ));
     }
-    for (attempt, one) in seen {
+    for (attempt, (one, succeeded)) in seen {
         let is_last = Some(&attempt) == attempts.last();
-        let succeeded = one.status == ExecutionStatus::Succeeded;
         if succeeded != (is_last && last_succeeded) {
             world.violation(format!("attempt {attempt} for {} is {one:?}", upload.key));
         }
     }
+}
+
+/// Whether an execution's output lists that event among those that failed.
+fn lists(execution: &ExecutionView, id: &Value) -> bool {
+    let Some(Outcome::Succeeded { output }) = &execution.outcome else {
+        return false;
+    };
+    let output: Value = serde_json::from_str(output).unwrap();
+    let mut failed = output["batchItemFailures"].as_array().into_iter().flatten();
+    failed.any(|item| item["itemIdentifier"] == *id)
 }
 
 /// A worker's target runs once for each attempt, and once more for each death of its worker.

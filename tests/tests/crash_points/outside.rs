@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::points::{Fate, Points, Side};
 use crate::world::MAX_ATTEMPTS;
 
-/// Messages that were sent, by the second of the story and by key and attempt.
+/// Events that were sent, by the second of the story and by key and attempt.
 #[derive(Default)]
 pub struct Sent {
     pub by_second: BTreeMap<u64, u64>,
@@ -31,10 +31,18 @@ pub struct WorkerRun {
     pub has_ended: bool,
 }
 
-/// The key that a dispatch message is about.
-fn key_of(body: &str) -> String {
-    let message: Value = serde_json::from_str(body).unwrap();
-    message["input"]["key"].as_str().unwrap().to_owned()
+/// What an execution's input, or a dispatch message, says of each of its events.
+pub fn events(text: &str) -> Vec<Value> {
+    let given: Value = serde_json::from_str(text).unwrap();
+    let event = |one: &Value| one.get("input").unwrap_or(one).clone();
+    match given["events"].as_array() {
+        Some(events) => events.iter().map(event).collect(),
+        None => vec![event(&given)],
+    }
+}
+
+fn key_of(event: &Value) -> &str {
+    event["key"].as_str().unwrap()
 }
 
 /// Requests die as planned. The queue refuses the first message that it is given for a key with `refused` in it.
@@ -55,8 +63,9 @@ fn refusal(request: &Request, sent: &mut Sent) -> Fault {
     }
     let mut positions = Vec::new();
     for (position, entry) in request.body["Entries"].as_array().unwrap().iter().enumerate() {
-        let key = key_of(entry["MessageBody"].as_str().unwrap());
-        if key.contains("refused") && sent.refused.insert(key) {
+        let events = events(entry["MessageBody"].as_str().unwrap());
+        let mut keys = events.iter().map(key_of).filter(|key| key.contains("refused"));
+        if keys.any(|key| sent.refused.insert(key.to_owned())) {
             positions.push(position);
         }
     }
@@ -69,7 +78,15 @@ fn refusal(request: &Request, sent: &mut Sent) -> Fault {
 pub fn watch_sends(stage: &Stage, sent: Arc<Mutex<Sent>>, begun: Instant) {
     stage.wire.observe(move |request, answer| {
         if request.operation == "SendMessageBatch" {
-            let messages = answer["Successful"].as_array().map_or(0, Vec::len);
+            let entries = request.body["Entries"].as_array().unwrap();
+            let has_sent = |entry: &&Value| {
+                let mut sent = answer["Successful"].as_array().into_iter().flatten();
+                sent.any(|one| one["Id"] == entry["Id"])
+            };
+            let sent_now = entries.iter().filter(has_sent);
+            let messages: usize = sent_now
+                .map(|entry| events(entry["MessageBody"].as_str().unwrap()).len())
+                .sum();
             let second = begun.elapsed().as_secs();
             *sent.lock().unwrap().by_second.entry(second).or_default() += messages as u64;
         }
@@ -103,18 +120,26 @@ fn succeeds(key: &str, attempt: u64) -> bool {
     attempt > failures
 }
 
-/// The state machine: 30 seconds of work, or more than a lease. Keys with `twice` fail once, with `poison` until they are parked.
+/// The state machine: 30 seconds of work, or more than a lease. Keys with `twice` fail once, with `poison` until they are parked; a
+/// batch lists them.
 pub struct Machine;
 
 impl daybook_local::Target for Machine {
     fn run(&self, execution: StartedExecution) -> BoxFuture<'static, Outcome> {
-        let input: Value = serde_json::from_str(&execution.input).unwrap();
+        let events = events(&execution.input);
+        let is_batch = execution.name.starts_with("b-");
         Box::pin(async move {
-            let key = input["key"].as_str().unwrap().to_owned();
-            let seconds = if key.contains("long") { 480 } else { 30 };
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-            match succeeds(&key, input["attempt"].as_u64().unwrap()) {
-                true => Outcome::Succeeded { output: "{}".into() },
+            let is_long = events.iter().any(|event| key_of(event).contains("long"));
+            tokio::time::sleep(Duration::from_secs(if is_long { 480 } else { 30 })).await;
+            let has_failed = |event: &&Value| !succeeds(key_of(event), event["attempt"].as_u64().unwrap());
+            let failed = events.iter().filter(has_failed);
+            let failed: Vec<Value> = failed
+                .map(|event| json!({"itemIdentifier": event["id"]}))
+                .collect();
+            match is_batch || failed.is_empty() {
+                true => Outcome::Succeeded {
+                    output: json!({ "batchItemFailures": failed }).to_string(),
+                },
                 false => Outcome::Failed {
                     error: "Work.Failed".into(),
                     cause: "the story says so".into(),

@@ -13,6 +13,7 @@ use daybook_tests::rows::row_in;
 use futures::future::LocalBoxFuture;
 use serde_json::json;
 
+use crate::batches;
 use crate::checker::{End, check};
 use crate::points::{Counted, Function, Plan, gated};
 use crate::world::{BUCKET, MINUTE, World};
@@ -33,7 +34,15 @@ pub struct Story {
     tell: fn(Plan) -> LocalBoxFuture<'static, World>,
 }
 
-pub const STORIES: [Story; 14] = [
+pub const STORIES: [Story; 16] = [
+    Story {
+        name: "a batch",
+        tell: |plan| Box::pin(batches::batch(plan)),
+    },
+    Story {
+        name: "stale batches",
+        tell: |plan| Box::pin(batches::stale_batches(plan)),
+    },
     Story {
         name: "notifications",
         tell: |plan| Box::pin(notifications(plan)),

@@ -1,6 +1,8 @@
 //! The Lambda functions as they are deployed: real binaries under the Runtime API, the embedded AWS behind a port.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "functions/batches.rs"]
+mod batches;
 #[path = "functions/complete.rs"]
 mod complete;
 #[path = "functions/ingest.rs"]

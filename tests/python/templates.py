@@ -59,6 +59,7 @@ VALUES = {
         ["", "work", "arn:aws:states:eu-central-1:123456789012:stateMachine:work:1", "arn:aws:states:eu-central-1:123456789012:express:work"],
     ),
     "Every": (["1 minute", "5 minutes", "59 minutes", "1 hour", "24 hours"], ["", "1 minutes", "0 minutes", "60 minutes", "5m", "25 hours"]),
+    "BatchWindow": (["0", "30s", "5m", "1d"], ["", "0s", "30", "1 m"]),
     "Lease": (["1s", "90s", "15m", "6h", "7d"], ["0", "0s", "15", "1h30m", "1 h", "-1s"]),
     "Backoff": (["30s"], ["0s", "30"]),
     "BackoffLimit": (["1h"], ["0s", "1"]),

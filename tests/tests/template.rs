@@ -9,16 +9,18 @@ use serde_json::{Value, json};
 
 mod template {
     mod alarms;
+    mod batch;
     mod capacity;
     mod cloudwatch;
     mod express;
     mod queues;
 }
 
-const TEMPLATES: [&str; 4] = [
+const TEMPLATES: [&str; 5] = [
     "deploy/template.yaml",
     "deploy/examples/standard-lambda.yaml",
     "deploy/examples/standard-glue.yaml",
+    "deploy/examples/standard-batch.yaml",
     "deploy/examples/express.yaml",
 ];
 
@@ -385,6 +387,8 @@ fn every_function_has_the_settings_that_are_its_own() {
                 "PER_WINDOW",
                 "EVERY",
                 "LEASE",
+                "BATCH_SIZE",
+                "BATCH_WINDOW",
             ] as &[&str],
         ),
         (
@@ -396,6 +400,8 @@ fn every_function_has_the_settings_that_are_its_own() {
                 "LEASE",
                 "DISPATCH",
                 "MAX_IN_FLIGHT",
+                "BATCH_SIZE",
+                "BATCH_WINDOW",
             ],
         ),
         (

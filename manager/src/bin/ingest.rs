@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
 use daybook_ledger::{Deadline, Ledger};
-use daybook_manager::arguments::{self, AttemptsArguments, BudgetArguments, LeaseArguments, StartArguments};
+use daybook_manager::arguments::{
+    self, AttemptsArguments, BatchArguments, BudgetArguments, LeaseArguments, StartArguments,
+};
 use daybook_manager::lambda::{
     self, Aws, Batch, Failure, Function, LedgerArguments, ReadingArguments, Service,
 };
@@ -36,6 +38,9 @@ struct Settings {
 
     #[command(flatten)]
     lease: LeaseArguments,
+
+    #[command(flatten)]
+    batch: BatchArguments,
 }
 
 struct IngestFunction(Ingest);
@@ -58,12 +63,14 @@ impl Function for IngestFunction {
         let url = settings.dispatch_queue_url.ok_or(
             "DAYBOOK_DISPATCH_QUEUE_URL is not set: it is needed where DAYBOOK_DISPATCH is immediate",
         )?;
+        let batching = settings.batch.checked().map_err(|error| error.of_variable())?;
         let client = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
         let dispatch = Dispatch {
             per_window: settings.budget.per_window,
             window: settings.budget.every,
             lease: settings.lease.lease,
             start: Start::Immediate,
+            batching,
             ..Dispatch::default()
         };
         let immediate = Immediate::new(dispatch, DispatchQueue::new(client, url));

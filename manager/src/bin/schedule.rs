@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use daybook_ledger::{Deadline, Ledger, Window};
-use daybook_manager::arguments::{BudgetArguments, InFlightArguments, LeaseArguments, StartArguments};
+use daybook_manager::arguments::{
+    BatchArguments, BudgetArguments, InFlightArguments, LeaseArguments, StartArguments,
+};
 use daybook_manager::lambda::{self, Aws, Failure, Function, LedgerArguments, QueueArguments, Service, Tick};
 use daybook_manager::{Dispatch, DispatchQueue, Scheduler};
 use serde_json::Value;
@@ -29,6 +31,9 @@ struct Settings {
 
     #[command(flatten)]
     start: StartArguments,
+
+    #[command(flatten)]
+    batch: BatchArguments,
 }
 
 struct ScheduleFunction {
@@ -49,12 +54,14 @@ impl Function for ScheduleFunction {
     fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
         let client = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
         let queue = DispatchQueue::new(client, settings.queue.dispatch_queue_url);
+        let batching = settings.batch.checked().map_err(|error| error.of_variable())?;
         let dispatch = Dispatch {
             per_window: settings.budget.per_window,
             window: settings.budget.every,
             lease: settings.lease.lease,
             max_in_flight: settings.in_flight.max_in_flight,
             start: settings.start.dispatch,
+            batching,
             ..Dispatch::default()
         };
         let dispatch = dispatch.checked().map_err(|error| error.of_variable())?;

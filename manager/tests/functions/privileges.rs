@@ -8,6 +8,7 @@ use daybook_tests::notifications::uploads;
 use daybook_tests::privileges::assert_least;
 use serde_json::{Value, json};
 
+use crate::batches;
 use crate::complete::{status_event, succeeded_with_input};
 use crate::{COMPLETE, INGEST, INVOKE, SCHEDULE};
 
@@ -92,6 +93,13 @@ fn invoke_may_do_what_it_does_and_no_more() {
     function.invoke(&event(&again));
     world.refuse("StartExecution", "InvalidExecutionInput", "no");
     function.invoke(&event(&messages[5..]));
+    // A batch whose end is found by its message.
+    world.heal();
+    let (body, execution) = batches::started(&world, 3);
+    let succeeded = Outcome::Succeeded { output: "{}".into() };
+    world.aws.executions().close(&execution, succeeded).unwrap();
+    let answer = function.invoke(&batch([("batch", body)]));
+    assert_eq!(failures(answer.response()), [""; 0]);
     let told = function.end();
     assert_eq!(told.metric("request-3", "EventsParked"), Some(1.0));
     assert_least("Invoke", Some("dispatch"), &world.calls());
@@ -111,6 +119,12 @@ fn complete_may_do_what_it_does_and_no_more() {
     let mut function = Environment::start(COMPLETE, &world.variables(&[]));
     assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
     // Late, for rows that went on or are gone.
+    assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
+    // A batch's status event that leaves out what the execution was given.
+    let (_, execution) = batches::started(&world, 3);
+    let succeeded = Outcome::Succeeded { output: "{}".into() };
+    world.aws.executions().close(&execution, succeeded).unwrap();
+    let event = batch([("batch", batches::status_event_of_batch(&world, &execution, None))]);
     assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
     assert_least("Complete", Some("completion"), &world.calls());
 }

@@ -103,6 +103,19 @@ fn settings_that_do_not_go_together_are_named_together() {
         ),
         "DAYBOOK_DISPATCH_QUEUE_URL is not set: it is needed where DAYBOOK_DISPATCH is immediate"
     );
+    for (function, more) in [(SCHEDULE, "scheduled"), (INGEST, "immediate")] {
+        assert_eq!(
+            why(
+                function,
+                &[("DAYBOOK_DISPATCH", more), ("DAYBOOK_BATCH_WINDOW", "5m")]
+            ),
+            "DAYBOOK_BATCH_WINDOW is 300 s, but must be 0 where batch-size is 1: nothing waits for company then"
+        );
+    }
+    assert_eq!(
+        why(SCHEDULE, &[("DAYBOOK_BATCH_SIZE", "101")]),
+        "DAYBOOK_BATCH_SIZE is \"101\": a whole number from 1 to 100 is needed"
+    );
     assert_eq!(
         why(INGEST, &[("DAYBOOK_RECEIPTS_TABLE", "")]),
         "DAYBOOK_RECEIPTS_TABLE is not set: it is needed unless DAYBOOK_RECEIPTS_KEEP is 0"

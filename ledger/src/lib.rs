@@ -7,12 +7,20 @@
 //! |---|---|---|
 //! | record, and claim in the same write | [`Ledger::record`], [`Ledger::insert`] | 2 (row 1, index 1) |
 //! | claim | [`Ledger::claim`] | 3 (row 1, index 2) |
+//! | claim into a batch | [`Ledger::claim`] with [`Hand::Batches`] | 3: token and batch are one value, and the row's version is 3 |
+//! | leave a batch | [`Ledger::leave_batch`] | 3: PENDING, the attempt unused |
+//! | fail in a batch | [`Ledger::fail_batch`] | 3 each, 25 in one request |
 //! | take, extend, postpone | [`Ledger::take`], [`Ledger::extend`], [`Ledger::postpone`] | 3 each, by workers only |
+//! | end the lease of a batch's row, by a person | [`Ledger::free_rows`] | 3 |
 //! | redrive, free, fail by a person | [`Ledger::redrive_rows`], [`Ledger::free_rows`], [`Ledger::fail_rows`] | 3 each |
 //! | complete | [`Ledger::complete`], [`Ledger::complete_many`] | 1 for the receipt, then 2 (row 1, index 1) |
 //! | complete, remove by a person | [`Ledger::close_rows`], [`Ledger::remove`] | the same |
 //!
 //! Where many are completed at once, the receipt of an object that has one already costs 2.
+//!
+//! A step of a row that is in a batch asks for that batch besides, where it renews, fails or releases; a step of a single row asks for a
+//! row of a version below 3, which is in none. Every step that leaves CLAIMED takes batch and version back in the same write. Only a
+//! success asks for neither: an event that an execution's input names is done, whatever its row bears by then.
 
 mod budget;
 mod capacity;

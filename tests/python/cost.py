@@ -82,12 +82,13 @@ def services(counts):
     made = collections.Counter()
     for name, count in counts["requests"].items():
         made[name.split()[1]] += count / events
+    starts = sum(count for name, count in counts["requests"].items() if name.endswith(" StartExecution"))
     invocations = counts["invocations"]
     fed = sum(invocations[function] for function in ("ingest", "invoke", "complete")) / events
     return {
         "DynamoDB": made["dynamodb"],
-        # S3's and EventBridge's send; a receive and a deletion for each invocation by a queue.
-        "SQS": made["sqs"] + 2 + 2 * fed,
+        # S3's send for each event, and EventBridge's for each execution; a receive and a deletion for each invocation by a queue.
+        "SQS": made["sqs"] + 1 + starts / events + 2 * fed,
         "Step Functions": made["states"],
         "Lambda": fed + counts["claiming_ticks"] / events,
     }

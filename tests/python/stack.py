@@ -1,4 +1,4 @@
-"""Stands three of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
+"""Stands four of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
 through them. Started by tests/stack.
 
 What is waited for is a condition, never a time: the emulated schedules tick once a minute, as EventBridge Scheduler does at its finest.
@@ -17,6 +17,7 @@ import time
 from botocore.exceptions import ClientError
 
 import cost
+import stack_batches
 from emulated import ACCOUNT, REGION, Cloud
 from up import ROOT, check, equal, event_id, object_id, until
 
@@ -66,10 +67,10 @@ def keys(prefix, count):
 class Pipeline:
     """A stack, its bucket and its state machine."""
 
-    def __init__(self, cloud, packaged, name, bucket, **parameters):
+    def __init__(self, cloud, packaged, name, bucket, work=WORK, **parameters):
         self.cloud, self.bucket, self.name = cloud, bucket, name
         self.s3, self.states = cloud.client("s3"), cloud.client("stepfunctions")
-        self.state_machine = cloud.state_machine(f"{name}-work", WORK)
+        self.state_machine = cloud.state_machine(f"{name}-work", work)
         self.s3.create_bucket(Bucket=bucket)
         self.packaged = packaged
         self.parameters = {
@@ -247,6 +248,13 @@ def third_flow(third):
     return cost.counted(third.stack, EVENTS, None, memory, most)
 
 
+def fourth_flow(fourth):
+    """200 events in batches of up to a hundred, dispatched at once."""
+    batches, counts = stack_batches.flow(fourth, keys("together", EVENTS), PATIENCE)
+    say(f"{fourth.name}: {EVENTS} objects, {batches} executions")
+    return counts
+
+
 def second_flow(second):
     """200 uploads by EventBridge, dispatched at once. The first attempts of some fail; then the dispatch queue is purged while it holds the rest."""
     flaky, before = keys("flaky", 10), keys("before", EVENTS - 60)
@@ -347,26 +355,29 @@ def main():
             cloud, packaged, "daybook-second", "bridged", PerWindow=150, Lease="20s", Backoff="1s", EventBridgeBuckets="bridged"
         )
         third = Pipeline(cloud, packaged, "daybook-third", "at-once", PerWindow=1000)
+        fourth = Pipeline(cloud, packaged, "daybook-fourth", "together", stack_batches.WORK, PerWindow=1000, BatchSize=100)
         equal(set(first.stack.resources.values()) & set(second.stack.resources.values()), set(), "names that both stacks have")
-        say("three stacks are up")
+        say("four stacks are up")
         try:
             with concurrent.futures.ThreadPoolExecutor() as pool:
-                pairs = ((first_flow, first), (second_flow, second), (third_flow, third))
+                pairs = ((first_flow, first), (second_flow, second), (third_flow, third), (fourth_flow, fourth))
                 flows = [pool.submit(flow, pipeline) for flow, pipeline in pairs]
-                scheduled, _, immediate = [flow.result() for flow in flows]
+                scheduled, _, immediate, batched = [flow.result() for flow in flows]
             second.stack.check_policies()
             third.stack.check_policies()
+            fourth.stack.check_policies()
             say("no policy refused a call, and none of the calls went beyond its policy")
         except BaseException:
-            for pipeline in (first, second, third):
+            for pipeline in (first, second, third, fourth):
                 pipeline.show()
             print(cloud.said(), file=sys.stderr)
             raise
         for what in cloud.left_out:
             print(f"not in the emulated stack: {what}")
     COUNTS.parent.mkdir(parents=True, exist_ok=True)
-    COUNTS.write_text(json.dumps({"scheduled": scheduled, "immediate": immediate}, indent=2) + "\n")
-    print(f"\nDispatch=scheduled\n\n{cost.table(scheduled)}\n\nDispatch=immediate\n\n{cost.table(immediate)}\n")
+    COUNTS.write_text(json.dumps({"scheduled": scheduled, "immediate": immediate, "batched": batched}, indent=2) + "\n")
+    for what, counts in (("scheduled", scheduled), ("immediate", immediate), ("immediate, BatchSize=100", batched)):
+        print(f"\nDispatch={what}\n\n{cost.table(counts)}\n")
     print(f"The counts are in {COUNTS.relative_to(ROOT)}.")
 
 

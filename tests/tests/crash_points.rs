@@ -6,6 +6,8 @@
 //! nothing may run more often than is allowed, and all comes to rest.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "crash_points/audits.rs"]
+mod audits;
 #[path = "crash_points/batches.rs"]
 mod batches;
 #[path = "crash_points/checker.rs"]
@@ -16,6 +18,8 @@ mod outside;
 mod points;
 #[path = "crash_points/stories.rs"]
 mod stories;
+#[path = "crash_points/workers.rs"]
+mod workers;
 #[path = "crash_points/world.rs"]
 mod world;
 

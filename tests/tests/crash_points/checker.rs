@@ -96,6 +96,17 @@ pub async fn check(world: &World, ends: &[(&Upload, End)], payloads: usize) {
     }
 }
 
+/// The object's receipt must be that of its newest upload.
+pub async fn newest_receipt(world: &World, upload: &Upload) {
+    let receipt = world.stage.receipt(&upload.event()).await;
+    if receipt.as_ref().map(|receipt| receipt.event_id) != Some(upload.event().id) {
+        world.violation(format!(
+            "{} has an older upload's receipt: {receipt:?}",
+            upload.key
+        ));
+    }
+}
+
 fn done(world: &World, upload: &Upload, row: Option<&Value>, receipt: Option<&Value>) {
     let is_receipt = receipt.is_some_and(|receipt| receipt["outcome"]["S"] == json!("succeeded"));
     if row.is_some() || !is_receipt {

@@ -1,22 +1,19 @@
 //! Small days in which every function makes every kind of request that it ever makes.
 
-use std::time::Duration;
-
 use daybook_ledger::Person;
 use daybook_manager::Dispatch;
-use daybook_reconciler::audit::{
-    Audit, AuditSettings, Class, Finding, ListedObject, Repair, Repairer, Scope,
-};
 use daybook_schema::{Attempt, Outcome, Row, SourceName, Status, Subject};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
 use futures::future::LocalBoxFuture;
 use serde_json::json;
 
+use crate::audits;
 use crate::batches;
-use crate::checker::{End, check};
-use crate::points::{Counted, Function, Plan, gated};
-use crate::world::{BUCKET, MINUTE, World};
+use crate::checker::{End, check, newest_receipt};
+use crate::points::{Counted, Function, Plan};
+use crate::workers;
+use crate::world::{MINUTE, World};
 
 const ANN: Person<'_> = Person {
     by: "ann",
@@ -77,27 +74,27 @@ pub const STORIES: [Story; 16] = [
     },
     Story {
         name: "an audit that repairs",
-        tell: |plan| Box::pin(audit(plan)),
+        tell: |plan| Box::pin(audits::audit(plan)),
     },
     Story {
         name: "a worker",
-        tell: |plan| Box::pin(worker(plan)),
+        tell: |plan| Box::pin(workers::worker(plan)),
     },
     Story {
         name: "a worker, later",
-        tell: |plan| Box::pin(worker_later(plan)),
+        tell: |plan| Box::pin(workers::worker_later(plan)),
     },
     Story {
         name: "a worker, three at once",
-        tell: |plan| Box::pin(worker_at_once(plan)),
+        tell: |plan| Box::pin(workers::worker_at_once(plan)),
     },
     Story {
         name: "one machine at work",
-        tell: |plan| Box::pin(machine_at_work(plan)),
+        tell: |plan| Box::pin(workers::machine_at_work(plan)),
     },
     Story {
         name: "one machine that starts again",
-        tell: |plan| Box::pin(one_machine(plan)),
+        tell: |plan| Box::pin(workers::one_machine(plan)),
     },
 ];
 
@@ -123,7 +120,7 @@ impl Story {
 async fn notifications(plan: Plan) -> World {
     let world = World::new(plan, World::dispatch(), &[Function::Ingest]).await;
     let [one, two, done] = ["one", "two", "done"].map(|key| world.upload(key));
-    complete(&world, &done).await;
+    world.complete(&done).await;
     world.notify(&json!({"Records": [two.record(), done.record()]}).to_string());
     world.notify(&one.event_bridge());
     world.notify(&one.notification());
@@ -231,24 +228,13 @@ async fn status_events(plan: Plan) -> World {
 /// Executions that succeed at the same moment, one of them for a key whose earlier upload is done.
 async fn successes_together(plan: Plan) -> World {
     let world = World::new(plan, World::dispatch(), &[Function::Complete]).await;
-    complete(&world, &world.upload("again")).await;
+    world.complete(&world.upload("again")).await;
     let uploads = ["one", "two", "again"].map(|key| world.pending(key));
     world.settle().await;
     let ends = uploads.each_ref().map(|upload| (upload, End::Done(&[1])));
     check(&world, &ends, 0).await;
     newest_receipt(&world, &uploads[2]).await;
     world
-}
-
-/// The object's receipt must be that of its newest upload.
-async fn newest_receipt(world: &World, upload: &Upload) {
-    let receipt = world.stage.receipt(&upload.event()).await;
-    if receipt.as_ref().map(|receipt| receipt.event_id) != Some(upload.event().id) {
-        world.violation(format!(
-            "{} has an older upload's receipt: {receipt:?}",
-            upload.key
-        ));
-    }
 }
 
 /// Leases that ran out: of a running execution, of a row that is done, of lost messages, of one that waits; and a queue that
@@ -266,7 +252,7 @@ async fn stale_rows(plan: Plan) -> World {
         stale(&waiting, 3),
     ];
     world.start(&rows[0]).await;
-    complete(&world, &done).await;
+    world.complete(&done).await;
     world.stage.put_rows(&rows);
     world.send(&rows[4]);
     world.stage.pass(4 * MINUTE).await;
@@ -347,151 +333,6 @@ async fn people(plan: Plan) -> World {
     world
 }
 
-/// Two notifications that S3 never sent, and one that it did.
-async fn audit(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Audit, Function::Repair]).await;
-    let put = |key: &str| {
-        let version = world.s3.put(BUCKET, key, key);
-        let upload = world.upload(key);
-        Upload {
-            etag: version.etag.unwrap_or_default(),
-            at_millis: world.stage.now().unix_millis(),
-            ..upload
-        }
-    };
-    let told = put("told");
-    world.notify(&told.notification());
-    world.settle().await;
-    let uploads = [told, put("unheard 1"), put("unheard 2")];
-    world.stage.pass(30 * MINUTE).await;
-    for _ in 0..4 {
-        let mut missing = None;
-        let audit = async { missing = find_missing(&world).await };
-        if !world.run(Function::Audit, audit).await {
-            continue;
-        }
-        let missing = missing.unwrap_or_default();
-        if missing.is_empty() {
-            break;
-        }
-        // A repair that died is begun again with what its audit found.
-        for _ in 0..3 {
-            if world.run(Function::Repair, repair(&world, missing.clone())).await {
-                break;
-            }
-        }
-        world.settle().await;
-        world.points.watch(&[]);
-    }
-    let ends = uploads.each_ref().map(|upload| (upload, End::Done(&[1])));
-    check(&world, &ends, 0).await;
-    world
-}
-
-/// A worker in the place of Step Functions: an attempt that fails and one that succeeds, and a message whose row is done.
-async fn worker(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
-    world.has_worker = true;
-    let [twice, done] = ["twice", "done"].map(|key| world.upload(key));
-    let row = world.claimed(&twice, 5 * MINUTE);
-    // As a worker leaves it that died between receipt and deletion.
-    let half_done = Row {
-        deliveries: 0,
-        ..world.claimed(&done, Duration::ZERO)
-    };
-    complete(&world, &done).await;
-    world.stage.put_rows([&row, &half_done]);
-    world.send(&row);
-    world.send(&world.claimed(&done, 5 * MINUTE));
-    world.settle().await;
-    let ends = [(&twice, End::Done(&[1, 2])), (&done, End::Done(&[]))];
-    check(&world, &ends, 0).await;
-    world
-}
-
-/// A target that says "later", and a message that comes twice.
-async fn worker_later(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
-    world.has_worker = true;
-    let later = world.upload("later");
-    let row = world.claimed(&later, 5 * MINUTE);
-    world.stage.put_rows([&row]);
-    world.send(&row);
-    world.send(&row);
-    world.settle().await;
-    check(&world, &[(&later, End::Done(&[1]))], 0).await;
-    world
-}
-
-/// Targets that succeed at the same moment, one of them for a key whose earlier upload is done.
-async fn worker_at_once(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
-    (world.has_worker, world.workers) = (true, 3);
-    complete(&world, &world.upload("again")).await;
-    let uploads = ["one", "two", "again"].map(|key| world.upload(key));
-    let rows = uploads.each_ref().map(|upload| world.claimed(upload, 5 * MINUTE));
-    world.stage.put_rows(&rows);
-    for row in &rows {
-        world.send(row);
-    }
-    world.settle().await;
-    let ends = uploads.each_ref().map(|upload| (upload, End::Done(&[1])));
-    check(&world, &ends, 0).await;
-    newest_receipt(&world, &uploads[2]).await;
-    world
-}
-
-/// On one machine the queue dies with the worker, and the restart puts back what it had.
-async fn machine_at_work(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
-    (world.has_worker, world.is_one_machine) = (true, true);
-    let one = world.upload("one");
-    let row = world.claimed(&one, 5 * MINUTE);
-    world.stage.put_rows([&row]);
-    world.send(&row);
-    world.settle().await;
-    check(&world, &[(&one, End::Done(&[1]))], 0).await;
-    world
-}
-
-/// Whatever dies, all of the machine dies, and its queue with it; the restart puts back what was claimed.
-async fn one_machine(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Recover]).await;
-    (world.has_worker, world.is_one_machine) = (true, true);
-    let [queued, held, deadly, done] = ["queued", "held", "deadly", "done"].map(|key| world.upload(key));
-    let claimed = |upload: &Upload| world.claimed(upload, 5 * MINUTE);
-    let taken = |upload: &Upload, deaths: u32| Row {
-        deliveries: 0,
-        deaths,
-        ..claimed(upload)
-    };
-    let rows = [
-        claimed(&queued),
-        taken(&held, 0),
-        taken(&deadly, 3),
-        taken(&done, 0),
-    ];
-    complete(&world, &done).await;
-    world.stage.put_rows(&rows);
-    world.restart();
-    world.settle().await;
-    let ends = [
-        (&queued, End::Done(&[1])),
-        (&held, End::Done(&[1])),
-        (&deadly, End::Done(&[2])),
-        (&done, End::Done(&[])),
-    ];
-    check(&world, &ends, 0).await;
-    world
-}
-
-/// It was done before.
-async fn complete(world: &World, upload: &Upload) {
-    let event = upload.event();
-    let completed = world.stage.ledger.complete(&event, Attempt(1), "somebody");
-    completed.await.unwrap();
-}
-
 async fn open_rows(world: &World) -> Vec<Row> {
     let mut pages = world.stage.ledger.open_rows();
     let mut rows = Vec::new();
@@ -512,38 +353,4 @@ async fn rows_of(world: &World, key: &str, status: Status) -> Vec<Row> {
 
 fn is_raw(row: &Row) -> bool {
     matches!(row.subject, Subject::Raw { .. })
-}
-
-fn audit_settings() -> AuditSettings {
-    AuditSettings::new(Scope {
-        source: SourceName::default(),
-        bucket: BUCKET.parse().unwrap(),
-        prefix: String::new(),
-    })
-}
-
-/// What an audit calls missing; `None` when it could not tell.
-async fn find_missing(world: &World) -> Option<Vec<ListedObject>> {
-    let s3 = gated(&world.s3, &world.points);
-    let audit = Audit::new(s3, world.stage.ledger.clone(), audit_settings());
-    let mut run = audit.begin().await.ok()?;
-    let mut missing = Vec::new();
-    while let Some(batch) = run.next().await.ok()? {
-        let found = batch.findings.into_iter().filter_map(|finding| match finding {
-            Finding::Object {
-                object,
-                class: Class::Missing,
-            } => Some(object),
-            _ => None,
-        });
-        missing.extend(found);
-    }
-    Some(missing)
-}
-
-async fn repair(world: &World, missing: Vec<ListedObject>) {
-    let s3 = gated(&world.s3, &world.points);
-    let repairer = Repairer::new(s3, world.stage.ledger.clone(), audit_settings(), 2);
-    let deadline = world.stage.deadline();
-    drop(repairer.repair(missing, Repair::Missing, deadline).await);
 }

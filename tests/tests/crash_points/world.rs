@@ -7,7 +7,7 @@ use daybook_ledger::RetryPolicy;
 use daybook_local::ExecutionStatus;
 use daybook_manager::worker::{Worker, WorkerSettings};
 use daybook_manager::{Dispatch, Executions, Started};
-use daybook_schema::{DispatchMessage, Row, Status, Timestamp};
+use daybook_schema::{Attempt, DispatchMessage, Row, Status, Timestamp};
 use daybook_tests::notifications::Upload;
 use daybook_tests::rows::row_in;
 use daybook_tests::s3::Versioning;
@@ -144,6 +144,13 @@ impl World {
         let input = DispatchMessage::for_row(row).unwrap().input;
         let executions = Executions::new(self.stage.sfn.clone(), &self.stage.state_machine);
         assert_eq!(executions.start(&input, None).await, Started::Running);
+    }
+
+    /// The upload was done before.
+    pub async fn complete(&self, upload: &Upload) {
+        let event = upload.event();
+        let completed = self.stage.ledger.complete(&event, Attempt(1), "somebody");
+        completed.await.unwrap();
     }
 
     /// S3 tells the intake queue.

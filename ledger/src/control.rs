@@ -133,6 +133,15 @@ impl Ledger {
         Ok(now)
     }
 
+    /// Whether the ledger takes writes: writes when it was asked, into the control item, where nothing reads it. One write unit.
+    ///
+    /// # Errors
+    /// When it was not certainly written.
+    pub async fn try_write(&self) -> Result<(), LedgerError> {
+        let values = HashMap::from([(":now".to_owned(), text(self.clock.now()))]);
+        self.update_control("SET tried_at = :now", None, values).await
+    }
+
     /// Takes off the note of a backlog that was read as `seen`, unless another one was written since. One write unit.
     ///
     /// # Errors

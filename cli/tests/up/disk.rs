@@ -7,8 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use daybook_schema::EventId;
+use http::Request;
+use http_body_util::Full;
 
-use crate::machine::{Up, command, ledger, rows};
+use crate::machine::{Up, Web, command, ledger, rows, until};
 use crate::notices::{events, notification, record};
 
 /// `daybook up` whose files may not become larger than so many blocks of 512 bytes.
@@ -62,8 +64,18 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_acknowledged()
     }
     let refused = refused.expect("a megabyte is not enough for 8,000 events");
     assert!(acknowledged.len() >= 40, "it had room for some");
-    // It goes on, and says the same of what still does not fit.
+    // It goes on, and says the same of what still does not fit; and so does whoever asks for its health.
     assert_eq!(up.post(refused.clone()).await.status, 503);
+    let (web, health) = (Web::new(), format!("{}/health", up.url().await));
+    until("its health is no better than its intake", async || {
+        let health = web
+            .answer(Request::get(&health).body(Full::default()).unwrap())
+            .await;
+        health.status == 503 && health.body.contains("the ledger takes no writes")
+    })
+    .await;
+    let said = up.stderr();
+    assert_eq!(said.matches("the ledger takes no writes").count(), 1, "{said}");
     assert!(ids_in(&dir).await.is_superset(&acknowledged));
     up.kill();
 

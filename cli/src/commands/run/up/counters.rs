@@ -19,6 +19,8 @@ pub struct Recording {
     pub unreadable: AtomicU64,
     /// Events that were in the ledger already, or done.
     pub known: AtomicU64,
+    /// Events that were not certainly recorded, and whose senders were told so.
+    pub refused: AtomicU64,
     /// Rung when there is something new to dispatch.
     pub news: Notify,
 }
@@ -33,7 +35,9 @@ impl Recording {
             .iter()
             .filter(|row| **row == Recorded::Recorded)
             .count();
+        let refused = ingested.count(|row| !row.is_safe());
         for (counter, n) in [
+            (&self.refused, refused),
             (&self.recorded, recorded),
             (&self.known, known),
             (&self.unreadable, unreadable),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daybook_ledger::Ledger;
+use daybook_ledger::{Ledger, chain};
 use tokio::sync::watch;
 
 use crate::commands::run::up::counters::{Answers, Recording, open};
@@ -14,6 +14,9 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Between two looks at the ledger's health.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// So many looks without a new row are followed by one that writes.
+const LOOKS_BEFORE_A_WRITE: u32 = 5;
 
 /// What is watched.
 pub struct Watch<'a> {
@@ -84,16 +87,40 @@ impl Watch<'_> {
         open(self.ledger).await.ok()
     }
 
-    /// Keeps `trouble` true to whether the ledger answers, for ever.
+    /// Keeps `trouble` true to whether the ledger takes what comes in, for ever, and says when that changes. While rows are written
+    /// it does; otherwise a write is tried now and then, since a disk that is full can still be read.
     pub async fn keep_health(&self, trouble: &watch::Sender<Option<String>>) {
+        let written = || self.recording.recorded.load(Ordering::Relaxed);
+        let refused = || self.recording.refused.load(Ordering::Relaxed);
+        let (mut before, mut refused_before, mut quiet) = (written(), refused(), 0);
         loop {
-            let now = match self.ledger.control().await {
-                Ok(_) => None,
-                Err(error) => Some(format!("the ledger does not answer: {error}")),
+            let (recorded, turned_away) = (written(), refused());
+            let must_write = trouble.borrow().is_some() || turned_away != refused_before;
+            quiet = if recorded == before { quiet + 1 } else { 0 };
+            (before, refused_before) = (recorded, turned_away);
+            let looked = match must_write || quiet >= LOOKS_BEFORE_A_WRITE {
+                true => {
+                    quiet = 0;
+                    let tried = self.ledger.try_write().await;
+                    tried.map_err(|error| format!("the ledger takes no writes: {}", chain(&error)))
+                }
+                false => {
+                    let read = self.ledger.control().await;
+                    read.map(drop)
+                        .map_err(|error| format!("the ledger does not answer: {}", chain(&error)))
+                }
             };
+            let now = looked.err();
             trouble.send_if_modified(|before| {
+                match (&*before, &now) {
+                    (None, Some(trouble)) => {
+                        tracing::warn!("{trouble}: what comes in is answered 503, and nothing that was acknowledged is lost");
+                    }
+                    (Some(_), None) => tracing::warn!("the ledger takes writes again"),
+                    _ => {}
+                }
                 let changed = *before != now;
-                *before = now;
+                before.clone_from(&now);
                 changed
             });
             tokio::time::sleep(LOOK_EVERY).await;

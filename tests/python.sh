@@ -92,15 +92,17 @@ newer_python() {
     return 1
 }
 
-# Ceph's packages of this Debian, unpacked under target/emulators: nothing of the system is changed, and nobody need be root.
-install_ceph() {
-    local packages=(radosgw ceph-mon ceph-osd ceph-common) root="$cache/ceph" options package
-    if [[ "$(cat "$root/installed" 2>/dev/null)" == "${packages[*]}" ]]; then return; fi
-    if ! command -v apt-get dpkg-deb > /dev/null || [[ ! -x /usr/bin/python3 ]]; then
-        echo "Ceph comes from Debian's packages, and this is no Debian" >&2
+# unpack NAME PACKAGE...: packages of this Debian, with what they need that is not installed, unpacked under target/emulators/NAME/root:
+# nothing of the system is changed, and nobody need be root.
+unpack() {
+    local name=$1 root="$cache/$1" options package
+    shift
+    if [[ "$(cat "$root/installed" 2>/dev/null)" == "$*" ]]; then return; fi
+    if ! command -v apt-get dpkg-deb > /dev/null; then
+        echo "$name comes from Debian's packages, and this is no Debian" >&2
         return 1
     fi
-    echo "installing ${packages[*]}" >&2
+    echo "installing $*" >&2
     rm -rf "${root:?}"
     mkdir -p "$root/lists/partial" "$root/archives/partial" "$root/root"
     options=(
@@ -108,10 +110,18 @@ install_ceph() {
         -o Debug::NoLocking=1 -o "APT::Sandbox::User=$(id -un)" -o "Dir::Log=$root" -o "Acquire::Retries=2"
     )
     apt-get "${options[@]}" update >&2 &&
-        apt-get "${options[@]}" install --yes --no-install-recommends --download-only "${packages[@]}" >&2 || return
+        apt-get "${options[@]}" install --yes --no-install-recommends --download-only "$@" >&2 || return
     for package in "$root"/archives/*.deb; do
         dpkg-deb --extract "$package" "$root/root" || return
     done
     rm -rf "$root/lists" "$root/archives" "$root"/*.bin
-    echo "${packages[*]}" > "$root/installed"
+    echo "$*" > "$root/installed"
+}
+
+install_ceph() {
+    if [[ ! -x /usr/bin/python3 ]]; then
+        echo "Ceph needs Debian's Python" >&2
+        return 1
+    fi
+    unpack ceph radosgw ceph-mon ceph-osd ceph-common
 }

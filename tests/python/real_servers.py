@@ -43,10 +43,10 @@ class Server:
     def __exit__(self, *_):
         self.stop()
 
-    def spawn(self, name, *command, env):
+    def spawn(self, name, *command, env, **how):
         with open(self.folder / f"{name}.out", "wb") as out:
             process = subprocess.Popen(
-                command, env=env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
+                command, env=env, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, **how
             )
         self.processes.append((name, process))
 

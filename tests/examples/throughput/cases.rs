@@ -11,6 +11,8 @@ const WORKERS: &str = "32";
 
 /// What comes in.
 pub struct Feed {
+    /// The number of the first event; those of one number are one event.
+    pub first: u32,
     pub events: u32,
     pub per_post: u32,
     pub connections: u32,

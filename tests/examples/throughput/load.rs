@@ -12,18 +12,17 @@ use crate::cases::Feed;
 
 /// Posts all events over so many connections, each of which sends when it has its answer; how long the answers took.
 pub fn post(address: SocketAddr, feed: &Feed) -> Vec<Duration> {
-    let next = AtomicU32::new(0);
+    let next = AtomicU32::new(feed.first);
+    let end = feed.first + feed.events;
     let send = || {
         let mut connection = Connection::open(address);
         let mut times = Vec::new();
         loop {
             let first = next.fetch_add(feed.per_post, Ordering::Relaxed);
-            if first >= feed.events {
+            if first >= end {
                 return times;
             }
-            let records: Vec<String> = (first..(first + feed.per_post).min(feed.events))
-                .map(record)
-                .collect();
+            let records: Vec<String> = (first..(first + feed.per_post).min(end)).map(record).collect();
             let body = format!(r#"{{"Records":[{}]}}"#, records.join(","));
             let began = Instant::now();
             let answer = connection.post("/events", "", &body);
@@ -113,8 +112,10 @@ impl Connection {
 /// When the target was called for each event, by its number.
 pub type Calls = Arc<Mutex<BTreeMap<u32, Instant>>>;
 
-/// An HTTP server that notes the event and answers at once with 200 and nothing; its URL. It ends with this process.
+/// An HTTP server that notes the event of every POST and answers at once with 200 and nothing, and answers a GET with how many POSTs there
+/// were; its URL. It ends with this process.
 pub fn serve_nothing(calls: Calls) -> String {
+    static POSTS: AtomicU32 = AtomicU32::new(0);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -124,14 +125,22 @@ pub fn serve_nothing(calls: Calls) -> String {
                 let stream = stream.unwrap();
                 stream.set_nodelay(true).unwrap();
                 let mut stream = BufReader::new(stream);
-                while let Some((_, body)) = read_message(&mut stream) {
+                while let Some((head, body)) = read_message(&mut stream) {
                     let at = Instant::now();
+                    let said = match head.starts_with("GET") {
+                        true => POSTS.load(Ordering::Relaxed).to_string(),
+                        false => {
+                            POSTS.fetch_add(1, Ordering::Relaxed);
+                            String::new()
+                        }
+                    };
                     calls
                         .lock()
                         .unwrap()
                         .extend(number_of(&body).map(|number| (number, at)));
-                    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-                    if stream.get_mut().write_all(answer).is_err() {
+                    let length = said.len();
+                    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{said}");
+                    if stream.get_mut().write_all(answer.as_bytes()).is_err() {
                         break;
                     }
                 }

@@ -1,7 +1,10 @@
 //! How many events per second `daybook up` takes in and completes: a load generator, and a target that does nothing. Threads
 //! and blocking sockets of the standard library only, so that it takes as little of the machine as it can.
 //!
-//! `tests/throughput` builds and starts it; `docs/throughput.md` says what was found.
+//! `tests/throughput` builds and starts it; `docs/throughput.md` says what was found. `tests/peers` uses the two halves by themselves:
+//!
+//!     throughput serve
+//!     throughput post ADDRESS FIRST EVENTS PER_POST CONNECTIONS
 
 #![allow(
     clippy::unwrap_used,
@@ -13,7 +16,7 @@ mod cases;
 mod load;
 mod process;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -22,6 +25,11 @@ use cases::{Case, Feed, Measured, Work};
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let binary = arguments.next().expect("the daybook binary");
+    match binary.as_str() {
+        "serve" => return serve(),
+        "post" => return post(&arguments.collect::<Vec<_>>()),
+        _ => {}
+    }
     let scale: u32 = arguments.next().map_or(100, |percent| percent.parse().unwrap());
     let only = arguments.next();
     let disk = tempfile::tempdir_in("target").unwrap();
@@ -55,15 +63,39 @@ fn main() {
     }
 }
 
+/// Says the target's URL, and serves until stdin ends.
+fn serve() {
+    println!("{}", load::serve_nothing(load::Calls::default()));
+    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+}
+
+/// Says when the first POST began, in seconds since 1970, and how many seconds later the last one was answered.
+fn post(arguments: &[String]) {
+    let number = |position: usize| arguments[position].parse().unwrap();
+    let feed = Feed {
+        first: number(1),
+        events: number(2),
+        per_post: number(3),
+        connections: number(4),
+        per_second: None,
+    };
+    let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap();
+    let began = Instant::now();
+    load::post(arguments[0].parse().unwrap(), &feed);
+    println!("{} {}", since_1970.as_secs_f64(), began.elapsed().as_secs_f64());
+}
+
 fn cases(scale: u32) -> Vec<Case> {
     let events = |n: u32| n * scale / 100;
     let single = |events| Feed {
+        first: 0,
         events,
         per_post: 1,
         connections: 64,
         per_second: None,
     };
     let batches = |events| Feed {
+        first: 0,
         events,
         per_post: 100,
         connections: 8,

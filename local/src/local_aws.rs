@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::answer::Answer;
 use crate::clock::{Clock, DynoxideClock, system_clock};
@@ -23,6 +24,7 @@ struct Inner {
     sqs: Sqs,
     executions: Executions,
     request_ids: Ids,
+    requests: AtomicU64,
 }
 
 /// Where DynamoDB is. On a disk it blocks for an fsync; in memory it does not, and simulation needs it to answer at
@@ -116,6 +118,7 @@ impl LocalAwsBuilder {
             sqs,
             executions,
             request_ids: Ids::new(seed ^ 3),
+            requests: AtomicU64::new(0),
         };
         Ok(LocalAws {
             inner: Arc::new(inner),
@@ -168,6 +171,11 @@ impl LocalAws {
         }
     }
 
+    /// How many requests there were since the start, whoever made them and whatever came of them.
+    pub fn requests(&self) -> u64 {
+        self.inner.requests.load(Ordering::Relaxed)
+    }
+
     /// The queues.
     pub fn sqs(&self) -> &Sqs {
         &self.inner.sqs
@@ -188,6 +196,7 @@ impl LocalAws {
 
     /// As [`handle`](Self::handle), with the address that queue URLs in the answer begin with.
     pub(crate) async fn handle_at(&self, target: &str, body: &[u8], base_url: Option<&str>) -> Answer {
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
         let answer = match target.split_once('.') {
             Some(("DynamoDB_20120810", operation)) => self.dynamodb_answer(operation, body).await,
             Some(("AmazonSQS", operation)) => self.inner.sqs.answer(operation, body, base_url).await,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::load;
-use crate::process::Up;
+use crate::process::{Spent, Up};
 
 /// Workers: enough that none of the two ends waits for the other.
 const WORKERS: &str = "32";
@@ -48,12 +48,10 @@ pub struct Measured {
     pub median: Duration,
     /// And 1 in 100 is slower.
     pub slow: Duration,
-    /// Processor time of `daybook up`, its commands included.
-    pub processor: Duration,
     /// Bytes that it wrote to the file system.
     pub written: u64,
-    /// Flushes of the ledger's log.
-    pub flushes: Option<u64>,
+    /// What else it spent.
+    pub spent: Spent,
 }
 
 impl Case {
@@ -79,7 +77,7 @@ impl Case {
             assert_eq!(up.receipts(), self.feed.events, "a receipt for each event");
         }
         let written = up.written();
-        let (processor, flushes) = up.stop();
+        let spent = up.stop();
         let calls = calls.lock().unwrap();
         let waits = begun
             .iter()
@@ -92,9 +90,8 @@ impl Case {
             done,
             median: times[times.len() / 2],
             slow: times[times.len() * 99 / 100],
-            processor,
             written,
-            flushes,
+            spent,
         }
     }
 }

@@ -41,8 +41,8 @@ fn main() {
         fsync(disk.path())
     );
     println!(
-        "{:<42} {:>7} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "", "events", "taken/s", "done/s", "p50 ms", "p99 ms", "CPU µs", "KB", "flushes"
+        "{:<42} {:>7} {:>9} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "events", "taken/s", "done/s", "p50 ms", "p99 ms", "CPU µs", "KB", "flushes", "requests"
     );
     for (number, case) in cases(scale).iter().enumerate() {
         if only
@@ -165,20 +165,20 @@ fn cases(scale: u32) -> Vec<Case> {
 fn print_line(case: &Case, measured: &Measured) {
     let events = f64::from(case.feed.events);
     let rate = |time: Duration| format!("{:.0}", events / time.as_secs_f64());
+    let per_event = |count: u64| format!("{:.3}", count as f64 / events);
     let millis = |time: Duration| format!("{:.1}", time.as_secs_f64() * 1e3);
     println!(
-        "{:<42} {:>7} {:>9} {:>9} {:>8} {:>8} {:>8.0} {:>8.1} {:>8}",
+        "{:<42} {:>7} {:>9} {:>9} {:>8} {:>8} {:>8.0} {:>8.1} {:>8} {:>8}",
         case.name,
         case.feed.events,
         rate(measured.taken),
         measured.done.map_or_else(String::new, rate),
         millis(measured.median),
         millis(measured.slow),
-        measured.processor.as_secs_f64() * 1e6 / events,
+        measured.spent.processor.as_secs_f64() * 1e6 / events,
         measured.written as f64 / 1024.0 / events,
-        measured
-            .flushes
-            .map_or_else(String::new, |flushes| format!("{:.3}", flushes as f64 / events)),
+        per_event(measured.spent.flushes),
+        per_event(measured.spent.requests),
     );
 }
 

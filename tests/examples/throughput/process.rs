@@ -1,5 +1,6 @@
 //! `daybook up` as a process, and what it costs.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,18 @@ pub struct Up {
     child: Child,
     log: PathBuf,
     address: SocketAddr,
+    /// How many requests were made here to the embedded AWS, to see how far it is.
+    looks: Cell<u64>,
+}
+
+/// What a process says of itself when it ends.
+pub struct Spent {
+    /// User and system time, of its ended commands too.
+    pub processor: Duration,
+    /// Flushes of the ledger's log that requests waited for.
+    pub flushes: u64,
+    /// Requests to the embedded AWS, without those that were made here.
+    pub requests: u64,
 }
 
 impl Up {
@@ -32,7 +45,7 @@ impl Up {
             .arg("--data-dir")
             .arg(folder.join("data"))
             .args(target)
-            .env("RUST_LOG", "warn,daybook::up=info")
+            .env("RUST_LOG", "warn,daybook::commands::run::up=info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&log).unwrap())
@@ -43,6 +56,7 @@ impl Up {
             child,
             log,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            looks: Cell::new(0),
         };
         let began = Instant::now();
         up.address = loop {
@@ -69,7 +83,7 @@ impl Up {
         let began = Instant::now();
         loop {
             let two = r#"{"TableName":"daybook-ledger","Limit":2,"ProjectionExpression":"id"}"#;
-            let answer = dynamodb(&mut connection, "Scan", two);
+            let answer = self.dynamodb(&mut connection, "Scan", two);
             if answer["Count"].as_u64().unwrap() < 2 {
                 return;
             }
@@ -84,7 +98,7 @@ impl Up {
         let mut request = serde_json::json!({"TableName": "daybook-receipts", "Select": "COUNT"});
         let mut found = 0;
         loop {
-            let answer = dynamodb(&mut connection, "Scan", &request.to_string());
+            let answer = self.dynamodb(&mut connection, "Scan", &request.to_string());
             found += answer["Count"].as_u64().unwrap();
             if answer["LastEvaluatedKey"].is_null() {
                 return u32::try_from(found).unwrap();
@@ -100,8 +114,8 @@ impl Up {
         written.map_or(0, |written| written.parse().unwrap())
     }
 
-    /// Drains it; its processor time and its flushes of the log, if it says them.
-    pub fn stop(&mut self) -> (Duration, Option<u64>) {
+    /// Drains it; what it spent.
+    pub fn stop(&mut self) -> Spent {
         let processor = self.processor();
         let pid = self.child.id().to_string();
         assert!(
@@ -113,11 +127,17 @@ impl Up {
         );
         assert!(self.child.wait().unwrap().success(), "it drains and ends");
         let said = std::fs::read_to_string(&self.log).unwrap();
-        let flushes = said.rsplit_once("flushes=").map(|(_, rest)| {
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            digits.parse().unwrap()
-        });
-        (processor, flushes)
+        Spent {
+            processor,
+            flushes: number_after(&said, "flushes="),
+            requests: number_after(&said, "requests=") - self.looks.get(),
+        }
+    }
+
+    fn dynamodb(&self, connection: &mut Connection, operation: &str, request: &str) -> serde_json::Value {
+        self.looks.set(self.looks.get() + 1);
+        let headers = format!("X-Amz-Target: DynamoDB_20120810.{operation}\r\n");
+        serde_json::from_str(&connection.post("/", &headers, request)).unwrap()
     }
 
     /// User and system time, of its ended commands too, in ticks of 10 ms (proc(5)).
@@ -141,7 +161,8 @@ impl Drop for Up {
     }
 }
 
-fn dynamodb(connection: &mut Connection, operation: &str, request: &str) -> serde_json::Value {
-    let headers = format!("X-Amz-Target: DynamoDB_20120810.{operation}\r\n");
-    serde_json::from_str(&connection.post("/", &headers, request)).unwrap()
+fn number_after(said: &str, name: &str) -> u64 {
+    let (_, rest) = said.rsplit_once(name).expect("it says how many there were");
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap()
 }

@@ -140,7 +140,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     print::end(&recording, report.as_ref(), &folder.ledger, output).await?;
     tracing::info!(
         flushes = folder.aws.syncs(),
-        "flushes of the ledger's log to the disk"
+        requests = folder.aws.requests(),
+        "flushes of the ledger's log to the disk, and requests to the embedded AWS"
     );
     drop(base.lock);
     Ok(ExitCode::SUCCESS)

@@ -205,6 +205,21 @@ fn a_folder_without_a_ledger() {
     );
 }
 
+/// As where permission is denied: that nothing is there is not known.
+#[test]
+fn a_folder_that_cannot_be_looked_at() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, "mine").unwrap();
+    let path = file.to_str().unwrap();
+    let said = failure(1, &mut daybook(&["status", "--local", path])).replace(path, "FILE");
+    assert!(
+        said.starts_with("error: FILE/ledger.sqlite cannot be looked at\n  caused by: Not a directory"),
+        "{said}"
+    );
+    assert!(!said.contains("makes one"), "{said}");
+}
+
 #[test]
 fn an_id_that_is_none() {
     let said = |what: &str| failure(2, &mut daybook(&["show", what, "--local", "x"]));

@@ -201,7 +201,16 @@ impl Folder {
     /// # Errors
     /// When there is none, or it cannot be opened.
     pub async fn open(dir: &Path) -> anyhow::Result<Self> {
-        if !dir.join(LEDGER_FILE).is_file() {
+        let file = dir.join(LEDGER_FILE);
+        if let Err(error) = std::fs::metadata(&file)
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            return Err(UserError::new(format!("{} cannot be looked at", file.display()))
+                .because(error)
+                .hint("whether there is a ledger is not known: ask as the user that runs `daybook up`, or as root")
+                .into());
+        }
+        if !file.is_file() {
             return Err(UserError::new(format!("there is no ledger in {}", dir.display()))
                 .hint(format!(
                     "`daybook up --data-dir {}` makes one; --local (DAYBOOK_LOCAL) names the folder that it made",

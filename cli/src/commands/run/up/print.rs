@@ -62,8 +62,12 @@ pub async fn start(
     eprintln!("  look     daybook status --local {dir}");
     if arguments.listen.ip().is_loopback() {
         let table = folder::LEDGER_TABLE;
+        let credentials = match arguments.token {
+            None => "any credentials",
+            Some(_) => "the token as access key id, any secret",
+        };
         eprintln!(
-            "  AWS      aws --endpoint-url {url} --region us-east-1 dynamodb scan --table-name {table}  (any credentials)"
+            "  AWS      aws --endpoint-url {url} --region us-east-1 dynamodb scan --table-name {table}  ({credentials})"
         );
     }
     eprintln!("Ctrl-C or SIGTERM drains.");

@@ -1,6 +1,7 @@
 //! What every verb takes and prints, from its arguments and its output's type: for its help, its page and `docs/reference.md`.
 
 use daybook_inspect::checks::deployment::DoctorOutput;
+use daybook_inspect::lookup::batch::BatchOutput;
 use daybook_inspect::lookup::list::ListOutput;
 use daybook_inspect::lookup::output::ShowOutput;
 use daybook_inspect::status::output::StatusOutput;
@@ -58,6 +59,8 @@ fn help(fields: &[Field]) -> String {
 
 /// The fields of a verb's JSON.
 fn fields(verb: &str) -> Vec<Field> {
+    // What it prints of a batch is something else.
+    let of_batch = (verb == "show").then(schema::<BatchOutput>);
     let schema = match verb {
         "demo" => schema::<Evidence>(),
         "up" => schema::<UpOutput>(),
@@ -84,6 +87,9 @@ fn fields(verb: &str) -> Vec<Field> {
     };
     let mut fields = Vec::new();
     members(&mut fields, "", schema.as_value());
+    if let Some(of_batch) = of_batch {
+        members(&mut fields, "", of_batch.as_value());
+    }
     let outcomes = action(verb).map_or(&[][..], Action::outcomes);
     fields.extend(outcomes.iter().map(|outcome| Field {
         path: format!("outcomes.{}", outcome.word),

@@ -2,6 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod stand_in;
+#[path = "doctor/batches.rs"]
+mod with_batches;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use daybook_schema::identity::ObjectParts;
 use daybook_schema::{
-    BucketName, EventId, ExecutionName, Kind, ObjectEvent, ObjectId, ObjectKey, SourceName,
+    BatchId, BatchName, BucketName, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, RunName, SourceName,
 };
 
 /// What is looked for.
@@ -130,17 +130,99 @@ impl FromStr for Wanted {
             }));
         }
         let text = text.trim().to_lowercase();
-        let name = text.parse::<ExecutionName>().map(|name| name.id);
+        let event = match text.parse::<RunName>() {
+            Ok(RunName::Batch(BatchName { batch, alone: None })) => {
+                return Err(format!(
+                    "one event is needed: `daybook show b-{batch}` lists those of the batch"
+                ));
+            }
+            Ok(RunName::Batch(name)) => name.alone,
+            Ok(RunName::Single(name)) => Some(name.id),
+            Err(_) => None,
+        };
         text.parse::<EventId>()
-            .or(name)
+            .ok()
+            .or(event)
             .map(Self::Id)
-            .map_err(|_| "an event's id (a UUID), or s3://bucket/key, is needed".to_owned())
+            .ok_or_else(|| "an event's id (a UUID), or s3://bucket/key, is needed".to_owned())
+    }
+}
+
+/// What all is known of: an event, the events of an object, or those of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// An event, or those of an object.
+    Events(Wanted),
+    /// A batch.
+    Batch(BatchId),
+}
+
+impl FromStr for Shown {
+    type Err = String;
+
+    /// A batch is `b-` and its id, the name of its execution, or the id alone: a random UUID, which an event's id never is.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lower = text.trim().to_lowercase();
+        let is_random = |batch: &BatchId| batch.0.get_version_num() == 4;
+        let batch = match lower.parse::<RunName>() {
+            Ok(RunName::Batch(BatchName { batch, alone: None })) => Some(batch),
+            _ => lower.parse().ok().filter(is_random),
+        };
+        match batch {
+            Some(batch) => Ok(Self::Batch(batch)),
+            None if lower.starts_with("s3://") => text.parse().map(Self::Events),
+            None => text.parse().map(Self::Events).map_err(|_| {
+                "an event's id (a UUID), a batch's (32 hexadecimal digits), or s3://bucket/key, is needed"
+                    .to_owned()
+            }),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_and_events_are_told_apart() {
+        let (id, simple) = (
+            "0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11",
+            "0b8f7a529c5e5a068d6c0d6f1a3e9a11",
+        );
+        let batch = "5f0c2b7e31d84a6f9e0d4c3b2a190817";
+        let event = Ok(Shown::Events(Wanted::Id(id.parse().unwrap())));
+        for text in [id, &format!("{id}-3"), &format!("b-{batch}-{id}")] {
+            assert_eq!(text.parse(), event, "{text}");
+        }
+        let shown = Ok(Shown::Batch(batch.parse().unwrap()));
+        for text in [
+            batch,
+            &batch.to_uppercase(),
+            &format!("b-{batch}"),
+            &format!(" B-{batch} "),
+        ] {
+            assert_eq!(text.parse(), shown, "{text}");
+        }
+        // With hyphens it is an event's id, of somebody who makes ids by chance.
+        let hyphens = "5f0c2b7e-31d8-4a6f-9e0d-4c3b2a190817";
+        assert_eq!(
+            hyphens.parse(),
+            Ok(Shown::Events(Wanted::Id(hyphens.parse().unwrap())))
+        );
+        for bad in [
+            simple.to_owned(),
+            format!("b-{batch}-"),
+            format!("b-{id}"),
+            format!("b-{batch}-3"),
+            format!("{batch}-1"),
+        ] {
+            assert!(bad.parse::<Shown>().is_err(), "{bad}");
+        }
+        let error = format!("b-{batch}").parse::<Wanted>().unwrap_err();
+        assert!(error.contains(&format!("`daybook show b-{batch}`")), "{error}");
+        let of_event = format!("b-{batch}-{id}").parse();
+        assert_eq!(of_event, Ok(Wanted::Id(id.parse().unwrap())));
+    }
 
     #[test]
     fn ids_and_objects_are_told_apart() {

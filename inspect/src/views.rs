@@ -35,6 +35,10 @@ pub struct RowOutput<'a> {
     lease_moves: Option<u32>,
     /// Who claimed it, unique per claim.
     claim_token: Option<String>,
+    /// The batch that it was claimed into, 32 hexadecimal digits; only claimed rows have one.
+    batch: Option<String>,
+    /// Whether it is run by itself, because it failed together with others.
+    alone: Option<bool>,
     /// Why the last attempt failed.
     last_error: Option<&'a str>,
     /// Who did something to it by hand, and why.
@@ -74,6 +78,8 @@ impl<'a> From<&'a Row> for RowOutput<'a> {
             undelivered: Some(row.is_undelivered()),
             lease_moves: Some(row.lease_moves),
             claim_token: row.claim_token.map(|token| token.to_string()),
+            batch: row.batch.map(|batch| batch.to_string()),
+            alone: Some(row.alone),
             last_error: row.last_error.as_deref(),
             note: row.note.as_deref(),
             caveat: row.caveat.as_deref(),

@@ -58,6 +58,7 @@ async fn what_a_page_asks_can_be_asked_from_any_thread() {
         per_window: 10,
         window: Duration::from_secs(60),
         lease: Duration::from_secs(3600),
+        batching: None,
     };
     let checks = from_any_thread(deployment::of_folder(&parts, configured)).await;
     assert!(!checks.is_empty());

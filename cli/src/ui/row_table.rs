@@ -47,8 +47,13 @@ pub fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> [String; 6] 
                 }
             };
             let undelivered = if row.is_undelivered() { ", undelivered" } else { "" };
+            let company = match (row.batch, row.alone) {
+                (_, true) => ", alone",
+                (Some(_), false) => ", in a batch",
+                (None, false) => "",
+            };
             let attempt = match &row.subject {
-                Subject::Event(_) => format!("{} of {}{undelivered}", row.attempt, row.max_attempts),
+                Subject::Event(_) => format!("{} of {}{company}{undelivered}", row.attempt, row.max_attempts),
                 Subject::Raw { .. } => "none".to_owned(),
             };
             (attempt, object, row.last_error.clone().unwrap_or_default())

@@ -128,6 +128,11 @@ impl Fixtures<'_> {
         row.id
     }
 
+    /// An item of the ledger as it is.
+    pub async fn put_item(&self, item: &Value) {
+        self.put(self.ledger, item).await;
+    }
+
     pub async fn put_receipt(&self, event: &ObjectEvent) {
         let receipt = Receipt::new(
             event,
@@ -172,6 +177,7 @@ fn attribute(value: &Value) -> Value {
     match value {
         Value::String(text) => json!({"S": text}),
         Value::Number(number) => json!({"N": number.to_string()}),
+        Value::Bool(truth) => json!({"BOOL": truth}),
         other => panic!("no such attribute here: {other}"),
     }
 }

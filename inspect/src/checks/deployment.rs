@@ -1,7 +1,8 @@
 //! All checks of a deployment, the worst first.
 
-use daybook_ledger::Ledger;
-use daybook_schema::{Timestamp, tables as definitions};
+use daybook_ledger::{Cause, Ledger};
+use daybook_manager::{Batching, Executions, Lookup};
+use daybook_schema::{BatchName, Timestamp, tables as definitions};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,11 +13,14 @@ use crate::aws::s3::S3;
 use crate::checks::buckets::{BucketSeen, IntakeSeen};
 use crate::checks::check::{Check, OfTable};
 use crate::checks::finding::{Item, Level};
-use crate::checks::flow::Configured;
+use crate::checks::flow::{Configured, MachineSeen};
 use crate::checks::queues::Use;
 use crate::checks::role::Role;
 use crate::checks::{buckets, flow, observe, queues, tables};
 use crate::parts::Parts;
+
+/// A batch that there never was: a claim's token is drawn by chance.
+const NOBODY: &str = "00000000000000000000000000000000";
 
 /// The parts of a deployment on AWS, by their names as far as they are named, and who asks for them.
 #[derive(Clone, Debug)]
@@ -102,7 +106,7 @@ pub async fn on_aws(parts: &OnAws<'_>, configured: Configured) -> Vec<Item> {
         };
         items.extend(buckets::checks(&seen, &intake));
     }
-    items.push(of_state_machine(parts).await);
+    items.push(of_state_machine(parts, configured.batching).await);
     let seen = observe::flow(parts.ledger, None).await;
     let control = seen.control.as_ref().ok();
     items.push(flow::quotas(control, configured, parts.region, used.by_workers));
@@ -164,13 +168,34 @@ async fn of_queues(parts: &OnAws<'_>, used: Use) -> (Vec<Item>, IntakeSeen) {
     (items, intake)
 }
 
-async fn of_state_machine(parts: &OnAws<'_>) -> Item {
+async fn of_state_machine(parts: &OnAws<'_>, batching: Option<Batching>) -> Item {
     let machine = match parts.state_machine_arn {
         Some(arn) => {
             let asked = parts.sfn.describe_state_machine().state_machine_arn(arn);
-            Answer::of(asked.send().await, "states:DescribeStateMachine").map(|answer| answer.r#type)
+            let answer = Answer::of(asked.send().await, "states:DescribeStateMachine");
+            let undescribed = match batching {
+                Some(_) => undescribed(parts, arn).await,
+                None => None,
+            };
+            answer.map(|answer| MachineSeen {
+                kind: answer.r#type,
+                key: answer
+                    .encryption_configuration
+                    .and_then(|encryption| encryption.kms_key_id),
+                undescribed,
+            })
         }
         None => Answer::Absent,
     };
-    flow::state_machine(parts.state_machine_arn, &machine)
+    flow::state_machine(parts.state_machine_arn, &machine, batching)
+}
+
+/// Why executions cannot be described, if they cannot: asked of a batch that there never was.
+async fn undescribed(parts: &OnAws<'_>, arn: &str) -> Option<Cause> {
+    let batch = NOBODY.parse().ok()?;
+    let nobody = BatchName { batch, alone: None };
+    match Executions::new(parts.sfn.clone(), arn).describe(nobody).await {
+        Lookup::Found(_) | Lookup::Absent => None,
+        Lookup::Unknown(cause) => Some(cause),
+    }
 }

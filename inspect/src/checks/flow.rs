@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sfn::types::StateMachineType;
 use daybook_ledger::{Cause, Control, Count};
+use daybook_manager::Batching;
 use daybook_schema::Timestamp;
 
 use crate::aws::answer::Answer;
@@ -55,6 +56,19 @@ pub struct Configured {
     pub window: Duration,
     /// The lease.
     pub lease: Duration,
+    /// How events are put together, if they are.
+    pub batching: Option<Batching>,
+}
+
+/// A state machine as it was described.
+#[derive(Clone, Debug)]
+pub struct MachineSeen {
+    /// Standard or Express.
+    pub kind: StateMachineType,
+    /// The customer's KMS key that its data is encrypted with, if one is.
+    pub key: Option<String>,
+    /// Why its executions cannot be described; `None` where they can be, or that was not asked.
+    pub undescribed: Option<Cause>,
 }
 
 /// All checks of rows and dispatch.
@@ -147,7 +161,11 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
         0 => configured.window,
         millis => Duration::from_millis(millis),
     };
-    let patience = window * WINDOWS;
+    // A row may wait for its batch to become full.
+    let company = configured
+        .batching
+        .map_or(Duration::ZERO, |batching| batching.window);
+    let patience = window * WINDOWS + company;
     let Some(oldest) = oldest else {
         return Item::ok(&Check::Schedule, "nothing is due");
     };
@@ -259,21 +277,30 @@ pub fn clock(answered: Option<(Timestamp, Timestamp)>) -> Item {
 }
 
 /// The state machine.
-pub fn state_machine(arn: Option<&str>, seen: &Answer<StateMachineType>) -> Item {
+pub fn state_machine(arn: Option<&str>, seen: &Answer<MachineSeen>, batching: Option<Batching>) -> Item {
     let check = &Check::StateMachine;
     let Some(arn) = arn else {
         return Item::ok(check, "none is named: workers process the events");
     };
     match seen {
-        Answer::Known(StateMachineType::Standard) => Item::ok(check, "STANDARD"),
-        Answer::Known(other) => Item::problem(
-            check,
-            format!(
-                "{arn} is {}: such executions report no end, and a name does not keep a second one from starting",
-                other.as_str()
-            ),
-            "make a state machine of type STANDARD with the same definition; a type cannot be changed",
-        ),
+        Answer::Known(machine) if machine.kind == StateMachineType::Standard => match batching {
+            None => Item::ok(check, "STANDARD"),
+            Some(_) => standard_with_batches(arn, machine),
+        },
+        Answer::Known(machine) => {
+            let batches = match batching {
+                None => "",
+                Some(_) => "; of a batch it must report input and output as well",
+            };
+            Item::problem(
+                check,
+                format!(
+                    "{arn} is {}: such executions report no end, and a name does not keep a second one from starting{batches}",
+                    machine.kind.as_str()
+                ),
+                "make a state machine of type STANDARD with the same definition; a type cannot be changed",
+            )
+        }
         Answer::Absent => Item::problem(
             check,
             format!("there is no state machine {arn}: nothing can be started"),
@@ -289,6 +316,32 @@ fn start_quota(region: &str) -> (u64, u64) {
     match region {
         "us-east-1" | "us-west-2" | "eu-west-1" => (1_300, 300),
         _ => (800, 150),
+    }
+}
+
+/// What a batch's execution was given and what it gave decide which events have ended, and status events leave out what is large.
+fn standard_with_batches(arn: &str, machine: &MachineSeen) -> Item {
+    let check = &Check::StateMachine;
+    if let Some(cause) = &machine.undescribed {
+        return Item::unknown(
+            check,
+            format!(
+                "STANDARD; whether its executions can be described is not known: {}",
+                cause.words()
+            ),
+            "batches need states:DescribeExecution on its executions, here and in invoke, complete and reconcile",
+        );
+    }
+    match &machine.key {
+        None => Item::ok(check, "STANDARD, and its executions can be described"),
+        Some(key) => Item::warning(
+            check,
+            format!(
+                "{arn} is encrypted with {key}: without that key nobody can read which events a batch's execution was given, and \
+                 batches stay claimed"
+            ),
+            "let the roles of invoke, complete and reconcile use the key (kms:Decrypt), if they may not yet",
+        ),
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use daybook_ledger::{Cause, CauseKind, Control, Ledger, LedgerError, ReceiptLookup};
 use daybook_manager::{Executions, Lookup};
 use daybook_schema::{
-    Attempt, EventId, ExecutionInput, ExecutionName, ObjectEvent, ObjectId, Receipt, Row, SourceName,
+    Attempt, EventId, ExecutionInput, ExecutionName, ObjectEvent, ObjectId, Receipt, Row, RunName, SourceName,
 };
 
 use crate::aws::failure::AwsResource;
 use crate::aws::failure::Failure;
+use crate::lookup::run::Run;
 use crate::object_ref::ObjectText;
 use crate::parts::Parts;
 use crate::wording::text;
@@ -38,7 +39,7 @@ pub enum Open {
         /// The row.
         row: Box<Row>,
         /// The execution of its attempt; `None` where there are no executions, or no attempt yet.
-        execution: Option<(ExecutionName, Lookup)>,
+        execution: Option<Run>,
         /// Whether a receipt says that it is done.
         done_by_receipt: bool,
     },
@@ -122,12 +123,8 @@ pub async fn object(
 
 impl Open {
     async fn of(row: Row, executions: Option<&Executions>) -> Self {
-        let name = ExecutionName {
-            id: row.id,
-            attempt: row.attempt,
-        };
         let execution = match executions {
-            Some(executions) if row.attempt > Attempt(0) => Some((name, executions.describe(name).await)),
+            Some(executions) if row.attempt > Attempt(0) => Some(Run::of(&row, executions).await),
             _ => None,
         };
         Self::Row {
@@ -136,6 +133,15 @@ impl Open {
             done_by_receipt: false,
         }
     }
+}
+
+/// An execution that was found and does not show what it was given.
+pub fn unread(name: RunName) -> Failure {
+    let words = format!("DescribeExecution {name}: its input cannot be read");
+    Failure::about(
+        AwsResource::StateMachine,
+        Cause::new(CauseKind::Unreadable, words),
+    )
 }
 
 impl Found {
@@ -219,8 +225,13 @@ impl Found {
             {
                 let covers = |receipt: &Receipt| row.event().is_some_and(|event| receipt.covers(event));
                 *done_by_receipt = self.receipts.iter().any(covers);
-                if let Some((_, Lookup::Unknown(cause))) = execution {
-                    unknown.push(Failure::about(AwsResource::StateMachine, &*cause));
+                match execution {
+                    Some(run) if run.is_unread() => unknown.push(unread(run.name)),
+                    Some(Run {
+                        lookup: Lookup::Unknown(cause),
+                        ..
+                    }) => unknown.push(Failure::about(AwsResource::StateMachine, &*cause)),
+                    Some(_) | None => {}
                 }
             }
         }

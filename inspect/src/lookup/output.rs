@@ -1,13 +1,15 @@
 //! The history of an event or object for programs.
 
 use daybook_manager::Lookup;
-use daybook_schema::{ExecutionName, Timestamp};
+use daybook_schema::{RunName, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::aws::failure::Failure;
 use crate::lookup::history::{Found, Open};
 use crate::lookup::next_step::next;
+use crate::lookup::run;
+use crate::lookup::run::{Named, Run};
 use crate::views::{ReceiptOutput, RowOutput};
 
 /// For programs.
@@ -30,9 +32,7 @@ pub fn output(found: &Found, now: Timestamp) -> ShowOutput<'_> {
             let next = next(row, *done_by_receipt, found.control.as_ref(), now);
             OpenOutput {
                 row: RowOutput::from(&**row),
-                execution: execution
-                    .as_ref()
-                    .map(|(name, lookup)| ExecutionOutput::of(*name, lookup)),
+                execution: execution.as_ref().map(ExecutionOutput::of_run),
                 next: NextOutput {
                     what: next.word(),
                     at: next.at(),
@@ -83,7 +83,7 @@ struct NextOutput {
 
 /// An execution, as Step Functions sees it now.
 #[derive(Serialize, JsonSchema)]
-struct ExecutionOutput<'a> {
+pub(crate) struct ExecutionOutput<'a> {
     /// Its name.
     name: String,
     /// Whether there is one; null: not known.
@@ -102,10 +102,30 @@ struct ExecutionOutput<'a> {
     error: Option<&'a str>,
     /// And its cause.
     cause: Option<&'a str>,
+    /// How many events its input names; null: not known, or there is none.
+    events: Option<usize>,
+    /// Whether its input names this event at this attempt, as a batch's may not; null: not known, or no event is asked about.
+    names_event: Option<bool>,
 }
 
 impl<'a> ExecutionOutput<'a> {
-    fn of(name: ExecutionName, lookup: &'a Lookup) -> Self {
+    fn of_run(run: &'a Run) -> Self {
+        let (events, names_event) = match run.named {
+            Named::Yes { events } => (Some(events), Some(true)),
+            Named::No => (
+                run::events(run.name, &run.lookup).map(|events| events.len()),
+                Some(false),
+            ),
+            Named::Unknown => (None, None),
+        };
+        Self {
+            events,
+            names_event,
+            ..Self::of(run.name, &run.lookup)
+        }
+    }
+
+    pub(crate) fn of(name: RunName, lookup: &'a Lookup) -> Self {
         let (found, unknown, described) = match lookup {
             Lookup::Found(described) => (Some(true), None, Some(described)),
             Lookup::Absent => (Some(false), None, None),
@@ -121,6 +141,8 @@ impl<'a> ExecutionOutput<'a> {
             ended_at: described.and_then(|one| one.ended_at),
             error: described.and_then(|one| one.error.as_deref()),
             cause: described.and_then(|one| one.cause.as_deref()),
+            events: run::events(name, lookup).map(|events| events.len()),
+            names_event: None,
         }
     }
 }

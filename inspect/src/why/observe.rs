@@ -139,7 +139,7 @@ fn open(found: &Found) -> Vec<Seen> {
             done_by_receipt,
         } => Some(Seen {
             row: (**row).clone(),
-            execution: execution.as_ref().map(|(_, lookup)| lookup.clone()),
+            execution: execution.clone(),
             is_done: *done_by_receipt,
         }),
         Open::Unreadable { .. } => None,

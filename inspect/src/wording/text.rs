@@ -1,6 +1,7 @@
 //! Lengths of texts, and counts.
 
 use daybook_ledger::Count;
+use daybook_schema::BatchId;
 
 /// At most so many characters of a text, with a mark where it goes on.
 pub fn shortened(text: &str, characters: usize) -> String {
@@ -31,5 +32,14 @@ pub fn many(n: u64, what: &str) -> String {
     match n {
         1 => format!("1 {what}"),
         n => format!("{n} {what}s"),
+    }
+}
+
+/// `batch …`, with how many events it has where that is known, or that this one is run by itself.
+pub fn batch(batch: BatchId, alone: bool, events: Option<usize>) -> String {
+    match (alone, events) {
+        (true, _) => format!("batch {batch}, by itself"),
+        (false, Some(events)) => format!("batch {batch} of {}", many(events as u64, "event")),
+        (false, None) => format!("batch {batch}"),
     }
 }

@@ -70,6 +70,7 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
         per_window: dispatch.per_window,
         window: dispatch.window,
         lease: dispatch.lease,
+        batching: dispatch.batching,
     };
     let (location, items) = match arguments.deployment.chosen {
         Chosen::Local(_) => {

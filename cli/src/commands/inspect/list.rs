@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use daybook_inspect::lookup::list::{Which, list};
-use daybook_schema::{Row, Status};
+use daybook_schema::{BatchId, Row, Status};
 
 use crate::args::filter::Filter;
 use crate::args::{filter, values};
@@ -14,8 +14,8 @@ use crate::ui::{output, row_table};
 
 /// List open events by status, oldest due first
 ///
-/// Finished events are no longer in the ledger: `daybook show` finds their receipts. With --prefix, --error
-/// or --older-than, all rows of the statuses are read until enough match.
+/// Finished events are no longer in the ledger: `daybook show` finds their receipts. With --prefix, --error,
+/// --older-than or --batch, all rows of the statuses are read until enough match.
 ///
 /// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut.
 /// JSON has keys as they are in the bucket.
@@ -31,6 +31,10 @@ pub struct ListArguments {
     #[command(flatten)]
     filter: Filter,
 
+    /// Only rows that are in this batch now
+    #[arg(long, value_name = "ID", value_parser = batch, help_heading = "Rows")]
+    batch: Option<BatchId>,
+
     /// At most this many rows of each status
     #[arg(long, value_name = "N", default_value = "50", help_heading = "Rows")]
     #[arg(value_parser = values::at_least_one)]
@@ -43,11 +47,13 @@ pub struct ListArguments {
 /// When the deployment cannot be found, or not all rows be read.
 pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open().await?;
-    let filter = |row: &Row, now| arguments.filter.covers(row, now);
+    let is_in_batch = |row: &Row| arguments.batch.is_none_or(|batch| row.batch == Some(batch));
+    let filter = |row: &Row, now| is_in_batch(row) && arguments.filter.covers(row, now);
+    let filters = !arguments.filter.is_empty() || arguments.batch.is_some();
     let which = Which {
         status: arguments.status,
         limit: arguments.limit as usize,
-        filter: (!arguments.filter.is_empty()).then_some(&filter),
+        filter: filters.then_some(&filter),
     };
     let found = list(&deployment.ledger, which).await;
     let now = deployment.ledger.clock().now();
@@ -61,4 +67,12 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
         );
     }
     failures::incomplete(&found.failures, &deployment.location)
+}
+
+/// A batch, by its id or by the name of its execution.
+fn batch(text: &str) -> Result<BatchId, String> {
+    let text = text.trim().to_lowercase();
+    let id = text.strip_prefix("b-").unwrap_or(&text);
+    id.parse()
+        .map_err(|_| "a batch's id is needed: 32 hexadecimal digits, as `daybook show` has it".to_owned())
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use daybook_ledger::{Cause, Control, Count};
-use daybook_manager::Lookup;
 use daybook_schema::{EventId, Receipt, Row, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::aws::notifications::Notifications;
 use crate::aws::s3::Head;
+use crate::lookup::run::Run;
 
 /// Something that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct Seen {
     /// The row.
     pub row: Row,
     /// The execution of its attempt, where there are executions.
-    pub execution: Option<Lookup>,
+    pub execution: Option<Run>,
     /// Whether a receipt says that it is done.
     pub is_done: bool,
 }
@@ -115,6 +115,8 @@ pub enum Situation {
     Running,
     /// Its execution ended, and the row does not know yet.
     Ended,
+    /// The execution of its batch was started without it.
+    LeftOut,
     /// Its lease is over.
     LeaseOver,
     /// It was sent often and nothing took it.
@@ -160,6 +162,7 @@ impl Situation {
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Ended => "ended",
+            Self::LeftOut => "left_out",
             Self::LeaseOver => "lease_over",
             Self::Undelivered => "undelivered",
             Self::Parked => "parked",

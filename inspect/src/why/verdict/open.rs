@@ -7,6 +7,7 @@ use daybook_manager::{Described, Lookup};
 use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, Timestamp, notification};
 
 use crate::aws::s3::Head;
+use crate::lookup::run::{Named, Run};
 use crate::why::verdict::facts::{Fact, Observed, Seen, Situation, Verdict};
 use crate::wording::{dispatch, text, time};
 
@@ -25,7 +26,12 @@ pub fn verdict(seen: &Observed, one: &Seen) -> Verdict {
         .note
         .as_deref()
         .map(|note| format!("Last change by an operator: {note}."));
-    let verdict = verdict.also(note).also(row.caveat.as_deref().map(caveat));
+    let alone = (row.alone && row.batch.is_none())
+        .then(|| "It failed together with others, so that it is run by itself.".to_owned());
+    let verdict = verdict
+        .also(alone)
+        .also(note)
+        .also(row.caveat.as_deref().map(caveat));
     let verdict = match (row.status, is_gone(seen, row)) {
         (_, None | Some(false)) => verdict,
         (Status::Claimed, Some(true)) => verdict.also(Some("The object itself no longer exists.".to_owned())),
@@ -162,13 +168,22 @@ fn late(seen: &Observed, row: &Row, control: &Control) -> Option<String> {
         millis => Duration::from_millis(millis),
     };
     (seen.now.since(row.due_at) > window * LATE_WINDOWS)
-        .then(|| "It should have been sent by now: the schedule seems not to run.".to_owned())
+        .then(|| "It should have been sent by now, unless it waits for its batch to become full (the batch window): the schedule seems not to run.".to_owned())
 }
 
 fn claimed(seen: &Observed, one: &Seen) -> Verdict {
     let row = &one.row;
-    if let Some(Lookup::Found(execution)) = &one.execution {
-        return executed(seen, row, execution);
+    if let Some(Run {
+        lookup: Lookup::Found(execution),
+        named,
+        ..
+    }) = &one.execution
+    {
+        return match named {
+            Named::No => left_out(seen, row, execution),
+            Named::Yes { events } => executed(seen, row, execution, Some(*events)),
+            Named::Unknown => unread(seen, row, execution),
+        };
     }
     let is_over = row.due_at <= seen.now;
     let verdict = match (row.is_undelivered(), is_over, row.is_held()) {
@@ -190,27 +205,107 @@ fn claimed(seen: &Observed, one: &Seen) -> Verdict {
         format!("The sweep extended its lease {times}, because the queue was slow.")
     });
     let execution = match &one.execution {
-        Some(Lookup::Unknown(why)) => Some(why.words()),
+        Some(Run {
+            lookup: Lookup::Unknown(why),
+            ..
+        }) => Some(why.words()),
         _ => None,
     };
     verdict.also(moved).unless("execution", execution)
 }
 
 fn attempt(row: &Row) -> String {
-    format!("attempt {} of {}", row.attempt, row.max_attempts)
+    attempt_among(row, None)
 }
 
-/// Step Functions has its execution.
-fn executed(seen: &Observed, row: &Row, execution: &Described) -> Verdict {
-    let words = |before: &str, at: Option<Timestamp>| {
-        at.map_or_else(String::new, |at| format!(" {before} {}", time::at(at, seen.now)))
+/// The same, of a batch of so many events where that is known.
+fn attempt_among(row: &Row, events: Option<usize>) -> String {
+    let batch = match row.batch {
+        Some(batch) => format!(" in {}", text::batch(batch, row.alone, events)),
+        None => String::new(),
     };
+    format!("attempt {} of {}{batch}", row.attempt, row.max_attempts)
+}
+
+/// ` since …`, where that is known.
+fn at_time(seen: &Observed, before: &str, at: Option<Timestamp>) -> String {
+    at.map_or_else(String::new, |at| format!(" {before} {}", time::at(at, seen.now)))
+}
+
+/// Step Functions has the execution of its batch, and that was not given the event at this attempt.
+fn left_out(seen: &Observed, row: &Row, execution: &Described) -> Verdict {
+    let when = match (execution.is_running(), row.due_at > seen.now) {
+        (true, _) => {
+            "once its lease is over, and three more at most while the batch runs, the sweep".to_owned()
+        }
+        (false, true) => format!(
+            "once its lease is over, at {}, the sweep",
+            time::at(row.due_at, seen.now)
+        ),
+        (false, false) => "the next sweep".to_owned(),
+    };
+    Verdict::new(
+        Situation::LeftOut,
+        format!(
+            "Left out: its batch's execution {} {}, and was not given this event: {}.",
+            execution.name,
+            course(seen, execution),
+            attempt(row)
+        ),
+        format!(
+            "Nothing: {when} sends it again; then it goes back, no attempt used, and gets another batch."
+        ),
+    )
+}
+
+/// The execution of its batch is there, and what it was given cannot be read.
+fn unread(seen: &Observed, row: &Row, execution: &Described) -> Verdict {
+    let situation = match execution.is_running() {
+        true => Situation::Running,
+        false => Situation::Ended,
+    };
+    Verdict::new(
+        situation,
+        format!(
+            "Its batch's execution {} {}; whether it was given this event is not known: {}.",
+            execution.name,
+            course(seen, execution),
+            attempt(row)
+        ),
+        "May whoever asks read the execution's input (states:DescribeExecution, and the key if it is encrypted)? Nothing is settled \
+         before the functions can.",
+    )
+    .unless("execution", Some("its input cannot be read"))
+}
+
+/// What an execution does or did, as the end of a sentence about it.
+fn course(seen: &Observed, execution: &Described) -> String {
+    match execution.is_running() {
+        true => format!("has been running{}", at_time(seen, "since", execution.started_at)),
+        false => format!(
+            "ended{} ({})",
+            at_time(seen, "at", execution.ended_at),
+            execution.status
+        ),
+    }
+}
+
+/// Step Functions has its execution; one for so many events, where that is known.
+fn executed(seen: &Observed, row: &Row, execution: &Described, events: Option<usize>) -> Verdict {
+    let words = |before: &str, at| at_time(seen, before, at);
     if execution.is_running() {
         let since = words("since", execution.started_at);
         return Verdict::new(
             Situation::Running,
-            format!("Running{since}: {}, execution {}.", attempt(row), execution.name),
-            "Nothing: its end is reported, and while it runs the sweep leaves it alone.",
+            format!(
+                "Running{since}: {}, execution {}.",
+                attempt_among(row, events),
+                execution.name
+            ),
+            match row.batch {
+                None => "Nothing: its end is reported, and while it runs the sweep leaves it alone.",
+                Some(_) => "Nothing: its end is reported, and while it runs the event stays with it.",
+            },
         );
     }
     Verdict::new(
@@ -270,7 +365,13 @@ fn queued(seen: &Observed, one: &Seen) -> Verdict {
         Fact::Unknown(_) | Fact::NotAsked(_) => String::new(),
     };
     let started = match (&one.execution, seen.up_runs) {
-        (Some(Lookup::Unknown(_)), _) => "whether it was started is unknown",
+        (
+            Some(Run {
+                lookup: Lookup::Unknown(_),
+                ..
+            }),
+            _,
+        ) => "whether it was started is unknown",
         (None, None) => "no worker has taken it; whether an execution runs is not known",
         (None, Some(_)) => "no worker has taken it yet",
         (Some(_), _) => "it was not started yet",

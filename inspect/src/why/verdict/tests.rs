@@ -10,6 +10,7 @@ use daybook_schema::{
 
 use crate::aws::notifications::{Destination, Entry, Notifications, Pattern};
 use crate::aws::s3::{Head, ObjectNow};
+use crate::lookup::run::{Named, Run};
 use crate::why::verdict::facts::*;
 use crate::why::verdict::*;
 
@@ -114,17 +115,12 @@ fn open(row: Row) -> Observed {
 
 /// Its execution has that status; an empty one is no execution.
 fn executed(status: &str, row: Row) -> Observed {
+    let name = row.run_name();
     if status.is_empty() {
-        let mut seen = open(row);
-        seen.open[0].execution = Some(Lookup::Absent);
-        return seen;
+        return with_run(row, Lookup::Absent, Named::Unknown);
     }
-    let name = daybook_schema::ExecutionName {
-        id: row.id,
-        attempt: row.attempt,
-    };
     let described = Described {
-        name: name.into(),
+        name,
         arn: format!("arn:aws:states:us-east-1:111122223333:execution:work:{name}"),
         status: status.to_owned(),
         started_at: Some(at(EARLIER)),
@@ -134,8 +130,22 @@ fn executed(status: &str, row: Row) -> Observed {
         error: None,
         cause: None,
     };
+    with_run(row, Lookup::Found(Box::new(described)), Named::Yes { events: 1 })
+}
+
+fn with_run(row: Row, lookup: Lookup, named: Named) -> Observed {
+    let name = row.run_name();
     let mut seen = open(row);
-    seen.open[0].execution = Some(Lookup::Found(Box::new(described)));
+    seen.open[0].execution = Some(Run { name, lookup, named });
+    seen
+}
+
+/// The execution of its batch has that status, and its input says that of the row.
+fn in_batch(status: &str, named: Named, row: Row) -> Observed {
+    let mut seen = executed(status, row);
+    if let Some(run) = &mut seen.open[0].execution {
+        run.named = named;
+    }
     seen
 }
 

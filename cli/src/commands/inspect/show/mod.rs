@@ -1,5 +1,6 @@
 //! `daybook show`: all that is known of one event, or of one object's events.
 
+pub mod batch;
 pub mod timeline;
 
 use std::process::ExitCode;
@@ -7,8 +8,8 @@ use std::process::ExitCode;
 use clap::Args;
 use daybook_inspect::lookup;
 use daybook_inspect::lookup::history;
-use daybook_inspect::object_ref::Wanted;
-use daybook_schema::SourceName;
+use daybook_inspect::object_ref::{Shown, Wanted};
+use daybook_schema::{BatchId, SourceName};
 
 use crate::deployment::{Deployment, DeploymentArguments, failures};
 use crate::ui::error::UserError;
@@ -16,7 +17,7 @@ use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Output;
 
-/// Show the history of an event or object, and what happens next
+/// Show the history of an event, object or batch, and what happens next
 ///
 /// Shows the row, the execution of its attempt as Step Functions sees it now, and the receipt of a finished
 /// event.
@@ -24,11 +25,15 @@ use crate::ui::output::Output;
 /// An id is looked up directly. For s3://bucket/key, all open rows are read (the table holds open work only),
 /// and the receipts of created and removed objects are looked up; in a bucket with versions, receipts are
 /// found only with ?versionId=.
+///
+/// A batch is given by the name of its execution (b- and 32 hexadecimal digits) or by these digits, as `batch`
+/// of a row has them. Its execution is shown, the events that this names, and the rows that are in the batch
+/// now: all claimed rows are read for them.
 #[derive(Args, Debug)]
 pub struct ShowArguments {
-    /// Event id, execution name, or s3://bucket/key, with ?versionId=… for one version
+    /// Event id, execution name, batch id, or s3://bucket/key, with ?versionId=… for one version
     #[arg(value_name = "ID|S3-URI")]
-    what: Wanted,
+    what: Shown,
 
     #[command(flatten)]
     deployment: DeploymentArguments,
@@ -52,13 +57,17 @@ pub struct ShowArguments {
 pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open().await?;
     let parts = deployment.parts();
-    let found = match &arguments.what {
+    let what = match &arguments.what {
+        Shown::Events(what) => what,
+        Shown::Batch(id) => return show_batch(*id, &deployment, output).await,
+    };
+    let found = match what {
         Wanted::Id(id) => history::event(&parts, *id, arguments.scan_receipts).await,
         Wanted::Object(object) => history::object(&parts, object, arguments.source.as_ref()).await,
     };
     let found = found.map_err(|error| deployment.location.ledger_failure(error))?;
     if found.open.is_empty() && found.receipts.is_empty() && found.failures.is_empty() {
-        return Err(nothing(&arguments, &deployment).into());
+        return Err(nothing(what, arguments.scan_receipts, &deployment).into());
     }
     let now = deployment.ledger.clock().now();
     output::print_either(
@@ -72,9 +81,35 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
     failures::incomplete(&found.failures, &deployment.location)
 }
 
+async fn show_batch(id: BatchId, deployment: &Deployment, output: Output) -> anyhow::Result<ExitCode> {
+    let parts = deployment.parts();
+    let found = lookup::batch::batch(&parts, id).await;
+    if found.is_unknown() {
+        let error = UserError::new(format!(
+            "nothing is known of batch {id} in {}",
+            deployment.location
+        ));
+        let error = match parts.executions {
+            Some(_) => error.because(anyhow::anyhow!(
+                "no claimed row is in it, and it has no execution: there was no such batch, it was not started, or it ended more \
+                 than 90 days ago"
+            )),
+            None => error
+                .because(anyhow::anyhow!(
+                    "no claimed row is in it, and no state machine is named that could have its execution"
+                ))
+                .hint("--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN) names one"),
+        };
+        return Err(error.into());
+    }
+    let now = deployment.ledger.clock().now();
+    output::print_either(output, || batch::text(&found, now), &found.output())?;
+    failures::incomplete(&found.failures, &deployment.location)
+}
+
 /// Neither open nor done, as far as anybody can know.
-fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> UserError {
-    let what = match &arguments.what {
+fn nothing(wanted: &Wanted, scan_receipts: bool, deployment: &Deployment) -> UserError {
+    let what = match wanted {
         Wanted::Id(id) => format!("event {id}"),
         Wanted::Object(object) => escape::escaped(&format!("s3://{}/{}", object.bucket, object.whole)),
     };
@@ -89,8 +124,8 @@ fn nothing(arguments: &ShowArguments, deployment: &Deployment) -> UserError {
             );
     };
     let keep = humantime::format_duration(keep);
-    let scanned = deployment.is_local() || arguments.scan_receipts;
-    let (cause, hint) = match &arguments.what {
+    let scanned = deployment.is_local() || scan_receipts;
+    let (cause, hint) = match wanted {
         Wanted::Id(_) if !scanned => (
             "it is done, or it was never seen: receipts are kept by object, and the object of this id is not known"
                 .to_owned(),

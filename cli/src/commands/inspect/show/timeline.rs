@@ -2,12 +2,11 @@
 
 use daybook_inspect::lookup::history::{Found, Open};
 use daybook_inspect::lookup::next_step::{Next, next};
+use daybook_inspect::lookup::run::{Named, Run};
 use daybook_inspect::views;
 use daybook_inspect::wording::{text, time};
 use daybook_manager::{Described, Lookup};
-use daybook_schema::{
-    Attempt, ExecutionName, ObjectEvent, Origin, Outcome, Receipt, Row, Status, Subject, Timestamp,
-};
+use daybook_schema::{ObjectEvent, Origin, Outcome, Receipt, Row, RunName, Status, Subject, Timestamp};
 
 use crate::ui::escape;
 
@@ -31,9 +30,9 @@ pub fn text(found: &Found, up_runs: Option<bool>, now: Timestamp) -> String {
             let control = found.control.as_ref();
             let next = next(row, *done_by_receipt, control, now);
             let mut facts = facts(row);
-            facts.push(fact("now", state(row)));
-            if let Some((name, lookup)) = execution {
-                facts.push(fact("execution", execution_text(*name, lookup, now)));
+            facts.push(fact("now", state(row, execution.as_ref())));
+            if let Some(run) = execution {
+                facts.push(fact("execution", run_text(row, run, now)));
             }
             if let Some(error) = &row.last_error {
                 facts.push(fact("last error", escape::escaped(error)));
@@ -132,9 +131,13 @@ fn event_facts(event: &ObjectEvent) -> Vec<Fact> {
 }
 
 /// Where the row stands, in words.
-fn state(row: &Row) -> String {
+fn state(row: &Row, execution: Option<&Run>) -> String {
     let status = row.status;
-    let used = |n: u32| format!("{n} of {} attempts used", row.max_attempts);
+    let alone = match row.alone && row.batch.is_none() {
+        true => "; run by itself, because it failed together with others",
+        false => "",
+    };
+    let used = |n: u32| format!("{n} of {} attempts used{alone}", row.max_attempts);
     match status {
         Status::Pending => format!("{status}: {}", used(row.attempt.0)),
         Status::Parked if matches!(row.subject, Subject::Raw { .. }) => {
@@ -158,15 +161,51 @@ fn state(row: &Row) -> String {
                     text::many(n.into(), "time")
                 ),
             };
+            let events = match execution.map(|run| run.named) {
+                Some(Named::Yes { events }) => Some(events),
+                Some(Named::No | Named::Unknown) | None => None,
+            };
+            let batch = match row.batch {
+                Some(batch) => format!(" in {}", text::batch(batch, row.alone, events)),
+                None => String::new(),
+            };
             format!(
-                "{status}: attempt {} of {} is under way; {where_}{undelivered}{moves}",
+                "{status}: attempt {} of {} is under way{batch}; {where_}{undelivered}{moves}{alone}",
                 row.attempt, row.max_attempts
             )
         }
     }
 }
 
-fn execution_text(name: ExecutionName, lookup: &Lookup, now: Timestamp) -> String {
+/// The execution of the row's attempt, and what follows if that was not given the event.
+fn run_text(row: &Row, run: &Run, now: Timestamp) -> String {
+    let name = run.name;
+    if let (Lookup::Absent, false) = (&run.lookup, row.status == Status::Claimed) {
+        // What ran in a batch ran under the batch's name, and only a claimed row has that.
+        return format!(
+            "{name}: not there; it was not started, or the attempt was made in a batch, whose name the row no longer has"
+        );
+    }
+    let execution = execution_text(name, &run.lookup, now);
+    match (&run.lookup, run.named) {
+        (Lookup::Found(described), Named::No) => {
+            let runs = if described.is_running() { "runs" } else { "ran" };
+            format!(
+                "{execution}; it does not name this event: its batch {runs} without it, the sweep sends it again, and it goes back, \
+                 no attempt used"
+            )
+        }
+        (Lookup::Found(_), Named::Unknown) => {
+            format!(
+                "{execution}; its input cannot be read, so that it is not known whether it names this event"
+            )
+        }
+        _ => execution,
+    }
+}
+
+/// An execution as Step Functions sees it now.
+pub(super) fn execution_text(name: RunName, lookup: &Lookup, now: Timestamp) -> String {
     match lookup {
         Lookup::Absent => format!("{name}: not there; it was not started"),
         Lookup::Unknown(_) => format!("{name}: unknown"),
@@ -187,19 +226,29 @@ fn why(described: &Described) -> String {
     parts.map(|part| format!(": {}", escape::escaped(part))).collect()
 }
 
-fn timeline(row: &Row, execution: Option<&(ExecutionName, Lookup)>, next: &Next) -> Vec<Moment> {
+fn timeline(row: &Row, execution: Option<&Run>, next: &Next) -> Vec<Moment> {
     let happened = row.event().and_then(|event| event.event_time);
     let mut moments: Vec<Moment> = Vec::new();
     moments.extend(happened.map(|at| (at, "happened, as S3 says".to_owned())));
     moments.push((row.recorded_at, "recorded in the ledger".to_owned()));
-    if let Some((name, Lookup::Found(described))) = execution {
-        let Attempt(attempt) = name.attempt;
+    if let Some(Run {
+        lookup: Lookup::Found(described),
+        named,
+        ..
+    }) = execution
+    {
+        let of = match (row.batch, named) {
+            (_, Named::No) => "its batch, without it,".to_owned(),
+            (Some(_), Named::Unknown) => "its batch".to_owned(),
+            (Some(_), _) => format!("its batch in attempt {}", row.attempt),
+            (None, _) => format!("attempt {}", row.attempt),
+        };
         let started = described
             .started_at
-            .map(|at| (at, format!("execution of attempt {attempt} started")));
+            .map(|at| (at, format!("execution of {of} started")));
         let ended = described.ended_at.map(|at| {
             let status = &described.status;
-            (at, format!("execution of attempt {attempt} ended: {status}"))
+            (at, format!("execution of {of} ended: {status}"))
         });
         moments.extend(started.into_iter().chain(ended));
     }

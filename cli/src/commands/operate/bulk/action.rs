@@ -67,7 +67,14 @@ const REDRIVE: [Outcome; 3] = [
         "notifications that stay parked as they are",
     ),
 ];
-const RELEASE: [Outcome; 1] = [outcome("released", "released", "due now, their attempts unused")];
+const RELEASE: [Outcome; 2] = [
+    outcome("released", "released", "due now, their attempts unused"),
+    outcome(
+        "lease_ended",
+        "lease ended",
+        "in batches: the next sweep sends them again, in the same attempt",
+    ),
+];
 const FAIL: [Outcome; 2] = [
     outcome("retried", "retried", "will be tried again, after a delay"),
     outcome("parked", "parked", "have no attempt left, and wait for a person"),
@@ -172,10 +179,14 @@ impl Action {
             }
             Self::Release => {
                 let freed = ledger.free_rows(rows, person, deadline).await;
-                each(freed, |freed| match freed {
-                    true => Applied::Done(0),
-                    false => Applied::MovedOn,
-                })
+                let freed = rows.iter().zip(freed);
+                // Of a batch's row only the lease ends.
+                let applied = freed.map(|(row, freed)| match freed {
+                    Ok(true) => Applied::Done(usize::from(row.batch.is_some())),
+                    Ok(false) => Applied::MovedOn,
+                    Err(error) => Applied::Failed(error.into()),
+                });
+                applied.collect()
             }
             Self::Fail => {
                 let policy = RetryPolicy::default();

@@ -59,6 +59,10 @@ pub struct RedriveArguments {
 /// same attempt has the same execution name, and the event is done when it ends. A worker that is still
 /// running is not stopped, and the event would run once more beside it.
 ///
+/// Of an event in a batch only the lease ends: the next sweep sends it again with its batch, in the same
+/// attempt, and if the batch's execution has the event, nothing runs twice. Put back, it would run in the next
+/// batch as well, under another name.
+///
 /// An event whose lease was extended after it was selected is left alone: something is working on it.
 #[derive(Args, Debug)]
 pub struct ReleaseArguments {

@@ -15,6 +15,10 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
         deliveries,
         ..row(Status::Claimed, due_at)
     };
+    let batched = |due_at: &str| Row {
+        batch: Some("5f0c2b7e31d84a6f9e0d4c3b2a190817".parse().unwrap()),
+        ..claimed(due_at, 1)
+    };
     let done = |n| Fact::Known(vec![receipt(n, Outcome::Succeeded)]);
     let mut by_person = receipt(1, Outcome::Removed);
     by_person.by = "kim".to_owned();
@@ -145,8 +149,8 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
             },
         ),
         (S::Queued, "claimed, the execution unknown", {
-            let mut seen = open(claimed(LATER, 2));
-            seen.open[0].execution = Some(Lookup::Unknown("DescribeExecution: ThrottlingException".into()));
+            let unknown = Lookup::Unknown("DescribeExecution: ThrottlingException".into());
+            let mut seen = with_run(claimed(LATER, 2), unknown, Named::Unknown);
             seen.depth = Fact::Unknown("GetQueueAttributes: AccessDenied".into());
             seen
         }),
@@ -159,6 +163,56 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
             S::Ended,
             "an execution ended unheard of",
             executed("SUCCEEDED", claimed(LATER, 1)),
+        ),
+        (
+            S::Queued,
+            "in a batch that was not started yet",
+            executed("", batched(LATER)),
+        ),
+        (
+            S::Running,
+            "its batch runs",
+            in_batch("RUNNING", Named::Yes { events: 100 }, batched(LATER)),
+        ),
+        (
+            S::Running,
+            "its batch runs, and its input cannot be read",
+            in_batch("RUNNING", Named::Unknown, batched(LATER)),
+        ),
+        (
+            S::Running,
+            "in a batch, by itself",
+            in_batch(
+                "RUNNING",
+                Named::Yes { events: 1 },
+                Row {
+                    alone: true,
+                    ..batched(LATER)
+                },
+            ),
+        ),
+        (
+            S::Ended,
+            "its batch ended unheard of",
+            in_batch("SUCCEEDED", Named::Yes { events: 2 }, batched(LATER)),
+        ),
+        (
+            S::LeftOut,
+            "its batch runs without it",
+            in_batch("RUNNING", Named::No, batched(LATER)),
+        ),
+        (
+            S::LeftOut,
+            "its batch ended without it",
+            in_batch("SUCCEEDED", Named::No, batched(EARLIER)),
+        ),
+        (
+            S::Backoff,
+            "failed in company",
+            open(Row {
+                alone: true,
+                ..failed(row(Status::Pending, LATER))
+            }),
         ),
         (S::Running, "a worker has it", open(claimed(LATER, 0))),
         (S::LeaseOver, "the lease is over", open(claimed(EARLIER, 1))),

@@ -291,6 +291,26 @@ fn a_batch_that_nothing_knows_is_an_error_that_says_what_was_looked_at() {
     assert!(stderr.contains("a batch's (32 hexadecimal digits)"), "{stderr}");
 }
 
+/// Workers have no executions, and no flag would name one.
+#[test]
+fn of_a_batch_of_a_folder_the_rows_are_shown() {
+    let home = tempfile::tempdir().unwrap();
+    rows::folder(home.path(), async |fixtures: Fixtures<'_>| {
+        fixtures.put_row(&in_batch("first.json", 1, RUNNING)).await;
+    });
+    let path = home.path().to_str().unwrap();
+    let (code, stdout, stderr) = run(&mut stand_in::daybook(&["show", RUNNING, "--local", path]));
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    assert!(stdout.contains("none: workers run its events"), "{stdout}");
+    assert!(stdout.contains("s3://data/first.json"), "{stdout}");
+    let (code, _, stderr) = run(&mut stand_in::daybook(&["show", NOBODY, "--local", path]));
+    assert_eq!(code, 1);
+    assert!(
+        stderr.contains("no claimed row is in it") && !stderr.contains("--state-machine-arn"),
+        "{stderr}"
+    );
+}
+
 /// Any row that cannot be read may be in it.
 #[test]
 fn a_row_of_a_newer_release_may_be_in_any_batch() {

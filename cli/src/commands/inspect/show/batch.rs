@@ -8,14 +8,15 @@ use daybook_schema::{BatchName, Timestamp};
 use crate::commands::inspect::show::timeline;
 use crate::ui::{escape, table};
 
-/// For people.
-pub fn text(found: &Batch, now: Timestamp) -> String {
+/// For people. Of a folder, whose events workers run, there are no executions.
+pub fn text(found: &Batch, is_local: bool, now: Timestamp) -> String {
     let name = BatchName {
         batch: found.id,
         alone: None,
     };
     let execution = match &found.execution {
         Some(lookup) => timeline::execution_text(name.into(), lookup, now),
+        None if is_local => "none: workers run its events".to_owned(),
         None => "not asked: no state machine is named".to_owned(),
     };
     let names = match (&found.named, &found.execution) {

@@ -94,6 +94,7 @@ async fn show_batch(id: BatchId, deployment: &Deployment, output: Output) -> any
                 "no claimed row is in it, and it has no execution: there was no such batch, it was not started, or it ended more \
                  than 90 days ago"
             )),
+            None if parts.is_local() => error.because(anyhow::anyhow!("no claimed row is in it")),
             None => error
                 .because(anyhow::anyhow!(
                     "no claimed row is in it, and no state machine is named that could have its execution"
@@ -103,7 +104,11 @@ async fn show_batch(id: BatchId, deployment: &Deployment, output: Output) -> any
         return Err(error.into());
     }
     let now = deployment.ledger.clock().now();
-    output::print_either(output, || batch::text(&found, now), &found.output())?;
+    output::print_either(
+        output,
+        || batch::text(&found, parts.is_local(), now),
+        &found.output(),
+    )?;
     failures::incomplete(&found.failures, &deployment.location)
 }
 

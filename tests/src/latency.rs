@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use daybook_manager::{Completed, Delivered, Dispatch, Payload, Settled, Start};
+use daybook_manager::{Batching, Completed, Delivered, Dispatch, Payload, Settled, Start};
 use daybook_schema::tables::attribute::ID;
 use daybook_schema::{Attempt, DispatchMessage, ExecutionInput, ExecutionName, ObjectEvent, Row, Status};
 use serde_json::{Value, json};
@@ -232,16 +232,31 @@ pub async fn ingest_immediately(rows: usize, sample: usize) -> Measured {
 /// # Panics
 /// When a row is not sent.
 pub async fn dispatch(rows: usize, sample: usize) -> Measured {
-    // 4 chunks of 200 rows: each has 8 claims of 25 rows, then 8 messages of 10 rows. One query per shard; the others are alone.
+    dispatched("dispatch", None, rows, sample).await
+}
+
+/// The same in batches of 100.
+///
+/// # Panics
+/// When a row is not sent.
+pub async fn dispatch_in_batches(rows: usize, sample: usize) -> Measured {
+    let batching = Batching::of(100, Duration::ZERO).unwrap();
+    dispatched("dispatch, in batches of 100", batching, rows, sample).await
+}
+
+async fn dispatched(name: &'static str, batching: Option<Batching>, rows: usize, sample: usize) -> Measured {
+    // 4 chunks of 200 rows: each has 8 claims of 25 rows, then 8 requests with 10 messages, or one with those of two batches. One query
+    // per shard; the others are alone.
     let limits = [
         ("BatchExecuteStatement", 4 * 8),
-        ("SendMessageBatch", 4 * 8),
+        ("SendMessageBatch", if batching.is_some() { 4 } else { 4 * 8 }),
         ("Query", 16),
         ("BatchGetItem", 1),
         ("GetItem", 1),
         ("UpdateItem", 1),
     ];
-    let stage = slow_stage(Start::Scheduled, rows).await;
+    let mut stage = slow_stage(Start::Scheduled, rows).await;
+    stage.options.dispatch.batching = batching;
     stage.wire.heal();
     recorded(&stage, &payloads(rows), rows).await;
     let (elapsed, requests) = watched(&stage, &limits, async |stage| {
@@ -250,7 +265,7 @@ pub async fn dispatch(rows: usize, sample: usize) -> Measured {
     })
     .await;
     Measured {
-        name: "dispatch",
+        name,
         rows,
         elapsed,
         requests,

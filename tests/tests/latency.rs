@@ -20,6 +20,7 @@ fn assert_fast(measured: &Measured) {
 #[tokio::test(start_paused = true)]
 async fn dispatch_waits_at_most_a_fifth_longer_than_its_limits_ask_for() {
     assert_fast(&latency::dispatch(ROWS, SAMPLE).await);
+    assert_fast(&latency::dispatch_in_batches(ROWS, SAMPLE).await);
 }
 
 #[tokio::test(start_paused = true)]

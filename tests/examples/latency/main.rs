@@ -27,6 +27,7 @@ async fn main() {
         latency::ingest(rows, SAMPLE).await,
         latency::ingest_immediately(rows, SAMPLE).await,
         latency::dispatch(rows, SAMPLE).await,
+        latency::dispatch_in_batches(rows, SAMPLE).await,
         latency::complete(rows, SAMPLE).await,
     ] {
         println!("{}", line(&measured));

@@ -58,7 +58,7 @@ impl Batching {
     pub fn ready(&self, due: impl ExactSizeIterator<Item = Timestamp>, now: Timestamp) -> usize {
         let size = self.size as usize;
         let (all, full) = (due.len(), due.len() / size * size);
-        match due.skip(full).next() {
+        match due.into_iter().nth(full) {
             Some(oldest) if now.since(oldest) >= self.window => all,
             _ => full,
         }

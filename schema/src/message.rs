@@ -171,6 +171,10 @@ impl BatchMessage {
 
 /// A message of the dispatch queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one at a time is read, and nearly all are of the larger kind"
+)]
 pub enum QueueMessage {
     /// For one event.
     Single(DispatchMessage),

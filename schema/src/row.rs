@@ -166,6 +166,14 @@ impl Row {
         self.status == Status::Claimed && self.deliveries >= UNDELIVERED
     }
 
+    /// The version that the row is stored with.
+    fn version(&self) -> u32 {
+        match self.batch {
+            None => ROW_VERSION,
+            Some(_) => BATCH_ROW_VERSION,
+        }
+    }
+
     /// The name of the execution that the row is for, at its attempt. The row's form decides, not what is set now.
     pub fn run_name(&self) -> RunName {
         match self.batch {
@@ -301,10 +309,7 @@ impl From<Row> for StoredRow {
         let status_shard = row.status_shard();
         let mut stored = Self {
             id: row.id,
-            v: match row.batch {
-                None => ROW_VERSION,
-                Some(_) => BATCH_ROW_VERSION,
-            },
+            v: row.version(),
             status: row.status,
             status_shard,
             due_at: row.due_at,

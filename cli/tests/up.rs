@@ -7,6 +7,8 @@
 
 #[path = "up/backlog.rs"]
 mod backlog;
+#[path = "up/batches.rs"]
+mod batches;
 #[path = "up/beside.rs"]
 mod beside;
 #[path = "up/bodies.rs"]

@@ -39,6 +39,16 @@ pub enum Blame {
     Shared,
 }
 
+impl Blame {
+    /// Of a row with which processes kept ending: one of a batch goes into no company any more.
+    pub fn of_deaths(row: &Row) -> Self {
+        match row.batch {
+            Some(_) => Self::Named,
+            None => Self::Own,
+        }
+    }
+}
+
 impl Ledger {
     /// Reports that an attempt failed: PENDING again after a delay, or PARKED when no attempt is left. Applies only while the
     /// row is CLAIMED at that very attempt, and was not removed and recorded again since it was read. `started_at` is when the failed execution started, where that is known: one that

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use daybook_schema::Timestamp;
+use daybook_schema::{BatchId, Timestamp};
 use futures::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -152,6 +152,11 @@ impl Random {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .u64(..)
+    }
+
+    /// The id of a batch that no claim has made: its rows do not bear it.
+    pub fn batch(&self) -> BatchId {
+        BatchId(self.token())
     }
 
     /// A token that nobody else has.

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::tables::attribute::DUE_AT;
 use daybook_schema::{BatchId, DispatchMessage, Row, Status, Step, Timestamp};
 use uuid::Uuid;
@@ -184,7 +185,8 @@ impl Ledger {
     }
 
     /// Puts a taken row back for later, no attempt used: CLAIMED with our token → PENDING, due after `delay`. `why` becomes its
-    /// last error, for people; without it the last error stays. Three write units.
+    /// last error, for people; without it the last error stays. A row that is `alone` as it is given here is run by itself from now
+    /// on. Three write units.
     pub async fn postpone(
         &self,
         row: &Row,
@@ -199,6 +201,7 @@ impl Ledger {
             .count("attempt", false)
             .set("deliveries", number(0))
             .set_if("last_error", why.map(|why| text(clipped(why))))
+            .set_if("alone", row.alone.then_some(AttributeValue::Bool(true)))
             .when("attempt", number(row.attempt))
             .when("claim_token", token_of(row));
         match self.update_single(update, deadline).await {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_ledger::{
-    Deadline, Deleted, Failed, Ledger, LedgerError, Released, RetryPolicy, TokenMark, chain,
+    Blame, Deadline, Deleted, Failed, Ledger, LedgerError, Released, RetryPolicy, TokenMark, chain,
 };
 use daybook_manager::NO_ANSWER;
 use daybook_schema::{EventId, ExecutionName, ObjectId, Receipt, Row, Status, Timestamp};
@@ -208,15 +208,12 @@ impl<'a> Recovery<'a> {
         let failures: Vec<_> = deadly
             .iter()
             .map(|row| async move {
-                let name = ExecutionName {
-                    id: row.id,
-                    attempt: row.attempt,
-                };
                 let why = format!(
                     "the process ended {} times while it worked on this",
                     row.deaths + 1
                 );
-                ledger.fail(name, None, &why, retry, deadline).await
+                let blame = Blame::of_deaths(row);
+                ledger.fail_taken(row, blame, &why, retry, deadline).await
             })
             .collect();
         for outcome in self.bound(failures).await {

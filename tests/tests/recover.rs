@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use daybook_ledger::{Deadline, Extended, Ledger, Random, RetryPolicy, Taken, TokenMark};
 use daybook_reconciler::{RecoverReport, bring_forward, recover};
-use daybook_schema::{Attempt, DispatchMessage, Row, Status};
+use daybook_schema::{Attempt, BatchId, DispatchMessage, Row, Status};
 use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
 use daybook_tests::{Fault, Stage};
@@ -95,6 +95,24 @@ async fn an_event_that_every_process_dies_on_fails_its_attempt_at_the_fourth() {
     assert!(failed.due_at > stage.now(), "it backs off");
     let why = failed.last_error.unwrap();
     assert_eq!(why, "the process ended 4 times while it worked on this");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_of_a_batch_that_every_process_dies_on_fails_its_attempt_and_goes_into_no_company_again() {
+    let stage = Stage::usual().await;
+    let batch = BatchId(uuid::Uuid::from_u128(0xBA7C));
+    for (deaths, expected) in [(2, (0, false, 3)), (3, (1, true, 0))] {
+        let row = Row {
+            batch: Some(batch),
+            deaths,
+            ..claimed(&stage, deaths, true)
+        };
+        stage.put_rows([&row]);
+        assert_eq!(recovered(&stage).await.left, 0);
+        let now = stage.row(row.id).await.unwrap();
+        assert_eq!((now.status, now.batch), (Status::Pending, None));
+        assert_eq!((now.attempt.0, now.alone, now.deaths), expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,10 +6,18 @@
 mod acting;
 #[path = "worker/asking.rs"]
 mod asking;
+#[path = "worker/batches.rs"]
+mod batches;
+#[path = "worker/batches_held.rs"]
+mod batches_held;
+#[path = "worker/company.rs"]
+mod company;
 #[path = "worker/faults.rs"]
 mod faults;
 #[path = "worker/handed.rs"]
 mod handed;
+#[path = "worker/handed_batches.rs"]
+mod handed_batches;
 #[path = "worker/holding.rs"]
 mod holding;
 #[path = "worker/reports.rs"]

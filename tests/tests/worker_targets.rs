@@ -5,6 +5,8 @@
     reason = "servers are spawned, and real time is waited for"
 )]
 
+#[path = "worker_targets/batches.rs"]
+mod batches;
 #[path = "worker_targets/command.rs"]
 mod command;
 #[path = "worker_targets/endpoint.rs"]
@@ -16,7 +18,7 @@ mod processes;
 #[path = "worker_targets/together.rs"]
 mod together;
 
-use daybook_manager::worker::{Run, Stop};
+use daybook_manager::worker::{Run, RunInput, Stop};
 use daybook_schema::{Attempt, ExecutionInput};
 use daybook_tests::notifications::Upload;
 
@@ -26,10 +28,10 @@ fn input(key: &str) -> ExecutionInput {
 }
 
 /// A run that nobody stops.
-fn run_of(input: ExecutionInput) -> (Run, daybook_manager::worker::Stopper) {
+fn run_of(input: impl Into<RunInput>) -> (Run, daybook_manager::worker::Stopper) {
     let (stopper, stop) = Stop::pair();
     let run = Run {
-        input,
+        input: input.into(),
         trace: None,
         stop,
     };

@@ -17,7 +17,8 @@ use crate::args::{operator, values};
 #[command(group = ArgGroup::new("target").args(["exec", "post"]))]
 pub struct TargetArguments {
     /// POST each event as JSON to this URL: 2xx means success, 429 and 503 with Retry-After mean later,
-    /// anything else is a failed attempt
+    /// anything else is a failed attempt. A batch is one POST, whose answer may name the events that failed in
+    /// batchItemFailures
     #[arg(long, value_name = "URL", env = "DAYBOOK_POST", hide_env_values = true)]
     post: Option<String>,
 
@@ -33,7 +34,8 @@ pub struct TargetArguments {
 
     /// Run this command for each event, without a shell; must come last. The event is passed in the
     /// environment (DAYBOOK_BUCKET, DAYBOOK_KEY …) and as JSON on stdin. Exit code 0 means success, 75 means
-    /// later (no attempt used), anything else is a failed attempt
+    /// later (no attempt used), anything else is a failed attempt. A batch is a line of JSON for each event on
+    /// stdin; events whose ids the command writes to the file that DAYBOOK_FAILURES names have failed
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
     exec: Vec<String>,
 }

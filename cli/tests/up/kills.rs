@@ -31,6 +31,15 @@ const SENDERS: usize = 8;
 const WORK: &str =
     r#"case $DAYBOOK_KEY in *3) sleep 0.05;; esac; printf '%s\n' "$DAYBOOK_KEY" >> "$1/$DAYBOOK_ID""#;
 
+/// The same for each event of a batch.
+const WORK_OF_BATCHES: &str = r#"
+while IFS= read -r line; do
+  id=${line#*\"id\":\"}; id=${id%%\"*}; key=${line#*\"key\":\"}; key=${key%%\"*}
+  case $key in *3) sleep 0.05;; esac
+  printf '%s\n' "$key" >> "$1/$id"
+done
+"#;
+
 /// What a sender has to deliver, and what it has delivered.
 struct Outbox {
     /// What waits to be sent.
@@ -247,6 +256,15 @@ fn nothing_is_open(data: &Path) {
 
 #[tokio::test]
 async fn killed_again_and_again_it_runs_every_event_that_it_acknowledged() {
+    killed_again_and_again(&[], WORK).await;
+}
+
+#[tokio::test]
+async fn killed_again_and_again_in_batches_it_runs_every_event_that_it_acknowledged() {
+    killed_again_and_again(&["--batch-size", "20"], WORK_OF_BATCHES).await;
+}
+
+async fn killed_again_and_again(more: &[&str], script: &str) {
     let seed = number("DAYBOOK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000));
     let kills = number("DAYBOOK_KILLS").unwrap_or(20);
     println!("DAYBOOK_SEED={seed} DAYBOOK_KILLS={kills}");
@@ -256,16 +274,8 @@ async fn killed_again_and_again_it_runs_every_event_that_it_acknowledged() {
     let (data, work) = (folder.path().join("data"), folder.path().join("results"));
     std::fs::create_dir(&work).unwrap();
     let start = || {
-        let options = [
-            "--workers",
-            "4",
-            "--exec",
-            "/bin/sh",
-            "-c",
-            WORK,
-            "sh",
-            work.to_str().unwrap(),
-        ];
+        let exec = ["--exec", "/bin/sh", "-c", script, "sh", work.to_str().unwrap()];
+        let options = [&["--workers", "4"], more, &exec].concat();
         Up::spawn(crate::machine::command(&data, &options))
     };
 
@@ -333,5 +343,7 @@ async fn killed_again_and_again_it_runs_every_event_that_it_acknowledged() {
     }
     let again = ran.values().filter(|lines| lines.len() > 1).count();
     let took = began.elapsed().as_secs_f64();
-    println!("{EVENTS} events, killed {kills} times ({phases:?}): {again} ran more than once; {took:.1} s");
+    println!(
+        "{EVENTS} events {more:?}, killed {kills} times ({phases:?}): {again} ran more than once; {took:.1} s"
+    );
 }

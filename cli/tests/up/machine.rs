@@ -119,6 +119,11 @@ impl Up {
         up
     }
 
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()

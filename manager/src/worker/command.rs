@@ -1,4 +1,4 @@
-//! A command as the target: one process per event, no shell.
+//! A command as the target: one process per event or batch, no shell.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -6,14 +6,16 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use daybook_schema::ItemFailures;
 use futures::future::{BoxFuture, maybe_done};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, Command};
 
 use super::environment;
+use super::failures::FailuresFile;
 use super::group::Group;
 use super::tail::Tail;
-use super::target::{Run, Target, TargetAnswer};
+use super::target::{Run, RunInput, Target, TargetAnswer};
 
 /// EX_TEMPFAIL (sysexits.h): "later".
 const LATER: i32 = 75;
@@ -21,7 +23,7 @@ const LATER: i32 = 75;
 /// How long the pipes of a command that has ended are read: a process that left its group may hold them open for ever.
 const TIME_TO_DRAIN: Duration = Duration::from_secs(1);
 
-/// Runs a command for each event. Needs a tokio runtime with its I/O and time drivers, on a Unix.
+/// Runs a command for each event, or for each batch. Needs a tokio runtime with its I/O and time drivers, on a Unix.
 ///
 /// The object is in the environment: `DAYBOOK_BUCKET`, `DAYBOOK_KEY` (decoded, as it is in the bucket), `DAYBOOK_VERSION_ID`,
 /// `DAYBOOK_ETAG`, `DAYBOOK_SIZE` (bytes), `DAYBOOK_EVENT` (such as `ObjectCreated:Put`), `DAYBOOK_KIND` (such as `created`),
@@ -33,6 +35,11 @@ const TIME_TO_DRAIN: Duration = Duration::from_secs(1);
 /// (or else to stdout), at most 2 KB. The command leads a process group of its own, and nothing of the group outlives it: what it
 /// leaves running when it ends is killed, and so is all of it when the run is dropped. Asked to stop, the group gets SIGTERM, and
 /// SIGKILL after a grace. A process that leaves the group (setsid) is out of reach.
+///
+/// Of a batch each event is a line of JSON on stdin, in the same form, sorted by id; `DAYBOOK_BATCH` is its id, and the variables of a
+/// single event are not set. `DAYBOOK_FAILURES` names an empty file: a command that succeeds may list there which events have failed, one
+/// id on a line, or as the JSON `{"batchItemFailures":[{"itemIdentifier":"<id>"}]}`. A list that cannot be read, is longer than 256 KB or
+/// names an event that was not given fails all of them. The file and its folder are removed when the command has ended.
 #[derive(Clone, Debug)]
 pub struct CommandTarget {
     program: OsString,
@@ -60,9 +67,25 @@ impl CommandTarget {
     }
 
     async fn execute(&self, run: Run) -> TargetAnswer {
-        let variables = match environment::of(&run.input, run.trace.as_deref()) {
+        let trace = run.trace.as_deref();
+        let variables = match &run.input {
+            RunInput::Single(event) => environment::of(event, trace),
+            RunInput::Batch(batch) => Ok(environment::of_batch(batch.batch, trace)),
+        };
+        let variables = match variables {
             Ok(variables) => variables,
             Err(why) => return TargetAnswer::Failed { why },
+        };
+        let failures = match &run.input {
+            RunInput::Single(_) => None,
+            RunInput::Batch(_) => match FailuresFile::new() {
+                Ok(failures) => Some(failures),
+                // No failure of the events: the disk is full, or cannot be written.
+                Err(error) => {
+                    let why = format!("the file for DAYBOOK_FAILURES cannot be made: {error}");
+                    return TargetAnswer::Later { after: None, why };
+                }
+            },
         };
         let mut command = Command::new(&self.program);
         command
@@ -76,21 +99,24 @@ impl CommandTarget {
                 None => command.env_remove(name),
             };
         }
+        if let Some(failures) = &failures {
+            command.env(environment::FAILURES, failures.path());
+        }
         match Group::spawn(&mut command) {
-            Ok(group) => self.watch(group, run).await,
+            Ok(group) => self.watch(group, run, failures).await,
             Err(error) => not_started(&self.program, &error),
         }
     }
 
     /// Feeds and reads the command until it ends or is to stop; nothing of it runs when this returns.
-    async fn watch(&self, mut group: Group, mut run: Run) -> TargetAnswer {
+    async fn watch(&self, mut group: Group, mut run: Run, failures: Option<FailuresFile>) -> TargetAnswer {
         let (mut stdout, mut stderr) = (Tail::default(), Tail::default());
         let child = group.child();
         let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let status = {
             let pipes = async {
                 futures::join!(
-                    feed(input, run.input.to_json()),
+                    feed(input, stdin_of(&run.input)),
                     stdout.read(output),
                     stderr.read(errors)
                 )
@@ -113,7 +139,10 @@ impl CommandTarget {
             status
         };
         match status {
-            Ok(status) => answer(status, &stdout, &stderr),
+            Ok(status) => {
+                let failures = failures.map(|failures| failures.read(&run.input.ids()));
+                answer(status, failures, &stdout, &stderr)
+            }
             Err(error) => TargetAnswer::Failed {
                 why: format!("the command's exit status is not known: {error}"),
             },
@@ -134,9 +163,25 @@ async fn feed(stdin: Option<ChildStdin>, input: String) {
     }
 }
 
-fn answer(status: ExitStatus, stdout: &Tail, stderr: &Tail) -> TargetAnswer {
+/// One event as its JSON, a batch as a line of JSON for each.
+fn stdin_of(input: &RunInput) -> String {
+    match input {
+        RunInput::Single(event) => event.to_json(),
+        RunInput::Batch(batch) => batch.events.iter().map(|event| event.to_json() + "\n").collect(),
+    }
+}
+
+fn answer(status: ExitStatus, failures: Option<ItemFailures>, stdout: &Tail, stderr: &Tail) -> TargetAnswer {
+    let mut failed = None;
     let happened = match (status.code(), status.signal()) {
-        (Some(0), _) => return TargetAnswer::Success,
+        (Some(0), _) => match failures {
+            Some(ItemFailures::Listed(listed)) if !listed.is_empty() => {
+                failed = Some(listed);
+                "listed in DAYBOOK_FAILURES".to_owned()
+            }
+            Some(ItemFailures::Malformed(why)) => why,
+            None | Some(ItemFailures::Listed(_)) => return TargetAnswer::Success,
+        },
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),
         (None, None) => status.to_string(),
@@ -148,9 +193,10 @@ fn answer(status: ExitStatus, stdout: &Tail, stderr: &Tail) -> TargetAnswer {
         true => happened,
         false => format!("{happened}: {said}"),
     };
-    match status.code() {
-        Some(LATER) => TargetAnswer::Later { after: None, why },
-        _ => TargetAnswer::Failed { why },
+    match (status.code(), failed) {
+        (Some(LATER), _) => TargetAnswer::Later { after: None, why },
+        (_, Some(failed)) => TargetAnswer::Listed { failed, why },
+        (_, None) => TargetAnswer::Failed { why },
     }
 }
 

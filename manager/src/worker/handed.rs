@@ -1,7 +1,7 @@
 //! Workers that are handed rows by their own process: no queue, no message, no take.
 //!
-//! A row that is handed over is ours from the claim on, and its lease is held while it waits for a worker. The ends of a process are those
-//! of the table in [`super`], but that a row which only waited counts as one that a worker died with.
+//! A row that is handed over is ours from the claim on, and its lease is held while it waits for a worker, or for company. The ends of a
+//! process are those of the table in [`super`], but that a row which only waited counts as one that a worker died with.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_ledger::Ledger;
-use daybook_schema::{ExecutionName, Row};
+use daybook_schema::{EventId, ExecutionName, Row};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::sync::Semaphore;
+use tokio::sync::{mpsc, oneshot};
 
+use super::gathering::{Gathering, Together, Turn};
 use super::handover::{Handed, Place};
-use super::job::{Job, Report, Worked};
+use super::job::{Call, Job, Report, Worked};
 use super::report::{TIME_TO_PUT_BACK, WorkerReport};
 use super::settings::WorkerSettings;
 use super::target::{Stop, Target};
@@ -23,20 +24,23 @@ use super::target::{Stop, Target};
 /// When a row is due again whose last run has lost its lease and has not ended yet: stopping may take that long.
 const STILL_STOPPING: Duration = Duration::from_secs(10);
 
-/// Runs a target for each row that is handed over.
+/// Rows that are taken over at once; each is what was claimed together.
+const HANDED_AT_ONCE: usize = 64;
+
+/// Runs a target for the rows that are handed over.
 #[derive(Clone, Debug)]
 pub struct DirectWorker {
     job: Arc<Job>,
-    /// One permit for each run at a time.
-    slots: Arc<Semaphore>,
 }
+
+/// What became of a row that waited, if it was not called.
+type Waited = (EventId, Option<Worked>);
 
 impl DirectWorker {
     /// A worker on that ledger.
     pub fn new(ledger: Ledger, target: Arc<dyn Target>, settings: WorkerSettings) -> Self {
-        let slots = Arc::new(Semaphore::new(settings.workers));
         let job = Arc::new(Job::new(ledger, target, settings));
-        Self { job, slots }
+        Self { job }
     }
 
     /// What runs or waits here now. A lease of one of these that is over says nothing: after a suspend of the machine its run goes on.
@@ -51,25 +55,45 @@ impl DirectWorker {
         let mut shutdown = pin!(shutdown);
         let (stopper, stop) = Stop::pair();
         let (waiters, no_waiting) = Stop::pair();
-        let mut runs = FuturesUnordered::new();
+        let batching = handed.handover.batching();
+        let mut gathering = Gathering::new(batching);
+        let (mut waits, mut runs) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let (mut arrived, mut is_closed) = (Vec::new(), false);
         loop {
+            while runs.len() < self.job.settings.workers
+                && let Some(turns) = gathering.call()
+            {
+                runs.push(self.call(turns, batching.is_some(), stop.clone()));
+            }
+            if is_closed {
+                break;
+            }
             tokio::select! {
                 biased;
-                () = &mut shutdown => break,
-                Some(worked) = runs.next(), if !runs.is_empty() => report.count(&worked),
-                Some((row, place)) = handed.rows.recv() => {
-                    report.received += 1;
-                    runs.push(self.work(row, place, stop.clone(), no_waiting.clone()));
+                () = &mut shutdown => {
+                    handed.handover.close();
+                    handed.rows.close();
+                    // What was handed over by then begins if a worker is free.
+                    while let Some(rows) = handed.rows.recv().await {
+                        arrived.push(rows);
+                    }
+                    is_closed = true;
                 }
+                Some(worked) = runs.next(), if !runs.is_empty() => report.count_each(worked),
+                Some((id, worked)) = waits.next(), if !waits.is_empty() => {
+                    gathering.remove(id);
+                    report.count_each(worked);
+                }
+                1.. = handed.rows.recv_many(&mut arrived, HANDED_AT_ONCE) => {}
+                () = gathering.patience(), if runs.len() < self.job.settings.workers => {}
+            }
+            for (row, place) in arrived.drain(..).flatten() {
+                report.received += 1;
+                let called = gathering.add(&row);
+                waits.push(self.wait(row, place, called, no_waiting.clone()));
             }
         }
-        handed.handover.close();
-        handed.rows.close();
         waiters.stop();
-        while let Some((row, place)) = handed.rows.recv().await {
-            report.received += 1;
-            runs.push(self.work(row, place, stop.clone(), no_waiting.clone()));
-        }
         tracing::info!(runs = runs.len(), "no more rows are taken; what runs may finish");
         let settings = &self.job.settings;
         let patience = [settings.grace, settings.stopping + TIME_TO_PUT_BACK];
@@ -78,68 +102,99 @@ impl DirectWorker {
                 stopper.stop();
             }
             let all = async {
-                while let Some(worked) = runs.next().await {
-                    report.count(&worked);
+                while !runs.is_empty() || !waits.is_empty() {
+                    tokio::select! {
+                        biased;
+                        Some(worked) = runs.next(), if !runs.is_empty() => report.count_each(worked),
+                        Some((_, worked)) = waits.next(), if !waits.is_empty() => report.count_each(worked),
+                    }
                 }
             };
             if tokio::time::timeout(patience, all).await.is_ok() {
                 break;
             }
         }
-        report.abandoned = u64::try_from(runs.len()).unwrap_or(u64::MAX);
+        report.abandoned = report.received - report.ended();
         report
     }
 
-    /// Works on one row, and holds it while it waits for its turn.
-    async fn work(&self, mut row: Row, _place: Place, stop: Stop, mut no_waiting: Stop) -> Worked {
+    /// Holds a row until it is called; what became of it if that does not happen.
+    async fn wait<'a>(
+        &'a self,
+        mut row: Row,
+        place: Place,
+        called: oneshot::Receiver<Together<'a>>,
+        mut no_waiting: Stop,
+    ) -> Waited {
         let name = ExecutionName {
             id: row.id,
             attempt: row.attempt,
         };
-        let Some(_mine) = self.job.begin(name) else {
-            return self.job.report(&row, Report::Later(STILL_STOPPING, None)).await;
+        let Some(mark) = self.job.begin(name) else {
+            // Nobody is to wait for it.
+            drop(called);
+            let worked = self.job.report(&row, Report::Later(STILL_STOPPING, None)).await;
+            return (name.id, Some(worked));
         };
-        let slot = match self.slots.try_acquire() {
-            Ok(slot) => slot,
-            Err(_) => {
-                let lost = {
-                    let mut hold = pin!(self.job.hold(&mut row, None));
-                    tokio::select! {
-                        biased;
-                        () = no_waiting.requested() => None,
-                        slot = self.slots.acquire() => Some(Ok(slot)),
-                        cause = &mut hold => Some(Err(cause)),
-                    }
+        let waited = {
+            let mut hold = pin!(self.job.hold(&mut row, None));
+            tokio::select! {
+                biased;
+                called = called => Ok(called.ok()),
+                () = no_waiting.requested() => Ok(None),
+                cause = &mut hold => Err(cause),
+            }
+        };
+        let worked = match waited {
+            Ok(Some(together)) => {
+                let turn = Turn {
+                    row,
+                    _mark: mark,
+                    _place: place,
                 };
-                match lost {
-                    Some(Ok(Ok(slot))) => slot,
-                    Some(Err(cause)) => {
-                        tracing::warn!(event.id = %row.id, %cause, "a lease was lost before its run began");
-                        return Worked::LeaseLost(cause);
-                    }
-                    // As if never claimed. A semaphore that is never closed gives no error.
-                    None | Some(Ok(Err(_))) => return self.put_back(&row).await,
-                }
+                // The other end waits for it, or was dropped, and this is, too.
+                let _ = together.send(turn);
+                None
+            }
+            // As if never claimed.
+            Ok(None) => Some(self.job.put_back(&row).await),
+            Err(cause) => {
+                tracing::warn!(event.id = %name.id, %cause, "a lease was lost before its run began");
+                Some(Worked::LeaseLost(cause))
             }
         };
-        let worked = self.job.run_and_report(row, None, stop).await;
-        drop(slot);
-        match &worked {
-            Worked::LeaseLost(cause) => {
-                tracing::warn!(event.id = %name.id, %cause, "a lease was lost; its run is stopped");
-            }
-            Worked::Returned(cause) => {
-                tracing::warn!(event.id = %name.id, %cause, "what came of a run is not reported; its lease brings it back");
-            }
-            _ => {}
-        }
-        worked
+        (name.id, worked)
     }
 
-    async fn put_back(&self, row: &Row) -> Worked {
-        match self.job.report(row, Report::Later(Duration::ZERO, None)).await {
-            Worked::Later(_) => Worked::Stopped,
-            other => other,
+    /// One call of the target, for the rows that come together.
+    async fn call(
+        &self,
+        mut turns: mpsc::UnboundedReceiver<Turn<'_>>,
+        is_batch: bool,
+        stop: Stop,
+    ) -> Vec<Worked> {
+        let (mut rows, mut kept) = (Vec::new(), Vec::new());
+        while let Some(Turn { row, _mark, _place }) = turns.recv().await {
+            rows.push(row);
+            kept.push((_mark, _place));
         }
+        if rows.is_empty() {
+            return Vec::new();
+        }
+        let batch = is_batch.then(|| self.job.ledger.random().batch());
+        let worked = self.job.run_and_report(Call { rows, batch }, None, stop).await;
+        drop(kept);
+        for worked in &worked {
+            match worked {
+                Worked::LeaseLost(cause) => {
+                    tracing::warn!(%cause, "a lease was lost; its run is stopped");
+                }
+                Worked::Returned(cause) => {
+                    tracing::warn!(%cause, "what came of a run is not reported; its lease brings it back");
+                }
+                _ => {}
+            }
+        }
+        worked
     }
 }

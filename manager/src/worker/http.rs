@@ -1,10 +1,12 @@
-//! An HTTP endpoint as the target: one POST per event.
+//! An HTTP endpoint as the target: one POST per event or batch.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use daybook_ledger::{Clock, chain};
+use daybook_schema::{EventId, ItemFailures};
 use futures::future::BoxFuture;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
@@ -16,7 +18,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::retry_after;
-use super::target::{Run, Target, TargetAnswer};
+use super::target::{Run, RunInput, Target, TargetAnswer};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +29,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How much of an answer's body is read, in bytes, and how long.
 const BODY_BYTES: usize = 4096;
+
+/// How much of the answer to a batch is read, in bytes: it may name each of a hundred events, and say something of it.
+const LIST_BYTES: usize = 256 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much of it is told, in characters: with the status it fits a row's last error.
@@ -40,6 +45,10 @@ const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 /// a day at most. Anything else is a failure with the status and the beginning of the body; redirects are not followed, and no
 /// proxy is asked. The worker's timeout bounds the whole run, 10 seconds the connection. HTTP/1.1, TLS with the system's
 /// certificates. The X-Ray header goes along as `X-Amzn-Trace-Id`.
+///
+/// A batch is one POST of `{"batch":"<id>","events":[…]}`, the events in the same form, sorted by id. The body of a 2xx may then say
+/// which of them have failed: `{"batchItemFailures":[{"itemIdentifier":"<event id>"}]}`. One that does not arrive whole within 5
+/// seconds and 256 KB, or makes no sense there, or names an event that was not given, fails all of them.
 #[derive(Clone)]
 pub struct HttpTarget {
     uri: Uri,
@@ -118,9 +127,13 @@ impl HttpTarget {
             Ok(request) => request,
             Err(error) => return TargetAnswer::Failed { why: chain(&error) },
         };
+        let named = match &run.input {
+            RunInput::Single(_) => None,
+            RunInput::Batch(_) => Some(run.input.ids()),
+        };
         let exchange = async {
             match self.client.request(request).await {
-                Ok(response) => self.answer(response).await,
+                Ok(response) => self.answer(response, named).await,
                 Err(error) => TargetAnswer::Failed { why: chain(&error) },
             }
         };
@@ -156,9 +169,13 @@ impl HttpTarget {
         Ok(request)
     }
 
-    async fn answer(&self, response: Response<Incoming>) -> TargetAnswer {
+    /// What an answer says; `named` are the events of a batch.
+    async fn answer(&self, response: Response<Incoming>, named: Option<BTreeSet<EventId>>) -> TargetAnswer {
         let status = response.status();
         let retry_after = response.headers().get(RETRY_AFTER).cloned();
+        if let Some(named) = named.filter(|_| status.is_success()) {
+            return of_batch(response.into_body(), &named).await;
+        }
         // Read for its beginning, and for the connection to serve again.
         let body = beginning(response.into_body()).await;
         if status.is_success() {
@@ -223,21 +240,51 @@ fn client(is_https: bool) -> Result<Client<HttpsConnector<HttpConnector>, Full<B
         .build(connector))
 }
 
+/// What the body of a success says of a batch's events. One that was not read whole may name any of them.
+async fn of_batch(body: Incoming, named: &BTreeSet<EventId>) -> TargetAnswer {
+    let (bytes, is_whole) = read(body, LIST_BYTES).await;
+    if !is_whole {
+        let why = format!(
+            "the answer to a batch could not be read whole within {} s and {LIST_BYTES} bytes",
+            BODY_TIMEOUT.as_secs()
+        );
+        return TargetAnswer::Failed { why };
+    }
+    match ItemFailures::read(&String::from_utf8_lossy(&bytes), named) {
+        ItemFailures::Listed(failed) if failed.is_empty() => TargetAnswer::Success,
+        ItemFailures::Listed(failed) => TargetAnswer::Listed {
+            failed,
+            why: "named in batchItemFailures".into(),
+        },
+        ItemFailures::Malformed(why) => TargetAnswer::Failed { why },
+    }
+}
+
 /// The beginning of a body as one line, without what could confuse a terminal. What comes after 4 KB or 5 seconds is not read.
-async fn beginning(mut body: Incoming) -> String {
-    let mut bytes = Vec::new();
-    let read = async {
-        while bytes.len() < BODY_BYTES {
-            let Some(Ok(frame)) = body.frame().await else {
-                break;
-            };
-            if let Some(data) = frame.data_ref() {
-                bytes.extend_from_slice(&data[..data.len().min(BODY_BYTES)]);
-            }
-        }
-    };
-    let _ = tokio::time::timeout(BODY_TIMEOUT, read).await;
+async fn beginning(body: Incoming) -> String {
+    let (bytes, _) = read(body, BODY_BYTES).await;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|c| !c.is_control()).take(BODY_TOLD).collect()
+}
+
+/// So many bytes of a body and a few more, as far as they come within 5 seconds; and whether that is all of it.
+async fn read(mut body: Incoming, most: usize) -> (Vec<u8>, bool) {
+    let mut bytes = Vec::new();
+    let read = async {
+        while bytes.len() < most {
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    if let Some(data) = frame.data_ref() {
+                        bytes.extend_from_slice(&data[..data.len().min(most)]);
+                    }
+                }
+                Some(Err(_)) => return false,
+                None => return true,
+            }
+        }
+        false
+    };
+    let is_whole = tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(false);
+    (bytes, is_whole)
 }

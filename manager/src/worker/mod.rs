@@ -9,18 +9,27 @@
 //! | after the target's success, before the report | the same, and the target runs twice: the one duplicate that remains |
 //! | between receipt and deletion of the row | the message comes again; the receipt says that the event is done |
 //! | after the report, before the message is deleted | the message comes again, finds its row gone on, and is dropped |
+//!
+//! A batch's message is for several rows. Those that nobody has had yet are taken and run together; a row that failed in company, or with
+//! which a process ended, is run by itself. A message is deleted when each of its rows is settled, put back, or another worker's; what
+//! is said above of one row holds for each.
 
 mod command;
 mod environment;
+mod failures;
+mod gathering;
 mod group;
 mod handed;
 mod handover;
+mod hold;
 mod http;
 mod inbox;
 mod job;
 mod queued;
 mod report;
+mod reporting;
 mod retry_after;
+mod room;
 mod settings;
 mod settler;
 mod tail;
@@ -42,15 +51,16 @@ pub use self::http::{HttpTarget, InvalidTarget};
 use self::inbox::{Held, Inbox};
 use self::job::Job;
 pub use self::job::Worked;
+use self::queued::Signals;
 use self::report::TIME_TO_PUT_BACK;
 pub use self::report::WorkerReport;
 pub use self::settings::WorkerSettings;
-pub use self::target::{Run, Stop, Stopper, Target, TargetAnswer};
+pub use self::target::{Run, RunInput, Stop, Stopper, Target, TargetAnswer};
 
 /// The longest pause after the queue could not be asked.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Consumes the dispatch queue, and runs a target for each event.
+/// Consumes the dispatch queue, and runs a target for each event, or for the events of a batch together.
 #[derive(Clone, Debug)]
 pub struct Worker {
     job: Arc<Job>,
@@ -92,6 +102,8 @@ impl Worker {
         let mut report = WorkerReport::default();
         let mut shutdown = pin!(shutdown);
         let (stopper, stop) = Stop::pair();
+        let (drain, draining) = Stop::pair();
+        let signals = Signals { stop, draining };
         let mut runs = FuturesUnordered::new();
         let mut receive: Option<Receive<'_>> = None;
         let mut failures = 0;
@@ -103,18 +115,19 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                Some(worked) = runs.next(), if !runs.is_empty() => report.count(&worked),
+                Some(worked) = runs.next(), if !runs.is_empty() => report.count_each(worked),
                 // Not cancelled when a run ends: SQS may already have handed out messages to it.
                 Some(received) = OptionFuture::from(receive.as_mut()), if receive.is_some() => {
                     receive = None;
                     failures = next_failures(failures, &received);
                     for held in received.unwrap_or_default() {
                         report.received += 1;
-                        runs.push(self.job.work(&self.inbox, held, stop.clone(), false));
+                        runs.push(self.job.work(&self.inbox, held, signals.clone()));
                     }
                 }
             }
         }
+        drain.stop();
         tracing::info!(
             runs = runs.len(),
             "the worker receives no more and waits for its runs"
@@ -124,13 +137,13 @@ impl Worker {
         while !runs.is_empty() {
             tokio::select! {
                 biased;
-                Some(worked) = runs.next() => report.count(&worked),
+                Some(worked) = runs.next() => report.count_each(worked),
                 // What the last receive brings is given back unseen.
                 Some(received) = OptionFuture::from(receive.as_mut()), if receive.is_some() => {
                     receive = None;
                     for held in received.unwrap_or_default() {
                         report.received += 1;
-                        runs.push(self.job.work(&self.inbox, held, stop.clone(), true));
+                        runs.push(self.job.work(&self.inbox, held, signals.clone()));
                     }
                 }
                 () = &mut end => {

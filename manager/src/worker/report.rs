@@ -13,7 +13,7 @@ pub(super) const TIME_TO_PUT_BACK: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
 pub struct WorkerReport {
-    /// Messages received.
+    /// Messages received: each is for one event, or for a batch.
     pub received: u64,
     /// Events completed.
     pub completed: u64,
@@ -21,20 +21,40 @@ pub struct WorkerReport {
     pub failed: u64,
     /// Events that the target put off.
     pub later: u64,
-    /// Messages dropped, because their rows had gone on or were another worker's.
+    /// Events of messages that had nothing to say of them any more: their rows had gone on or were another worker's.
     pub dropped: u64,
-    /// Messages returned, because the ledger did not answer.
+    /// Events returned to the queue, because the ledger did not answer or the worker shut down.
     pub returned: u64,
-    /// Runs stopped, because their leases were lost.
+    /// Events whose runs were stopped, because their leases were lost.
     pub lost: u64,
-    /// Runs stopped by the shutdown; their rows are PENDING again, no attempt used.
+    /// Events put back, no attempt used: the shutdown stopped their runs, or they could not be run together with others.
     pub stopped: u64,
     /// Runs that the shutdown could neither end nor put back in time: their leases bring them back.
     pub abandoned: u64,
 }
 
 impl WorkerReport {
-    pub(super) fn count(&mut self, worked: &Worked) {
+    pub(super) fn count_each(&mut self, worked: impl IntoIterator<Item = Worked>) {
+        worked.into_iter().for_each(|worked| self.count(&worked));
+    }
+
+    /// Of how many events it is known what came of them.
+    pub(super) fn ended(&self) -> u64 {
+        let Self {
+            received: _,
+            completed,
+            failed,
+            later,
+            dropped,
+            returned,
+            lost,
+            stopped,
+            abandoned: _,
+        } = self;
+        completed + failed + later + dropped + returned + lost + stopped
+    }
+
+    fn count(&mut self, worked: &Worked) {
         let counter = match worked {
             Worked::Completed => &mut self.completed,
             Worked::Failed(_) => &mut self.failed,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::RetryPolicy;
+use daybook_schema::MOST_OF_A_BATCH;
 
 use crate::settings::InvalidSetting;
 
@@ -21,6 +22,9 @@ pub struct WorkerSettings {
     pub name: String,
     /// How many runs at once, 1 to 1,000.
     pub workers: usize,
+    /// How many events of one batch's message the target is given at once, 1 to 100; those of a larger batch are given it in several
+    /// runs. 1: each by itself, in the form of a single event.
+    pub batch_size: u32,
     /// How long a row is this worker's before it must say so again; it does at every third of it, at three write units. After a
     /// worker died its events wait this long. 3 seconds to 11 hours.
     pub lease: Duration,
@@ -37,12 +41,13 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// 1 run at once, leases of 15 minutes, a timeout of 1 hour, "later" after 1 minute, 20 seconds of grace and 8 for stopping:
+    /// 1 run at once, batches as they come, leases of 15 minutes, a timeout of 1 hour, "later" after 1 minute, 20 seconds of grace and 8 for stopping:
     /// together within the 30 seconds that ECS and Kubernetes give a container.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             workers: 1,
+            batch_size: MOST_OF_A_BATCH,
             lease: Duration::from_secs(15 * 60),
             timeout: Duration::from_secs(3600),
             retry: RetryPolicy::default(),
@@ -63,6 +68,9 @@ impl WorkerSettings {
         }
         if !(1..=1000).contains(&self.workers) {
             return Err(InvalidSetting::new("workers", self.workers, "1 to 1,000"));
+        }
+        if !(1..=MOST_OF_A_BATCH).contains(&self.batch_size) {
+            return Err(InvalidSetting::new("batch-size", self.batch_size, "1 to 100"));
         }
         if !(Duration::from_secs(3)..=Duration::from_secs(11 * 3600)).contains(&self.lease) {
             return Err(InvalidSetting::new(

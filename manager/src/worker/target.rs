@@ -1,13 +1,14 @@
 //! What does the work: the one trait behind which a command, an HTTP endpoint or a test stands.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use daybook_schema::ExecutionInput;
+use daybook_schema::{BatchInput, EventId, ExecutionInput};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-/// Processes one object.
+/// Processes one object, or the objects of a batch.
 pub trait Target: fmt::Debug + Send + Sync {
     /// One run. It ends early when [`Run::stop`] asks for it, and its answer does not count then; a run that does not end within
     /// [`WorkerSettings::stopping`](super::WorkerSettings::stopping) is dropped. Dropping the future must leave nothing behind:
@@ -18,27 +19,72 @@ pub trait Target: fmt::Debug + Send + Sync {
 /// What a target is given.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// The object event and the attempt, as a Step Functions execution would get them.
-    pub input: ExecutionInput,
+    /// The events and their attempts, as a Step Functions execution would get them.
+    pub input: RunInput,
     /// The X-Ray header, for linking.
     pub trace: Option<String>,
     /// When to end early: a timeout, a lost lease, a worker that shuts down.
     pub stop: Stop,
 }
 
+/// What one run is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunInput {
+    /// One event at one attempt.
+    Single(Box<ExecutionInput>),
+    /// A batch, perhaps of one event.
+    Batch(BatchInput),
+}
+
+impl RunInput {
+    /// The events at their attempts, at least one.
+    pub fn events(&self) -> &[ExecutionInput] {
+        match self {
+            Self::Single(event) => std::slice::from_ref(event),
+            Self::Batch(batch) => &batch.events,
+        }
+    }
+
+    /// The JSON text that an execution would get, byte-stable.
+    pub fn to_json(&self) -> String {
+        match self {
+            Self::Single(event) => event.to_json(),
+            Self::Batch(batch) => batch.to_json(),
+        }
+    }
+
+    /// The ids of the events.
+    pub(super) fn ids(&self) -> BTreeSet<EventId> {
+        self.events().iter().map(|event| event.id).collect()
+    }
+}
+
+impl From<ExecutionInput> for RunInput {
+    fn from(event: ExecutionInput) -> Self {
+        Self::Single(Box::new(event))
+    }
+}
+
 /// What a target says of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetAnswer {
-    /// The object is processed.
+    /// Every object is processed.
     Success,
-    /// Not now: the event comes again, and no attempt is used.
+    /// Of a batch these events have failed, and every other one is processed.
+    Listed {
+        /// The ids of those that failed; all were in the run.
+        failed: BTreeSet<EventId>,
+        /// Why, for people, as in [`TargetAnswer::Failed`].
+        why: String,
+    },
+    /// Not now: every event of the run comes again, and no attempt is used.
     Later {
         /// After how long; [`WorkerSettings::later`](super::WorkerSettings::later) where the target does not say.
         after: Option<Duration>,
         /// Why, for people.
         why: String,
     },
-    /// The attempt failed.
+    /// The attempt failed; of a batch, that of every event.
     Failed {
         /// Why, for people: what happened, then what the target said of it. A row keeps 256 characters, of a longer text the
         /// start and the end.
@@ -65,6 +111,11 @@ impl Stop {
     pub async fn requested(&mut self) {
         // An error says that the stopper is gone.
         let _ = self.0.wait_for(|stop| *stop).await;
+    }
+
+    /// Whether that was asked.
+    pub(super) fn is_requested(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
     }
 }
 

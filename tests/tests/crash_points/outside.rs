@@ -165,7 +165,8 @@ impl std::fmt::Debug for Hands {
 impl Target for Hands {
     fn run(&self, run: Run) -> BoxFuture<'_, TargetAnswer> {
         Box::pin(async move {
-            let (key, attempt) = (run.input.key.to_string(), run.input.attempt.0);
+            let input = &run.input.events()[0];
+            let (key, attempt) = (input.key.to_string(), input.attempt.0);
             *self.at_once.lock().unwrap() += 1;
             let (position, is_first) = {
                 let mut runs = self.runs.lock().unwrap();

@@ -117,7 +117,8 @@ impl Drop for Ending {
 impl Target for Actor {
     fn run(&self, mut run: Run) -> BoxFuture<'_, TargetAnswer> {
         Box::pin(async move {
-            let id = run.input.id;
+            let input = &run.input.events()[0];
+            let id = input.id;
             let before = {
                 let mut runs = self.runs.lock().unwrap();
                 let runs = runs.entry(id).or_default();
@@ -139,7 +140,7 @@ impl Target for Actor {
                 run: before,
                 answered: false,
             };
-            let (takes, answer) = (self.script)(&run.input, before);
+            let (takes, answer) = (self.script)(input, before);
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(takes) => {
@@ -186,11 +187,15 @@ pub fn start(stage: &Stage, target: &Actor) -> Running {
 }
 
 pub fn start_with(stage: &Stage, target: &Actor, settings: WorkerSettings) -> Running {
+    start_target(stage, Arc::new(target.clone()), settings)
+}
+
+pub fn start_target(stage: &Stage, target: Arc<dyn Target>, settings: WorkerSettings) -> Running {
     let worker = Worker::new(
         stage.ledger.clone(),
         stage.sqs.clone(),
         &stage.dispatch_queue,
-        Arc::new(target.clone()),
+        target,
         settings.checked().unwrap(),
     );
     let (shutdown, asked) = oneshot::channel();

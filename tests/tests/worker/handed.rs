@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_ledger::RetryPolicy;
-use daybook_manager::worker::{DirectWorker, Handover, WorkerReport, WorkerSettings};
-use daybook_manager::{Immediate, Ingest, Outlet, Payload, Scheduler};
+use daybook_manager::worker::{DirectWorker, Handover, Target, WorkerReport, WorkerSettings};
+use daybook_manager::{Batching, Immediate, Ingest, Outlet, Payload, Scheduler};
 use daybook_reconciler::{recover, recover_stale};
 use daybook_schema::notification::Reading;
 use daybook_schema::{Attempt, Status};
@@ -18,22 +18,32 @@ use tokio::task::JoinHandle;
 use crate::acting::{Actor, LEASE, minutes, settings, stage};
 
 /// One process: ingest, scheduler and workers.
-struct Process {
+pub struct Process {
     stage: Stage,
     outlet: Outlet,
-    worker: DirectWorker,
+    pub worker: DirectWorker,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<WorkerReport>,
 }
 
 impl Process {
     fn start(stage: &Stage, target: &Actor, workers: u32) -> Self {
+        Self::start_with(stage, Arc::new(target.clone()), workers, None)
+    }
+
+    pub fn start_with(
+        stage: &Stage,
+        target: Arc<dyn Target>,
+        workers: u32,
+        batching: Option<Batching>,
+    ) -> Self {
         let settings = WorkerSettings {
             workers: workers as usize,
             ..settings()
         };
-        let (handover, handed) = Handover::new(workers, 25 * workers, stage.clock.clone());
-        let worker = DirectWorker::new(stage.ledger.clone(), Arc::new(target.clone()), settings);
+        let most = 25 * workers;
+        let (handover, handed) = Handover::new(workers, most, batching, stage.clock.clone());
+        let worker = DirectWorker::new(stage.ledger.clone(), target, settings);
         let (stop, stopped) = oneshot::channel::<()>();
         let runs = worker.clone();
         let running = tokio::spawn(async move {
@@ -51,7 +61,7 @@ impl Process {
         }
     }
 
-    async fn ingest(&self, uploads: &[Upload]) {
+    pub async fn ingest(&self, uploads: &[Upload]) {
         let dispatch = self.stage.options.dispatch.clone();
         let ingest = Ingest::new(
             self.stage.ledger.clone(),
@@ -69,20 +79,20 @@ impl Process {
         }
     }
 
-    async fn schedule(&self) -> u32 {
+    pub async fn schedule(&self) -> u32 {
         let (ledger, dispatch) = (self.stage.ledger.clone(), self.stage.options.dispatch.clone());
         let scheduler = Scheduler::new(ledger, self.outlet.clone(), dispatch);
         let run = scheduler.run(self.stage.window(), self.stage.deadline()).await;
         run.unwrap().sent
     }
 
-    async fn stop(mut self) -> WorkerReport {
+    pub async fn stop(mut self) -> WorkerReport {
         let _ = self.stop.take().unwrap().send(());
         self.running.await.unwrap()
     }
 
     /// As kill -9 does.
-    async fn kill(self) {
+    pub async fn kill(self) {
         self.running.abort();
         let _ = self.running.await;
     }

@@ -19,7 +19,7 @@ use crate::ui::output::Output;
 
 /// Process events without Step Functions: a command or HTTP call
 ///
-/// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each: on EKS, ECS,
+/// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each event or batch: on EKS, ECS,
 /// EC2 or any machine, with as many workers as you like. A worker takes the event's row before it starts, and
 /// renews its lease while it works; if the worker dies, the event comes back. SIGTERM and Ctrl-C drain:
 /// running events finish, and nothing is lost.
@@ -35,6 +35,12 @@ pub struct WorkerArguments {
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true, help_heading = "Target")]
     lease: Duration,
+
+    /// How many events of a batch go to one run of the target at most, 1 to 100. Batches are made by `schedule`;
+    /// 1 gives each event by itself, as if there were none
+    #[arg(long, value_name = "N", default_value = "100", value_parser = values::batch_size)]
+    #[arg(env = "DAYBOOK_BATCH_SIZE", hide_env_values = true, help_heading = "Target")]
+    batch_size: u32,
 
     /// Name of this worker in receipts; host and process id by default
     #[arg(long, value_name = "NAME", help_heading = "Target")]
@@ -53,6 +59,7 @@ impl WorkerArguments {
         let name = self.name.clone().unwrap_or_else(target::this_process);
         let settings = WorkerSettings {
             workers: self.target.workers as usize,
+            batch_size: self.batch_size,
             lease: self.lease,
             timeout: self.target.timeout,
             retry: self.backoff.checked().map_err(|error| values::usage(&error))?,

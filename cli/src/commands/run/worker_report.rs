@@ -19,22 +19,22 @@ pub fn lines(report: &WorkerReport) -> Vec<Line> {
         (
             "dropped",
             count(report.dropped),
-            "messages whose events had moved on, or belonged to another worker",
+            "events that had moved on, or belonged to another worker",
         ),
         (
             "returned",
             count(report.returned),
-            "messages given back, because the ledger did not answer",
+            "events given back, because the ledger did not answer or this worker drained",
         ),
         (
             "lost",
             count(report.lost),
-            "runs stopped, because their leases were lost",
+            "events whose runs were stopped, because leases were lost",
         ),
         (
             "stopped",
             count(report.stopped),
-            "runs stopped by the drain; their events are due again, no attempt used",
+            "put back, no attempt used: stopped by the drain, or to be run by themselves",
         ),
         ("abandoned", count(report.abandoned), "runs left to their leases"),
     ]

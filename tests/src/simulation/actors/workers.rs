@@ -110,7 +110,8 @@ impl Target for Job {
     fn run(&self, run: Run) -> BoxFuture<'_, TargetAnswer> {
         let cast = self.cast.clone();
         Box::pin(async move {
-            let (id, attempt) = (run.input.id.to_string(), u64::from(run.input.attempt.0));
+            let input = &run.input.events()[0];
+            let (id, attempt) = (input.id.to_string(), u64::from(input.attempt.0));
             let started = DateTime::from_timestamp_millis(cast.now()).unwrap();
             let number = {
                 let mut world = cast.world.lock();
@@ -129,7 +130,7 @@ impl Target for Job {
             };
             cast.line(|| format!("a worker runs {id}-{attempt}"));
             let mut rng = cast.chaos.stream(&format!("run {number} of {id}"));
-            let is_poison = run.input.key.as_str().contains("/07 ") && run.input.kind.as_str() == "created";
+            let is_poison = input.key.as_str().contains("/07 ") && input.kind.as_str() == "created";
             let millis = if cast.chaos.strikes("hung_execution") {
                 8 * 3_600_000
             } else if cast.chaos.strikes("long_execution") {
@@ -167,7 +168,7 @@ impl Target for Job {
                 TargetAnswer::Success => ExecutionStatus::Succeeded,
                 // Neither a failure nor a success: as if it had never been.
                 TargetAnswer::Later { .. } => ExecutionStatus::Aborted,
-                TargetAnswer::Failed { .. } => ExecutionStatus::Failed,
+                TargetAnswer::Failed { .. } | TargetAnswer::Listed { .. } => ExecutionStatus::Failed,
             };
             cast.world.lock().worker_runs[number].status = status;
             drop(noting);

@@ -125,7 +125,8 @@ pub struct PaceArguments {
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Duration,
 
-    /// How many events may be in flight at once, queued or running; at least 1 [default: 25 for each worker]
+    /// How many events may be in flight at once, queued or running; at least 1 [default: 25 for
+    /// each worker, or two batches]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
     max_in_flight: Option<u32>,
@@ -135,6 +136,9 @@ pub struct PaceArguments {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Start::Immediate)]
     #[arg(env = "DAYBOOK_DISPATCH", hide_env_values = true)]
     dispatch: Start,
+
+    #[command(flatten)]
+    batch: values::BatchArguments,
 
     /// After how many failed attempts an event is parked for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
@@ -170,14 +174,16 @@ impl UpArguments {
                 .checked()
                 .map_err(|error| values::usage(&error))?,
             start: self.pace.dispatch,
-            batching: None,
+            batching: self.pace.batch.checked().map_err(|error| values::usage(&error))?,
         };
         dispatch.checked().map_err(|error| values::usage(&error))
     }
 
     /// How many events may be in flight.
     pub fn most_in_flight(&self) -> u32 {
-        let by_workers = self.target.workers.saturating_mul(IN_FLIGHT_PER_WORKER);
+        // One batch runs, and one more gathers.
+        let by_worker = IN_FLIGHT_PER_WORKER.max(2 * self.pace.batch.batch_size);
+        let by_workers = self.target.workers.saturating_mul(by_worker);
         self.pace.max_in_flight.unwrap_or(by_workers)
     }
 

@@ -33,7 +33,7 @@ pub use crate::commands::run::up::arguments::UpArguments;
 use crate::commands::run::up::connections::Limits;
 use crate::commands::run::up::counters::{Answers, Recording};
 use crate::commands::run::up::intake::{Backlog, Recorder};
-use crate::commands::run::up::pipeline::Pipeline;
+use crate::commands::run::up::pipeline::{Pipeline, Workers};
 use crate::commands::run::up::server::ServerState;
 use crate::deployment::folder::{Folder, Lock};
 use crate::signals;
@@ -82,8 +82,7 @@ impl Base {
 pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitCode> {
     arguments.check()?;
     let dispatch = arguments.dispatch()?;
-    let target = arguments.target.target()?;
-    let worker_settings = worker_settings(&arguments)?;
+    let workers = workers(&arguments)?;
     raise_file_limit();
     let base = Base::take(&arguments, &dispatch).await?;
     let folder = &base.folder;
@@ -93,7 +92,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let pipeline = Pipeline::new(
         folder.clone(),
         dispatch.clone(),
-        target.map(|target| (target, worker_settings, arguments.most_in_flight())),
+        workers,
         (recording.clone(), answers.clone()),
     )?;
     let recovered = pipeline.recover(folder.mark_before).await;
@@ -182,6 +181,17 @@ fn way_in(
         trouble,
     };
     (state, recorder, say_trouble)
+}
+
+/// What works on events; nothing without a target.
+fn workers(arguments: &UpArguments) -> Result<Option<Workers>, clap::Error> {
+    let target = arguments.target.target()?;
+    let settings = worker_settings(arguments)?;
+    Ok(target.map(|target| Workers {
+        target,
+        settings,
+        most_in_flight: arguments.most_in_flight(),
+    }))
 }
 
 fn worker_settings(arguments: &UpArguments) -> Result<WorkerSettings, clap::Error> {

@@ -52,17 +52,20 @@ struct Counted {
 impl Target for Counted {
     fn run(&self, run: Run) -> BoxFuture<'_, TargetAnswer> {
         Box::pin(async move {
-            let name = run.input.name();
+            let first = run.input.events()[0].name();
+            let events = run.input.events().len();
             let answer = self.target.run(run).await;
-            let counter = match &answer {
-                TargetAnswer::Success => &self.answers.success,
-                TargetAnswer::Later { .. } => &self.answers.later,
-                TargetAnswer::Failed { why } => {
-                    tracing::info!(event.id = %name.id, attempt = name.attempt.0, %why, "a run failed");
-                    &self.answers.failed
-                }
+            let (failed, others) = match &answer {
+                TargetAnswer::Success => (0, &self.answers.success),
+                TargetAnswer::Later { .. } => (0, &self.answers.later),
+                TargetAnswer::Listed { failed, .. } => (failed.len(), &self.answers.success),
+                TargetAnswer::Failed { .. } => (events, &self.answers.success),
             };
-            counter.fetch_add(1, Ordering::Relaxed);
+            if let TargetAnswer::Listed { why, .. } | TargetAnswer::Failed { why } = &answer {
+                tracing::info!(event.id = %first.id, attempt = first.attempt.0, events, failed, %why, "a run failed");
+            }
+            self.answers.failed.fetch_add(failed as u64, Ordering::Relaxed);
+            others.fetch_add((events - failed) as u64, Ordering::Relaxed);
             answer
         })
     }
@@ -87,6 +90,16 @@ pub struct Pipeline {
     work: Option<Work>,
 }
 
+/// What works on events, and how.
+pub struct Workers {
+    /// What runs for them.
+    pub target: Arc<dyn Target>,
+    /// How each worker works.
+    pub settings: WorkerSettings,
+    /// How many events may be in flight.
+    pub most_in_flight: u32,
+}
+
 /// How events are worked on.
 enum Work {
     /// By workers that take them from the queue.
@@ -101,12 +114,12 @@ enum Work {
 }
 
 impl Work {
-    fn new(
-        folder: &Folder,
-        dispatch: &Dispatch,
-        queue_url: &str,
-        (target, settings, most): (Arc<dyn Target>, WorkerSettings, u32),
-    ) -> Self {
+    fn new(folder: &Folder, dispatch: &Dispatch, queue_url: &str, workers: Workers) -> Self {
+        let Workers {
+            target,
+            settings,
+            most_in_flight,
+        } = workers;
         let ledger = folder.ledger.clone();
         match dispatch.start {
             Start::Scheduled => {
@@ -115,7 +128,8 @@ impl Work {
             }
             Start::Immediate => {
                 let workers = u32::try_from(settings.workers).unwrap_or(u32::MAX);
-                let (handover, handed) = Handover::new(workers, most, ledger.clock().clone());
+                let clock = ledger.clock().clone();
+                let (handover, handed) = Handover::new(workers, most_in_flight, dispatch.batching, clock);
                 Self::Direct {
                     worker: DirectWorker::new(ledger, target, settings),
                     handover,
@@ -127,15 +141,14 @@ impl Work {
 }
 
 impl Pipeline {
-    /// On that folder, which must be locked by this process. Without a target nothing is sent; a target comes with how its workers
-    /// work, and how many events may be in flight.
+    /// On that folder, which must be locked by this process. Without workers nothing is sent.
     ///
     /// # Errors
     /// When the queue cannot be made.
     pub fn new(
         folder: Folder,
         dispatch: Dispatch,
-        target: Option<(Arc<dyn Target>, WorkerSettings, u32)>,
+        workers: Option<Workers>,
         (recording, answers): (Arc<Recording>, Arc<Answers>),
     ) -> anyhow::Result<Self> {
         // A message that a worker dies with is gone with the process: there is no need of a dead-letter queue.
@@ -144,9 +157,12 @@ impl Pipeline {
             ..QueueAttributes::default()
         };
         let queue_url = folder.aws.sqs().create_queue(QUEUE, attributes)?;
-        let work = target.map(|(target, settings, most)| {
-            let target = Arc::new(Counted { target, answers });
-            Work::new(&folder, &dispatch, &queue_url, (target, settings, most))
+        let work = workers.map(|workers| {
+            let target = Arc::new(Counted {
+                target: workers.target.clone(),
+                answers,
+            });
+            Work::new(&folder, &dispatch, &queue_url, Workers { target, ..workers })
         });
         Ok(Self {
             folder,
@@ -282,8 +298,9 @@ impl Pipeline {
             return true;
         };
         let in_flight = depth.visible + depth.in_flight + depth.delayed;
-        let most = self.dispatch.max_in_flight.unwrap_or(u32::MAX);
-        let enough = most - (most / 2).max(1);
+        let events = self.dispatch.max_in_flight.unwrap_or(u32::MAX);
+        let most = events / self.dispatch.batching.map_or(1, |batching| batching.size);
+        let enough = most.saturating_sub((most / 2).max(1));
         u32::try_from(in_flight).is_ok_and(|in_flight| in_flight <= enough)
     }
 

@@ -148,11 +148,11 @@ fn every_row_of_version_2_is_written_as_it_was_read() {
 #[test]
 fn a_row_of_a_newer_release_is_an_error_that_names_row_and_versions() {
     let mut stored: Value = serde_json::from_str(stored!("row_v2_parked")).unwrap();
-    stored["v"] = json!(3);
+    stored["v"] = json!(4);
     let error = serde_json::from_value::<Row>(stored).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "row 0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11 was written by a newer Daybook (v = 3; this one knows up to 2): use that release"
+        "row 0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11 was written by a newer Daybook (v = 4; this one knows up to 3): use that release"
     );
 }
 
@@ -205,7 +205,7 @@ fn a_message_of_a_newer_release_is_an_error_even_when_nothing_else_in_it_is_know
     let error = DispatchMessage::from_json(r#"{"v": 3, "rows": []}"#).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the dispatch message has version 2; this release reads versions up to 1"
+        "the dispatch message has version 3; this release reads versions up to 2"
     );
     for other in ["", "{}", "[]", r#"{"v": 1}"#, "hello"] {
         let error = DispatchMessage::from_json(other).unwrap_err();
@@ -437,7 +437,9 @@ proptest! {
         let item: serde_dynamo::Item = serde_dynamo::to_item(&row).unwrap();
         prop_assert!(item.inner().values().all(|value| matches!(
             value,
-            serde_dynamo::AttributeValue::S(_) | serde_dynamo::AttributeValue::N(_)
+            serde_dynamo::AttributeValue::S(_)
+                | serde_dynamo::AttributeValue::N(_)
+                | serde_dynamo::AttributeValue::Bool(true)
         )), "{:?}", item);
         prop_assert_eq!(serde_dynamo::from_item::<_, Row>(item).unwrap(), row);
     }

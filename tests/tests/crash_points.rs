@@ -191,7 +191,7 @@ const KINDS: [(Function, &str); 10] = [
     ),
     (
         Function::Recover,
-        "BatchExecuteStatement BatchGetItem DeleteItem GetItem Query",
+        "BatchExecuteStatement BatchGetItem DeleteItem Query",
     ),
 ];
 

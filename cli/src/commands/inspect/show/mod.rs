@@ -17,7 +17,7 @@ use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Output;
 
-/// Show the history of an event, object or batch, and what happens next
+/// Show the history and the next step of an event, object or batch
 ///
 /// Shows the row, the execution of its attempt as Step Functions sees it now, and the receipt of a finished
 /// event.

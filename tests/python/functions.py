@@ -78,7 +78,7 @@ class Bench:
         cloud.client("s3").create_bucket(Bucket="measured")
         # Nothing runs but what is run here.
         self.stack = cloud.deploy(
-            "measured", cloud.package(), StateMachineArn=work, Architecture=architecture(), Running="false", PerWindow=EVENTS,
+            "measured", cloud.package(), StateMachineArn=work, Architecture=architecture(), Running="false", PerWindow=EVENTS, Dispatch="scheduled",
             StartsPerSecond=1000, AuditGrace="1s", Audit="s3://measured", AuditBucketArns="arn:aws:s3:::measured",
         )  # fmt: skip
         self.rows = []

@@ -1,5 +1,9 @@
 //! What an execution's end means for the events that its input names.
 
+use daybook_manager::Completed;
+use daybook_tests::Fault;
+use daybook_tests::rows::delivered;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -137,13 +141,39 @@ async fn what_a_status_event_leaves_out_is_asked_for() {
         serde_json::from_str(&stage.aws.sqs().messages(&stage.completion).unwrap()[0].body).unwrap();
     assert_eq!(event["detail"]["inputDetails"]["included"], json!(false));
     // While that cannot be said, nothing changes and the event comes again.
-    stage
-        .wire
-        .inject_always("DescribeExecution", daybook_tests::Fault::NotSent);
+    stage.wire.inject_always("DescribeExecution", Fault::NotSent);
     assert_eq!(stage.pump_complete().await, Some(1));
     assert_eq!(in_status(&stage, Status::Claimed).await, 90);
     stage.wire.heal();
     stage.pass(3 * MINUTE).await;
     stage.complete_all().await;
+    assert_eq!(stage.rows().await.keys().collect::<Vec<_>>(), [&bad]);
+}
+
+/// As where the state machine is encrypted by a key that complete may not use.
+#[tokio::test(start_paused = true)]
+async fn an_output_that_is_left_out_is_not_one_without_failures() {
+    let stage = stage(2).await;
+    let rows = claimed(&stage, 2).await;
+    stage.invoke_all().await;
+    let bad = *rows.keys().next().unwrap();
+    end(&stage, &running(&stage)[0], &failures([bad]));
+    let told = &stage.aws.sqs().messages(&stage.completion).unwrap()[0].body;
+    let mut event: Value = serde_json::from_str(told).unwrap();
+    event["detail"]["output"] = Value::Null;
+    let told = [delivered("told", event.to_string())];
+    stage.wire.inject_always("DescribeExecution", Fault::NotSent);
+    let completed = stage.completer().handle(&told, stage.deadline()).await;
+    assert!(
+        matches!(completed.as_slice(), [Completed::Returned(_)]),
+        "{completed:?}"
+    );
+    assert_eq!(in_status(&stage, Status::Claimed).await, 2);
+    stage.wire.heal();
+    let completed = stage.completer().handle(&told, stage.deadline()).await;
+    assert!(
+        matches!(completed.as_slice(), [Completed::SettledBatch(_)]),
+        "{completed:?}"
+    );
     assert_eq!(stage.rows().await.keys().collect::<Vec<_>>(), [&bad]);
 }

@@ -67,14 +67,14 @@ impl Ledger {
         let Some(row) = self.get(name.id).await? else {
             return Ok(Failed::Stale);
         };
-        if row.status != Step::Retry.from() || row.attempt != name.attempt {
+        // The name speaks of a single row: one that is in a batch by now was claimed again.
+        if row.status != Step::Retry.from() || row.attempt != name.attempt || row.batch.is_some() {
             return Ok(Failed::Stale);
         }
         let replayed = started_at.is_some_and(|started| started < row.recorded_at);
         let max_attempts = row.max_attempts.saturating_add(u32::from(replayed));
         let end = self.end_of(&row, max_attempts, policy);
-        // The name speaks of a single row: one that is in a batch by now was claimed again.
-        let failed = settled(&row, end, max_attempts, why, None).of_batch(None);
+        let failed = settled(&row, end, max_attempts, why, None);
         self.settle(end.0, failed, deadline).await
     }
 
@@ -257,14 +257,6 @@ impl Expected {
             update: update.set(DUE_AT, text(due_at)).set_if("note", note.map(text)),
             becomes: (row.status_shard().to(step.to()), due_at),
             note: note.map(str::to_owned),
-        }
-    }
-
-    /// And only while the row is in that batch, or in none.
-    fn of_batch(self, batch: Option<BatchId>) -> Self {
-        Self {
-            update: self.update.of_batch(batch),
-            ..self
         }
     }
 

@@ -101,6 +101,11 @@ impl Invoker {
         self.turn().await;
         match self.start(name.into(), &nobody, None).await {
             Started::Running | Started::NameTaken => self.probe_batch(seen, name, true, deadline).await,
+            // Its name protects from nothing, and nobody can ask for it.
+            Started::Express => match self.leave(&seen.names(), name.batch, true, deadline).await {
+                Ok(()) => Invoked::Dropped,
+                Err(returned) => returned,
+            },
             Started::Throttled(cause) => Invoked::Throttled(format!("StartExecution {name}: {cause}")),
             other => Invoked::Returned(format!("StartExecution {name} without events: {other:?}")),
         }

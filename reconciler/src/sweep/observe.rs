@@ -128,8 +128,10 @@ impl Sweeper {
             let mut answers = futures::stream::iter(requests).buffered(ASKS_AT_ONCE);
             let (mut running, mut counted) = (Vec::new(), Vec::new());
             for (_, rows) in chunk {
-                let is_over = silent >= UNKNOWN_IN_A_ROW;
-                let Some(Some(lookup)) = until.bound(clock, answers.next()).await.filter(|_| !is_over) else {
+                if silent >= UNKNOWN_IN_A_ROW {
+                    break;
+                }
+                let Some(Some(lookup)) = until.bound(clock, answers.next()).await else {
                     break;
                 };
                 asked += 1;

@@ -172,3 +172,31 @@ async fn an_execution_that_somebody_else_started_under_the_name_settles_nobody()
         "they go back, and get another batch"
     );
 }
+
+/// There a name protects from nothing, so that to take it first would only start one execution more with every delivery.
+#[tokio::test(start_paused = true)]
+async fn of_an_invalid_input_of_an_express_state_machine_the_rows_go_back_at_once() {
+    let stage = Stage::new(StageOptions {
+        dispatch: dispatch(3),
+        express: true,
+        ..StageOptions::default()
+    })
+    .await;
+    let rows = claimed(&stage, 3).await;
+    let bad = *rows.keys().next().unwrap();
+    stage.wire.inject(move |request| {
+        let input = request.body["input"].as_str().unwrap_or_default();
+        match request.operation.as_str() {
+            "StartExecution" if input.contains(&bad.to_string()) => Fault::InvalidInput,
+            _ => Fault::None,
+        }
+    });
+    assert_eq!(stage.pump_invoke().await, Some(1));
+    let back = stage.rows().await;
+    assert!(
+        back.values()
+            .all(|row| row.status == Status::Pending && row.attempt.0 == 0 && row.alone)
+    );
+    let depth = stage.aws.sqs().depth(&stage.dispatch_queue).unwrap();
+    assert_eq!(depth.visible + depth.in_flight, 0, "the message is done with");
+}

@@ -20,13 +20,13 @@ const INTAKE: &str = "arn:aws:sqs:us-east-1:000000000000:intake";
 const DEAD: &str = "arn:aws:sqs:us-east-1:000000000000:intake-dead";
 
 /// An intake queue with a dead-letter queue, and a bucket whose S3 checks that the queue's policy lets it send.
-struct World {
+struct IntakeAndBucket {
     aws: LocalAws,
     proxy: Proxy,
     s3: S3,
 }
 
-impl World {
+impl IntakeAndBucket {
     fn new() -> Self {
         let aws = LocalAws::builder().build().unwrap();
         let world = Self {
@@ -121,7 +121,7 @@ fn url(queue: &str) -> String {
 
 #[test]
 fn attach_adds_an_entry_and_the_policy_and_detach_takes_it_out() {
-    let world = World::new();
+    let world = IntakeAndBucket::new();
     world.s3.set_notifications("data", "<EventBridgeConfiguration/>");
     let arguments = [
         "attach",
@@ -172,7 +172,7 @@ fn attach_adds_an_entry_and_the_policy_and_detach_takes_it_out() {
 
 #[test]
 fn entries_of_others_stay_as_they_are() {
-    let world = World::new();
+    let world = IntakeAndBucket::new();
     let function = "arn:aws:lambda:us-east-1:111122223333:function:thumbs";
     let topic = "arn:aws:sns:us-east-1:111122223333:removed";
     let theirs = [
@@ -270,7 +270,7 @@ fn it_can_be_printed_instead_without_aws() {
 
 #[test]
 fn what_s3_and_sqs_refuse_is_said_in_words() {
-    let world = World::new();
+    let world = IntakeAndBucket::new();
     let attach = ["attach", "s3://data", "--queue-arn", INTAKE];
     let mut told = vec![
         world.refused(&attach),
@@ -309,7 +309,7 @@ fn what_s3_and_sqs_refuse_is_said_in_words() {
         .refuse("PutBucketNotificationConfiguration", 403, "AccessDenied");
     told.push(world.refused(&[&attach[..], &["--yes"]].concat()));
     // A destination of others that is gone: S3 checks all of them.
-    let world = World::new();
+    let world = IntakeAndBucket::new();
     let dead = s3::queue(
         "dead",
         "arn:aws:sqs:us-east-1:111122223333:gone",
@@ -325,7 +325,7 @@ fn what_s3_and_sqs_refuse_is_said_in_words() {
 
 #[test]
 fn a_dead_letter_queue_is_moved_back() {
-    let world = World::new();
+    let world = IntakeAndBucket::new();
     let empty = world.json(&["redrive-queue", DEAD]);
     assert_eq!((&empty["status"], &empty["moved"]), (&json!("empty"), &json!(0)));
     world.bury(3);
@@ -360,7 +360,7 @@ fn a_dead_letter_queue_is_moved_back() {
 
 #[test]
 fn ctrl_c_leaves_the_move_to_sqs_and_says_how_to_stop_it() {
-    let world = World::new();
+    let world = IntakeAndBucket::new();
     world.bury(30);
     // Asked once whether a task runs already, and then how far it is: only then Ctrl-C is listened for.
     let gate = Gate::new(&world.aws, "ListMessageMoveTasks", 1, Then::Hold);
@@ -393,7 +393,7 @@ fn ctrl_c_leaves_the_move_to_sqs_and_says_how_to_stop_it() {
 
 #[test]
 fn queues_that_cannot_be_moved_back() {
-    let world = World::new();
+    let world = IntakeAndBucket::new();
     world.aws.sqs().send(&url("intake"), "{}").unwrap();
     world
         .aws

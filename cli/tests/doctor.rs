@@ -20,7 +20,7 @@ const CREATED: &str = "s3:ObjectCreated:*";
 const INTAKE: &str = "arn:aws:sqs:us-east-1:000000000000:prod-intake";
 
 /// What `init` made, with a bucket that notifies it.
-struct World {
+struct Deployment {
     aws: LocalAws,
     proxy: Proxy,
     s3: S3,
@@ -28,7 +28,7 @@ struct World {
     state_machine: String,
 }
 
-impl World {
+impl Deployment {
     fn new() -> Self {
         let aws = LocalAws::builder().build().unwrap();
         let proxy = Proxy::start(&aws);
@@ -139,7 +139,7 @@ fn policy(condition: &Value) -> String {
 
 #[test]
 fn what_init_makes_is_healthy() {
-    let world = World::new();
+    let world = Deployment::new();
     let (code, json) = world.examine(&[]);
     assert_eq!(code, 0, "{json:#}");
     let counts = [&json["problems"], &json["warnings"], &json["unknown"]];
@@ -153,7 +153,7 @@ fn what_init_makes_is_healthy() {
 /// SQS counts receives, and Lambda goes on receiving at full speed while the ledger is down.
 #[test]
 fn an_intake_that_gives_up_during_an_outage_of_a_day_is_a_problem() {
-    let world = World::new();
+    let world = Deployment::new();
     let set = |count: u32, visibility: u32| {
         let policy = json!({"deadLetterTargetArn": format!("{INTAKE}-dead"), "maxReceiveCount": count});
         let attributes =
@@ -178,7 +178,7 @@ fn an_intake_that_gives_up_during_an_outage_of_a_day_is_a_problem() {
 /// A message's age in the dead-letter queue counts from its first send.
 #[test]
 fn an_intake_that_keeps_messages_as_long_as_its_dead_letters_do_is_a_warning() {
-    let world = World::new();
+    let world = Deployment::new();
     for (days, warned) in [(14, true), (13, true), (11, true), (10, false)] {
         let seconds = (days * 24 * 3600).to_string();
         world.set_queue("prod-intake", json!({"MessageRetentionPeriod": seconds}));
@@ -192,7 +192,7 @@ fn an_intake_that_keeps_messages_as_long_as_its_dead_letters_do_is_a_warning() {
 #[test]
 fn each_planted_misconfiguration_is_found_with_its_remedy() {
     // 1, 2: the wrong table, and a table without the index.
-    let world = World::new();
+    let world = Deployment::new();
     world.finds_with(
         &["--ledger-table", "nope"],
         "ledger table",
@@ -226,7 +226,7 @@ fn each_planted_misconfiguration_is_found_with_its_remedy() {
     );
 
     // 7 to 12: queues.
-    let world = World::new();
+    let world = Deployment::new();
     let nowhere = world.url("prod-dispatch") + "-old";
     world.finds_with(
         &["--dispatch-queue-url", &nowhere],
@@ -265,7 +265,7 @@ fn each_planted_misconfiguration_is_found_with_its_remedy() {
     );
 
     // 13 to 18: who tells the queue, and who may.
-    let world = World::new();
+    let world = Deployment::new();
     let by_arn = json!({"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:data"}});
     world.set_queue("prod-intake", json!({"Policy": policy(&by_arn)}));
     world.finds("policy for data", "warning", "aws:SourceAccount");
@@ -300,7 +300,7 @@ fn each_planted_misconfiguration_is_found_with_its_remedy() {
     );
 
     // 19 to 22: executions, N, the clock.
-    let world = World::new();
+    let world = Deployment::new();
     let gone = format!("{}-old", world.state_machine);
     let mut command = daybook_at(
         &world.proxy.endpoint,
@@ -328,7 +328,7 @@ fn each_planted_misconfiguration_is_found_with_its_remedy() {
 
 #[test]
 fn rows_that_do_not_move_say_what_does_not_run() {
-    let world = World::new();
+    let world = Deployment::new();
     world.fill(async |fixtures: Fixtures<'_>| {
         fixtures.put_row(&rows::row("due.json", 1)).await;
         let over = rows::row_in("over.json", 2, Status::Claimed, PAST, 1, 1);
@@ -374,7 +374,7 @@ fn rows_that_do_not_move_say_what_does_not_run() {
 
 #[test]
 fn what_is_refused_is_unknown_and_names_the_permission() {
-    let world = World::new();
+    let world = Deployment::new();
     for (operation, check, action) in [
         ("DescribeTable", "ledger table", "dynamodb:DescribeTable"),
         (

@@ -20,12 +20,12 @@ const CREATED: &str = "s3:ObjectCreated:*";
 /// A century ago, and later than that.
 const LATER_PAST: &str = "2020-01-02T00:00:00.000Z";
 
-struct World {
+struct Situation {
     aws: StandIn,
     s3: S3,
 }
 
-impl World {
+impl Situation {
     fn new() -> Self {
         let (aws, s3) = (StandIn::start(), S3::start());
         s3.create_bucket("data");
@@ -70,8 +70,8 @@ fn etag(n: u32) -> String {
 }
 
 /// Situations that stand beside each other in one deployment.
-fn planted() -> (World, BTreeMap<&'static str, &'static str>) {
-    let world = World::new();
+fn planted() -> (Situation, BTreeMap<&'static str, &'static str>) {
+    let world = Situation::new();
     let there = |key: &str, n| world.s3.put("data", key, &etag(n), rows::at(PAST));
     let mut expected = BTreeMap::new();
     let mut rows = Vec::new();
@@ -237,7 +237,7 @@ fn every_planted_situation_gets_its_answer() {
 
 #[test]
 fn a_pause_is_the_reason_while_it_lasts() {
-    let world = World::new();
+    let world = Situation::new();
     world
         .aws
         .fill(async |fixtures: Fixtures<'_>| fixtures.put_row(&rows::row("a.json", 1)).await);
@@ -256,7 +256,7 @@ fn a_pause_is_the_reason_while_it_lasts() {
 
 #[test]
 fn notifications_that_do_not_cover_it() {
-    let world = World::new();
+    let world = Situation::new();
     let at = an_hour_ago();
     world.s3.put("data", "in/a.json", &etag(1), at);
     world.s3.put("data", "in/large.bin", "0123-7", at);
@@ -285,7 +285,7 @@ fn notifications_that_do_not_cover_it() {
 
 #[test]
 fn only_the_intake_queue_counts_where_it_is_named() {
-    let world = World::new();
+    let world = Situation::new();
     world
         .aws
         .handle("AmazonSQS.CreateQueue", r#"{"QueueName":"intake"}"#);
@@ -304,7 +304,7 @@ fn only_the_intake_queue_counts_where_it_is_named() {
 
 #[test]
 fn a_version_that_s3_tells_finds_its_receipt() {
-    let world = World::new();
+    let world = Situation::new();
     let mut event = rows::event("v.json", 1);
     event.version_id = Some("v1".to_owned());
     world
@@ -320,7 +320,7 @@ fn a_version_that_s3_tells_finds_its_receipt() {
 
 #[test]
 fn a_parked_payload_that_names_the_object() {
-    let world = World::new();
+    let world = Situation::new();
     let payload = r#"{"Bucket":"data","Key":"in%2Fa+b.json","Made":"by hand"}"#.to_owned();
     let row = Row::unreadable(
         &daybook_schema::SourceName::default(),
@@ -342,7 +342,7 @@ fn a_parked_payload_that_names_the_object() {
 
 #[test]
 fn what_s3_does_not_say_is_unknown() {
-    let world = World::new();
+    let world = Situation::new();
     let told = |what: &str, more: &[&str]| {
         let (code, stdout, stderr) = run(&mut world.command(what, more));
         assert_eq!(stderr, "");

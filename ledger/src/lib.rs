@@ -60,7 +60,7 @@ pub use complete::{Deleted, Success};
 pub use error::LedgerError;
 pub use lease::{Lease, Moved};
 pub use ledger::Ledger;
-pub use lookup::ReceiptLookup;
+pub use lookup::Lookup;
 pub use open_rows::OpenRows;
 pub use operator::{Person, Redriven, Removed};
 pub use read::{Count, DueRows, IndexKey};

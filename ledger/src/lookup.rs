@@ -21,14 +21,14 @@ const TRIES: usize = 6;
 /// Requests under way at once.
 const CONCURRENCY: usize = 4;
 
-/// What a consistent read says about one object's receipt.
+/// What a service says of one thing that was asked for by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReceiptLookup {
+pub enum Lookup<T> {
     /// There is one.
-    Found(Box<Receipt>),
-    /// There certainly was none.
+    Found(Box<T>),
+    /// There was none.
     Absent,
-    /// It could not be read: why.
+    /// Not known, and why: throttled, denied, no answer, or one that cannot be read.
     Unknown(Cause),
 }
 
@@ -43,10 +43,10 @@ impl Ledger {
     pub async fn look_up_receipts(
         &self,
         objects: impl IntoIterator<Item = ObjectId>,
-    ) -> BTreeMap<ObjectId, ReceiptLookup> {
+    ) -> BTreeMap<ObjectId, Lookup<Receipt>> {
         let objects: Vec<ObjectId> = objects.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
         let Some(settings) = &self.receipts else {
-            let off = ReceiptLookup::Unknown("receipts are off".into());
+            let off = Lookup::Unknown("receipts are off".into());
             return objects.into_iter().map(|object| (object, off.clone())).collect();
         };
         let requests: Vec<_> = objects
@@ -64,7 +64,7 @@ impl Ledger {
         &self,
         settings: &ReceiptSettings,
         objects: &[ObjectId],
-    ) -> Vec<(ObjectId, ReceiptLookup)> {
+    ) -> Vec<(ObjectId, Lookup<Receipt>)> {
         let mut found = BTreeMap::new();
         let mut waiting: BTreeSet<String> = objects.iter().map(ToString::to_string).collect();
         let mut cause = Cause::from("DynamoDB left it unprocessed");
@@ -98,8 +98,8 @@ impl Ledger {
         let outcome = |object: &ObjectId| {
             let id = object.to_string();
             let unanswered = || match waiting.contains(&id) {
-                true => ReceiptLookup::Unknown(cause.clone()),
-                false => ReceiptLookup::Absent,
+                true => Lookup::Unknown(cause.clone()),
+                false => Lookup::Absent,
             };
             (*object, found.remove(&id).unwrap_or_else(unanswered))
         };
@@ -145,10 +145,10 @@ impl Ledger {
     }
 }
 
-fn read(item: Item) -> ReceiptLookup {
+fn read(item: Item) -> Lookup<Receipt> {
     match serde_dynamo::from_item::<_, Receipt>(item) {
-        Ok(receipt) => ReceiptLookup::Found(Box::new(receipt)),
-        Err(error) => ReceiptLookup::Unknown(Cause::new(
+        Ok(receipt) => Lookup::Found(Box::new(receipt)),
+        Err(error) => Lookup::Unknown(Cause::new(
             CauseKind::Unreadable,
             format!("it is stored, and cannot be read: {error}"),
         )),

@@ -10,7 +10,7 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use daybook_ledger::{Cause, Clock, Deadline, describe};
+use daybook_ledger::{Cause, Clock, Deadline, Lookup, describe};
 use daybook_schema::{EventId, ExecutionInput, RunName, Timestamp};
 
 use crate::delivery::NO_ANSWER;
@@ -77,17 +77,6 @@ pub struct Described {
     pub error: Option<String>,
     /// And its cause.
     pub cause: Option<String>,
-}
-
-/// What DescribeExecution says of a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// There is such an execution.
-    Found(Box<Described>),
-    /// There is none: it was not started, or ended more than 90 days ago.
-    Absent,
-    /// Not known: throttled, denied, no answer.
-    Unknown(Cause),
 }
 
 /// An execution that ended.
@@ -209,7 +198,7 @@ impl Executions {
     }
 
     /// The execution of that name, for people.
-    pub async fn describe(&self, name: impl Into<RunName>) -> Lookup {
+    pub async fn describe(&self, name: impl Into<RunName>) -> Lookup<Described> {
         let name = name.into();
         let Some(arn) = execution_arn(&self.state_machine_arn, name) else {
             return Lookup::Unknown(format!("{} is not a state machine ARN", self.state_machine_arn).into());

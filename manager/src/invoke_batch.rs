@@ -1,9 +1,9 @@
 //! From a batch's message to its execution. Only what the execution's input names is its; every other row of the message goes back.
 
-use daybook_ledger::{Deadline, Moved, Released};
+use daybook_ledger::{Deadline, Lookup, Moved, Released};
 use daybook_schema::{BatchId, BatchInput, BatchMessage, BatchName, ExecutionName, Row, RunName, Status};
 
-use crate::executions::{Described, EndedStatus, Lookup, Observed, Started, observed};
+use crate::executions::{Described, EndedStatus, Observed, Started, observed};
 use crate::invoke::{Invoked, Invoker, MOST_UNTOLD, express_lease, returned, untold};
 use crate::settle_batch::{BatchEnd, named};
 

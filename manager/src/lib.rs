@@ -35,7 +35,7 @@ pub mod worker;
 
 pub use complete::{Completed, Completer};
 pub use delivery::{Delivered, Disposition, NO_ANSWER, batch_response};
-pub use executions::{Described, Ended, EndedStatus, Executions, Lookup, Observed, Running, Started};
+pub use executions::{Described, Ended, EndedStatus, Executions, Observed, Running, Started};
 pub use immediate::Immediate;
 pub use ingest::{Ingest, Ingested, Payload};
 pub use invoke::{Invoked, Invoker};

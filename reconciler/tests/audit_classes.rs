@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::ReceiptLookup;
+use daybook_ledger::Lookup;
 use daybook_reconciler::audit::{
     Class, Cuts, Evidence, Judgement, ListedObject, OpenRows, Scope, Unknown, Watermark, classify,
 };
@@ -83,16 +83,21 @@ fn listed(version: Option<&str>, etag: Option<&str>, last_modified: Timestamp) -
     }
 }
 
-fn receipt(event: &ObjectEvent, outcome: Outcome) -> ReceiptLookup {
+fn receipt(event: &ObjectEvent, outcome: Outcome) -> Lookup<Receipt> {
     let receipt = Receipt::new(event, Attempt(1), outcome, "test".into(), None, at(0), KEEP);
-    ReceiptLookup::Found(Box::new(receipt))
+    Lookup::Found(Box::new(receipt))
 }
 
-fn done(event: &ObjectEvent) -> ReceiptLookup {
+fn done(event: &ObjectEvent) -> Lookup<Receipt> {
     receipt(event, Outcome::Succeeded)
 }
 
-fn judge_by(cuts: &Cuts, object: &ListedObject, open: &[&ObjectEvent], receipt: &ReceiptLookup) -> Judgement {
+fn judge_by(
+    cuts: &Cuts,
+    object: &ListedObject,
+    open: &[&ObjectEvent],
+    receipt: &Lookup<Receipt>,
+) -> Judgement {
     let row = |event: &&ObjectEvent| Row::recorded((*event).clone(), 5, None, at(0));
     let rows = OpenRows::of(open.iter().map(row).collect(), &scope(), at(0));
     let evidence = Evidence {
@@ -104,7 +109,7 @@ fn judge_by(cuts: &Cuts, object: &ListedObject, open: &[&ObjectEvent], receipt: 
     classify(object, evidence, cuts)
 }
 
-fn judge(object: &ListedObject, open: &[&ObjectEvent], receipt: &ReceiptLookup) -> Judgement {
+fn judge(object: &ListedObject, open: &[&ObjectEvent], receipt: &Lookup<Receipt>) -> Judgement {
     judge_by(&cuts(), object, open, receipt)
 }
 
@@ -152,7 +157,7 @@ fn an_event_is_about_this_upload_or_another() {
         for (etag, time, about) in &cases {
             let event = event(None, *etag, time.map(at), 1);
             let when_done = judge(&object, &[], &done(&event));
-            let when_open = judge(&object, &[&event], &ReceiptLookup::Absent);
+            let when_open = judge(&object, &[&event], &Lookup::Absent);
             let undated = Class::Unknown {
                 cause: Unknown::Undated(event.id),
             };
@@ -184,17 +189,11 @@ fn a_version_is_known_by_its_id_alone() {
     for (etag, time) in [(Some(A), Some(at(0))), (Some(B), Some(at(-5000))), (None, None)] {
         let same = event(Some("v1"), etag, time, 1);
         assert_eq!(judge(&object, &[], &done(&same)), is(Class::Done));
-        assert!(is_open(&judge(&object, &[&same], &ReceiptLookup::Absent)));
+        assert!(is_open(&judge(&object, &[&same], &Lookup::Absent)));
         let other = event(Some("v2"), etag, time, 1);
-        assert_eq!(
-            judge(&object, &[&other], &ReceiptLookup::Absent),
-            is(Class::Missing)
-        );
+        assert_eq!(judge(&object, &[&other], &Lookup::Absent), is(Class::Missing));
         let none = event(None, etag, time, 1);
-        assert_eq!(
-            judge(&object, &[&none], &ReceiptLookup::Absent),
-            is(Class::Missing)
-        );
+        assert_eq!(judge(&object, &[&none], &Lookup::Absent), is(Class::Missing));
     }
 }
 
@@ -219,10 +218,10 @@ fn after_a_b_a_only_an_event_of_the_last_a_counts() {
     assert_eq!(judge(&object, &[&between], &done(&first)), is(Class::Missing));
     assert_eq!(judge(&object, &[&first], &done(&between)), is(Class::Missing));
     assert_eq!(
-        judge(&object, &[&first, &between], &ReceiptLookup::Absent),
+        judge(&object, &[&first, &between], &Lookup::Absent),
         is(Class::Missing)
     );
-    let open = judge(&object, &[&first, &between, &last], &ReceiptLookup::Absent);
+    let open = judge(&object, &[&first, &between, &last], &Lookup::Absent);
     assert!(matches!(open, Judgement::Is(Class::Open(state)) if state.event_id == last.id));
     assert_eq!(judge(&object, &[&first, &between], &done(&last)), is(Class::Done));
 }
@@ -244,7 +243,7 @@ fn done_comes_before_open_and_open_before_taken_out() {
 #[test]
 fn too_new_is_what_may_have_been_written_within_the_grace() {
     let cut = 45 * 60_000;
-    let too_new = |millis| judge(&listed(None, Some(A), at(millis)), &[], &ReceiptLookup::Absent);
+    let too_new = |millis| judge(&listed(None, Some(A), at(millis)), &[], &Lookup::Absent);
     assert_eq!(too_new(cut - 1001), is(Class::Missing));
     assert_eq!(too_new(cut - 1000), is(Class::Missing));
     assert_eq!(
@@ -262,16 +261,13 @@ fn too_new_is_what_may_have_been_written_within_the_grace() {
     let object = listed(None, Some(A), at(cut));
     let event = event(None, Some(A), Some(at(cut)), 1);
     assert_eq!(judge(&object, &[], &done(&event)), is(Class::Done));
-    assert!(is_open(&judge(&object, &[&event], &ReceiptLookup::Absent)));
+    assert!(is_open(&judge(&object, &[&event], &Lookup::Absent)));
     let endless = Cuts {
         settled_until: None,
         ..cuts()
     };
     let old = listed(None, Some(A), at(-1_000_000));
-    assert_eq!(
-        judge_by(&endless, &old, &[], &ReceiptLookup::Absent),
-        is(Class::TooNew)
-    );
+    assert_eq!(judge_by(&endless, &old, &[], &Lookup::Absent), is(Class::TooNew));
 }
 
 #[test]
@@ -287,7 +283,7 @@ fn what_may_wait_in_the_intake_is_not_missing() {
     };
     let judged = |cuts: &Cuts, millis| {
         let object = listed(None, Some(A), at(millis));
-        judge_by(cuts, &object, &[], &ReceiptLookup::Absent)
+        judge_by(cuts, &object, &[], &Lookup::Absent)
     };
     assert_eq!(judged(&drained, until - 1000), is(Class::Missing));
     assert_eq!(judged(&drained, until), is(Class::MayWait), "within that second");
@@ -298,13 +294,8 @@ fn what_may_wait_in_the_intake_is_not_missing() {
     let event = event(None, Some(A), Some(at(until)), 1);
     let object = listed(None, Some(A), at(until));
     assert_eq!(judge_by(&never, &object, &[], &done(&event)), is(Class::Done));
-    assert!(is_open(&judge_by(
-        &never,
-        &object,
-        &[&event],
-        &ReceiptLookup::Absent
-    )));
-    let unread = ReceiptLookup::Unknown("throttled".into());
+    assert!(is_open(&judge_by(&never, &object, &[&event], &Lookup::Absent)));
+    let unread = Lookup::Unknown("throttled".into());
     let unknown = Unknown::Receipt("throttled".into());
     assert_eq!(
         judge_by(&never, &object, &[], &unread),
@@ -321,14 +312,8 @@ fn what_may_wait_in_the_intake_is_not_missing() {
 #[test]
 fn before_the_watermark_is_what_need_not_have_left_a_trace() {
     let before = |reason| is(Class::BeforeWatermark { reason });
-    let judged = |cuts: &Cuts, millis| {
-        judge_by(
-            cuts,
-            &listed(None, Some(A), at(millis)),
-            &[],
-            &ReceiptLookup::Absent,
-        )
-    };
+    let judged =
+        |cuts: &Cuts, millis| judge_by(cuts, &listed(None, Some(A), at(millis)), &[], &Lookup::Absent);
     let installed = Cuts {
         installed_at: Some(at(500)),
         ..cuts()
@@ -358,7 +343,7 @@ fn unknown_is_neither_missing_nor_before_the_watermark_nor_done() {
         installed_at: None,
         ..cuts()
     };
-    let unread = ReceiptLookup::Unknown("throttled".into());
+    let unread = Lookup::Unknown("throttled".into());
     for cuts in [&cuts(), &never] {
         let object = listed(None, Some(A), at(0));
         let unknown = |cause| is(Class::Unknown { cause });
@@ -366,7 +351,7 @@ fn unknown_is_neither_missing_nor_before_the_watermark_nor_done() {
         assert_eq!(judged, unknown(Unknown::Receipt("throttled".into())));
         let evidence = Evidence {
             rows: &[],
-            receipt: &ReceiptLookup::Absent,
+            receipt: &Lookup::Absent,
             unreadable_rows: 2,
             may_be_parked: false,
         };
@@ -390,7 +375,7 @@ fn unknown_is_neither_missing_nor_before_the_watermark_nor_done() {
     );
     // An object without an etag: older events are older all the same.
     let bare = listed(None, None, at(0));
-    assert_eq!(judge(&bare, &[], &ReceiptLookup::Absent), is(Class::Missing));
+    assert_eq!(judge(&bare, &[], &Lookup::Absent), is(Class::Missing));
     let older = event(None, Some(A), Some(at(-1000)), 1);
     assert_eq!(judge(&bare, &[], &done(&older)), is(Class::Missing));
     assert!(matches!(
@@ -426,7 +411,7 @@ proptest! {
         let of_fate = |fate| uploads.iter().filter(move |upload| upload.1 == fate).map(|upload| &upload.0);
         let (last, fate) = uploads.last().unwrap();
         let newest_done = of_fate(Fate::Done).next_back();
-        let receipt = newest_done.map_or(ReceiptLookup::Absent, done);
+        let receipt = newest_done.map_or(Lookup::Absent, done);
         let open: Vec<&ObjectEvent> = of_fate(Fate::Open).collect();
         let second = at(millis).truncated_to_seconds();
         let object = listed(None, last.etag.as_deref(), second);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use daybook_ledger::{Asker, Clock, GrantRequest, Ledger, Random, Window};
 use daybook_schema::{Status, Timestamp};
-use daybook_tests::lambda::{Environment, World, fails_to_start};
+use daybook_tests::lambda::{Environment, FaultyAws, fails_to_start};
 use daybook_tests::privileges::{Call, assert_least};
 use daybook_tests::s3::Versioning;
 use daybook_tests::{Fault, S3};
@@ -25,7 +25,7 @@ fn ago(hours: u32) -> Timestamp {
 
 /// A ledger installed three hours ago, and an S3 with a bucket `data`, in which two objects of two hours ago were never notified.
 struct House {
-    world: World,
+    world: FaultyAws,
     s3: S3,
     endpoint: String,
     intake: String,
@@ -37,7 +37,7 @@ impl House {
     }
 
     fn with(versioning: Versioning) -> Self {
-        let world = World::start();
+        let world = FaultyAws::start();
         install(&world);
         let s3 = S3::new(Clock::system());
         s3.create_bucket("data", versioning);
@@ -88,7 +88,7 @@ impl House {
 }
 
 /// The first grant installs the ledger.
-fn install(world: &World) {
+fn install(world: &FaultyAws) {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
@@ -387,7 +387,7 @@ fn receipts_that_are_off_are_an_error_of_every_round() {
 
 #[test]
 fn a_wrong_setting_is_named_at_start() {
-    let world = World::start();
+    let world = FaultyAws::start();
     for (name, value, why) in [
         ("DAYBOOK_AUDIT", "data", "s3://bucket"),
         ("DAYBOOK_AUDIT_REPAIR", "yes", "true or false"),

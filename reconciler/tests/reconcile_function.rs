@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use daybook_schema::{Outcome, Receipt, Row};
-use daybook_tests::lambda::{Environment, Trouble, Variables, World};
+use daybook_tests::lambda::{Environment, FaultyAws, Trouble, Variables};
 use daybook_tests::notifications::uploads;
 use daybook_tests::privileges::assert_least;
 use serde_json::{Value, json};
@@ -14,8 +14,8 @@ const RECONCILE: &str = env!("CARGO_BIN_EXE_daybook-reconcile");
 const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// A world with so many claimed rows whose leases are over, and whose messages are lost.
-fn stale(n: usize) -> (World, Vec<Row>) {
-    let world = World::start();
+fn stale(n: usize) -> (FaultyAws, Vec<Row>) {
+    let world = FaultyAws::start();
     world.record(&uploads(n));
     let rows = world
         .claim(Duration::ZERO)
@@ -180,7 +180,7 @@ fn a_sweep_that_hangs_ends_before_lambda_ends_it_and_says_what_is_left() {
 
 #[test]
 fn garbage_is_an_error_and_a_bad_setting_one_at_start() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let mut function = Environment::start(RECONCILE, &world.variables(&[]));
     assert!(
         function
@@ -239,7 +239,7 @@ fn reconcile_may_do_what_it_does_and_no_more() {
 }
 
 /// The receipt of an event whose row was not deleted: its completion died in between.
-async fn leave_a_receipt(world: &World, row: &Row) {
+async fn leave_a_receipt(world: &FaultyAws, row: &Row) {
     let event = row.event().unwrap();
     let now = daybook_ledger::Clock::system().now();
     let keep = Duration::from_secs(3600);

@@ -4,7 +4,7 @@ use super::*;
 
 const BATCHES: [&str; 2] = ["--batch-size", "10"];
 
-fn described(world: &World, more: Value) -> Value {
+fn described(world: &Deployment, more: Value) -> Value {
     let mut described = json!({"stateMachineArn": world.state_machine, "name": "work", "definition": "{}", "roleArn": "arn:r",
         "type": "STANDARD", "creationDate": 1.0});
     described
@@ -15,7 +15,7 @@ fn described(world: &World, more: Value) -> Value {
 }
 
 /// The finding of that check.
-fn finding(world: &World, more: &[&str], check: &str) -> String {
+fn finding(world: &Deployment, more: &[&str], check: &str) -> String {
     let (_, json) = world.examine(more);
     let items = json["checks"].as_array().unwrap();
     let found = items.iter().find(|item| item["check"] == check).unwrap();
@@ -24,7 +24,7 @@ fn finding(world: &World, more: &[&str], check: &str) -> String {
 
 #[test]
 fn with_batches_executions_must_be_describable_and_readable() {
-    let world = World::new();
+    let world = Deployment::new();
     world.finds_with(&BATCHES, "state machine", "ok", "");
     assert!(finding(&world, &BATCHES, "state machine").contains("can be described"));
     world.proxy.refuse("DescribeExecution");
@@ -45,7 +45,7 @@ fn with_batches_executions_must_be_describable_and_readable() {
 
 #[test]
 fn an_express_state_machine_must_report_more_of_a_batch() {
-    let world = World::new();
+    let world = Deployment::new();
     let express = described(&world, json!({"type": "EXPRESS"}));
     world.proxy.answer("DescribeStateMachine", 200, express);
     world.finds_with(&BATCHES, "state machine", "problem", "STANDARD");
@@ -62,7 +62,7 @@ fn an_express_state_machine_must_report_more_of_a_batch() {
 
 #[test]
 fn a_row_that_waits_for_company_does_not_stop_the_schedule() {
-    let world = World::new();
+    let world = Deployment::new();
     let ten_minutes_ago = daybook_schema::Timestamp::from_unix_millis(now().unix_millis() - 600_000);
     world.fill(async |fixtures: Fixtures<'_>| {
         let waiting = daybook_schema::Row {

@@ -1,7 +1,7 @@
 //! All checks of a deployment, the worst first.
 
-use daybook_ledger::{Cause, Ledger};
-use daybook_manager::{Batching, Executions, Lookup};
+use daybook_ledger::{Cause, Ledger, Lookup};
+use daybook_manager::{Batching, Executions};
 use daybook_schema::{BatchName, Timestamp, tables as definitions};
 use schemars::JsonSchema;
 use serde::Serialize;

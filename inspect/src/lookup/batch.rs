@@ -1,13 +1,13 @@
 //! A batch: its execution, the events that this was given, and the rows that bear it now.
 
-use std::collections::BTreeMap;
-
-use daybook_manager::Lookup;
+use daybook_ledger::Lookup;
+use daybook_manager::Described;
 use daybook_schema::{
     Attempt, BatchId, BatchName, EventId, ExecutionInput, ObjectEvent, Row, Status, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 use crate::aws::failure::{AwsResource, Failure};
 use crate::lookup::history::unread;
@@ -23,7 +23,7 @@ pub struct Batch {
     /// Its id.
     pub id: BatchId,
     /// Its execution; `None` where there are no executions.
-    pub execution: Option<Lookup>,
+    pub execution: Option<Lookup<Described>>,
     /// The events that its execution was given; `None` where that is not known.
     pub named: Option<Vec<ExecutionInput>>,
     /// Those events, and those whose rows bear the batch now, by their ids.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_ledger::{Cause, CauseKind, Control, Ledger, LedgerError, ReceiptLookup};
-use daybook_manager::{Executions, Lookup};
+use daybook_ledger::{Cause, CauseKind, Control, Ledger, LedgerError, Lookup};
+use daybook_manager::Executions;
 use daybook_schema::{
     Attempt, EventId, ExecutionInput, ExecutionName, ObjectEvent, ObjectId, Receipt, Row, RunName, SourceName,
 };
@@ -153,9 +153,9 @@ impl Found {
         let mut causes = BTreeMap::new();
         for (object, lookup) in ledger.look_up_receipts(objects).await {
             match lookup {
-                ReceiptLookup::Found(receipt) => self.receipts.push(*receipt),
-                ReceiptLookup::Absent => {}
-                ReceiptLookup::Unknown(cause) => drop(causes.insert(cause, object)),
+                Lookup::Found(receipt) => self.receipts.push(*receipt),
+                Lookup::Absent => {}
+                Lookup::Unknown(cause) => drop(causes.insert(cause, object)),
             }
         }
         let failures: Vec<Failure> = causes

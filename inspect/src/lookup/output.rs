@@ -1,6 +1,6 @@
 //! The history of an event or object for programs.
-
-use daybook_manager::Lookup;
+use daybook_ledger::Lookup;
+use daybook_manager::Described;
 use daybook_schema::{RunName, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -125,7 +125,7 @@ impl<'a> ExecutionOutput<'a> {
         }
     }
 
-    pub(crate) fn of(name: RunName, lookup: &'a Lookup) -> Self {
+    pub(crate) fn of(name: RunName, lookup: &'a Lookup<Described>) -> Self {
         let (found, unknown, described) = match lookup {
             Lookup::Found(described) => (Some(true), None, Some(described)),
             Lookup::Absent => (Some(false), None, None),

@@ -1,6 +1,7 @@
 //! Executions as they are found, and what their inputs say of a row.
 
-use daybook_manager::{Executions, Lookup};
+use daybook_ledger::Lookup;
+use daybook_manager::{Described, Executions};
 use daybook_schema::{BatchInput, ExecutionInput, ExecutionName, Row, RunName};
 
 /// An execution that was asked for, and for which row.
@@ -9,7 +10,7 @@ pub struct Run {
     /// Its name.
     pub name: RunName,
     /// What Step Functions says of it.
-    pub lookup: Lookup,
+    pub lookup: Lookup<Described>,
     /// What its input says of the row.
     pub named: Named,
 }
@@ -59,7 +60,7 @@ impl Run {
 }
 
 /// What the execution of a batch was given; `None` where that is not known, or it is no batch's.
-pub fn events(name: RunName, lookup: &Lookup) -> Option<Vec<ExecutionInput>> {
+pub fn events(name: RunName, lookup: &Lookup<Described>) -> Option<Vec<ExecutionInput>> {
     let (RunName::Batch(name), Lookup::Found(described)) = (name, lookup) else {
         return None;
     };

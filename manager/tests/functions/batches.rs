@@ -5,14 +5,14 @@ use std::time::Duration;
 use daybook_ledger::{Claim, Deadline, Hand};
 use daybook_local::Outcome;
 use daybook_schema::{BatchMessage, Row, RunName, Status};
-use daybook_tests::lambda::{Environment, World, batch, failures};
+use daybook_tests::lambda::{Environment, FaultyAws, batch, failures};
 use daybook_tests::notifications::uploads;
 use serde_json::json;
 
 use crate::{COMPLETE, INGEST, INVOKE, SCHEDULE};
 
 /// Records so many events, claims them into one batch and starts its execution, by no function; the message, and the execution's ARN.
-pub fn started(world: &World, size: usize) -> (String, String) {
+pub fn started(world: &FaultyAws, size: usize) -> (String, String) {
     world.record(&uploads(40 + size).split_off(40));
     let message = world.block_on(async {
         let now = world.ledger.clock().now();
@@ -46,7 +46,7 @@ pub fn started(world: &World, size: usize) -> (String, String) {
 }
 
 /// A success of a batch as EventBridge tells it; without details they were too large.
-pub fn status_event_of_batch(world: &World, arn: &str, details: Option<(&str, &str)>) -> String {
+pub fn status_event_of_batch(world: &FaultyAws, arn: &str, details: Option<(&str, &str)>) -> String {
     let name = arn.rsplit(':').next().unwrap();
     json!({
         "version": "0", "id": "315c1398-40ff-a850-213b-158f73e60175",
@@ -65,7 +65,7 @@ pub fn status_event_of_batch(world: &World, arn: &str, details: Option<(&str, &s
 #[test]
 fn events_of_a_schedule_share_an_execution_and_end_with_it_one_by_one() {
     for included in [true, false] {
-        let world = World::start();
+        let world = FaultyAws::start();
         world.record(&uploads(3));
         let variables = world.variables(&[("DAYBOOK_BATCH_SIZE", "3")]);
         Environment::start(SCHEDULE, &variables).invoke(&json!({"time": "2026-11-21T01:02:03Z"}));
@@ -103,7 +103,7 @@ fn events_of_a_schedule_share_an_execution_and_end_with_it_one_by_one() {
 /// What cannot be asked for is unknown, and comes again.
 #[test]
 fn an_end_without_its_details_comes_again_while_the_execution_cannot_be_described() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let (_, arn) = started(&world, 3);
     let succeeded = Outcome::Succeeded { output: "{}".into() };
     world.aws.executions().close(&arn, succeeded).unwrap();
@@ -120,7 +120,7 @@ fn an_end_without_its_details_comes_again_while_the_execution_cannot_be_describe
 #[test]
 fn newcomers_are_sent_in_batches_at_once_and_wait_for_company_where_they_may() {
     for (window, sent) in [("0", 2), ("5m", 1)] {
-        let world = World::start();
+        let world = FaultyAws::start();
         let variables = world.variables(&[
             ("DAYBOOK_DISPATCH", "immediate"),
             ("DAYBOOK_BATCH_SIZE", "3"),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use daybook_schema::{DispatchMessage, Row, Status};
-use daybook_tests::lambda::{Environment, Trouble, Variables, World, batch, failures};
+use daybook_tests::lambda::{Environment, FaultyAws, Trouble, Variables, batch, failures};
 use daybook_tests::notifications::uploads;
 use serde_json::{Value, json};
 
@@ -10,15 +10,15 @@ use crate::{COMPLETE, NOWHERE};
 const LEASE: Duration = Duration::from_secs(900);
 
 /// A world in which so many events are claimed.
-fn claimed(n: usize) -> (World, Vec<Row>) {
-    let world = World::start();
+fn claimed(n: usize) -> (FaultyAws, Vec<Row>) {
+    let world = FaultyAws::start();
     world.record(&uploads(n));
     let rows = world.claim(LEASE).into_iter().map(|(row, _)| row).collect();
     (world, rows)
 }
 
 /// A status event as EventBridge sends it.
-pub fn status_event(world: &World, row: &Row, status: &str) -> String {
+pub fn status_event(world: &FaultyAws, row: &Row, status: &str) -> String {
     let name = format!("{}-{}", row.id, row.attempt.0);
     let arn = world.state_machine.replace(":stateMachine:", ":execution:");
     json!({
@@ -36,7 +36,7 @@ pub fn status_event(world: &World, row: &Row, status: &str) -> String {
 }
 
 /// The same, of a success, with the input that the execution was given.
-pub fn succeeded_with_input(world: &World, row: &Row) -> String {
+pub fn succeeded_with_input(world: &FaultyAws, row: &Row) -> String {
     let mut event: Value = serde_json::from_str(&status_event(world, row, "SUCCEEDED")).unwrap();
     let message = DispatchMessage::for_row(row).unwrap();
     event["detail"]["input"] = message.input.to_json().into();
@@ -44,7 +44,7 @@ pub fn succeeded_with_input(world: &World, row: &Row) -> String {
 }
 
 /// What the last step of an Express state machine sends: nothing of EventBridge's envelope but what it must have.
-fn express_event(world: &World, row: &Row, status: &str) -> String {
+fn express_event(world: &FaultyAws, row: &Row, status: &str) -> String {
     let name = format!("{}-{}", row.id, row.attempt.0);
     json!({
         "source": "daybook.express",
@@ -59,7 +59,7 @@ fn express_event(world: &World, row: &Row, status: &str) -> String {
     .to_string()
 }
 
-fn has_receipt(world: &World, row: &Row) -> bool {
+fn has_receipt(world: &FaultyAws, row: &Row) -> bool {
     let object = row.event().unwrap().object_id();
     world
         .block_on(world.ledger.receipts([object]))

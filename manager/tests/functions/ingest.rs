@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use daybook_ledger::Clock;
 use daybook_schema::Status;
-use daybook_tests::lambda::{Environment, World, batch, failures, trace_of};
+use daybook_tests::lambda::{Environment, FaultyAws, batch, failures, trace_of};
 use daybook_tests::notifications::{Upload, uploads};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn one() -> Value {
 
 #[test]
 fn events_are_recorded_and_exactly_the_poison_comes_again() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let mut function = Environment::start(INGEST, &world.variables(&[]));
     let event = batch([
         ("good", Upload::new("a.json", 1, "e").notification()),
@@ -56,7 +56,7 @@ fn events_are_recorded_and_exactly_the_poison_comes_again() {
 /// SQS's own age of the oldest message leaves out what was received three times: during an outage that is all of them.
 #[test]
 fn the_age_of_the_oldest_message_that_comes_again_is_told_by_function() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let mut function = Environment::start(INGEST, &world.variables(&[]));
     let now = Clock::system().now().unix_millis();
     let ago = |hours: i64| json!((now - hours * 3_600_000).to_string());
@@ -89,7 +89,7 @@ fn the_age_of_the_oldest_message_that_comes_again_is_told_by_function() {
 
 #[test]
 fn a_warm_process_keeps_nothing_of_the_invocation_before() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let mut function = Environment::start(INGEST, &world.variables(&[]));
     for _ in 0..2 {
         let answer = function.invoke(&one());
@@ -125,7 +125,7 @@ fn a_warm_process_keeps_nothing_of_the_invocation_before() {
 
 #[test]
 fn what_is_no_batch_of_a_queue_is_an_error_and_never_a_silent_success() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let mut function = Environment::start(INGEST, &world.variables(&[]));
     let mut with = |event: Value| function.invoke(&event).error();
     let message = json!({"messageId": "m", "body": "{}", "eventSource": "aws:sqs"});
@@ -169,11 +169,11 @@ fn what_is_no_batch_of_a_queue_is_an_error_and_never_a_silent_success() {
 
 #[test]
 fn while_the_ledger_is_down_throttled_missing_or_forbidden_everything_comes_again() {
-    let world = World::start();
-    let missing = World::without_tables();
-    let throttled = World::start();
+    let world = FaultyAws::start();
+    let missing = FaultyAws::without_tables();
+    let throttled = FaultyAws::start();
     throttled.throttle("BatchExecuteStatement");
-    let denied = World::start();
+    let denied = FaultyAws::start();
     denied.deny("BatchExecuteStatement");
     let down = [("AWS_ENDPOINT_URL_DYNAMODB", NOWHERE)];
     for (world, more, why) in [
@@ -199,7 +199,7 @@ fn while_the_ledger_is_down_throttled_missing_or_forbidden_everything_comes_agai
 
 #[test]
 fn at_the_deadline_what_is_recorded_is_acknowledged_and_nothing_else() {
-    let world = World::start();
+    let world = FaultyAws::start();
     world.hang_after("BatchExecuteStatement", 1);
     let mut function = Environment::start(INGEST, &world.variables(&[]));
     let messages: Vec<(String, String)> = uploads(30)
@@ -227,7 +227,7 @@ fn at_the_deadline_what_is_recorded_is_acknowledged_and_nothing_else() {
 
 #[test]
 fn a_hostile_key_stays_inside_its_line() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let mut function = Environment::start(INGEST, &world.variables(&[("AWS_LAMBDA_LOG_LEVEL", "TRACE")]));
     let key = "a\n{\"level\":\"ERROR\",\"message\":\"forged\"}\u{1b}[2J\"\\\u{202e}\0";
     let event = batch([
@@ -247,7 +247,7 @@ fn a_hostile_key_stays_inside_its_line() {
 
 #[test]
 fn newcomers_are_sent_at_once_as_far_as_n_goes() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let variables = world.variables(&[("DAYBOOK_DISPATCH", "immediate"), ("DAYBOOK_PER_WINDOW", "3")]);
     let mut function = Environment::start(INGEST, &variables);
     let notifications = uploads(5).into_iter().map(|upload| upload.notification());

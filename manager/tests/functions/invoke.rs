@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use daybook_schema::Status;
-use daybook_tests::lambda::{Environment, Trouble, Variables, World, batch, failures};
+use daybook_tests::lambda::{Environment, FaultyAws, Trouble, Variables, batch, failures};
 use daybook_tests::notifications::uploads;
 use serde_json::json;
 use tokio::time::Instant;
@@ -11,8 +11,8 @@ use crate::{INVOKE, NOWHERE};
 const LEASE: Duration = Duration::from_secs(900);
 
 /// A world in which so many events are claimed; their messages, with ids `0`, `1` …
-fn claimed(n: usize) -> (World, Vec<(String, String)>) {
-    let world = World::start();
+fn claimed(n: usize) -> (FaultyAws, Vec<(String, String)>) {
+    let world = FaultyAws::start();
     world.record(&uploads(n));
     let messages = world.claim(LEASE).into_iter().enumerate();
     let messages = messages

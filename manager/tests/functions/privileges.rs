@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_local::Outcome;
-use daybook_tests::lambda::{Environment, World, batch, failures};
+use daybook_tests::lambda::{Environment, FaultyAws, batch, failures};
 use daybook_tests::notifications::uploads;
 use daybook_tests::privileges::assert_least;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ const LEASE: Duration = Duration::from_secs(900);
 
 #[test]
 fn ingest_may_do_what_it_does_and_no_more() {
-    let world = World::start();
+    let world = FaultyAws::start();
     let notifications = uploads(30).into_iter().map(|upload| upload.notification());
     let bodies: Vec<String> = notifications.chain(["hello".to_owned()]).collect();
     let event = batch(bodies.into_iter().map(|body| ("it", body)));
@@ -36,7 +36,7 @@ fn ingest_may_do_what_it_does_and_no_more() {
 
 #[test]
 fn schedule_may_do_what_it_does_and_no_more() {
-    let world = World::start();
+    let world = FaultyAws::start();
     world.record(&uploads(5));
     let capped = world.variables(&[("DAYBOOK_MAX_IN_FLIGHT", "100"), ("DAYBOOK_PER_WINDOW", "2")]);
     let mut function = Environment::start(SCHEDULE, &capped);
@@ -56,7 +56,7 @@ fn schedule_may_do_what_it_does_and_no_more() {
 
 #[test]
 fn invoke_may_do_what_it_does_and_no_more() {
-    let world = World::start();
+    let world = FaultyAws::start();
     world.record(&uploads(6));
     let messages: Vec<(String, String)> = world
         .claim(LEASE)
@@ -107,7 +107,7 @@ fn invoke_may_do_what_it_does_and_no_more() {
 
 #[test]
 fn complete_may_do_what_it_does_and_no_more() {
-    let world = World::start();
+    let world = FaultyAws::start();
     world.record(&uploads(4));
     let rows: Vec<_> = world.claim(LEASE).into_iter().map(|(row, _)| row).collect();
     let event = batch([

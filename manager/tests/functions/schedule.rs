@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use daybook_ledger::Clock;
 use daybook_schema::Status;
-use daybook_tests::lambda::{Environment, Trouble, Variables, World};
+use daybook_tests::lambda::{Environment, FaultyAws, Trouble, Variables};
 use daybook_tests::notifications::uploads;
 use serde_json::{Value, json};
 
@@ -14,13 +14,13 @@ fn tick() -> Value {
 }
 
 /// A world in which so many events are due.
-fn due(n: usize) -> World {
-    let world = World::start();
+fn due(n: usize) -> FaultyAws {
+    let world = FaultyAws::start();
     world.record(&uploads(n));
     world
 }
 
-fn claimed(world: &World) -> usize {
+fn claimed(world: &FaultyAws) -> usize {
     world
         .rows()
         .iter()

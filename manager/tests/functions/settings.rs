@@ -1,10 +1,10 @@
-use daybook_tests::lambda::{World, fails_to_start};
+use daybook_tests::lambda::{FaultyAws, fails_to_start};
 
 use crate::{COMPLETE, INGEST, INVOKE, SCHEDULE};
 
 /// Why the function does not start; it is said once, and ends the process.
 fn why(binary: &str, more: &[(&str, &str)]) -> String {
-    let world = World::start();
+    let world = FaultyAws::start();
     let (code, told) = fails_to_start(binary, &world.variables(more));
     assert_eq!(code, 1);
     let log = told.log();

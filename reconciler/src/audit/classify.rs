@@ -18,7 +18,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
-use daybook_ledger::ReceiptLookup;
+use daybook_ledger::Lookup;
 use daybook_schema::{Attempt, EventId, Outcome, Receipt, Status, Timestamp};
 use serde::Serialize;
 
@@ -143,7 +143,7 @@ pub struct Evidence<'a> {
     /// The open rows of its key and version.
     pub rows: &'a [OpenRow],
     /// The receipt of its key and version.
-    pub receipt: &'a ReceiptLookup,
+    pub receipt: &'a Lookup<Receipt>,
     /// How many rows of the ledger cannot be read.
     pub unreadable_rows: u64,
     /// Whether a parked payload may be about its key.
@@ -173,8 +173,8 @@ enum Relation {
 /// could be.
 pub fn classify(object: &ListedObject, evidence: Evidence<'_>, cuts: &Cuts) -> Judgement {
     let receipt = match evidence.receipt {
-        ReceiptLookup::Found(receipt) => Some(&**receipt),
-        ReceiptLookup::Absent | ReceiptLookup::Unknown(_) => None,
+        Lookup::Found(receipt) => Some(&**receipt),
+        Lookup::Absent | Lookup::Unknown(_) => None,
     };
     let of_receipt = receipt.map(|receipt| (receipt.event_id, receipt_relation(object, receipt)));
     let outcome = receipt
@@ -231,7 +231,7 @@ fn doubt(
         return Some(Unknown::Undated(event));
     }
     match evidence.receipt {
-        ReceiptLookup::Unknown(cause) => Some(Unknown::Receipt(cause.to_string())),
+        Lookup::Unknown(cause) => Some(Unknown::Receipt(cause.to_string())),
         _ if evidence.unreadable_rows > 0 => Some(Unknown::UnreadableRows(evidence.unreadable_rows)),
         _ if evidence.may_be_parked => Some(Unknown::ParkedPayload),
         _ => None,

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
-use daybook_ledger::{Ledger, LedgerError, ReceiptLookup};
+use daybook_ledger::{Ledger, LedgerError, Lookup};
 use daybook_schema::identity::ObjectParts;
-use daybook_schema::{Kind, ObjectId, Timestamp};
+use daybook_schema::{Kind, ObjectId, Receipt, Timestamp};
 use futures::StreamExt;
 
 use super::classify::{Class, Cuts, Evidence, Judgement, Unknown, classify};
@@ -87,8 +87,8 @@ impl Judge {
     ) -> Vec<Class> {
         let ids: Vec<ObjectId> = objects.iter().map(|object| self.object_id(object)).collect();
         let found = self.ledger.receipts(ids.iter().copied()).await;
-        let receipt = |receipt| ReceiptLookup::Found(Box::new(receipt));
-        let found: BTreeMap<ObjectId, ReceiptLookup> =
+        let receipt = |receipt| Lookup::Found(Box::new(receipt));
+        let found: BTreeMap<ObjectId, Lookup<Receipt>> =
             found.into_iter().map(|(id, it)| (id, receipt(it))).collect();
         let mut judged = self.judge(objects, &ids, &found, open, clock_behind);
         let doubted: Vec<ObjectId> = ids
@@ -124,7 +124,7 @@ impl Judge {
         &self,
         objects: &[&ListedObject],
         ids: &[ObjectId],
-        receipts: &BTreeMap<ObjectId, ReceiptLookup>,
+        receipts: &BTreeMap<ObjectId, Lookup<Receipt>>,
         open: &OpenRows,
         clock_behind: Duration,
     ) -> Vec<Judgement> {
@@ -133,7 +133,7 @@ impl Judge {
             let key = object.key.as_str();
             let evidence = Evidence {
                 rows: open.about(key, object.version_id.as_deref()),
-                receipt: receipts.get(id).unwrap_or(&ReceiptLookup::Absent),
+                receipt: receipts.get(id).unwrap_or(&Lookup::Absent),
                 unreadable_rows: open.summary().unreadable,
                 may_be_parked: open.may_be_parked(key),
             };

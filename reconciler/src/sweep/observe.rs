@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_ledger::{Deadline, IndexKey, LedgerError};
-use daybook_manager::{Executions, Lookup, Pace, Running};
+use daybook_ledger::{Deadline, IndexKey, LedgerError, Lookup};
+use daybook_manager::{Described, Executions, Pace, Running};
 use daybook_schema::{EventId, RunName, Status};
 use futures::StreamExt;
 
@@ -174,7 +174,7 @@ impl Sweeper {
     }
 }
 
-async fn ask(executions: &Executions, pace: &Pace, name: RunName) -> Lookup {
+async fn ask(executions: &Executions, pace: &Pace, name: RunName) -> Lookup<Described> {
     pace.turn().await;
     executions.describe(name).await
 }

@@ -21,7 +21,7 @@ use crate::privileges::Call;
 use crate::stage::create_tables;
 
 /// AWS as a function sees it: tables `ledger` and `receipts`, a dispatch queue, a state machine that runs nothing.
-pub struct World {
+pub struct FaultyAws {
     /// The embedded AWS.
     pub aws: LocalAws,
     /// The ledger, reached directly: faults are for functions alone.
@@ -54,7 +54,7 @@ pub(super) fn runtime() -> tokio::runtime::Runtime {
         .unwrap()
 }
 
-impl World {
+impl FaultyAws {
     /// With everything in its place.
     pub fn start() -> Self {
         let world = Self::without_tables();

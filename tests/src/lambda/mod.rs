@@ -7,7 +7,7 @@ mod environment;
 mod runtime_api;
 mod told;
 
-pub use aws::World;
+pub use aws::FaultyAws;
 pub use environment::{Environment, fails_to_start};
 pub use runtime_api::{Answer, RuntimeApi};
 pub use told::Told;
@@ -15,7 +15,7 @@ pub use told::Told;
 use serde_json::{Value, json};
 
 /// What is wrong with a world.
-pub type Trouble = fn(&World);
+pub type Trouble = fn(&FaultyAws);
 
 /// Variables beyond the usual ones.
 pub type Variables = &'static [(&'static str, &'static str)];

@@ -69,7 +69,7 @@ async fn simulate(scenario: &Scenario) -> Report {
     let begun = tokio::time::Instant::now();
     let stage = Stage::new(scenario.options()).await;
     stage.wire.with_latency(scenario.seed);
-    let world = world::World::default();
+    let world = world::SharedHistory::default();
     if scenario.keep_lines {
         stage.wire.keep_lines();
         world.lock().lines = Some(Vec::new());

@@ -14,7 +14,7 @@ use super::actors::is_newer;
 use super::checker::{Property, Violation};
 use super::scenario::{PER_WINDOW, SKEW, Scenario, WINDOW};
 use super::statement::{Attributes, Statement, attributes, plain};
-use super::world::{Restore, World};
+use super::world::{Restore, SharedHistory};
 use crate::stage::{EPOCH_SECONDS, Stage};
 use crate::wire::Request;
 
@@ -90,7 +90,7 @@ pub(crate) struct Shadows(Arc<Mutex<Shadow>>);
 
 impl Shadows {
     /// Watches the wire from now on.
-    pub(crate) fn watch(stage: &Stage, scenario: &Scenario, world: &World) -> Self {
+    pub(crate) fn watch(stage: &Stage, scenario: &Scenario, world: &SharedHistory) -> Self {
         let shadow = Shadow {
             per_window: vec![(i64::MIN, PER_WINDOW)],
             cap: scenario.cap(),
@@ -178,7 +178,7 @@ impl Shadow {
         self.violations.push(Violation { property, text });
     }
 
-    fn see(&mut self, request: &Request, answer: &Value, now: i64, world: &World) {
+    fn see(&mut self, request: &Request, answer: &Value, now: i64, world: &SharedHistory) {
         if let Some(refused) = answer["__type"].as_str() {
             // One bad statement takes 24 good ones along: two on one key, for example.
             if request.operation == "BatchExecuteStatement" && refused.ends_with("ValidationException") {
@@ -233,7 +233,7 @@ impl Shadow {
         }
     }
 
-    fn statements(&mut self, request: &Request, answer: &Value, now: i64, world: &World) {
+    fn statements(&mut self, request: &Request, answer: &Value, now: i64, world: &SharedHistory) {
         let statements = request.body["Statements"].as_array().cloned().unwrap_or_default();
         let responses = answer["Responses"].as_array().cloned().unwrap_or_default();
         let mut most = 0.0;

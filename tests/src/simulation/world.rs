@@ -135,9 +135,9 @@ pub(crate) struct History {
 
 /// What happened. Clones are one.
 #[derive(Clone, Default)]
-pub(crate) struct World(Arc<Mutex<History>>);
+pub(crate) struct SharedHistory(Arc<Mutex<History>>);
 
-impl World {
+impl SharedHistory {
     pub(crate) fn lock(&self) -> MutexGuard<'_, History> {
         self.0.lock().unwrap()
     }

@@ -9,13 +9,13 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::inventories::{DESTINATION, FORMS};
-use crate::world::{HOUR, World};
+use crate::world::{AuditedBucket, HOUR};
 
 const FOLDER: &str = "data/daily/now";
 const MANIFEST: &str = "data/daily/now/manifest.json";
 
 /// Why an audit cannot begin, or breaks off before anything was judged.
-async fn refusal(world: &World, settings: AuditSettings) -> String {
+async fn refusal(world: &AuditedBucket, settings: AuditSettings) -> String {
     let audit = world.audit_with(settings);
     let error = match audit.begin().await {
         Err(error) => error,
@@ -34,8 +34,8 @@ async fn refusal(world: &World, settings: AuditSettings) -> String {
     }
 }
 
-async fn world(versioning: Versioning) -> World {
-    let world = World::new(versioning).await;
+async fn world(versioning: Versioning) -> AuditedBucket {
+    let world = AuditedBucket::new(versioning).await;
     for n in 0..3 {
         world.put(&format!("key {n}"), "x");
     }
@@ -44,7 +44,7 @@ async fn world(versioning: Versioning) -> World {
 }
 
 /// The inventory's only file in the place of the one that was written, by its right MD5.
-fn replace_file(world: &World, content: &[u8]) {
+fn replace_file(world: &AuditedBucket, content: &[u8]) {
     let manifest = world.s3.file(DESTINATION, MANIFEST).unwrap();
     let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
     let file = &mut manifest["files"][0];

@@ -6,7 +6,7 @@ use daybook_reconciler::audit::Repair;
 use daybook_schema::{Attempt, Row, Status};
 use daybook_tests::s3::Versioning;
 
-use crate::world::{Audited, HOUR, MINUTE, Uploaded, World};
+use crate::world::{Audited, AuditedBucket, HOUR, MINUTE, Uploaded};
 
 const KEYS: usize = 2000;
 
@@ -43,7 +43,7 @@ const FATES: [Fate; 10] = [
 type Classes = BTreeMap<(String, Option<String>), &'static str>;
 
 pub struct Bucket {
-    pub world: World,
+    pub world: AuditedBucket,
     expected: Classes,
     done: u64,
     late: Vec<Uploaded>,
@@ -71,7 +71,7 @@ impl Bucket {
 
     pub async fn fill(versioning: Versioning) -> Self {
         let mut it = Self {
-            world: World::uninstalled(versioning).await,
+            world: AuditedBucket::uninstalled(versioning).await,
             expected: Classes::new(),
             done: 0,
             late: Vec::new(),
@@ -213,7 +213,7 @@ async fn every_class_is_right_in_a_bucket_with_versions() {
 
 #[tokio::test(start_paused = true)]
 async fn where_versioning_is_suspended_the_null_version_is_an_object_like_others() {
-    let world = World::new(Versioning::Enabled).await;
+    let world = AuditedBucket::new(Versioning::Enabled).await;
     world.pass(MINUTE).await;
     let old = world.put("key", "old version");
     world

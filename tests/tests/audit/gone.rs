@@ -3,11 +3,11 @@
 use daybook_reconciler::audit::Finding;
 use daybook_tests::s3::Versioning;
 
-use crate::world::{BUCKET, HOUR, World};
+use crate::world::{AuditedBucket, BUCKET, HOUR};
 
 #[tokio::test(start_paused = true)]
 async fn an_open_row_whose_object_was_deleted_is_told_and_stays() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let uploads: Vec<_> = ["a", "b", "c", "z"].map(|key| world.put(key, "1")).into();
     world.notify(&uploads).await;
     world.s3.delete(BUCKET, "b");
@@ -22,7 +22,7 @@ async fn an_open_row_whose_object_was_deleted_is_told_and_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn a_version_is_gone_when_it_was_deleted_and_not_when_it_is_hidden() {
-    let world = World::new(Versioning::Enabled).await;
+    let world = AuditedBucket::new(Versioning::Enabled).await;
     let hidden = world.put("hidden", "1");
     let deleted = world.put("deleted", "1");
     let stays = world.put("deleted", "2");
@@ -39,7 +39,7 @@ async fn a_version_is_gone_when_it_was_deleted_and_not_when_it_is_hidden() {
 
 #[tokio::test(start_paused = true)]
 async fn what_s3_does_not_say_is_not_told_as_certain() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.notify([&world.put("a", "1")]).await;
     world.s3.delete(BUCKET, "a");
     world.pass(HOUR).await;
@@ -53,7 +53,7 @@ async fn what_s3_does_not_say_is_not_told_as_certain() {
 
 #[tokio::test(start_paused = true)]
 async fn rows_of_other_prefixes_and_times_are_nobodys_business() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world
         .notify([&world.put("a/1", "1"), &world.put("b/1", "1")])
         .await;
@@ -71,7 +71,7 @@ async fn rows_of_other_prefixes_and_times_are_nobodys_business() {
 
 #[tokio::test(start_paused = true)]
 async fn findings_are_flat_json() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.put("a", "1");
     world.notify([&world.put("b", "1"), &world.put("c", "1")]).await;
     world.s3.delete(BUCKET, "c");

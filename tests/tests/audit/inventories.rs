@@ -8,12 +8,12 @@ use daybook_tests::s3::{Form, Inventory, InventoryRow, Versioning};
 
 use crate::classes::Bucket;
 use crate::inventories_in_parts::mixed;
-use crate::world::{Audited, BUCKET, HOUR, MINUTE, World};
+use crate::world::{Audited, AuditedBucket, BUCKET, HOUR, MINUTE};
 
 pub const DESTINATION: &str = "inventories";
 pub const FORMS: [Form; 2] = [Form::Csv, Form::Parquet(150)];
 
-impl World {
+impl AuditedBucket {
     /// An inventory of the bucket as it is now.
     pub fn inventory(&self, form: Form, versioning: Versioning) -> Inventory {
         Inventory::new(form, versioning != Versioning::Never, self.stage.now())
@@ -83,7 +83,7 @@ async fn an_inventory_gives_every_class_of_a_listing_with_versions() {
 
 #[tokio::test(start_paused = true)]
 async fn keys_are_what_they_are_in_the_bucket() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let keys = [
         "a,b",
         "\"quoted\"",
@@ -115,7 +115,7 @@ async fn keys_are_what_they_are_in_the_bucket() {
 #[tokio::test(start_paused = true)]
 async fn what_happened_since_the_inventory_is_not_judged_by_it() {
     for form in FORMS {
-        let world = World::new(Versioning::Never).await;
+        let world = AuditedBucket::new(Versioning::Never).await;
         world.pass(MINUTE).await;
         let keys = ["lost", "deleted", "overwritten", "overwritten and told"];
         for key in keys {
@@ -159,7 +159,7 @@ async fn what_happened_since_the_inventory_is_not_judged_by_it() {
 #[tokio::test(start_paused = true)]
 async fn delete_markers_are_no_objects_and_an_older_version_is_one() {
     for form in FORMS {
-        let world = World::new(Versioning::Enabled).await;
+        let world = AuditedBucket::new(Versioning::Enabled).await;
         world.pass(MINUTE).await;
         let old = world.put("hidden", "1");
         world.s3.delete(BUCKET, "hidden");
@@ -177,7 +177,7 @@ async fn delete_markers_are_no_objects_and_an_older_version_is_one() {
 #[tokio::test(start_paused = true)]
 async fn versions_are_told_apart_without_etags_and_repaired_with_them() {
     for form in FORMS {
-        let world = World::new(Versioning::Enabled).await;
+        let world = AuditedBucket::new(Versioning::Enabled).await;
         world.pass(MINUTE).await;
         let done = world.put("done", "1");
         let lost = world.put("lost", "1");
@@ -209,7 +209,7 @@ async fn versions_are_told_apart_without_etags_and_repaired_with_them() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_missing_is_repaired_once_and_then_done() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.pass(MINUTE).await;
     let lost: Vec<_> = (0..20).map(|n| world.put(&format!("{n}"), "x")).collect();
     world.pass(HOUR).await;
@@ -236,7 +236,7 @@ async fn what_is_missing_is_repaired_once_and_then_done() {
 
 #[tokio::test(start_paused = true)]
 async fn a_prefix_and_times_hold_for_inventories() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.pass(MINUTE).await;
     for n in 0..10 {
         world.put(&format!("a b/{n}"), "x");
@@ -271,7 +271,7 @@ async fn a_prefix_and_times_hold_for_inventories() {
 async fn an_empty_inventory_is_an_audit_of_nothing() {
     for form in FORMS {
         for files in [0, 1, 2] {
-            let world = World::new(Versioning::Never).await;
+            let world = AuditedBucket::new(Versioning::Never).await;
             world.notify([&world.put("gone", "1")]).await;
             world.s3.delete(BUCKET, "gone");
             world.pass(HOUR).await;
@@ -289,7 +289,7 @@ async fn an_empty_inventory_is_an_audit_of_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn rows_that_are_no_objects_are_told_and_not_judged() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.pass(HOUR).await;
     let at = Some(world.stage.now());
     let row = |key: &str, last_modified| InventoryRow {

@@ -6,11 +6,11 @@ use daybook_reconciler::audit::{AuditError, AuditSettings, Checkpoint, Run};
 use daybook_tests::s3::{Form, Inventory, Versioning};
 
 use crate::inventories::{FORMS, assert_same};
-use crate::world::{Audited, BUCKET, HOUR, MINUTE, World};
+use crate::world::{Audited, AuditedBucket, BUCKET, HOUR, MINUTE};
 
 /// A bucket in which rows are open, gone and missing.
-pub async fn mixed(versioning: Versioning) -> World {
-    let world = World::new(versioning).await;
+pub async fn mixed(versioning: Versioning) -> AuditedBucket {
+    let world = AuditedBucket::new(versioning).await;
     let mut uploads = Vec::new();
     for n in 0..1100 {
         uploads.push(world.put(&format!("p{}/key {n:04}", n % 3), "1"));
@@ -71,7 +71,7 @@ async fn an_audit_in_parts_finds_the_same_wherever_it_was_stopped() {
 /// Every boundary of two small files, and every row between.
 #[tokio::test(start_paused = true)]
 async fn an_audit_goes_on_behind_each_single_row() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let uploads: Vec<_> = (0..9).map(|n| world.put(&format!("{n}"), "x")).collect();
     world.notify(uploads.iter().skip(7)).await;
     world.s3.delete(BUCKET, "8");

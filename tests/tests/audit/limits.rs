@@ -3,11 +3,11 @@
 use daybook_reconciler::audit::{AuditSettings, Marker};
 use daybook_tests::s3::{Form, Versioning};
 
-use crate::world::{BUCKET, HOUR, World};
+use crate::world::{AuditedBucket, BUCKET, HOUR};
 
 /// So many objects, of which nobody was told but of the last, an hour ago.
-async fn bucket(versioning: Versioning, objects: usize) -> World {
-    let world = World::new(versioning).await;
+async fn bucket(versioning: Versioning, objects: usize) -> AuditedBucket {
+    let world = AuditedBucket::new(versioning).await;
     let mut last = None;
     for n in 0..objects {
         last = Some(world.put(&format!("key {n:04}"), "x"));
@@ -87,7 +87,7 @@ async fn versions_are_listed_where_there_are_any() {
 #[tokio::test(start_paused = true)]
 async fn an_inventory_says_nothing_of_rows_within_the_grace_before_it() {
     for (millis, gone) in [(-1, 0), (0, 0), (1, 1)] {
-        let world = World::new(Versioning::Never).await;
+        let world = AuditedBucket::new(Versioning::Never).await;
         let upload = world.put("gone", "x");
         world.notify([&upload]).await;
         world.s3.delete(BUCKET, "gone");

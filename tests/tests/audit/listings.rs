@@ -5,7 +5,7 @@ use std::time::Duration;
 use daybook_reconciler::audit::{AuditSettings, Repair, Versions};
 use daybook_tests::s3::{Synthetic, Version, Versioning};
 
-use crate::world::{BUCKET, HOUR, MINUTE, World};
+use crate::world::{AuditedBucket, BUCKET, HOUR, MINUTE};
 
 const HOSTILE: [&str; 17] = [
     "a b",
@@ -30,7 +30,7 @@ const HOSTILE: [&str; 17] = [
 #[tokio::test(start_paused = true)]
 async fn hostile_keys_are_the_same_in_notification_listing_and_head() {
     for versioning in [Versioning::Never, Versioning::Enabled] {
-        let world = World::new(versioning).await;
+        let world = AuditedBucket::new(versioning).await;
         let uploads: Vec<_> = HOSTILE.iter().map(|key| world.put(key, "1")).collect();
         let long = "k/".repeat(511);
         world.put(&long, "1");
@@ -44,7 +44,7 @@ async fn hostile_keys_are_the_same_in_notification_listing_and_head() {
         assert_eq!(missing[0].key.as_str(), long);
 
         // And the same when all of them are looked at one by one.
-        let late = World::new(versioning).await;
+        let late = AuditedBucket::new(versioning).await;
         for key in HOSTILE {
             late.put(key, "1");
         }
@@ -59,7 +59,7 @@ async fn hostile_keys_are_the_same_in_notification_listing_and_head() {
 
 #[tokio::test(start_paused = true)]
 async fn a_thousand_objects_cost_one_listing_and_ten_reads() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let uploads: Vec<_> = (0..3000).map(|n| world.put(&format!("key {n}"), "1")).collect();
     world.notify(&uploads).await;
     world.drain().await;
@@ -101,7 +101,7 @@ async fn a_thousand_objects_cost_one_listing_and_ten_reads() {
 
 #[tokio::test(start_paused = true)]
 async fn more_versions_than_a_page_holds_are_all_listed_once() {
-    let world = World::new(Versioning::Enabled).await;
+    let world = AuditedBucket::new(Versioning::Enabled).await;
     for n in 0..2500 {
         world.put(if n % 2 == 0 { "many" } else { "more" }, &format!("{n}"));
     }
@@ -115,7 +115,7 @@ async fn more_versions_than_a_page_holds_are_all_listed_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_fails_goes_on_where_it_was() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     for n in 0..2500 {
         world.put(&format!("key {n}"), "1");
     }
@@ -142,7 +142,7 @@ async fn a_listing_that_fails_goes_on_where_it_was() {
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_call_loses_and_doubles_nothing() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     for n in 0..3500 {
         world.put(&format!("key {n}"), "1");
     }
@@ -170,7 +170,7 @@ async fn a_dropped_call_loses_and_doubles_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bucket_that_does_not_say_whether_it_has_versions_must_be_told() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.put("key", "1");
     world.pass(HOUR).await;
     world.s3.fail_next("GetBucketVersioning", [403]);
@@ -192,7 +192,7 @@ async fn a_bucket_that_does_not_say_whether_it_has_versions_must_be_told() {
 
 #[tokio::test(start_paused = true)]
 async fn only_objects_of_the_prefix_and_the_time_are_judged() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.put("a/1", "1");
     world.pass(HOUR).await;
     let since = world.stage.now();
@@ -218,7 +218,7 @@ async fn only_objects_of_the_prefix_and_the_time_are_judged() {
 
 #[tokio::test(start_paused = true)]
 async fn an_object_put_by_the_sdk_is_listed_with_the_etag_that_the_sdk_was_told() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let put = world.s3.client().put_object().bucket(BUCKET).key("a b+c");
     let answer = put.body(b"content".to_vec().into()).send().await.unwrap();
     world.pass(HOUR).await;
@@ -233,7 +233,7 @@ async fn an_object_put_by_the_sdk_is_listed_with_the_etag_that_the_sdk_was_told(
 
 #[tokio::test(start_paused = true)]
 async fn what_is_done_is_told_to_who_asks() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let done = world.put("done", "1");
     world.notify([&done]).await;
     world.drain().await;
@@ -252,7 +252,7 @@ async fn what_is_done_is_told_to_who_asks() {
 
 #[tokio::test(start_paused = true)]
 async fn a_synthetic_bucket_is_listed_like_any_other() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let at = world.stage.now();
     let object = move |n: u64| {
         let version = Version {

@@ -5,11 +5,11 @@ use daybook_schema::Origin;
 use daybook_tests::Fault;
 use daybook_tests::s3::Versioning;
 
-use crate::world::{BUCKET, DAY, HOUR, MINUTE, World};
+use crate::world::{AuditedBucket, BUCKET, DAY, HOUR, MINUTE};
 
 /// A world with one key, never notified, an hour old.
-async fn one_lost(versioning: Versioning) -> (World, crate::world::Uploaded) {
-    let world = World::new(versioning).await;
+async fn one_lost(versioning: Versioning) -> (AuditedBucket, crate::world::Uploaded) {
+    let world = AuditedBucket::new(versioning).await;
     world.pass(MINUTE).await;
     let lost = world.put("lost", "A");
     world.pass(HOUR).await;
@@ -149,7 +149,7 @@ async fn two_repairs_at_once_record_once() {
 
 #[tokio::test(start_paused = true)]
 async fn an_object_overwritten_while_its_page_waits_has_changed() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.pass(MINUTE).await;
     let uploads: Vec<_> = (0..1500).map(|n| world.put(&format!("{n:04}"), "A")).collect();
     world.notify(&uploads).await;
@@ -171,7 +171,7 @@ async fn an_object_overwritten_while_its_page_waits_has_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_in_parts_that_ended_after_a_newer_one_is_missing() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.pass(MINUTE).await;
     let began = world.stage.now();
     world.pass(HOUR).await;
@@ -206,7 +206,7 @@ async fn an_event_that_is_done_during_the_audit_is_seen_once_or_as_done() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_during_a_long_audit_is_too_new_though_it_is_old_when_it_is_judged() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.pass(MINUTE).await;
     world.put("a", "A");
     world.pass(HOUR).await;
@@ -221,7 +221,7 @@ async fn an_upload_during_a_long_audit_is_too_new_though_it_is_old_when_it_is_ju
 
 #[tokio::test(start_paused = true)]
 async fn what_receipts_do_not_reach_is_before_the_watermark() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.pass(MINUTE).await;
     let done = world.put("done", "A");
     world.notify([&done]).await;

@@ -3,10 +3,10 @@
 use daybook_reconciler::audit::{AuditError, Checkpoint, Finding, Repair};
 use daybook_tests::s3::Versioning;
 
-use crate::world::{Audited, BUCKET, HOUR, World};
+use crate::world::{Audited, AuditedBucket, BUCKET, HOUR};
 
-async fn bucket(versioning: Versioning) -> World {
-    let world = World::new(versioning).await;
+async fn bucket(versioning: Versioning) -> AuditedBucket {
+    let world = AuditedBucket::new(versioning).await;
     let mut uploads = Vec::new();
     for n in 0..1500 {
         uploads.push(world.put(&format!("p{}/key {n:04}", n % 3), "1"));
@@ -30,7 +30,7 @@ async fn bucket(versioning: Versioning) -> World {
     world
 }
 
-async fn in_parts(world: &World, limit: u64) -> Audited {
+async fn in_parts(world: &AuditedBucket, limit: u64) -> Audited {
     let mut settings = world.settings();
     settings.limit = Some(limit);
     let audit = world.audit_with(settings);
@@ -75,7 +75,7 @@ async fn an_audit_in_parts_finds_the_same_as_in_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_finished_audit_is_over_when_it_goes_on() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.put("key", "1");
     world.pass(HOUR).await;
     let audit = world.audit_with(world.settings());
@@ -88,7 +88,7 @@ async fn a_finished_audit_is_over_when_it_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_of_another_audit_is_refused() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let checkpoint = world.audit().await.checkpoint;
     let mut settings = world.settings();
     settings.scope.prefix = "other/".into();
@@ -101,7 +101,7 @@ async fn an_audit_and_a_repair_can_be_moved_between_threads() {
     fn is_send<T: Send>(future: T) -> T {
         future
     }
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let audit = world.audit_with(world.settings());
     let mut run = is_send(audit.begin()).await.unwrap();
     is_send(run.next()).await.unwrap();

@@ -7,7 +7,7 @@ use daybook_tests::rows::row_item;
 use daybook_tests::s3::Versioning;
 use daybook_tests::{Fault, Stage, StageOptions};
 
-use crate::world::{Audited, HOUR, World};
+use crate::world::{Audited, AuditedBucket, HOUR};
 
 fn causes(audited: &Audited) -> Vec<(String, Unknown)> {
     let cause = |finding: &Finding| match finding {
@@ -22,7 +22,7 @@ fn causes(audited: &Audited) -> Vec<(String, Unknown)> {
 
 #[tokio::test(start_paused = true)]
 async fn with_receipts_off_nothing_is_reported_and_nothing_repaired() {
-    let mut world = World::new(Versioning::Never).await;
+    let mut world = AuditedBucket::new(Versioning::Never).await;
     world.put("key", "1");
     world.pass(HOUR).await;
     let missing = world.audit().await.of_class("missing");
@@ -41,7 +41,7 @@ async fn with_receipts_off_nothing_is_reported_and_nothing_repaired() {
 
 #[tokio::test(start_paused = true)]
 async fn while_a_row_cannot_be_read_nothing_is_called_missing() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.put("before", "1");
     let (done, open) = (world.put("done", "1"), world.put("open", "1"));
     world.put("lost", "1");
@@ -67,7 +67,7 @@ async fn while_a_row_cannot_be_read_nothing_is_called_missing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_object_that_a_parked_payload_seems_to_name_may_be_open() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.put("devices/reading 4711.json", "1");
     world.put("devices/reading 4712.json", "1");
     let payload = r#"{"Records":[{"what":"no S3 event","s3":{"bucket":{"name":"data"},
@@ -86,7 +86,7 @@ async fn an_object_that_a_parked_payload_seems_to_name_may_be_open() {
     assert_eq!(causes(&audited).len(), 2);
     assert_eq!(causes(&audited)[0].1, Unknown::ParkedPayload);
 
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     world.put("sensors/measurement.json", "1");
     world.stage.put_rows([&row]);
     world.pass(HOUR).await;
@@ -96,7 +96,7 @@ async fn an_object_that_a_parked_payload_seems_to_name_may_be_open() {
 
 #[tokio::test(start_paused = true)]
 async fn receipts_that_cannot_be_read_leave_objects_unknown() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     let (done, open) = (world.put("done", "1"), world.put("open", "1"));
     world.put("lost", "1");
     world.notify([&done]).await;
@@ -121,7 +121,7 @@ async fn receipts_that_cannot_be_read_leave_objects_unknown() {
 
 #[tokio::test(start_paused = true)]
 async fn an_audit_does_not_begin_on_a_ledger_that_it_cannot_read() {
-    let world = World::new(Versioning::Never).await;
+    let world = AuditedBucket::new(Versioning::Never).await;
     for operation in ["Scan", "GetItem", "BatchGetItem"] {
         world.stage.wire.inject_always(operation, Fault::Throttled);
         let refused = world.audit_with(world.settings()).begin().await;

@@ -21,7 +21,7 @@ pub const HOUR: Duration = Duration::from_secs(3600);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A stage whose ledger is installed, and a bucket.
-pub struct World {
+pub struct AuditedBucket {
     pub stage: Stage,
     pub s3: S3,
     uploads: AtomicU64,
@@ -45,7 +45,7 @@ pub struct Audited {
     pub progress: Progress,
 }
 
-impl World {
+impl AuditedBucket {
     pub async fn new(versioning: Versioning) -> Self {
         let world = Self::uninstalled(versioning).await;
         world.install().await;

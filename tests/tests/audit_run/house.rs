@@ -12,7 +12,7 @@ use daybook_reconciler::audit_run::{
 use daybook_tests::s3::Versioning;
 use serde_json::Value;
 
-use crate::world::{BUCKET, DAY, HOUR, MINUTE, World};
+use crate::world::{AuditedBucket, BUCKET, DAY, HOUR, MINUTE};
 
 pub const REPORTS: &str = "reports";
 
@@ -21,7 +21,7 @@ pub const TICK: Duration = Duration::from_secs(15 * 60);
 
 /// More than one page of objects: from before the installation, done, open, and missing.
 pub struct House {
-    pub world: World,
+    pub world: AuditedBucket,
     pub expected: BTreeMap<String, &'static str>,
 }
 
@@ -32,7 +32,7 @@ impl House {
 
     /// So many objects, of which so many are missing, and as many open and done.
     pub async fn of(objects: usize, missing: usize) -> Self {
-        let world = World::uninstalled(Versioning::Never).await;
+        let world = AuditedBucket::uninstalled(Versioning::Never).await;
         world.s3.create_bucket(REPORTS, Versioning::Never);
         let mut expected = BTreeMap::new();
         let mut put = |class: &'static str, count: usize, from: usize| -> Vec<_> {

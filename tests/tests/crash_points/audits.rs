@@ -8,11 +8,16 @@ use daybook_tests::notifications::Upload;
 
 use crate::checker::{End, check};
 use crate::points::{Function, Plan, gated};
-use crate::world::{BUCKET, MINUTE, World};
+use crate::world::{BUCKET, MINUTE, StoryPipeline};
 
 /// Two notifications that S3 never sent, and one that it did.
-pub async fn audit(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Audit, Function::Repair]).await;
+pub async fn audit(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(
+        plan,
+        StoryPipeline::dispatch(),
+        &[Function::Audit, Function::Repair],
+    )
+    .await;
     let put = |key: &str| {
         let version = world.s3.put(BUCKET, key, key);
         let upload = world.upload(key);
@@ -60,7 +65,7 @@ fn audit_settings() -> AuditSettings {
 }
 
 /// What an audit calls missing; `None` when it could not tell.
-async fn find_missing(world: &World) -> Option<Vec<ListedObject>> {
+async fn find_missing(world: &StoryPipeline) -> Option<Vec<ListedObject>> {
     let s3 = gated(&world.s3, &world.points);
     let audit = Audit::new(s3, world.stage.ledger.clone(), audit_settings());
     let mut run = audit.begin().await.ok()?;
@@ -78,7 +83,7 @@ async fn find_missing(world: &World) -> Option<Vec<ListedObject>> {
     Some(missing)
 }
 
-async fn repair(world: &World, missing: Vec<ListedObject>) {
+async fn repair(world: &StoryPipeline, missing: Vec<ListedObject>) {
     let s3 = gated(&world.s3, &world.points);
     let repairer = Repairer::new(s3, world.stage.ledger.clone(), audit_settings(), 2);
     let deadline = world.stage.deadline();

@@ -9,19 +9,19 @@ use uuid::Uuid;
 
 use crate::checker::{End, check};
 use crate::points::{Function, Plan};
-use crate::world::{MINUTE, World};
+use crate::world::{MINUTE, StoryPipeline};
 
 fn dispatch() -> Dispatch {
     Dispatch {
         batching: Batching::of(3, Duration::ZERO).unwrap(),
-        ..World::dispatch()
+        ..StoryPipeline::dispatch()
     }
 }
 
 /// Three rows that are due, one of which fails once; one execution for all, and one for that.
-pub async fn batch(plan: Plan) -> World {
+pub async fn batch(plan: Plan) -> StoryPipeline {
     let watched = [Function::Schedule, Function::Invoke, Function::Complete];
-    let world = World::new(plan, dispatch(), &watched).await;
+    let world = StoryPipeline::new(plan, dispatch(), &watched).await;
     let [one, two, twice] = ["one", "two", "twice"].map(|key| world.pending(key));
     world.settle().await;
     let ends = [
@@ -35,8 +35,8 @@ pub async fn batch(plan: Plan) -> World {
 
 /// Leases of batches that ran out: of one whose end was never told, of a row that bears it and is not in its input, and of one whose
 /// message is lost.
-pub async fn stale_batches(plan: Plan) -> World {
-    let world = World::new(plan, dispatch(), &[Function::Sweep, Function::Invoke]).await;
+pub async fn stale_batches(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(plan, dispatch(), &[Function::Sweep, Function::Invoke]).await;
     let [named, unnamed, lost] = ["silent", "unnamed", "lost"].map(|key| world.upload(key));
     let in_batch = |number, upload| Row {
         batch: Some(BatchId(Uuid::from_u128(number))),
@@ -57,7 +57,7 @@ pub async fn stale_batches(plan: Plan) -> World {
 }
 
 /// The execution of the row's batch is started with it alone.
-async fn start(world: &World, row: &Row) {
+async fn start(world: &StoryPipeline, row: &Row) {
     let RunName::Batch(name) = row.run_name() else {
         panic!("{row:?} is in no batch");
     };

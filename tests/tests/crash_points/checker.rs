@@ -10,7 +10,7 @@ use daybook_tests::notifications::Upload;
 use serde_json::{Value, json};
 
 use crate::outside::events;
-use crate::world::{MAX_ATTEMPTS, PER_WINDOW, World};
+use crate::world::{MAX_ATTEMPTS, PER_WINDOW, StoryPipeline};
 
 /// How an upload must have ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum End {
 }
 
 /// Checks all; what is wrong goes to the world's violations.
-pub async fn check(world: &World, ends: &[(&Upload, End)], payloads: usize) {
+pub async fn check(world: &StoryPipeline, ends: &[(&Upload, End)], payloads: usize) {
     let rows = world.raw("ledger").await;
     let receipts = world.raw("receipts").await;
     let executions = world.stage.aws.executions().all();
@@ -97,7 +97,7 @@ pub async fn check(world: &World, ends: &[(&Upload, End)], payloads: usize) {
 }
 
 /// The object's receipt must be that of its newest upload.
-pub async fn newest_receipt(world: &World, upload: &Upload) {
+pub async fn newest_receipt(world: &StoryPipeline, upload: &Upload) {
     let receipt = world.stage.receipt(&upload.event()).await;
     if receipt.as_ref().map(|receipt| receipt.event_id) != Some(upload.event().id) {
         world.violation(format!(
@@ -107,7 +107,7 @@ pub async fn newest_receipt(world: &World, upload: &Upload) {
     }
 }
 
-fn done(world: &World, upload: &Upload, row: Option<&Value>, receipt: Option<&Value>) {
+fn done(world: &StoryPipeline, upload: &Upload, row: Option<&Value>, receipt: Option<&Value>) {
     let is_receipt = receipt.is_some_and(|receipt| receipt["outcome"]["S"] == json!("succeeded"));
     if row.is_some() || !is_receipt {
         world.violation(format!("{} is not done: {row:?} {receipt:?}", upload.key));
@@ -115,7 +115,13 @@ fn done(world: &World, upload: &Upload, row: Option<&Value>, receipt: Option<&Va
 }
 
 /// One execution for each attempt and no other, run once; all failed, but the last when `last_succeeded`.
-fn ran(world: &World, upload: &Upload, attempts: &[u64], last_succeeded: bool, executions: &[ExecutionView]) {
+fn ran(
+    world: &StoryPipeline,
+    upload: &Upload,
+    attempts: &[u64],
+    last_succeeded: bool,
+    executions: &[ExecutionView],
+) {
     let mut seen: BTreeMap<u64, (&ExecutionView, bool)> = BTreeMap::new();
     for one in executions {
         for event in events(&one.input)
@@ -155,7 +161,7 @@ fn lists(execution: &ExecutionView, id: &Value) -> bool {
 }
 
 /// A worker's target runs once for each attempt, and once more for each death of its worker.
-fn worked(world: &World, upload: &Upload, attempts: &[u64]) {
+fn worked(world: &StoryPipeline, upload: &Upload, attempts: &[u64]) {
     let runs = world.runs.lock().unwrap().clone();
     let runs: Vec<_> = runs.into_iter().filter(|run| run.key == upload.key).collect();
     let deaths = world.counted().deaths.len();
@@ -177,7 +183,7 @@ fn worked(world: &World, upload: &Upload, attempts: &[u64]) {
 }
 
 /// What the ledger says of itself is what is there.
-async fn counts_are_true(world: &World, rows: &[Value]) {
+async fn counts_are_true(world: &StoryPipeline, rows: &[Value]) {
     for status in Status::ALL {
         let there = rows
             .iter()
@@ -197,7 +203,7 @@ async fn counts_are_true(world: &World, rows: &[Value]) {
 }
 
 /// No more than N in a window, redeliveries included. Messages that are granted late in one may leave in the next.
-fn budget_holds(world: &World) {
+fn budget_holds(world: &StoryPipeline) {
     let sent = world.sent.lock().unwrap();
     let mut windows: BTreeMap<u64, u64> = BTreeMap::new();
     for (second, messages) in &sent.by_second {

@@ -13,7 +13,7 @@ use crate::batches;
 use crate::checker::{End, check, newest_receipt};
 use crate::points::{Counted, Function, Plan};
 use crate::workers;
-use crate::world::{MINUTE, World};
+use crate::world::{MINUTE, StoryPipeline};
 
 const ANN: Person<'_> = Person {
     by: "ann",
@@ -28,7 +28,7 @@ pub struct Told {
 
 pub struct Story {
     pub name: &'static str,
-    tell: fn(Plan) -> LocalBoxFuture<'static, World>,
+    tell: fn(Plan) -> LocalBoxFuture<'static, StoryPipeline>,
 }
 
 pub const STORIES: [Story; 16] = [
@@ -117,8 +117,8 @@ impl Story {
 }
 
 /// Several forms, several records, twice, unreadable, and done before.
-async fn notifications(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Ingest]).await;
+async fn notifications(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Ingest]).await;
     let [one, two, done] = ["one", "two", "done"].map(|key| world.upload(key));
     world.complete(&done).await;
     world.notify(&json!({"Records": [two.record(), done.record()]}).to_string());
@@ -136,8 +136,8 @@ async fn notifications(plan: Plan) -> World {
 }
 
 /// Rows that are due, and a queue that refuses one of their messages. And before, a tick that finds nothing.
-async fn tick(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Schedule]).await;
+async fn tick(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Schedule]).await;
     world.tick(true).await;
     let uploads = ["one", "two", "refused"].map(|key| world.pending(key));
     // One tick in which it happens; what comes after is not new.
@@ -151,12 +151,12 @@ async fn tick(plan: Plan) -> World {
 }
 
 /// More rows than may be in flight.
-async fn tick_below_a_cap(plan: Plan) -> World {
+async fn tick_below_a_cap(plan: Plan) -> StoryPipeline {
     let dispatch = Dispatch {
         max_in_flight: Some(1),
-        ..World::dispatch()
+        ..StoryPipeline::dispatch()
     };
-    let world = World::new(plan, dispatch, &[Function::Schedule]).await;
+    let world = StoryPipeline::new(plan, dispatch, &[Function::Schedule]).await;
     let uploads = ["one", "two"].map(|key| world.pending(key));
     world.tick(false).await;
     world.points.watch(&[]);
@@ -167,8 +167,8 @@ async fn tick_below_a_cap(plan: Plan) -> World {
 }
 
 /// First messages, and second ones whose executions do not run yet, run, succeeded, failed, and whose rows are gone.
-async fn messages(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Invoke]).await;
+async fn messages(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Invoke]).await;
     let [first, second, running, succeeded, failed] =
         ["first", "second", "running long", "succeeded", "failed twice"].map(|key| world.upload(key));
     let mut rows = Vec::new();
@@ -212,8 +212,8 @@ async fn messages(plan: Plan) -> World {
 }
 
 /// Executions that succeed, fail once, and fail for good.
-async fn status_events(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Complete]).await;
+async fn status_events(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Complete]).await;
     let [one, twice, poison] = ["one", "twice", "poison"].map(|key| world.pending(key));
     world.settle().await;
     let ends = [
@@ -226,8 +226,8 @@ async fn status_events(plan: Plan) -> World {
 }
 
 /// Executions that succeed at the same moment, one of them for a key whose earlier upload is done.
-async fn successes_together(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Complete]).await;
+async fn successes_together(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Complete]).await;
     world.complete(&world.upload("again")).await;
     let uploads = ["one", "two", "again"].map(|key| world.pending(key));
     world.settle().await;
@@ -239,8 +239,8 @@ async fn successes_together(plan: Plan) -> World {
 
 /// Leases that ran out: of a running execution, of a row that is done, of lost messages, of one that waits; and a queue that
 /// refuses one message.
-async fn stale_rows(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Sweep]).await;
+async fn stale_rows(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Sweep]).await;
     let [long, done, lost, refused, waiting] =
         ["long", "done", "gone", "refused", "waiting"].map(|key| world.upload(key));
     let stale = |upload: &Upload, minutes: u32| world.claimed(upload, minutes * MINUTE);
@@ -272,8 +272,8 @@ async fn stale_rows(plan: Plan) -> World {
 }
 
 /// What people do: pause, set N, release, fail, remove, complete, redrive, resume.
-async fn people(plan: Plan) -> World {
-    let world = World::new(plan, World::dispatch(), &[Function::Person]).await;
+async fn people(plan: Plan) -> StoryPipeline {
+    let world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Person]).await;
     let (stage, ledger) = (&world.stage, &world.stage.ledger);
     let [redriven, removed, worded, freed, failed] =
         ["poison 1", "poison 2", "poison 3", "gone 1", "gone 2"].map(|key| world.upload(key));
@@ -333,7 +333,7 @@ async fn people(plan: Plan) -> World {
     world
 }
 
-async fn open_rows(world: &World) -> Vec<Row> {
+async fn open_rows(world: &StoryPipeline) -> Vec<Row> {
     let mut pages = world.stage.ledger.open_rows();
     let mut rows = Vec::new();
     while let Some(page) = pages.next().await.unwrap() {
@@ -342,7 +342,7 @@ async fn open_rows(world: &World) -> Vec<Row> {
     rows
 }
 
-async fn rows_of(world: &World, key: &str, status: Status) -> Vec<Row> {
+async fn rows_of(world: &StoryPipeline, key: &str, status: Status) -> Vec<Row> {
     let is_of = |row: &Row| {
         let is_key = |event: &daybook_schema::ObjectEvent| event.key.as_str() == key;
         row.status == status && row.event().is_some_and(is_key)

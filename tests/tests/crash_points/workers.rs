@@ -7,11 +7,11 @@ use daybook_tests::notifications::Upload;
 
 use crate::checker::{End, check, newest_receipt};
 use crate::points::{Function, Plan};
-use crate::world::{MINUTE, World};
+use crate::world::{MINUTE, StoryPipeline};
 
 /// A worker in the place of Step Functions: an attempt that fails and one that succeeds, and a message whose row is done.
-pub async fn worker(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
+pub async fn worker(plan: Plan) -> StoryPipeline {
+    let mut world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Worker]).await;
     world.has_worker = true;
     let [twice, done] = ["twice", "done"].map(|key| world.upload(key));
     let row = world.claimed(&twice, 5 * MINUTE);
@@ -31,8 +31,8 @@ pub async fn worker(plan: Plan) -> World {
 }
 
 /// A target that says "later", and a message that comes twice.
-pub async fn worker_later(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
+pub async fn worker_later(plan: Plan) -> StoryPipeline {
+    let mut world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Worker]).await;
     world.has_worker = true;
     let later = world.upload("later");
     let row = world.claimed(&later, 5 * MINUTE);
@@ -45,8 +45,8 @@ pub async fn worker_later(plan: Plan) -> World {
 }
 
 /// Targets that succeed at the same moment, one of them for a key whose earlier upload is done.
-pub async fn worker_at_once(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
+pub async fn worker_at_once(plan: Plan) -> StoryPipeline {
+    let mut world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Worker]).await;
     (world.has_worker, world.workers) = (true, 3);
     world.complete(&world.upload("again")).await;
     let uploads = ["one", "two", "again"].map(|key| world.upload(key));
@@ -63,8 +63,8 @@ pub async fn worker_at_once(plan: Plan) -> World {
 }
 
 /// On one machine the queue dies with the worker, and the restart puts back what it had.
-pub async fn machine_at_work(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Worker]).await;
+pub async fn machine_at_work(plan: Plan) -> StoryPipeline {
+    let mut world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Worker]).await;
     (world.has_worker, world.is_one_machine) = (true, true);
     let one = world.upload("one");
     let row = world.claimed(&one, 5 * MINUTE);
@@ -76,8 +76,8 @@ pub async fn machine_at_work(plan: Plan) -> World {
 }
 
 /// Whatever dies, all of the machine dies, and its queue with it; the restart puts back what was claimed.
-pub async fn one_machine(plan: Plan) -> World {
-    let mut world = World::new(plan, World::dispatch(), &[Function::Recover]).await;
+pub async fn one_machine(plan: Plan) -> StoryPipeline {
+    let mut world = StoryPipeline::new(plan, StoryPipeline::dispatch(), &[Function::Recover]).await;
     (world.has_worker, world.is_one_machine) = (true, true);
     let [queued, held, deadly, done] = ["queued", "held", "deadly", "done"].map(|key| world.upload(key));
     let claimed = |upload: &Upload| world.claimed(upload, 5 * MINUTE);

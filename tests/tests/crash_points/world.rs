@@ -26,7 +26,7 @@ pub const BUCKET: &str = "data";
 /// Crashes included, everything is at rest after so long.
 const LIMIT: Duration = Duration::from_secs(12 * 3600);
 
-pub struct World {
+pub struct StoryPipeline {
     pub stage: Stage,
     pub s3: S3,
     pub points: Points,
@@ -45,7 +45,7 @@ pub struct World {
     must_restart: Mutex<bool>,
 }
 
-impl World {
+impl StoryPipeline {
     /// Counts the requests of these functions.
     pub async fn new(plan: Plan, dispatch: Dispatch, watched: &[Function]) -> Self {
         let stage = Stage::new(StageOptions {

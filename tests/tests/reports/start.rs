@@ -1,8 +1,9 @@
 //! What the invoker and the executions say of a start.
 
+use daybook_ledger::Lookup;
 use std::time::Duration;
 
-use daybook_manager::{Completed, Invoked, Lookup, Running, Settled, Started};
+use daybook_manager::{Completed, Invoked, Running, Settled, Started};
 use daybook_schema::{DispatchMessage, Row, Status};
 use daybook_tests::rows::delivered;
 use daybook_tests::{Fault, Stage};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Asker, Claim, Consumed, Control, Deadline, Failed, Grant, GrantRequest, Hand, LedgerError, ReceiptLookup,
+    Asker, Claim, Consumed, Control, Deadline, Failed, Grant, GrantRequest, Hand, LedgerError, Lookup,
     Recorded, Redriven, Released,
 };
 use daybook_schema::{Attempt, ExecutionName, Status};
@@ -330,12 +330,8 @@ async fn receipts_that_are_left_unprocessed_are_asked_for_again_and_never_taken_
         [Fault::Unprocessed(vec![0, 1]), Fault::Unprocessed(vec![1])],
     );
     let found = stage.ledger.look_up_receipts([done, open]).await;
-    assert!(
-        matches!(found[&done], ReceiptLookup::Found(_)),
-        "{:?}",
-        found[&done]
-    );
-    assert_eq!(found[&open], ReceiptLookup::Absent);
+    assert!(matches!(found[&done], Lookup::Found(_)), "{:?}", found[&done]);
+    assert_eq!(found[&open], Lookup::Absent);
     assert_eq!(requests() - before, 3);
 
     let (before, began) = (requests(), stage.now());
@@ -351,10 +347,6 @@ async fn receipts_that_are_left_unprocessed_are_asked_for_again_and_never_taken_
         .inject_always("BatchGetItem", Fault::Unprocessed(vec![0]));
     let before = requests();
     let found = stage.ledger.look_up_receipts([done]).await;
-    assert!(
-        matches!(found[&done], ReceiptLookup::Unknown(_)),
-        "{:?}",
-        found[&done]
-    );
+    assert!(matches!(found[&done], Lookup::Unknown(_)), "{:?}", found[&done]);
     assert_eq!(requests() - before, 6);
 }

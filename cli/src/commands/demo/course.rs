@@ -6,11 +6,11 @@ use tokio::sync::RwLock;
 
 use crate::commands::demo::screen::Screen;
 use crate::commands::demo::tally::Tally;
-use crate::commands::demo::world::World;
+use crate::commands::demo::world::DemoPipeline;
 
 /// A run of the demo.
 pub struct Demo {
-    pub world: World,
+    pub world: DemoPipeline,
     pub tally: Tally,
     pub screen: Screen,
     /// Invokers pass it; an outage closes it.

@@ -29,7 +29,7 @@ use crate::commands::demo::result::Evidence;
 use crate::commands::demo::screen::Screen;
 use crate::commands::demo::tally::Tally;
 use crate::commands::demo::target::{Folder, ReadingTarget};
-use crate::commands::demo::world::World;
+use crate::commands::demo::world::DemoPipeline;
 use crate::ui::error::UserError;
 use crate::ui::output::Output;
 
@@ -103,7 +103,7 @@ pub async fn run(arguments: DemoArguments, output: Output) -> anyhow::Result<Exi
         (dispatch.window / 4).min(Duration::from_secs(1)),
     );
     let demo = Arc::new(Demo {
-        world: World::create(seed, dispatch, Arc::new(target)).await?,
+        world: DemoPipeline::create(seed, dispatch, Arc::new(target)).await?,
         tally: Tally::default(),
         screen: Screen::new(arguments.events),
         gate: RwLock::new(()),

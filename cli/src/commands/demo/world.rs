@@ -15,7 +15,7 @@ const MAX_RECEIVES: u32 = 5;
 
 /// All parts.
 #[derive(Clone)]
-pub struct World {
+pub struct DemoPipeline {
     /// The embedded AWS.
     pub aws: LocalAws,
     /// The ledger.
@@ -34,7 +34,7 @@ pub struct World {
     state_machine: String,
 }
 
-impl World {
+impl DemoPipeline {
     /// Makes everything, in memory.
     ///
     /// # Errors

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Control, Pause};
-use daybook_manager::{Described, Lookup};
+use daybook_ledger::{Control, Lookup, Pause};
+use daybook_manager::Described;
 use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, Timestamp, notification};
 
 use crate::aws::s3::Head;

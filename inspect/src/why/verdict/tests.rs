@@ -2,8 +2,8 @@ mod situations;
 
 use std::time::Duration;
 
-use daybook_ledger::{Cause, CauseKind, Control, Count};
-use daybook_manager::{Described, Lookup};
+use daybook_ledger::{Cause, CauseKind, Control, Count, Lookup};
+use daybook_manager::Described;
 use daybook_schema::{
     Attempt, ObjectEvent, Outcome, Receipt, Row, SourceName, Status, Timestamp, notification,
 };
@@ -133,7 +133,7 @@ fn executed(status: &str, row: Row) -> Observed {
     with_run(row, Lookup::Found(Box::new(described)), Named::Yes { events: 1 })
 }
 
-fn with_run(row: Row, lookup: Lookup, named: Named) -> Observed {
+fn with_run(row: Row, lookup: Lookup<Described>, named: Named) -> Observed {
     let name = row.run_name();
     let mut seen = open(row);
     seen.open[0].execution = Some(Run { name, lookup, named });

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::Cast;
 use crate::simulation::checker::events;
 use crate::simulation::faults::Chaos;
-use crate::simulation::world::World;
+use crate::simulation::world::SharedHistory;
 
 /// What becomes of an execution follows from the seed and its name, not from when it is started.
 /// Executions own it, so that it must not own them.
@@ -25,7 +25,7 @@ struct Machine {
 #[derive(Clone)]
 struct Reports {
     chaos: Chaos,
-    world: World,
+    world: SharedHistory,
     clock: Clock,
     sqs: Sqs,
     url: String,

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use super::faults::Chaos;
 use super::scenario::{SKEW, Scenario};
 use super::shadow::Shadows;
-use super::world::{BUCKET, World};
+use super::world::{BUCKET, SharedHistory};
 use crate::s3::S3;
 use crate::stage::Stage;
 use crate::wire::Process;
@@ -34,7 +34,7 @@ pub(crate) struct Cast {
     pub(crate) stage: Stage,
     pub(crate) scenario: Arc<Scenario>,
     pub(crate) chaos: Chaos,
-    pub(crate) world: World,
+    pub(crate) world: SharedHistory,
     pub(crate) shadows: Shadows,
     pub(crate) s3: S3,
     processes: Arc<AtomicU64>,
@@ -46,7 +46,7 @@ impl Cast {
         stage: &Stage,
         scenario: &Scenario,
         chaos: &Chaos,
-        world: &World,
+        world: &SharedHistory,
         shadows: &Shadows,
     ) -> Self {
         let s3 = S3::new(stage.clock.clone());

@@ -18,7 +18,7 @@ pub(crate) use self::runs::{WorkerRun, events};
 use super::actors::GARBAGE;
 use super::scenario::Scenario;
 use super::shadow::Shadows;
-use super::world::World;
+use super::world::SharedHistory;
 use crate::stage::Stage;
 
 /// What must hold in every run.
@@ -116,13 +116,13 @@ pub struct Findings {
 
 pub(crate) struct Checker {
     scenario: Scenario,
-    world: World,
+    world: SharedHistory,
     shadows: Shadows,
     drained: Result<Duration, String>,
 }
 
 impl Checker {
-    pub(crate) fn new(scenario: &Scenario, world: &World, shadows: &Shadows) -> Self {
+    pub(crate) fn new(scenario: &Scenario, world: &SharedHistory, shadows: &Shadows) -> Self {
         Self {
             scenario: scenario.clone(),
             world: world.clone(),

@@ -1,10 +1,10 @@
 //! Receipts, and the deletions that need one.
 
-use super::{Attributes, Insert, Property, Shadow, World};
+use super::{Attributes, Insert, Property, Shadow, SharedHistory};
 
 impl Shadow {
     /// Receipt, then delete.
-    pub(super) fn delete(&mut self, id: &str, now: i64, world: &World) {
+    pub(super) fn delete(&mut self, id: &str, now: i64, world: &SharedHistory) {
         if self.rows.remove(id).is_none() {
             return;
         }

@@ -2,7 +2,7 @@
 
 use daybook_inspect::lookup::batch::{Batch, Member, MemberRow};
 use daybook_inspect::wording::text;
-use daybook_manager::Lookup;
+use daybook_ledger::Lookup;
 use daybook_schema::{BatchName, Timestamp};
 
 use crate::commands::inspect::show::timeline;

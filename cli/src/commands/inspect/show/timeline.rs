@@ -5,7 +5,8 @@ use daybook_inspect::lookup::next_step::{Next, next};
 use daybook_inspect::lookup::run::{Named, Run};
 use daybook_inspect::views;
 use daybook_inspect::wording::{text, time};
-use daybook_manager::{Described, Lookup};
+use daybook_ledger::Lookup;
+use daybook_manager::Described;
 use daybook_schema::{ObjectEvent, Origin, Outcome, Receipt, Row, RunName, Status, Subject, Timestamp};
 
 use crate::ui::escape;
@@ -205,7 +206,7 @@ fn run_text(row: &Row, run: &Run, now: Timestamp) -> String {
 }
 
 /// An execution as Step Functions sees it now.
-pub(super) fn execution_text(name: RunName, lookup: &Lookup, now: Timestamp) -> String {
+pub(super) fn execution_text(name: RunName, lookup: &Lookup<Described>, now: Timestamp) -> String {
     match lookup {
         Lookup::Absent => format!("{name}: not there; it was not started"),
         Lookup::Unknown(_) => format!("{name}: unknown"),

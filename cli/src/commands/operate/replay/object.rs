@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::object_ref::ObjectText;
-use daybook_ledger::ReceiptLookup;
+use daybook_ledger::Lookup;
 use daybook_schema::{
     BucketName, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, Origin, Receipt, Row, SourceName,
 };
@@ -108,9 +108,9 @@ async fn receipts(
     let mut events = Vec::new();
     for (object, lookup) in deployment.ledger.look_up_receipts(ids).await {
         match lookup {
-            ReceiptLookup::Found(receipt) => events.push(event_of(&receipt)),
-            ReceiptLookup::Absent => {}
-            ReceiptLookup::Unknown(cause) => {
+            Lookup::Found(receipt) => events.push(event_of(&receipt)),
+            Lookup::Absent => {}
+            Lookup::Unknown(cause) => {
                 let cause = cause.of(format_args!("the receipt of object {object}"));
                 return Err(Failure::about(AwsResource::Receipts, cause));
             }

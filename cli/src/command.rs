@@ -9,6 +9,7 @@ use crate::commands;
 use crate::commands::audit::arguments::AuditArguments;
 use crate::commands::demo::DemoArguments;
 use crate::commands::inspect::doctor::DoctorArguments;
+use crate::commands::inspect::errors::ErrorsArguments;
 use crate::commands::inspect::list::ListArguments;
 use crate::commands::inspect::show::ShowArguments;
 use crate::commands::inspect::status::StatusArguments;
@@ -28,6 +29,7 @@ use crate::commands::setup::attach::{AttachArguments, DetachArguments};
 use crate::commands::setup::init::InitArguments;
 use crate::commands::setup::manual::{CompletionsArguments, ManArguments};
 use crate::reference;
+use crate::ui::logging::LogFormat;
 use crate::ui::output::Output;
 
 /// Daybook writes every S3 event to a ledger before anything else happens to it, dispatches at most N events
@@ -56,7 +58,10 @@ pub struct Cli {
 
 /// What the verbs are for, in the order of `daybook --help`. A verb that is missing here fails a test.
 const PURPOSES: [(&str, &[&str]); 4] = [
-    ("Look", &["status", "list", "show", "why", "doctor", "audit"]),
+    (
+        "Look",
+        &["status", "list", "errors", "show", "why", "doctor", "audit"],
+    ),
     (
         "Operate",
         &[
@@ -121,6 +126,7 @@ pub enum Command {
     Ingest(Box<IngestArguments>),
     Status(Box<StatusArguments>),
     List(Box<ListArguments>),
+    Errors(Box<ErrorsArguments>),
     Show(Box<ShowArguments>),
     Why(Box<WhyArguments>),
     Doctor(Box<DoctorArguments>),
@@ -151,6 +157,15 @@ impl Command {
         matches!(self, Self::Demo(_))
     }
 
+    /// The form of its log.
+    pub fn log_format(&self) -> LogFormat {
+        match self {
+            Self::Up(arguments) => arguments.log.log_format,
+            Self::Worker(arguments) => arguments.log.log_format,
+            _ => LogFormat::Text,
+        }
+    }
+
     /// Does it.
     ///
     /// # Errors
@@ -160,6 +175,7 @@ impl Command {
             Self::Demo(arguments) => commands::demo::run(arguments, output).await,
             Self::Status(arguments) => commands::inspect::status::run(*arguments, output).await,
             Self::List(arguments) => commands::inspect::list::run(*arguments, output).await,
+            Self::Errors(arguments) => commands::inspect::errors::run(*arguments, output).await,
             Self::Show(arguments) => commands::inspect::show::run(*arguments, output).await,
             Self::Why(arguments) => commands::inspect::why::run(*arguments, output).await,
             Self::Doctor(arguments) => commands::inspect::doctor::run(*arguments, output).await,
@@ -191,6 +207,7 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::examples;
 
     #[test]
     fn every_verb_has_one_purpose_and_one_line_of_80_columns() {
@@ -204,6 +221,28 @@ mod tests {
             let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
             assert!(!about.is_empty(), "{} says nothing of itself", verb.get_name());
             assert!(about.chars().count() <= 63, "{}: {about}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn every_verb_has_an_example_that_can_be_typed_as_it_stands() {
+        for verb in Cli::command().get_subcommands().map(clap::Command::get_name) {
+            let examples = examples::of(verb);
+            assert!(!examples.is_empty(), "{verb} has no example");
+            for (line, _) in examples {
+                let words = line
+                    .split('\'')
+                    .enumerate()
+                    .flat_map(|(number, part)| match number % 2 {
+                        0 => part.split_whitespace().collect(),
+                        _ => vec![part],
+                    });
+                let refused = Cli::try_parse_from(words).err().map(|error| error.to_string());
+                // Which deployment is meant the environment may say.
+                let refused = refused.filter(|why| !why.contains("no deployment is named"));
+                assert_eq!(refused, None, "{line}");
+                assert!(line.starts_with(&format!("daybook {verb}")), "{line}");
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod aws;
 mod command;
 mod commands;
 mod deployment;
+mod examples;
 mod json_files;
 mod reference;
 mod signals;
@@ -23,7 +24,11 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return ui::usage::refuse(&error, command::whole()),
     };
-    ui::logging::start(cli.verbose, cli.command.shows_its_failures());
+    ui::logging::start(
+        cli.verbose,
+        cli.command.shows_its_failures(),
+        cli.command.log_format(),
+    );
     match run(cli) {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<clap::Error>() {

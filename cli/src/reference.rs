@@ -1,6 +1,7 @@
 //! What every verb takes and prints, from its arguments and its output's type: for its help, its page and `docs/reference.md`.
 
 use daybook_inspect::checks::deployment::DoctorOutput;
+use daybook_inspect::errors::Errors;
 use daybook_inspect::lookup::batch::BatchOutput;
 use daybook_inspect::lookup::list::ListOutput;
 use daybook_inspect::lookup::output::ShowOutput;
@@ -25,6 +26,7 @@ use crate::commands::run::worker::WorkerOutput;
 use crate::commands::setup::attach::{AttachOutput, DetachOutput};
 use crate::commands::setup::init::InitOutput;
 use crate::commands::setup::manual::{CompletionsOutput, ManOutput};
+use crate::examples;
 
 /// One field of a verb's JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,15 +39,18 @@ struct Field {
     meaning: String,
 }
 
-/// The command with the fields of its JSON in the long help of every verb.
+/// The command with examples in the help of every verb, and the fields of its JSON in the long one.
 pub fn described(command: clap::Command) -> clap::Command {
     let verbs: Vec<String> = command
         .get_subcommands()
         .map(|verb| verb.get_name().to_owned())
         .collect();
     verbs.into_iter().fold(command, |command, verb| {
-        let fields = fields(&verb);
-        command.mut_subcommand(verb, |verb| verb.after_long_help(help(&fields)))
+        let (examples, fields) = (examples::text(&verb), fields(&verb));
+        command.mut_subcommand(verb, |verb| {
+            let long = format!("{examples}\n{}", help(&fields));
+            verb.after_help(examples).after_long_help(long)
+        })
     })
 }
 
@@ -67,6 +72,7 @@ fn fields(verb: &str) -> Vec<Field> {
         "ingest" => schema::<IngestOutput>(),
         "status" => schema::<StatusOutput>(),
         "list" => schema::<ListOutput>(),
+        "errors" => schema::<Errors>(),
         "show" => schema::<ShowOutput>(),
         "why" => schema::<WhyOutput>(),
         "doctor" => schema::<DoctorOutput>(),

@@ -109,6 +109,51 @@ fn a_folder_whose_pipeline_runs_is_said_to_run() {
 }
 
 #[test]
+fn errors_are_told_cause_by_cause() {
+    let local = Local::with(async |fixtures: Fixtures<'_>| {
+        fixtures.put_all().await;
+        for n in 10..60 {
+            let key = format!("in/{n}/photo-{n}.jpg");
+            let status = if n % 5 == 0 {
+                Status::Pending
+            } else {
+                Status::Parked
+            };
+            let row = Row {
+                last_error: Some(format!(
+                    "exit status 3: photo-{n}.jpg: can't read byte {}",
+                    n * 17
+                )),
+                ..rows::row_in(&key, n, status, FUTURE, 2, 0)
+            };
+            fixtures.put_row(&row).await;
+        }
+    });
+    let (code, stdout, stderr) = local.run(&["errors"]);
+    assert_eq!(code, 0, "{stderr}");
+    insta::assert_snapshot!("errors_local", rows::normal(&stdout) + &stderr);
+    let (_, stdout, _) = local.run(&["errors", "--limit", "2", "--output", "json"]);
+    let json = rows::normal_json(serde_json::from_str(&stdout).unwrap());
+    insta::assert_json_snapshot!("errors_local_json", json);
+    // What it says for redriving selects the group's parked rows and nobody else's.
+    let (_, stdout, _) = local.run(&[
+        "redrive",
+        "--error",
+        "can't read byte",
+        "--dry-run",
+        "--output",
+        "json",
+    ]);
+    let redriven: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(redriven["selected"], 40, "{redriven}");
+    // Nothing failed, and that is said.
+    let fine = Local::with(async |fixtures: Fixtures<'_>| fixtures.put_row(&rows::row("due.json", 1)).await);
+    let (code, stdout, stderr) = fine.run(&["errors"]);
+    assert_eq!((code, stdout.as_str()), (0, ""));
+    assert_eq!(stderr, "note: no open event in folder DIR has failed\n");
+}
+
+#[test]
 fn status_of_an_endpoint() {
     let aws = filled();
     let until = rows::at(FUTURE);
@@ -128,7 +173,7 @@ fn status_of_an_endpoint() {
     insta::assert_json_snapshot!("status_endpoint_json", json);
     let (_, told, _) = at_endpoint(&aws, "doctor", &[]);
     assert!(
-        told.contains(r"by kim: repair\u{1b}[2J: nothing is sent"),
+        told.contains(r": repair\u{1b}[2J: nothing is sent"),
         "escaped once: {told}"
     );
 }

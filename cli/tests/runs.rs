@@ -115,7 +115,7 @@ fn a_pause_is_said_and_nothing_is_claimed() {
     newer     0  were written by a newer Daybook: they stay as they are
     released  0  given back, because the queue did not take them; no attempt is used
     unknown   0  without an answer: their leases bring them back
-    refused   dispatch is paused until 2126-11-21T00:00:00.000Z by kim: the target is being repaired
+    refused   dispatch is paused by kim until 2126-11-21T00:00:00.000Z: the target is being repaired
     ");
     assert_eq!(aws.queued(), 0);
 }

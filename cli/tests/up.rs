@@ -31,6 +31,8 @@ mod gate;
 mod keys;
 #[path = "up/kills.rs"]
 mod kills;
+#[path = "up/log.rs"]
+mod log;
 #[path = "up/machine.rs"]
 mod machine;
 #[path = "up/notices.rs"]

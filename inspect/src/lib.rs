@@ -10,6 +10,7 @@
 
 pub mod aws;
 pub mod checks;
+pub mod errors;
 pub mod lookup;
 pub mod object_ref;
 pub mod parts;

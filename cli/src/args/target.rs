@@ -1,14 +1,16 @@
 //! What runs for each event, where no Step Functions does.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgGroup, Args};
 use daybook_ledger::Clock;
-use daybook_manager::worker::{CommandTarget, HttpTarget, Target};
+use daybook_manager::worker::{CommandTarget, HttpTarget, Target, TargetLog};
 
 use crate::args::{operator, values};
+use crate::ui::error::UserError;
 
 /// The target, and how many at once.
 #[derive(Args, Debug)]
@@ -32,6 +34,11 @@ pub struct TargetArguments {
     #[arg(env = "DAYBOOK_TIMEOUT", hide_env_values = true)]
     pub timeout: Duration,
 
+    /// Keep what the target writes in this folder, which is made if missing: a file per event and attempt with
+    /// up to 1 MiB, of the newest 1000 runs
+    #[arg(long, value_name = "DIR", env = "DAYBOOK_TARGET_LOG", hide_env_values = true)]
+    target_log: Option<PathBuf>,
+
     /// Run this command for each event, without a shell; must come last. The event is passed in the
     /// environment (DAYBOOK_BUCKET, DAYBOOK_KEY …) and as JSON on stdin. Exit code 0 means success, 75 means
     /// later (no attempt used), anything else is a failed attempt. A batch is a line of JSON for each event on
@@ -44,29 +51,44 @@ impl TargetArguments {
     /// The target, if one is given.
     ///
     /// # Errors
-    /// A usage error of clap's, when it is a URL that cannot be called.
-    pub fn target(&self) -> Result<Option<Arc<dyn Target>>, clap::Error> {
+    /// A usage error of clap's, when it is a URL that cannot be called. When the folder for what it writes cannot be used.
+    pub fn target(&self) -> anyhow::Result<Option<Arc<dyn Target>>> {
         if let Some(url) = &self.post {
             let target = HttpTarget::new(url, Clock::system());
-            return match target {
-                Ok(target) => Ok(Some(Arc::new(target))),
-                Err(error) => Err(values::usage_of("post", &error)),
-            };
+            let target = target.map_err(|error| values::usage_of("post", &error))?;
+            return Ok(Some(Arc::new(target.with_log(self.log()?))));
         }
         let Some((program, arguments)) = self.exec.split_first() else {
             return Ok(None);
         };
-        Ok(Some(Arc::new(CommandTarget::new(program, arguments))))
+        let target = CommandTarget::new(program, arguments);
+        Ok(Some(Arc::new(target.with_log(self.log()?))))
+    }
+
+    /// Where what it writes is kept, if that is asked for.
+    fn log(&self) -> Result<Option<Arc<TargetLog>>, UserError> {
+        let Some(folder) = &self.target_log else {
+            return Ok(None);
+        };
+        match TargetLog::open(folder, Clock::system()) {
+            Ok(log) => Ok(Some(Arc::new(log))),
+            Err(error) => Err(UserError::new(format!(
+                "{} cannot keep what the target writes",
+                folder.display()
+            ))
+            .because(error)
+            .hint("give a folder that this user may write with --target-log (DAYBOOK_TARGET_LOG)")),
+        }
     }
 
     /// The target of a command that is nothing without one.
     ///
     /// # Errors
     /// As [`TargetArguments::target`], and when none is given.
-    pub fn required(&self) -> Result<Arc<dyn Target>, clap::Error> {
+    pub fn required(&self) -> anyhow::Result<Arc<dyn Target>> {
         let missing = "one of the arguments --post <URL> or --exec <COMMAND>... is required\n";
         let missing = || clap::Error::raw(ErrorKind::MissingRequiredArgument, missing);
-        self.target()?.ok_or_else(missing)
+        Ok(self.target()?.ok_or_else(missing)?)
     }
 
     /// The target in a few words, for people.

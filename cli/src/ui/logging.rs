@@ -3,8 +3,23 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
+use chrono::{SecondsFormat, Utc};
+use clap::ValueEnum;
 use indicatif::MultiProgress;
 use tracing_subscriber::EnvFilter;
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line: timestamp, level, message, and what else there is to say.
+    Json,
+}
+
+/// The form that was asked for.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 /// The progress on the screen, if there is one: a log line must not be written into the middle of it.
 static PROGRESS: OnceLock<MultiProgress> = OnceLock::new();
@@ -17,7 +32,7 @@ pub fn above(progress: MultiProgress) {
 
 /// Starts logging, more with every `-v`. RUST_LOG takes the place of what the flags say. A verb that shows its failures itself needs
 /// no warnings.
-pub fn start(verbose: u8, shows_failures: bool) {
+pub fn start(verbose: u8, shows_failures: bool, format: LogFormat) {
     let levels = match (verbose, shows_failures) {
         (0, true) => "error",
         (0, _) => "error,daybook=warn",
@@ -26,11 +41,27 @@ pub fn start(verbose: u8, shows_failures: bool) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels));
-    tracing_subscriber::fmt()
+    let _ = FORMAT.set(format);
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
-        .with_writer(|| Lines)
-        .init();
+        .with_writer(|| Lines);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+}
+
+/// Tells a person what a command that goes on does, whatever is logged: as it is, or in JSON as a line of the log.
+pub fn say(text: &str) {
+    match FORMAT.get() {
+        Some(LogFormat::Json) => {
+            let now = Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true);
+            let line = serde_json::json!({"timestamp": now, "level": "INFO", "message": text.trim_start(), "target": "daybook"});
+            eprintln!("{line}");
+        }
+        Some(LogFormat::Text) | None => eprintln!("{text}"),
+    }
 }
 
 struct Lines;

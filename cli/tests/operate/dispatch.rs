@@ -93,7 +93,7 @@ fn a_redrive_while_paused_says_so() {
     let told = local.told(&["redrive", "--prefix", "parked", "--yes"]);
     assert!(
         told.contains(&format!(
-            "note: dispatch is paused until {FUTURE} by kim@busan: the target is down; the events wait until `daybook resume`"
+            "note: dispatch is paused by kim@busan until {FUTURE}: the target is down; the events wait until `daybook resume`"
         )),
         "{told}"
     );

@@ -144,7 +144,9 @@ impl Up {
         let begin = "daybook up: listening on ";
         self.until_said(begin).await;
         let said = self.stderr();
-        let url = said.lines().find_map(|line| line.strip_prefix(begin)).unwrap();
+        let (_, after) = said.split_once(begin).unwrap();
+        // In a JSON log a quote ends it.
+        let url = after.split(['\n', '"']).next().unwrap();
         url.to_owned()
     }
 

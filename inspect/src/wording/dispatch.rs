@@ -40,9 +40,9 @@ pub fn paused(pause: &Pause) -> String {
     };
     let by = Some(&pause.by).filter(|by| !by.is_empty());
     let why = Some(&pause.why).filter(|why| !why.is_empty());
-    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let by = by.map(|by| format!("by {by} ")).unwrap_or_default();
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    format!("{until}{by}{why}")
+    format!("{by}{until}{why}")
 }
 
 /// Where dispatch stands, as programs get it.

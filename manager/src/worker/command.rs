@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_schema::ItemFailures;
@@ -16,6 +17,7 @@ use super::failures::FailuresFile;
 use super::group::Group;
 use super::tail::Tail;
 use super::target::{Run, RunInput, Target, TargetAnswer};
+use super::target_log::TargetLog;
 
 /// EX_TEMPFAIL (sysexits.h): "later".
 const LATER: i32 = 75;
@@ -45,6 +47,7 @@ pub struct CommandTarget {
     program: OsString,
     arguments: Vec<OsString>,
     kill_grace: Duration,
+    log: Option<Arc<TargetLog>>,
 }
 
 impl CommandTarget {
@@ -57,7 +60,13 @@ impl CommandTarget {
             program: program.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
             kill_grace: Duration::from_secs(5),
+            log: None,
         }
+    }
+
+    /// The same, and what commands write to stdout and stderr is kept there.
+    pub fn with_log(self, log: Option<Arc<TargetLog>>) -> Self {
+        Self { log, ..self }
     }
 
     /// The same with that long between SIGTERM and SIGKILL; it should be shorter than
@@ -111,14 +120,15 @@ impl CommandTarget {
     /// Feeds and reads the command until it ends or is to stop; nothing of it runs when this returns.
     async fn watch(&self, mut group: Group, mut run: Run, failures: Option<FailuresFile>) -> TargetAnswer {
         let (mut stdout, mut stderr) = (Tail::default(), Tail::default());
+        let kept = self.log.as_ref().and_then(|log| log.begin(&run.input));
         let child = group.child();
         let (input, output, errors) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let status = {
             let pipes = async {
                 futures::join!(
                     feed(input, stdin_of(&run.input)),
-                    stdout.read(output),
-                    stderr.read(errors)
+                    stdout.read(output, kept.as_ref()),
+                    stderr.read(errors, kept.as_ref())
                 )
             };
             let mut pipes = Box::pin(maybe_done(pipes));
@@ -138,6 +148,9 @@ impl CommandTarget {
             let _ = tokio::time::timeout(TIME_TO_DRAIN, pipes.as_mut()).await;
             status
         };
+        if let (Some(kept), Ok(status)) = (&kept, &status) {
+            kept.line(format_args!("{status}"));
+        }
         match status {
             Ok(status) => {
                 let failures = failures.map(|failures| failures.read(&run.input.ids()));

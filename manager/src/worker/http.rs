@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::retry_after;
 use super::target::{Run, RunInput, Target, TargetAnswer};
+use super::target_log::{RunOutput, TargetLog};
 
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -55,6 +57,7 @@ pub struct HttpTarget {
     headers: HeaderMap,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     clock: Clock,
+    log: Option<Arc<TargetLog>>,
 }
 
 impl fmt::Debug for HttpTarget {
@@ -106,7 +109,13 @@ impl HttpTarget {
             uri,
             headers: HeaderMap::new(),
             clock,
+            log: None,
         })
+    }
+
+    /// The same, and of each answer the status and up to 4 KB of the body are kept there, 256 KB of a batch's.
+    pub fn with_log(self, log: Option<Arc<TargetLog>>) -> Self {
+        Self { log, ..self }
     }
 
     /// The same with one more header in each request, such as `Authorization`.
@@ -131,9 +140,10 @@ impl HttpTarget {
             RunInput::Single(_) => None,
             RunInput::Batch(_) => Some(run.input.ids()),
         };
+        let kept = self.log.as_ref().and_then(|log| log.begin(&run.input));
         let exchange = async {
             match self.client.request(request).await {
-                Ok(response) => self.answer(response, named).await,
+                Ok(response) => self.answer(response, named, kept.as_ref()).await,
                 Err(error) => TargetAnswer::Failed { why: chain(&error) },
             }
         };
@@ -170,14 +180,22 @@ impl HttpTarget {
     }
 
     /// What an answer says; `named` are the events of a batch.
-    async fn answer(&self, response: Response<Incoming>, named: Option<BTreeSet<EventId>>) -> TargetAnswer {
+    async fn answer(
+        &self,
+        response: Response<Incoming>,
+        named: Option<BTreeSet<EventId>>,
+        kept: Option<&RunOutput>,
+    ) -> TargetAnswer {
         let status = response.status();
+        if let Some(kept) = kept {
+            kept.line(format_args!("{status}"));
+        }
         let retry_after = response.headers().get(RETRY_AFTER).cloned();
         if let Some(named) = named.filter(|_| status.is_success()) {
-            return of_batch(response.into_body(), &named).await;
+            return of_batch(response.into_body(), &named, kept).await;
         }
         // Read for its beginning, and for the connection to serve again.
-        let body = beginning(response.into_body()).await;
+        let body = beginning(response.into_body(), kept).await;
         if status.is_success() {
             return TargetAnswer::Success;
         }
@@ -241,8 +259,8 @@ fn client(is_https: bool) -> Result<Client<HttpsConnector<HttpConnector>, Full<B
 }
 
 /// What the body of a success says of a batch's events. One that was not read whole may name any of them.
-async fn of_batch(body: Incoming, named: &BTreeSet<EventId>) -> TargetAnswer {
-    let (bytes, is_whole) = read(body, LIST_BYTES).await;
+async fn of_batch(body: Incoming, named: &BTreeSet<EventId>, kept: Option<&RunOutput>) -> TargetAnswer {
+    let (bytes, is_whole) = read(body, LIST_BYTES, kept).await;
     if !is_whole {
         let why = format!(
             "the answer to a batch could not be read whole within {} s and {LIST_BYTES} bytes",
@@ -261,15 +279,15 @@ async fn of_batch(body: Incoming, named: &BTreeSet<EventId>) -> TargetAnswer {
 }
 
 /// The beginning of a body as one line, without what could confuse a terminal. What comes after 4 KB or 5 seconds is not read.
-async fn beginning(body: Incoming) -> String {
-    let (bytes, _) = read(body, BODY_BYTES).await;
+async fn beginning(body: Incoming, kept: Option<&RunOutput>) -> String {
+    let (bytes, _) = read(body, BODY_BYTES, kept).await;
     let text = String::from_utf8_lossy(&bytes);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().filter(|c| !c.is_control()).take(BODY_TOLD).collect()
 }
 
 /// So many bytes of a body and a few more, as far as they come within 5 seconds; and whether that is all of it.
-async fn read(mut body: Incoming, most: usize) -> (Vec<u8>, bool) {
+async fn read(mut body: Incoming, most: usize, kept: Option<&RunOutput>) -> (Vec<u8>, bool) {
     let mut bytes = Vec::new();
     let read = async {
         while bytes.len() < most {
@@ -286,5 +304,9 @@ async fn read(mut body: Incoming, most: usize) -> (Vec<u8>, bool) {
         false
     };
     let is_whole = tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(false);
+    if let Some(kept) = kept.filter(|_| !bytes.is_empty()) {
+        kept.write(&bytes);
+        kept.write(b"\n");
+    }
     (bytes, is_whole)
 }

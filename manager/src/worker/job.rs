@@ -11,6 +11,7 @@ use futures::StreamExt;
 use futures::future::join_all;
 
 use super::inbox::Message;
+use super::run_log::RunLog;
 use super::settings::WorkerSettings;
 use super::settler::Settler;
 use super::target::{Run, RunInput, Stop, Target, TargetAnswer};
@@ -41,6 +42,7 @@ pub(super) struct Job {
     pub(super) target: Arc<dyn Target>,
     pub(super) settings: WorkerSettings,
     pub(super) settler: Settler,
+    pub(super) log: RunLog,
     /// What runs here now.
     pub(super) running: Mutex<BTreeSet<ExecutionName>>,
 }
@@ -104,6 +106,7 @@ impl Job {
             target,
             settings,
             settler: Settler::default(),
+            log: RunLog::default(),
             running: Mutex::default(),
         }
     }
@@ -210,9 +213,13 @@ impl Job {
             }
             Ended::Stopped | Ended::LeaseLost => return self.put_back(row).await,
         };
-        if let Report::Failure(_, why) = &report {
-            tracing::info!(event.id = %row.id, attempt = row.attempt.0, %why, "an attempt failed");
-        }
-        self.report(row, report).await
+        let why = match &report {
+            Report::Success => String::new(),
+            Report::Failure(_, why) => why.clone(),
+            Report::Later(_, why) => why.clone().unwrap_or_default(),
+        };
+        let worked = self.report(row, report).await;
+        self.log.tell(row, &why, &worked, self.ledger.clock().now());
+        worked
     }
 }

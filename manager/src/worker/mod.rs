@@ -30,10 +30,12 @@ mod report;
 mod reporting;
 mod retry_after;
 mod room;
+mod run_log;
 mod settings;
 mod settler;
 mod tail;
 mod target;
+mod target_log;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -56,6 +58,7 @@ use self::report::TIME_TO_PUT_BACK;
 pub use self::report::WorkerReport;
 pub use self::settings::WorkerSettings;
 pub use self::target::{Run, RunInput, Stop, Stopper, Target, TargetAnswer};
+pub use self::target_log::TargetLog;
 
 /// The longest pause after the queue could not be asked.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

@@ -2,6 +2,8 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::target_log::RunOutput;
+
 /// How many bytes of the end are kept.
 const KEPT: usize = 2048;
 
@@ -13,13 +15,17 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Reads the output to its end, and keeps the end; 8 KB at a time, so that memory is bounded however much comes.
-    pub(super) async fn read(&mut self, output: Option<impl AsyncRead + Unpin>) {
+    /// Reads the output to its end, and keeps the end; 8 KB at a time, so that memory is bounded however much comes. All of it goes
+    /// to `log` too, if there is one.
+    pub(super) async fn read(&mut self, output: Option<impl AsyncRead + Unpin>, log: Option<&RunOutput>) {
         let Some(mut output) = output else { return };
         let mut chunk = [0; 8192];
         // A pipe that cannot be read has nothing more to say.
         while let Ok(read @ 1..) = output.read(&mut chunk).await {
             self.push(&chunk[..read]);
+            if let Some(log) = log {
+                log.write(&chunk[..read]);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Verbs that look and change nothing.
 
 pub mod doctor;
+pub mod errors;
 pub mod list;
 pub mod show;
 pub mod status;

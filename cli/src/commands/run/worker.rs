@@ -8,12 +8,14 @@ use daybook_manager::worker::{Worker, WorkerReport, WorkerSettings};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::args::log::LogArguments;
 use crate::args::target::TargetArguments;
 use crate::args::{target, values};
 use crate::commands::run::worker_report;
 use crate::deployment::AwsArguments;
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer};
 use crate::signals;
+use crate::ui::logging;
 use crate::ui::output;
 use crate::ui::output::Output;
 
@@ -49,6 +51,9 @@ pub struct WorkerArguments {
 
     #[command(flatten)]
     backoff: values::BackoffArguments,
+
+    #[command(flatten)]
+    pub log: LogArguments,
 
     #[command(flatten)]
     target: TargetArguments,
@@ -97,13 +102,13 @@ pub async fn run(arguments: WorkerArguments, output: Output) -> anyhow::Result<E
     let asked_to_stop = signals::requested();
     let shutdown = async {
         asked_to_stop.await;
-        eprintln!("draining: running events finish, then this worker ends");
+        logging::say("draining: running events finish, then this worker ends");
     };
     let name = worker_settings.name.clone();
-    eprintln!(
+    logging::say(&format!(
         "worker {name}: {} at once; SIGTERM or Ctrl-C drains",
         worker_settings.workers
-    );
+    ));
     let worker = Worker::new(ledger, aws.queues(), &queue_url, target, worker_settings);
     let report = worker.run(shutdown).await;
     let json = WorkerOutput {

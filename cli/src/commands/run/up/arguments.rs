@@ -11,6 +11,7 @@ use daybook_manager::{Dispatch, Start};
 use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
 
+use crate::args::log::LogArguments;
 use crate::args::target::TargetArguments;
 use crate::args::values;
 use crate::deployment::folder;
@@ -106,6 +107,9 @@ pub struct UpArguments {
 
     #[command(flatten)]
     pub pace: PaceArguments,
+
+    #[command(flatten)]
+    pub log: LogArguments,
 
     #[command(flatten)]
     pub target: TargetArguments,

@@ -38,6 +38,7 @@ use crate::commands::run::up::server::ServerState;
 use crate::deployment::folder::{Folder, Lock};
 use crate::signals;
 use crate::ui::error::UserError;
+use crate::ui::logging;
 use crate::ui::output::Output;
 
 /// Open files that the process asks for: a connection is one, and a command needs three.
@@ -130,7 +131,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         () = backlog.keep_counting(&folder.ledger) => None,
         () = pipeline.expire() => None,
         () = signals::impatience() => {
-            eprintln!("stopped immediately: the next start puts back what was running");
+            logging::say("stopped immediately: the next start puts back what was running");
             return Ok(ExitCode::from(signals::INTERRUPTED));
         }
     };
@@ -149,8 +150,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
 /// Says that it drains when it is asked to stop.
 async fn stop_when(asked_to_stop: impl Future<Output = ()>, say_stop: channel::Sender<bool>) {
     asked_to_stop.await;
-    eprintln!(
-        "draining: running events finish, then this ends; press again to stop immediately, and nothing is lost"
+    logging::say(
+        "draining: running events finish, then this ends; press again to stop immediately, and nothing is lost",
     );
     say_stop.send_replace(true);
 }
@@ -184,7 +185,7 @@ fn way_in(
 }
 
 /// What works on events; nothing without a target.
-fn workers(arguments: &UpArguments) -> Result<Option<Workers>, clap::Error> {
+fn workers(arguments: &UpArguments) -> anyhow::Result<Option<Workers>> {
     let target = arguments.target.target()?;
     let settings = worker_settings(arguments)?;
     Ok(target.map(|target| Workers {

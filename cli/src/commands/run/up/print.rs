@@ -14,6 +14,7 @@ use crate::commands::run::up::arguments::UpArguments;
 use crate::commands::run::up::counters::{Recording, open};
 use crate::commands::run::worker_report;
 use crate::deployment::folder;
+use crate::ui::logging;
 use crate::ui::output;
 use crate::ui::output::Line;
 use crate::ui::output::Output;
@@ -55,22 +56,25 @@ pub async fn start(
             arguments.target.workers, dispatch.per_window
         ),
     };
-    eprintln!("daybook up: listening on {url}");
-    eprintln!("  events   POST {url}/events");
-    eprintln!("  target   {target}");
-    eprintln!("  ledger   {dir}: {open}{back}{newer}");
-    eprintln!("  look     daybook status --local {dir}");
+    let mut lines = vec![
+        format!("daybook up: listening on {url}"),
+        format!("  events   POST {url}/events"),
+        format!("  target   {target}"),
+        format!("  ledger   {dir}: {open}{back}{newer}"),
+        format!("  look     daybook status --local {dir}"),
+    ];
     if arguments.listen.ip().is_loopback() {
         let table = folder::LEDGER_TABLE;
         let credentials = match arguments.token {
             None => "any credentials",
             Some(_) => "the token as access key id, any secret",
         };
-        eprintln!(
+        lines.push(format!(
             "  AWS      aws --endpoint-url {url} --region us-east-1 dynamodb scan --table-name {table}  ({credentials})"
-        );
+        ));
     }
-    eprintln!("Ctrl-C or SIGTERM drains.");
+    lines.push("Ctrl-C or SIGTERM drains.".to_owned());
+    lines.iter().for_each(|line| logging::say(line));
 }
 
 /// What `daybook up` did from its start to its end.

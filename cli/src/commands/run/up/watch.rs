@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use daybook_ledger::{Ledger, chain};
+use daybook_inspect::wording::dispatch;
+use daybook_ledger::{Control, Ledger, Pause, chain};
+use daybook_schema::Timestamp;
 use tokio::sync::watch;
 
 use crate::commands::run::up::counters::{Answers, Recording, open};
+use crate::ui::{escape, logging};
 
 /// Between two lines of progress, if there was any.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -26,6 +29,33 @@ pub struct Watch<'a> {
     pub recording: &'a Arc<Recording>,
     /// What came out.
     pub answers: &'a Arc<Answers>,
+}
+
+/// What people set while it runs, as it was told last.
+#[derive(Default)]
+struct SetByPeople {
+    paused: Option<Pause>,
+    per_window: Option<u32>,
+}
+
+impl SetByPeople {
+    /// What changed, in words.
+    fn changed(&mut self, control: &Control, now: Timestamp) -> Vec<String> {
+        let mut lines = Vec::new();
+        let paused = control.pause(now);
+        if paused != self.paused {
+            lines.push(match &paused {
+                Some(pause) => format!("dispatch is paused {}", dispatch::paused(pause)),
+                None => "dispatch is resumed".to_owned(),
+            });
+            self.paused = paused;
+        }
+        if control.per_window != self.per_window {
+            lines.push(dispatch::per_window_words(control));
+            self.per_window = control.per_window;
+        }
+        lines
+    }
 }
 
 /// The counters at one moment.
@@ -69,7 +99,7 @@ impl Watch<'_> {
                 (now.recorded - before.recorded, "recorded"),
                 (now.known - before.known, "known before"),
                 (now.success - before.success, "done"),
-                (now.failed - before.failed, "runs failed"),
+                (now.failed - before.failed, "failed"),
                 (now.later - before.later, "put off"),
             ];
             let parts: Vec<String> = parts
@@ -77,7 +107,7 @@ impl Watch<'_> {
                 .filter(|(n, _)| *n > 0)
                 .map(|(n, what)| format!("{n} {what}"))
                 .collect();
-            eprintln!("{time}Z  {}; {open}", parts.join(", "));
+            logging::say(&format!("{time}Z  {}; {open}", parts.join(", ")));
             before = now;
         }
     }
@@ -88,27 +118,34 @@ impl Watch<'_> {
     }
 
     /// Keeps `trouble` true to whether the ledger takes what comes in, for ever, and says when that changes. While rows are written
-    /// it does; otherwise a write is tried now and then, since a disk that is full can still be read.
+    /// it does; otherwise a write is tried now and then, since a disk that is full can still be read. Says too when people pause or
+    /// resume dispatch, or set N.
     pub async fn keep_health(&self, trouble: &watch::Sender<Option<String>>) {
         let written = || self.recording.recorded.load(Ordering::Relaxed);
         let refused = || self.recording.refused.load(Ordering::Relaxed);
         let (mut before, mut refused_before, mut quiet) = (written(), refused(), 0);
+        let mut set = SetByPeople::default();
         loop {
             let (recorded, turned_away) = (written(), refused());
             let must_write = trouble.borrow().is_some() || turned_away != refused_before;
             quiet = if recorded == before { quiet + 1 } else { 0 };
             (before, refused_before) = (recorded, turned_away);
+            let looked = match self.ledger.control().await {
+                Ok(control) => {
+                    for line in set.changed(&control, self.ledger.clock().now()) {
+                        tracing::warn!("{}", escape::escaped(&line));
+                    }
+                    Ok(())
+                }
+                Err(error) => Err(format!("the ledger does not answer: {}", chain(&error))),
+            };
             let looked = match must_write || quiet >= LOOKS_BEFORE_A_WRITE {
                 true => {
                     quiet = 0;
                     let tried = self.ledger.try_write().await;
                     tried.map_err(|error| format!("the ledger takes no writes: {}", chain(&error)))
                 }
-                false => {
-                    let read = self.ledger.control().await;
-                    read.map(drop)
-                        .map_err(|error| format!("the ledger does not answer: {}", chain(&error)))
-                }
+                false => looked,
             };
             let now = looked.err();
             trouble.send_if_modified(|before| {

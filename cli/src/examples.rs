@@ -1,0 +1,146 @@
+//! An example or two of each verb, shown at the end of its help. A test reads each as the shell and the command line would.
+
+/// The examples of a verb, each a command line with what it is for.
+pub fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
+    match verb {
+        "status" => &[
+            (
+                "daybook status --stack daybook-prod",
+                "where all events of a CloudFormation stack stand",
+            ),
+            (
+                "daybook status --local daybook-data --output json",
+                "of a folder that `daybook up` made, for programs",
+            ),
+        ],
+        "list" => &[
+            (
+                "daybook list --status parked --limit 10",
+                "what waits for a person",
+            ),
+            (
+                "daybook list --prefix s3://photos/2026/ --older-than 2h",
+                "what is late below a prefix",
+            ),
+        ],
+        "errors" => &[(
+            "daybook errors --stack daybook-prod",
+            "why events fail, the most frequent cause first",
+        )],
+        "show" => &[
+            (
+                "daybook show s3://photos/2026/cat.jpg",
+                "all that is known of an object",
+            ),
+            (
+                "daybook show fd2efb70-8fcc-5040-8f04-80b6abd9a270",
+                "of one event",
+            ),
+        ],
+        "why" => &[(
+            "daybook why s3://photos/2026/cat.jpg",
+            "why it is not processed, or that it is",
+        )],
+        "doctor" => &[(
+            "daybook doctor --stack daybook-prod --bucket photos",
+            "what is wrong, and what to do",
+        )],
+        "audit" => &[
+            (
+                "daybook audit s3://photos --report missing.csv",
+                "what was never processed",
+            ),
+            ("daybook audit s3://photos/2026/ --repair", "and record it"),
+        ],
+        "pause" => &[(
+            "daybook pause --until 2h --why 'the database is being moved'",
+            "dispatch nothing for two hours",
+        )],
+        "resume" => &[("daybook resume", "dispatch again")],
+        "set" => &[(
+            "daybook set --per-window 20 --why 'the target is slow'",
+            "another N, from the next window on",
+        )],
+        "redrive" => &[
+            (
+                "daybook redrive --error 'no such column' --dry-run",
+                "how many that would be",
+            ),
+            (
+                "daybook redrive --error 'no such column' --why 'fixed in 1.4'",
+                "try them again",
+            ),
+        ],
+        "release" => &[(
+            "daybook release s3://photos/2026/cat.jpg",
+            "take it back from whoever holds it",
+        )],
+        "fail" => &[(
+            "daybook fail s3://photos/2026/cat.jpg --why 'it hangs'",
+            "end its attempt as failed",
+        )],
+        "complete" => &[(
+            "daybook complete s3://photos/2026/cat.jpg --why 'done by hand'",
+            "as if it had run",
+        )],
+        "remove" => &[(
+            "daybook remove --prefix s3://photos/test/ --why 'test data'",
+            "forget events for good",
+        )],
+        "replay" => &[(
+            "daybook replay s3://photos/2026/cat.jpg --why 'new model'",
+            "run a finished object again",
+        )],
+        "redrive-queue" => &[(
+            "daybook redrive-queue https://sqs.eu-central-1.amazonaws.com/123456789012/prod-intake-dead",
+            "move the intake's dead letters back",
+        )],
+        "demo" => &[("daybook demo", "everything, in about 15 seconds")],
+        "up" => &[
+            ("daybook up --exec ./process.sh", "a command for each event"),
+            (
+                "daybook up --post http://127.0.0.1:8080/work --workers 16",
+                "a POST for each event",
+            ),
+        ],
+        "ingest" => &[(
+            "daybook ingest --local daybook-data notifications.json",
+            "record what a file has",
+        )],
+        "schedule" => &[(
+            "daybook schedule --per-window 50 --every 1m",
+            "claim and send what is due, once",
+        )],
+        "sweep" => &[(
+            "daybook sweep --per-window 50 --every 1m",
+            "look after leases, once",
+        )],
+        "worker" => &[(
+            "daybook worker --workers 8 --exec ./process.sh",
+            "eight events at a time",
+        )],
+        "init" => &[(
+            "daybook init --prefix prod",
+            "show what is missing, ask, and make it",
+        )],
+        "attach" => &[("daybook attach s3://photos", "let a bucket notify the intake")],
+        "detach" => &[("daybook detach s3://photos", "and stop that")],
+        "completions" => &[("daybook completions bash", "for bash's completion folder")],
+        "man" => &[("daybook man", "the manual, to stdout")],
+        _ => &[],
+    }
+}
+
+/// As they stand in the help.
+pub fn text(verb: &str) -> String {
+    let examples = of(verb);
+    let width = examples.iter().map(|(line, _)| line.len()).max().unwrap_or(0);
+    // Where both do not fit beside each other, the purpose stands above.
+    let lines = examples
+        .iter()
+        .map(|(line, purpose)| match width + purpose.len() {
+            ..=74 => format!("  {line:width$}  # {purpose}\n"),
+            _ => format!("  # {purpose}\n  {line}\n"),
+        });
+    format!("Examples:\n{}", lines.collect::<String>())
+}

@@ -21,6 +21,8 @@ mod integrity;
 mod local_aws;
 mod server;
 pub mod sqs;
+#[allow(dead_code, reason = "the embedded DynamoDB is about to use it")]
+mod store;
 
 pub use answer::Answer;
 pub use clock::{Clock, system_clock};

@@ -1,0 +1,101 @@
+//! What the embedded DynamoDB keeps its tables in: ordered maps from bytes to bytes, in memory. A
+//! change runs at once, on its caller's thread, which the simulation needs.
+
+mod error;
+mod memory;
+
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+pub(crate) use error::StoreError;
+
+use memory::Memory;
+
+/// Ordered maps from bytes to bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Map {
+    /// A table's description, by its name.
+    Tables,
+    /// Items, by table and primary key.
+    Items,
+    /// Index entries, by table, index, index key and primary key.
+    Entries,
+}
+
+impl Map {
+    const ALL: [Self; 3] = [Self::Tables, Self::Items, Self::Entries];
+}
+
+/// From which key to which.
+pub(crate) type Range<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// Gets a key and its value, and says whether to go on.
+pub(crate) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
+/// What a request sees.
+pub(crate) trait Look {
+    /// The value under `key`.
+    fn get(&self, map: Map, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Calls `visit` in the order of keys, backwards if asked, until it breaks.
+    fn visit(
+        &self,
+        map: Map,
+        range: Range<'_>,
+        backwards: bool,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError>;
+}
+
+/// What a request sees and changes. What it has put it sees at once.
+pub(crate) trait Change: Look {
+    /// Sets the value under `key`.
+    fn put(&mut self, map: Map, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes `key`, if it is there.
+    fn remove(&mut self, map: Map, key: &[u8]) -> Result<(), StoreError>;
+}
+
+/// One folder's (or one memory's) maps. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Store {
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Memory(Arc<Memory>),
+}
+
+impl Store {
+    /// New, empty maps, which end with their last clone.
+    pub(crate) fn in_memory() -> Self {
+        Self {
+            place: Place::Memory(Arc::default()),
+        }
+    }
+
+    /// Runs `look` on the caller's thread, over one commit: the last that is on disk.
+    pub(crate) fn look<T>(
+        &self,
+        look: impl FnOnce(&dyn Look) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &self.place {
+            Place::Memory(memory) => memory.look(look),
+        }
+    }
+
+    /// Runs `change` in the next commit, and returns when that is on disk. What `change` has put is committed whatever it returns, unless
+    /// that is an error: then the whole commit fails, as a broken store does. So a request that is refused by its condition puts nothing
+    /// and returns `Ok` with the refusal.
+    ///
+    /// Dropping the future gives up waiting; the change is made all the same.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut dyn Change) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match &self.place {
+            Place::Memory(memory) => memory.change(change),
+        }
+    }
+}

@@ -28,12 +28,35 @@ pub enum LocalError {
         /// What it is.
         what: String,
     },
+    /// The ledger is one of an earlier build, which kept it in SQLite.
+    #[error("{} is a ledger of an earlier build of Daybook, which this one cannot read", path.display())]
+    EarlierBuild {
+        /// Its file.
+        path: PathBuf,
+    },
+    /// Another process has the ledger open.
+    #[error("{} is in use by another process", path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The thread that writes the ledger could not be started.
+    #[error("cannot start the thread that writes the ledger")]
+    Thread(#[source] std::io::Error),
+    /// A new ledger could not be made.
+    #[error("cannot make {}", path.display())]
+    Make {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system or the database engine said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The database is not whole.
     #[error("{} is damaged: {what}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// What is wrong with it.
         what: String,
     },
     /// The database could not be looked at.
@@ -41,16 +64,16 @@ pub enum LocalError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
-        source: Box<rusqlite::Error>,
+        /// What the operating system or the database engine said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The database can be read, and not written.
     #[error("cannot write {}", path.display())]
     ReadOnly {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
-        source: Box<rusqlite::Error>,
+        /// What the operating system or the database engine said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// SQLite could not open the database.
     #[error("cannot open the ledger database {path}")]

@@ -1,14 +1,27 @@
-//! What the embedded DynamoDB keeps its tables in: ordered maps from bytes to bytes, in memory. A
-//! change runs at once, on its caller's thread, which the simulation needs.
+//! What the embedded DynamoDB keeps its tables in: ordered maps from bytes to bytes, in memory or in one file.
+//!
+//! In the file, changes that wait together are one commit and one flush, no change is acknowledged before that, and a look sees the last
+//! commit that is on disk. In memory, a change runs at once, on its caller's thread, which the simulation needs.
 
+mod disk;
 mod error;
+mod folder;
+mod guard;
 mod memory;
+mod rows;
+mod shrink;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 use std::ops::{Bound, ControlFlow};
+use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use error::StoreError;
 
+use crate::error::LocalError;
+use disk::Disk;
 use memory::Memory;
 
 /// Ordered maps from bytes to bytes.
@@ -65,6 +78,7 @@ pub(crate) struct Store {
 #[derive(Clone)]
 enum Place {
     Memory(Arc<Memory>),
+    Disk(Arc<Disk>),
 }
 
 impl Store {
@@ -75,6 +89,23 @@ impl Store {
         }
     }
 
+    /// Opens the maps in `directory`, or makes both. Reads the whole file once, and writes nothing to one that is not whole.
+    pub(crate) fn open(directory: &Path) -> Result<Self, LocalError> {
+        let (path, folder) = (directory.join(folder::LEDGER_FILE), directory.to_owned());
+        let disk = Disk::start(&path, move || folder::open(&folder))?;
+        Ok(Self {
+            place: Place::Disk(Arc::new(disk)),
+        })
+    }
+
+    /// How many times the file was flushed for changes; 0 in memory.
+    pub(crate) fn flushes(&self) -> u64 {
+        match &self.place {
+            Place::Memory(_) => 0,
+            Place::Disk(disk) => disk.flushes(),
+        }
+    }
+
     /// Runs `look` on the caller's thread, over one commit: the last that is on disk.
     pub(crate) fn look<T>(
         &self,
@@ -82,6 +113,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         match &self.place {
             Place::Memory(memory) => memory.look(look),
+            Place::Disk(disk) => disk.look(look),
         }
     }
 
@@ -96,6 +128,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         match &self.place {
             Place::Memory(memory) => memory.change(change),
+            Place::Disk(disk) => disk.change(change).await,
         }
     }
 }

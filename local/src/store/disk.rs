@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread::{self, JoinHandle};
 
-use redb::ReadableDatabase;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::LocalError;
 use crate::store::folder::Opened;
 use crate::store::guard::{Failed, Failure};
-use crate::store::rows::{Snapshot, engine};
+use crate::store::rows::Snapshot;
 use crate::store::shrink::Shrinking;
 use crate::store::writer::Writer;
 use crate::store::{Change, Look, StoreError};
@@ -179,11 +178,8 @@ impl Ledger {
         let Some(opened) = &*opened else {
             return Err(self.closed());
         };
-        let looked = || -> Result<T, StoreError> {
-            let transaction = opened.database.begin_read().map_err(engine)?;
-            look(&Snapshot::new(&transaction)?)
-        };
-        looked().map_err(|error| match self.trouble(opened, error) {
+        let looked = Snapshot::new(&opened.database).and_then(|snapshot| look(&snapshot));
+        looked.map_err(|error| match self.trouble(opened, error) {
             // Where it is full the writer is about to open it anew.
             Trouble::Full(error) | Trouble::Failed(error) => error,
         })

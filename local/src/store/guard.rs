@@ -2,6 +2,7 @@
 //!
 //! - Until an opening is accepted, nothing is written: writes are held back in memory, and thrown away when it is refused. So a file that
 //!   is damaged, or something else, stays as it is.
+//! - A page that is read again is what it was, or the read fails ([`Sums`]).
 //! - After a read, write or flush that failed, nothing is read or written any more: what the operating system holds in memory may not be
 //!   what is on the disk, and writing on would build on it.
 
@@ -13,6 +14,8 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use redb::{BackendError, StorageBackend};
 
+use crate::store::sums::Sums;
+
 /// What the engine reads and writes through; clones are one.
 #[derive(Clone)]
 pub(super) struct Guard(Arc<Inner>);
@@ -21,6 +24,7 @@ struct Inner {
     file: Box<dyn StorageBackend>,
     /// `None` once the opening is accepted.
     held: RwLock<Option<Held>>,
+    sums: Sums,
     failure: OnceLock<Failure>,
     flushes: AtomicU64,
 }
@@ -63,6 +67,7 @@ impl Guard {
         Ok(Self(Arc::new(Inner {
             file: Box::new(file),
             held: RwLock::new(Some(held)),
+            sums: Sums::default(),
             failure: OnceLock::new(),
             flushes: AtomicU64::new(0),
         })))
@@ -219,14 +224,25 @@ impl StorageBackend for Guard {
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.usable()?;
         let held = self.0.held.read().expect("no code panics while it holds it");
-        match &*held {
+        let read = match &*held {
             Some(held) => held.read(&*self.0.file, offset, out),
             None => self.noted(Failed::Read, self.0.file.read(offset, out)),
+        };
+        read?;
+        match self.0.sums.is_the_same(offset, out) {
+            true => Ok(()),
+            false => self.noted(
+                Failed::Read,
+                Err(io::Error::other(format!(
+                    "what is at byte {offset} is not what was written there"
+                ))),
+            ),
         }
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.usable()?;
+        self.0.sums.cut(length);
         match self.hold(|| Step::SetLength(length)) {
             true => Ok(()),
             false => self.written(self.0.file.set_len(length)),
@@ -245,6 +261,7 @@ impl StorageBackend for Guard {
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.usable()?;
+        self.0.sums.keep(offset, bytes);
         match self.hold(|| Step::Write(offset, bytes.to_vec())) {
             true => Ok(()),
             false => self.written(self.0.file.write(offset, bytes)),

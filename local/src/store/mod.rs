@@ -10,6 +10,7 @@ mod guard;
 mod memory;
 mod rows;
 mod shrink;
+mod sums;
 #[cfg(test)]
 mod tests;
 mod writer;

@@ -1,9 +1,12 @@
-//! Rows in the database engine: each value with a checksum, each change with what undoes it.
+//! Rows in the database engine, and changes with what undoes them.
+//!
+//! All maps are in one of the engine's tables, their keys behind a byte that says which: a commit writes one tree less per map.
 
+use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{
-    ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
+    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
     WriteTransaction,
 };
 
@@ -12,26 +15,16 @@ use crate::store::{Change, Look, Map, Range, StoreError, Visit};
 
 type Bytes = &'static [u8];
 
-const DEFINITIONS: [TableDefinition<'_, Bytes, Bytes>; Map::ALL.len()] = [
-    TableDefinition::new("tables"),
-    TableDefinition::new("items"),
-    TableDefinition::new("entries"),
-];
-
-/// CRC-32 of map, key and value, behind every value. The engine checks its pages' checksums when a file is opened, and not when it reads
-/// them again.
-const CHECKSUM_BYTES: usize = 4;
+const ROWS: TableDefinition<'_, Bytes, Bytes> = TableDefinition::new("rows");
 
 /// What a look sees: one commit.
-pub(super) struct Snapshot {
-    tables: [ReadOnlyTable<Bytes, Bytes>; Map::ALL.len()],
-}
+pub(super) struct Snapshot(ReadOnlyTable<Bytes, Bytes>);
 
 /// One commit's changes.
 pub(super) struct Changes<'txn> {
-    tables: [Table<'txn, Bytes, Bytes>; Map::ALL.len()],
+    rows: Table<'txn, Bytes, Bytes>,
     /// What undoes the change that runs: its rows as they were, the last first.
-    undo: Vec<(Map, Vec<u8>, Option<Vec<u8>>)>,
+    undo: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// How many rows were put and removed, and not undone.
     written: Written,
     /// The same, when the change began that runs.
@@ -47,27 +40,22 @@ pub(super) struct Written {
     pub(super) removed: u64,
 }
 
-/// Makes the maps.
+/// Makes a place for rows.
 pub(super) fn create(transaction: &WriteTransaction) -> Result<(), redb::TableError> {
-    DEFINITIONS
-        .into_iter()
-        .try_for_each(|map| transaction.open_table(map).map(drop))
+    transaction.open_table(ROWS).map(drop)
 }
 
 impl Snapshot {
-    pub(super) fn new(transaction: &ReadTransaction) -> Result<Self, StoreError> {
-        let open = |map: Map| transaction.open_table(DEFINITIONS[map as usize]).map_err(engine);
-        Ok(Self {
-            tables: [open(Map::Tables)?, open(Map::Items)?, open(Map::Entries)?],
-        })
+    pub(super) fn new(database: &Database) -> Result<Self, StoreError> {
+        let begin = || -> Result<_, redb::Error> { Ok(database.begin_read()?.open_table(ROWS)?) };
+        guarded(begin).map(Self)
     }
 }
 
 impl<'txn> Changes<'txn> {
     pub(super) fn new(transaction: &'txn WriteTransaction) -> Result<Self, StoreError> {
-        let open = |map: Map| transaction.open_table(DEFINITIONS[map as usize]).map_err(engine);
         Ok(Self {
-            tables: [open(Map::Tables)?, open(Map::Items)?, open(Map::Entries)?],
+            rows: transaction.open_table(ROWS).map_err(engine)?,
             undo: Vec::new(),
             written: Written::default(),
             written_before: Written::default(),
@@ -83,12 +71,12 @@ impl<'txn> Changes<'txn> {
 
     /// Takes back what the change has done that runs.
     pub(super) fn undo(&mut self) -> Result<(), StoreError> {
-        while let Some((map, key, before)) = self.undo.pop() {
-            let table = &mut self.tables[map as usize];
+        while let Some((key, before)) = self.undo.pop() {
             match before {
-                Some(value) => drop(table.insert(key.as_slice(), value.as_slice()).map_err(engine)?),
-                None => drop(table.remove(key.as_slice()).map_err(engine)?),
+                Some(value) => self.rows.insert(key.as_slice(), value.as_slice()),
+                None => self.rows.remove(key.as_slice()),
             }
+            .map_err(engine)?;
         }
         self.written = self.written_before;
         Ok(())
@@ -106,15 +94,13 @@ impl<'txn> Changes<'txn> {
 
     /// How many rows there are.
     pub(super) fn rows(&self) -> Result<u64, StoreError> {
-        self.tables
-            .iter()
-            .try_fold(0, |rows, table| Ok(rows + table.len().map_err(engine)?))
+        self.rows.len().map_err(engine)
     }
 }
 
 impl Look for Snapshot {
     fn get(&self, map: Map, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(&self.tables[map as usize], map, key)
+        get(&self.0, map, key)
     }
 
     fn visit(
@@ -124,13 +110,13 @@ impl Look for Snapshot {
         backwards: bool,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        walk(&self.tables[map as usize], map, range, backwards, visit)
+        walk(&self.0, map, range, backwards, visit)
     }
 }
 
 impl Look for Changes<'_> {
     fn get(&self, map: Map, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        get(&self.tables[map as usize], map, key)
+        get(&self.rows, map, key)
     }
 
     fn visit(
@@ -140,34 +126,38 @@ impl Look for Changes<'_> {
         backwards: bool,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        walk(&self.tables[map as usize], map, range, backwards, visit)
+        walk(&self.rows, map, range, backwards, visit)
     }
 }
 
 impl Change for Changes<'_> {
     fn put(&mut self, map: Map, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        let sealed = seal(map, key, value);
+        let key = key_in(map, key);
         self.inside = true;
-        let table = &mut self.tables[map as usize];
-        let before = table.insert(key, sealed.as_slice()).map_err(engine)?;
+        let before = self.rows.insert(key.as_slice(), value).map_err(engine)?;
         let before = before.map(|before| before.value().to_vec());
         self.inside = false;
-        self.undo.push((map, key.to_vec(), before));
+        self.undo.push((key, before));
         self.written.put += 1;
         Ok(())
     }
 
     fn remove(&mut self, map: Map, key: &[u8]) -> Result<(), StoreError> {
+        let key = key_in(map, key);
         self.inside = true;
-        let before = self.tables[map as usize].remove(key).map_err(engine)?;
+        let before = self.rows.remove(key.as_slice()).map_err(engine)?;
         let before = before.map(|before| before.value().to_vec());
         self.inside = false;
         if before.is_some() {
-            self.undo.push((map, key.to_vec(), before));
+            self.undo.push((key, before));
             self.written.removed += 1;
         }
         Ok(())
     }
+}
+
+fn key_in(map: Map, key: &[u8]) -> Vec<u8> {
+    [&[map as u8], key].concat()
 }
 
 fn get(
@@ -175,22 +165,32 @@ fn get(
     map: Map,
     key: &[u8],
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let found = guarded(|| table.get(key))?;
-    found
-        .map(|found| Ok(unseal(map, key, found.value())?.to_vec()))
-        .transpose()
+    let key = key_in(map, key);
+    let Some(found) = guarded(|| table.get(key.as_slice()))? else {
+        return Ok(None);
+    };
+    guarded(|| Ok::<_, redb::Error>(Some(found.value().to_vec())))
 }
 
 fn walk(
     table: &impl ReadableTable<Bytes, Bytes>,
     map: Map,
-    range: Range<'_>,
+    (from, to): Range<'_>,
     backwards: bool,
     visit: &mut Visit<'_>,
 ) -> Result<(), StoreError> {
-    if is_empty(range) {
+    if is_empty((from, to)) {
         return Ok(());
     }
+    let from = match from {
+        Bound::Unbounded => Bound::Included(key_in(map, &[])),
+        bound => bound.map(|key| key_in(map, key)),
+    };
+    let to = match to {
+        Bound::Unbounded => Bound::Excluded(vec![map as u8 + 1]),
+        bound => bound.map(|key| key_in(map, key)),
+    };
+    let range = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
     let mut rows = guarded(|| table.range::<&[u8]>(range))?;
     let mut next = || {
         guarded(|| match backwards {
@@ -199,42 +199,20 @@ fn walk(
         })
     };
     while let Some((key, value)) = next()? {
-        let key = key.value();
-        if visit(key, unseal(map, key, value.value())?).is_break() {
+        let (key, value) = guarded(|| Ok::<_, redb::Error>((key.value(), value.value())))?;
+        if visit(&key[1..], value).is_break() {
             break;
         }
     }
     Ok(())
 }
 
-/// What the engine read. Should it panic over a page that is not what was written, that says the same as its error.
-fn guarded<T>(read: impl FnOnce() -> Result<T, redb::StorageError>) -> Result<T, StoreError> {
+/// What the engine read. Should it panic over what it reads, that says the same as its error.
+fn guarded<T, E: Into<redb::Error>>(read: impl FnOnce() -> Result<T, E>) -> Result<T, StoreError> {
     match catch_unwind(AssertUnwindSafe(read)) {
         Ok(read) => read.map_err(engine),
         Err(_) => Err(StoreError::new("the database engine cannot read a page")),
     }
-}
-
-fn checksum(map: Map, key: &[u8], value: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[map as u8]);
-    // Where the key ends is told by its length, so that no byte can pass from the one to the other.
-    hasher.update(&(key.len() as u64).to_le_bytes());
-    hasher.update(key);
-    hasher.update(value);
-    hasher.finalize().to_le_bytes()
-}
-
-fn seal(map: Map, key: &[u8], value: &[u8]) -> Vec<u8> {
-    [value, &checksum(map, key, value)].concat()
-}
-
-fn unseal<'a>(map: Map, key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8], StoreError> {
-    sealed
-        .split_last_chunk()
-        .filter(|(value, sum)| **sum == checksum(map, key, value))
-        .map(|(value, _)| value)
-        .ok_or_else(|| StoreError::new("a row is not what was written: its checksum does not match"))
 }
 
 /// What the engine said.

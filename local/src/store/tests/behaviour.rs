@@ -197,8 +197,7 @@ fn no_more_is_held_in_memory_than_it_may() {
         transaction.commit().expect("it is made");
         assert!(opened.database.cache_stats().used_bytes() <= CACHE);
     }
-    let transaction = opened.database.begin_read().expect("it begins");
-    let rows = content(&Snapshot::new(&transaction).expect("it begins")).expect("it answers");
+    let rows = content(&Snapshot::new(&opened.database).expect("it begins")).expect("it answers");
     assert_eq!(rows.len(), 10_000);
     assert!(opened.database.cache_stats().used_bytes() <= CACHE);
     assert!(disk.bytes().len() > 4 * CACHE);

@@ -77,6 +77,11 @@ impl TestDisk {
         self.state().reads_left = Some(reads);
     }
 
+    /// Flips a bit of what is read from now on.
+    pub(super) fn flip(&self, at: usize) {
+        self.state().now[at] ^= 1 << (at % 8);
+    }
+
     /// How many steps there were.
     pub(super) fn steps(&self) -> usize {
         self.state().steps.len()

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::LocalError;
-use crate::store::folder::{Found, LEDGER_FILE, look};
+use crate::store::disk::Ledger;
+use crate::store::folder::{Found, LEDGER_FILE, look, open_on};
 use crate::store::tests::disk::{Loss, TestDisk};
 use crate::store::tests::life::{Content, Life, content, found, new_ledger};
 use crate::store::{Map, Store};
@@ -37,7 +38,7 @@ fn a_changed_byte_anywhere_is_found_at_the_start() {
         changed[at] ^= 1 << (at % 8);
         match found(changed) {
             Ok(content) => {
-                assert_eq!(content, *last, "byte {at}");
+                assert!(content == *last, "byte {at}");
                 meant_nothing += 1;
             }
             Err(LocalError::Damaged { .. } | LocalError::NotALedger { .. }) => refused += 1,
@@ -46,6 +47,29 @@ fn a_changed_byte_anywhere_is_found_at_the_start() {
     }
     println!("{refused} refused, {meant_nothing} meant nothing");
     assert!(refused > 500, "{refused} refused");
+}
+
+/// The engine does not check a page that it reads again.
+#[test]
+fn a_byte_that_changes_later_is_found_when_it_is_read_again() {
+    let (bytes, states) = whole(true);
+    let last = states.last().expect("there is one");
+    let mut refused = 0;
+    for at in (512..bytes.len()).step_by(211) {
+        let disk = TestDisk::with(bytes.clone());
+        let opened = open_on(Path::new(LEDGER_FILE), disk.clone(), 0).expect("it opens");
+        disk.flip(at);
+        let ledger = Ledger::new(Path::new(LEDGER_FILE), opened);
+        match ledger.look(content) {
+            Ok(content) => assert!(content == *last, "byte {at}"),
+            Err(error) => {
+                assert!(error.to_string().contains("restart"), "{error}");
+                assert!(ledger.look(|_| Ok(())).is_err());
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100, "{refused} refused");
 }
 
 /// After a kill, the last commit looks like one that was being written where it is damaged; all before is checked.

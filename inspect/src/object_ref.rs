@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use daybook_ledger::RowFilter;
 use daybook_schema::identity::ObjectParts;
 use daybook_schema::{
     BatchId, BatchName, BucketName, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, RunName, SourceName,
@@ -62,6 +63,19 @@ impl ObjectText {
         Self {
             parts: parts.or_else(|| Some((self.whole.clone(), Some(version_id.to_owned())))),
             ..self.clone()
+        }
+    }
+
+    /// Which rows may be about it, as far as the ledger can tell; [`ObjectText::is_of`] tells.
+    pub fn rows(&self) -> RowFilter {
+        RowFilter {
+            bucket: Some(self.bucket.clone()),
+            keys: self
+                .candidates()
+                .into_iter()
+                .map(|(key, _)| key.to_owned())
+                .collect(),
+            ..RowFilter::default()
         }
     }
 

@@ -61,7 +61,7 @@ pub use error::LedgerError;
 pub use lease::{Lease, Moved};
 pub use ledger::Ledger;
 pub use lookup::Lookup;
-pub use open_rows::OpenRows;
+pub use open_rows::{OpenRows, RowFilter};
 pub use operator::{Person, Redriven, Removed};
 pub use read::{Count, DueRows, IndexKey};
 pub use record::{Claiming, NewRow, Prepared, Recorded};

@@ -47,6 +47,12 @@ impl Timestamp {
         Self::from_unix_millis(self.unix_millis().saturating_add(millis)).unwrap_or(Self::LAST)
     }
 
+    /// This instant less `duration`, at least the beginning of the year 0.
+    pub fn minus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self::from_unix_millis(self.unix_millis().saturating_sub(millis)).unwrap_or(Self::FIRST)
+    }
+
     /// How long after `earlier` this instant is; zero when it is not after it.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(

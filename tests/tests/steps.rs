@@ -13,6 +13,8 @@ mod control;
 mod in_batches;
 #[path = "steps/many.rs"]
 mod many;
+#[path = "steps/matching.rs"]
+mod matching;
 #[path = "steps/newer.rs"]
 mod newer;
 #[path = "steps/people.rs"]

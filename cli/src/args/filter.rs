@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use daybook_ledger::RowFilter;
 use daybook_schema::{Row, Status, Timestamp};
 
 use crate::args::values;
@@ -29,6 +30,19 @@ impl Filter {
     /// Whether it lets all rows through.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Which rows it may let through, as far as the ledger can tell; [`Filter::covers`] tells.
+    pub fn rows(&self, status: Option<Status>, now: Timestamp) -> RowFilter {
+        let prefix = self.prefix.as_ref();
+        RowFilter {
+            bucket: prefix.and_then(|prefix| prefix.bucket.clone()),
+            key_prefix: prefix.map(|prefix| prefix.key.clone()),
+            error: self.error.clone(),
+            recorded_until: self.older_than.map(|age| now.minus(age)),
+            status,
+            ..RowFilter::default()
+        }
     }
 
     /// Whether it lets the row through.

@@ -1,6 +1,6 @@
 //! A batch: its execution, the events that this was given, and the rows that bear it now.
 
-use daybook_ledger::Lookup;
+use daybook_ledger::{Lookup, RowFilter};
 use daybook_manager::Described;
 use daybook_schema::{
     Attempt, BatchId, BatchName, EventId, ExecutionInput, ObjectEvent, Row, Status, Timestamp,
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::aws::failure::{AwsResource, Failure};
 use crate::lookup::history::unread;
-use crate::lookup::list::{Which, list};
+use crate::lookup::list::{Narrowed, Which, list};
 use crate::lookup::output::ExecutionOutput;
 use crate::lookup::rows::{self, Listed, RowRead};
 use crate::lookup::run;
@@ -110,7 +110,14 @@ impl Batch {
         let which = Which {
             status: Some(Status::Claimed),
             limit: usize::MAX,
-            filter: Some(&bears),
+            filter: Some(Narrowed {
+                rows: &RowFilter {
+                    batch: Some(self.id),
+                    status: Some(Status::Claimed),
+                    ..RowFilter::default()
+                },
+                covers: &bears,
+            }),
         };
         let claimed = list(parts.ledger, which).await;
         self.failures.extend(claimed.failures);

@@ -92,7 +92,7 @@ pub async fn object(
     let ledger = parts.ledger;
     let mut found = Found::default();
     let mut rows = Vec::new();
-    let mut pages = ledger.open_rows();
+    let mut pages = ledger.open_rows_matching(&object.rows());
     while let Some(page) = pages.next().await? {
         for row in page {
             match row {

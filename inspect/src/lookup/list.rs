@@ -1,9 +1,9 @@
 //! Open events by status, oldest due first.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_ledger::Ledger;
-use daybook_schema::{Row, Status, Timestamp};
+use daybook_ledger::{Ledger, RowFilter};
+use daybook_schema::{EventId, Row, Status, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -26,8 +26,17 @@ pub struct Which<'a> {
     pub status: Option<Status>,
     /// At most so many of each status.
     pub limit: usize,
-    /// Only those that it lets through: all rows of the statuses are read until enough do.
-    pub filter: Option<&'a Filter<'a>>,
+    /// Only those that it lets through.
+    pub filter: Option<Narrowed<'a>>,
+}
+
+/// Which rows, in the ledger's words and exactly.
+#[derive(Clone, Copy)]
+pub struct Narrowed<'a> {
+    /// What the ledger can tell: what does not match is not sent.
+    pub rows: &'a RowFilter,
+    /// Whether a row that matches is one.
+    pub covers: &'a Filter<'a>,
 }
 
 /// What was found.
@@ -56,6 +65,11 @@ pub struct ListOutput<'a> {
 pub async fn list(ledger: &Ledger, which: Which<'_>) -> List {
     let now = ledger.clock().now();
     let mut list = List::default();
+    if let Some(narrowed) = which.filter
+        && list.add_matching(ledger, which, narrowed, now).await
+    {
+        return list;
+    }
     for status in Status::ALL {
         if which.status.is_none_or(|asked| asked == status) {
             list.add(ledger, status, which, now).await;
@@ -66,6 +80,46 @@ pub async fn list(ledger: &Ledger, which: Which<'_>) -> List {
 }
 
 impl List {
+    /// The first rows that a filter lets through, by a Scan of all; `false` where rows were met that this release cannot read: what can be
+    /// told of those, only the index tells.
+    async fn add_matching(
+        &mut self,
+        ledger: &Ledger,
+        which: Which<'_>,
+        narrowed: Narrowed<'_>,
+        now: Timestamp,
+    ) -> bool {
+        let mut found: BTreeMap<Status, BTreeMap<(Timestamp, EventId), Box<Row>>> = BTreeMap::new();
+        let mut pages = ledger.open_rows_matching(narrowed.rows);
+        loop {
+            let page = match pages.next().await {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                Err(error) => {
+                    self.failures.push(Failure::of_ledger(error));
+                    self.more = true;
+                    break;
+                }
+            };
+            for row in page {
+                let Ok(row) = row else { return false };
+                let is_asked_for = which.status.is_none_or(|asked| asked == row.status);
+                if !is_asked_for || !(narrowed.covers)(&row, now) {
+                    continue;
+                }
+                let rows = found.entry(row.status).or_default();
+                rows.insert((row.due_at, row.id), Box::new(row));
+                if rows.len() > which.limit {
+                    rows.pop_last();
+                    self.more = true;
+                }
+            }
+        }
+        let rows = found.into_values().flat_map(BTreeMap::into_values);
+        self.rows.extend(rows.map(Listed::Row));
+        true
+    }
+
     /// The first rows of a status, oldest due first.
     async fn add(&mut self, ledger: &Ledger, status: Status, which: Which<'_>, now: Timestamp) {
         let limit = which.limit;
@@ -85,7 +139,7 @@ impl List {
             self.failures.extend(failures);
             for row in rows {
                 let is_asked_for = match &row {
-                    Listed::Row(row) => which.filter.is_none_or(|filter| filter(row, now)),
+                    Listed::Row(row) => which.filter.is_none_or(|filter| (filter.covers)(row, now)),
                     // Not known: it may be one of them.
                     Listed::Unreadable { .. } => true,
                 };

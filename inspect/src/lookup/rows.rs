@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use daybook_ledger::{IndexKey, Ledger, LedgerError};
+use daybook_ledger::{IndexKey, Ledger, LedgerError, OpenRows, RowFilter};
 use daybook_schema::{EventId, Row, Status, Timestamp};
 use futures::StreamExt;
 
 use crate::aws::failure::Failure;
+use crate::object_ref::ObjectText;
 use crate::views::RowOutput;
 
 /// Rows looked up one by one at the same time.
 const CONCURRENCY: usize = 8;
+
+/// Keys that a FilterExpression may compare with: operands of an IN (DynamoDB Developer Guide, "Comparison operator and function reference").
+const MOST_KEYS: usize = 100;
 
 /// A row as it was found.
 pub enum Listed {
@@ -118,6 +122,22 @@ fn unreadable(error: LedgerError) -> Result<(EventId, RowRead), LedgerError> {
         .unreadable()
         .and_then(|(id, why)| Some((id.parse().ok()?, RowRead::Unreadable(why))));
     answer.ok_or(error)
+}
+
+/// The open rows that may be about one of these objects; [`ObjectText::is_of`] tells.
+pub fn of_objects<'a, 'b>(ledger: &'a Ledger, objects: impl Iterator<Item = &'b ObjectText>) -> OpenRows<'a> {
+    let filters: Vec<RowFilter> = objects.map(ObjectText::rows).collect();
+    let keys: Vec<String> = filters.iter().flat_map(|filter| filter.keys.clone()).collect();
+    if keys.len() > MOST_KEYS {
+        return ledger.open_rows();
+    }
+    let first = filters.first().and_then(|filter| filter.bucket.clone());
+    let bucket = first.filter(|_| filters.iter().all(|filter| filter.bucket == filters[0].bucket));
+    ledger.open_rows_matching(&RowFilter {
+        bucket,
+        keys,
+        ..RowFilter::default()
+    })
 }
 
 /// The rows of these keys, in their order; rows that are gone are left out. And why rows could not be read.

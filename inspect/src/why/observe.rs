@@ -1,6 +1,6 @@
 //! Looking: the ledger first, then the queue and S3 as far as they have to do with it.
 
-use daybook_ledger::{Cause, Count, Ledger, LedgerError};
+use daybook_ledger::{Cause, Count, Ledger, LedgerError, RowFilter};
 use daybook_schema::{EventId, ObjectEvent, Row, SourceName, Status, Subject};
 
 use crate::aws::notifications::Notifications;
@@ -240,7 +240,11 @@ fn unreadable(found: &Found) -> Vec<String> {
 /// Parked payloads that name the object.
 async fn naming(ledger: &Ledger, object: &Object) -> Vec<String> {
     let mut naming: Vec<EventId> = Vec::new();
-    let mut pages = ledger.open_rows();
+    let only_raw = RowFilter {
+        only_raw: true,
+        ..RowFilter::default()
+    };
+    let mut pages = ledger.open_rows_matching(&only_raw);
     // A page that fails was read without a failure a moment ago, for the rows of the object.
     while let Ok(Some(page)) = pages.next().await {
         for row in page.into_iter().flatten() {

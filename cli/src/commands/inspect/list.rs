@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use daybook_inspect::lookup::list::{Which, list};
+use daybook_inspect::lookup::list::{Narrowed, Which, list};
+use daybook_ledger::RowFilter;
 use daybook_schema::{BatchId, Row, Status};
 
 use crate::args::filter::Filter;
@@ -15,7 +16,7 @@ use crate::ui::{output, row_table};
 /// List open events by status, oldest due first
 ///
 /// Finished events are no longer in the ledger: `daybook show` finds their receipts. With --prefix, --error,
-/// --older-than or --batch, all rows of the statuses are read until enough match.
+/// --older-than or --batch, all open rows are read, and those that match are sent.
 ///
 /// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut.
 /// JSON has keys as they are in the bucket.
@@ -49,11 +50,20 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
     let deployment = arguments.deployment.open().await?;
     let is_in_batch = |row: &Row| arguments.batch.is_none_or(|batch| row.batch == Some(batch));
     let filter = |row: &Row, now| is_in_batch(row) && arguments.filter.covers(row, now);
+    let rows = RowFilter {
+        batch: arguments.batch,
+        ..arguments
+            .filter
+            .rows(arguments.status, deployment.ledger.clock().now())
+    };
     let filters = !arguments.filter.is_empty() || arguments.batch.is_some();
     let which = Which {
         status: arguments.status,
         limit: arguments.limit as usize,
-        filter: filters.then_some(&filter),
+        filter: filters.then_some(Narrowed {
+            rows: &rows,
+            covers: &filter,
+        }),
     };
     let found = list(&deployment.ledger, which).await;
     let now = deployment.ledger.clock().now();

@@ -169,6 +169,9 @@ impl Selected {
         progress: &Progress,
     ) -> Result<(), Failure> {
         let now = ledger.clock().now();
+        if !filter.is_empty() {
+            return self.by_scan(ledger, status, filter, now, progress).await;
+        }
         let mut due = ledger.due(status, None, CHUNK);
         let mut read = 0;
         loop {
@@ -194,6 +197,37 @@ impl Selected {
             Some(failure) => Err(failure),
             None => Ok(()),
         }
+    }
+
+    /// Lets the ledger look for rows that the filter may let through: of a hundred thousand, a few are sent.
+    async fn by_scan(
+        &mut self,
+        ledger: &Ledger,
+        status: Status,
+        filter: &Filter,
+        now: Timestamp,
+        progress: &Progress,
+    ) -> Result<(), Failure> {
+        let mut pages = ledger.open_rows_matching(&filter.rows(Some(status), now));
+        let mut read = 0;
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await.map_err(Failure::of_ledger)? {
+            for row in page {
+                read += 1;
+                match row {
+                    Ok(row) if row.status == status && filter.covers(&row, now) => found.push(Box::new(row)),
+                    Ok(_) => {}
+                    Err(error) => match error.unreadable() {
+                        Some(unreadable) => self.unreadable.push(unreadable),
+                        None => return Err(Failure::of_ledger(error)),
+                    },
+                }
+            }
+            progress.reading(read, self.rows.len() + found.len());
+        }
+        found.sort_by_key(|row| (row.due_at, row.id));
+        found.into_iter().for_each(|row| self.add(row));
+        Ok(())
     }
 
     async fn by_id(&mut self, ledger: &Ledger, ids: &[EventId], statuses: &[Status]) -> Result<(), Failure> {
@@ -223,7 +257,7 @@ impl Selected {
         statuses: &[Status],
     ) -> Result<(), Failure> {
         let mut found = vec![false; objects.len()];
-        let mut pages = ledger.open_rows();
+        let mut pages = rows::of_objects(ledger, objects.iter().copied());
         while let Some(page) = pages.next().await.map_err(Failure::of_ledger)? {
             for row in page {
                 let row = match row {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::lookup::rows;
 use daybook_inspect::object_ref::ObjectText;
 use daybook_ledger::Lookup;
 use daybook_schema::{
@@ -76,7 +77,7 @@ async fn open(
     source: Option<&SourceName>,
 ) -> Result<Vec<ObjectEvent>, Failure> {
     let mut events = Vec::new();
-    let mut pages = deployment.ledger.open_rows();
+    let mut pages = rows::of_objects(&deployment.ledger, objects.iter());
     while let Some(page) = pages.next().await.map_err(Failure::of_ledger)? {
         for row in page {
             let row: Row = match row {

@@ -83,32 +83,6 @@ fn status_of_a_folder() {
 }
 
 #[test]
-fn a_folder_whose_pipeline_runs_is_said_to_run() {
-    let local = Local::new();
-    // As a process of `daybook up` holds it.
-    let path = local.0.path().join("up.lock");
-    std::fs::write(&path, r#"{"pid":7,"url":"http://127.0.0.1:9480"}"#).unwrap();
-    let lock = std::fs::File::open(&path).unwrap();
-    lock.lock().unwrap();
-    let table = local.table(&["status"]);
-    assert!(
-        table.ends_with("daybook up  runs: process 7, at http://127.0.0.1:9480\n"),
-        "{table}"
-    );
-    assert_eq!(
-        local.json(&["status"])["local"],
-        json!({"folder": "DIR", "running": true, "pid": 7, "url": "http://127.0.0.1:9480"})
-    );
-    assert!(
-        !local
-            .table(&["show", &id_of("due.json")])
-            .contains("does not run")
-    );
-    drop(lock);
-    assert_eq!(local.json(&["status"])["local"]["running"], false);
-}
-
-#[test]
 fn errors_are_told_cause_by_cause() {
     let local = Local::with(async |fixtures: Fixtures<'_>| {
         fixtures.put_all().await;

@@ -25,18 +25,24 @@ mod door;
 mod encodings;
 #[path = "up/ends.rs"]
 mod ends;
+#[path = "up/folder.rs"]
+mod folder;
 #[path = "up/gate.rs"]
 mod gate;
 #[path = "up/keys.rs"]
 mod keys;
 #[path = "up/kills.rs"]
 mod kills;
+#[path = "up/lock_file.rs"]
+mod lock_file;
 #[path = "up/log.rs"]
 mod log;
 #[path = "up/machine.rs"]
 mod machine;
 #[path = "up/notices.rs"]
 mod notices;
+#[path = "up/one_process.rs"]
+mod one_process;
 mod stand_in;
 #[path = "up/targets.rs"]
 mod targets;

@@ -1,16 +1,10 @@
-//! The folder that `daybook up` keeps its ledger in, and who is using it.
-//!
-//! One process at a time runs the pipeline of a folder, held by a lock on `up.lock` that the operating system drops when
-//! the process ends, however it ends. Any number of others may read and write the ledger beside it: SQLite keeps them apart.
+//! The folder that `daybook up` keeps its ledger in, for the one process that has it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
-use daybook_inspect::parts::Running;
-use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings, TokenMark};
+use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings, TableName, TokenMark};
 use daybook_local::{Found, LEDGER_FILE, LocalAws, LocalError};
 use daybook_manager::Dispatch;
 use daybook_schema::notification::KeyEncoding;
@@ -18,6 +12,7 @@ use daybook_schema::{SourceName, tables};
 use serde::{Deserialize, Serialize};
 
 use crate::deployment::embedded::{Clients, create_table, drop_half_made};
+use crate::deployment::lock::Lock;
 use crate::signals;
 use crate::ui::error::UserError;
 
@@ -26,12 +21,6 @@ pub const LEDGER_TABLE: &str = "daybook-ledger";
 
 /// The receipts' table in a folder.
 pub const RECEIPTS_TABLE: &str = "daybook-receipts";
-
-/// The file whose lock says that a process runs the folder's pipeline.
-const LOCK_FILE: &str = "up.lock";
-
-/// A process that was just killed may hold its lock for a moment: in a command that it was about to start.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The file that says how the folder's pipeline is set.
 const SETTINGS_FILE: &str = "settings.json";
@@ -61,10 +50,6 @@ pub struct Settings {
     pub token_mark: Option<TokenMark>,
 }
 
-/// The right to run the folder's pipeline; given back when it is dropped, or the process ends.
-#[derive(Debug)]
-pub struct Lock(File);
-
 /// A folder with a ledger, opened.
 #[derive(Clone)]
 pub struct Folder {
@@ -78,88 +63,6 @@ pub struct Folder {
     pub settings: Settings,
     /// The mark that the tokens of earlier processes' workers bear; `None` when it is not known.
     pub mark_before: Option<TokenMark>,
-}
-
-impl Lock {
-    /// Takes the folder, which is made if it is not there.
-    ///
-    /// # Errors
-    /// When another process has it, or it cannot be written.
-    pub fn take(dir: &Path) -> Result<Self, UserError> {
-        let cannot = |error: std::io::Error| {
-            UserError::new(format!("the folder {} cannot be used", dir.display()))
-                .because(error)
-                .hint("give a folder that this user may write with --data-dir (DAYBOOK_DATA_DIR)")
-        };
-        make(dir).map_err(cannot)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(dir.join(LOCK_FILE))
-            .map_err(cannot)?;
-        let until = Instant::now() + PATIENCE;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
-                Err(TryLockError::Error(error)) => return Err(cannot(error)),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                Err(TryLockError::WouldBlock) => return Err(in_use(dir)),
-            }
-        }
-    }
-
-    /// Says who has the folder.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn say(&mut self, running: &Running) -> anyhow::Result<()> {
-        let text = serde_json::to_string(running)?;
-        self.0.set_len(0)?;
-        self.0.rewind()?;
-        self.0.write_all(text.as_bytes())?;
-        Ok(self.0.flush()?)
-    }
-}
-
-/// Makes the folder, for its owner alone: object keys are other people's data.
-fn make(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
-}
-
-fn in_use(dir: &Path) -> UserError {
-    let by = match said(dir) {
-        Some(running) => format!(": process {} runs its pipeline, at {}", running.pid, running.url),
-        None => " by another process".to_owned(),
-    };
-    UserError::new(format!("the folder {} is in use{by}", dir.display())).hint(
-        "one `daybook up` per folder: stop that one, or give this one a folder of its own with --data-dir \
-         (DAYBOOK_DATA_DIR)",
-    )
-}
-
-/// What the last process that had the folder said of itself.
-fn said(dir: &Path) -> Option<Running> {
-    let mut text = String::new();
-    File::open(dir.join(LOCK_FILE))
-        .ok()?
-        .read_to_string(&mut text)
-        .ok()?;
-    serde_json::from_str(&text).ok()
-}
-
-/// The process that runs the folder's pipeline now, if one does.
-pub fn running(dir: &Path) -> Option<Running> {
-    let file = File::open(dir.join(LOCK_FILE)).ok()?;
-    match file.try_lock_shared() {
-        // Given back at once, with the file.
-        Ok(()) | Err(TryLockError::Error(_)) => None,
-        Err(TryLockError::WouldBlock) => said(dir),
-    }
 }
 
 /// What to look at when a ledger does not open.
@@ -195,35 +98,63 @@ fn not_lost(dir: &Path, settings: &Settings, found: Found) -> Result<(), UserErr
     Ok(())
 }
 
+/// Whether `daybook up` has run there before.
+///
+/// # Errors
+/// When it has not, or that cannot be found out.
+pub fn has_ledger(dir: &Path) -> Result<(), UserError> {
+    let file = dir.join(LEDGER_FILE);
+    if let Err(error) = std::fs::metadata(&file)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(UserError::new(format!("{} cannot be looked at", file.display()))
+            .because(error)
+            .hint(
+                "whether there is a ledger is not known: ask as the user that runs `daybook up`, or as root",
+            ));
+    }
+    match file.is_file() {
+        true => Ok(()),
+        false => Err(
+            UserError::new(format!("there is no ledger in {}", dir.display())).hint(format!(
+                "`daybook up --data-dir {}` makes one; --local (DAYBOOK_LOCAL) names the folder that it made",
+                dir.display()
+            )),
+        ),
+    }
+}
+
+/// The ledger in those tables, ledger's and receipts', of a folder that is set so.
+pub fn ledger(
+    dynamodb: aws_sdk_dynamodb::Client,
+    (table, receipts): (TableName, TableName),
+    settings: &Settings,
+) -> Ledger {
+    let receipts = Some(ReceiptSettings {
+        table: receipts,
+        keep: Duration::from_secs(settings.receipts_keep_seconds),
+    });
+    let random = match settings.token_mark {
+        Some(mark) => Random::from_os().marking(mark),
+        None => Random::from_os(),
+    };
+    Ledger::new(
+        dynamodb,
+        table,
+        receipts.filter(|receipts| !receipts.keep.is_zero()),
+        Clock::system(),
+        random,
+    )
+}
+
 impl Folder {
-    /// Opens the ledger of a folder in which `daybook up` has run before.
+    /// Opens the ledger of a folder in which `daybook up` has run before. Only whoever has the lock may.
     ///
     /// # Errors
     /// When there is none, or it cannot be opened.
-    pub async fn open(dir: &Path) -> anyhow::Result<Self> {
-        let file = dir.join(LEDGER_FILE);
-        if let Err(error) = std::fs::metadata(&file)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            return Err(UserError::new(format!("{} cannot be looked at", file.display()))
-                .because(error)
-                .hint("whether there is a ledger is not known: ask as the user that runs `daybook up`, or as root")
-                .into());
-        }
-        if !file.is_file() {
-            return Err(UserError::new(format!("there is no ledger in {}", dir.display()))
-                .hint(format!(
-                    "`daybook up --data-dir {}` makes one; --local (DAYBOOK_LOCAL) names the folder that it made",
-                    dir.display()
-                ))
-                .into());
-        }
-        let settings = Settings::read(dir).map_err(|error| {
-            let file = dir.join(SETTINGS_FILE);
-            UserError::new(format!("{} cannot be read", file.display()))
-                .because(error)
-                .hint("`daybook up` writes it at every start")
-        })?;
+    pub async fn open(dir: &Path, _: &Lock) -> anyhow::Result<Self> {
+        has_ledger(dir)?;
+        let settings = Settings::read_or_explain(dir)?;
         let found = daybook_local::look(dir).map_err(|error| refused(dir, error))?;
         not_lost(dir, &settings, found)?;
         Self::open_or_make(dir, settings, false).await
@@ -234,7 +165,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be opened or made, is damaged, or was there before and is gone.
-    pub async fn create(dir: &Path, settings: Settings) -> anyhow::Result<Self> {
+    pub async fn create(dir: &Path, settings: Settings, _: &Lock) -> anyhow::Result<Self> {
         let found = daybook_local::check(dir).map_err(|error| refused(dir, error))?;
         let before = Settings::read(dir).ok();
         let mark_before = before.as_ref().and_then(|before| before.token_mark);
@@ -281,20 +212,10 @@ impl Folder {
         };
         let (ledger_table, receipts_table) = made.await.map_err(|error| cannot().because(error))?;
         let clients = Clients::of(&aws);
-        let receipts = Some(ReceiptSettings {
-            table: receipts_table,
-            keep: Duration::from_secs(settings.receipts_keep_seconds),
-        });
-        let random = match settings.token_mark {
-            Some(mark) => Random::from_os().marking(mark),
-            None => Random::from_os(),
-        };
-        let ledger = Ledger::new(
+        let ledger = ledger(
             clients.dynamodb.clone(),
-            ledger_table,
-            receipts.filter(|receipts| !receipts.keep.is_zero()),
-            Clock::system(),
-            random,
+            (ledger_table, receipts_table),
+            &settings,
         );
         Ok(Self {
             aws,
@@ -328,6 +249,16 @@ impl Settings {
         Ok(())
     }
 
+    /// The same as [`Settings::read`], and what to do where that fails.
+    pub fn read_or_explain(dir: &Path) -> Result<Self, UserError> {
+        Self::read(dir).map_err(|error| {
+            let file = dir.join(SETTINGS_FILE);
+            UserError::new(format!("{} cannot be read", file.display()))
+                .because(error)
+                .hint("`daybook up` writes it at every start")
+        })
+    }
+
     /// As written by the last start; the usual ones where none has written them.
     fn read(dir: &Path) -> anyhow::Result<Self> {
         match std::fs::read(dir.join(SETTINGS_FILE)) {
@@ -344,29 +275,5 @@ impl Settings {
             }),
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_folder_has_one_owner_who_is_known_by_name() {
-        let home = tempfile::tempdir().unwrap();
-        let dir = home.path().join("data");
-        assert_eq!(running(&dir), None);
-        let mut lock = Lock::take(&dir).unwrap();
-        let me = Running {
-            pid: 7,
-            url: "http://127.0.0.1:9480".to_owned(),
-        };
-        lock.say(&me).unwrap();
-        assert_eq!(running(&dir), Some(me));
-        let refused = Lock::take(&dir).unwrap_err().to_string();
-        assert!(refused.contains("is in use: process 7"), "{refused}");
-        drop(lock);
-        assert_eq!(running(&dir), None);
-        Lock::take(&dir).unwrap();
     }
 }

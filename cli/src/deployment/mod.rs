@@ -2,9 +2,12 @@
 
 pub mod arguments;
 pub mod aws;
+pub mod door;
 pub mod embedded;
 pub mod failures;
 pub mod folder;
+pub mod local;
+pub mod lock;
 pub mod preflight;
 pub mod s3;
 pub mod stack;
@@ -16,7 +19,7 @@ use std::time::Duration;
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::aws::trouble::Trouble;
-use daybook_inspect::parts::{LocalFolder, Parts, Running};
+use daybook_inspect::parts::{LocalFolder, Parts};
 use daybook_inspect::rate::Rate;
 use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, TableName};
 use daybook_manager::{Dispatch, DispatchQueue, Executions};
@@ -28,7 +31,7 @@ use crate::aws::clients::Aws;
 use crate::deployment::arguments::missing;
 pub use crate::deployment::arguments::{AwsArguments, Chosen, DeploymentArguments, MachineArguments};
 use crate::deployment::aws::AwsDeployment;
-use crate::deployment::folder::Folder;
+use crate::deployment::local::Access;
 pub use crate::deployment::stack::{COMPLETION_QUEUE, INTAKE_QUEUE, LEDGER_TABLE, Outputs, RECEIPTS_TABLE};
 use crate::ui::error::UserError;
 
@@ -50,8 +53,8 @@ pub enum Location {
     Local {
         /// The folder.
         dir: PathBuf,
-        /// The process that runs its pipeline, if one does.
-        running: Option<Running>,
+        /// How its ledger is reached.
+        access: Access,
         /// How its pipeline is set.
         settings: folder::Settings,
     },
@@ -158,24 +161,25 @@ impl AwsArguments {
 }
 
 impl DeploymentArguments {
-    /// Opens it.
+    /// Opens it for that verb.
     ///
     /// # Errors
-    /// When there is no ledger in the folder, AWS is not configured, or the stack does not answer as it should.
-    pub async fn open(&self) -> anyhow::Result<Deployment> {
+    /// When there is no ledger in the folder, another process keeps it, AWS is not configured, or the stack does not answer as it
+    /// should.
+    pub async fn open(&self, verb: &str) -> anyhow::Result<Deployment> {
         let dir = match &self.chosen {
             Chosen::Local(dir) => dir,
             Chosen::Aws => return Ok(self.aws.open(Some(&self.machine)).await?.into()),
         };
-        let folder = Folder::open(dir).await?;
+        let opened = local::open(dir, verb).await?;
         Ok(Deployment {
-            ledger: folder.ledger,
+            ledger: opened.ledger,
             queue: None,
             executions: None,
             location: Location::Local {
                 dir: dir.clone(),
-                running: folder::running(dir),
-                settings: folder.settings,
+                access: opened.access,
+                settings: opened.settings,
             },
         })
     }
@@ -190,9 +194,9 @@ impl Deployment {
             executions: self.executions.as_ref(),
             source: self.source(),
             folder: match &self.location {
-                Location::Local { dir, running, .. } => Some(LocalFolder {
+                Location::Local { dir, access, .. } => Some(LocalFolder {
                     path: dir,
-                    running: running.as_ref(),
+                    running: access.up(),
                 }),
                 Location::Aws { .. } => None,
             },
@@ -267,7 +271,9 @@ impl Location {
     /// Says on stderr that what was recorded or put back waits, where no process runs the folder's pipeline.
     pub fn note_that_nothing_runs(&self) {
         if let Self::Local {
-            dir, running: None, ..
+            dir,
+            access: Access::Alone { .. },
+            ..
         } = self
         {
             eprintln!(
@@ -285,12 +291,45 @@ impl Location {
                     .to_owned(),
             );
         }
+        if let Some(ended) = self.ended() {
+            return Some(format!("{ended}: the same command again is safe"));
+        }
         match self {
             Self::Aws { aws, .. } => aws.advice(failure.about, &failure.cause),
+            Self::Local {
+                access: Access::Through { up, .. },
+                ..
+            } => Some(format!(
+                "process {}, the `daybook up` of this folder, answers for the ledger at {}: its log says more",
+                up.pid, up.url
+            )),
             Self::Local { dir, .. } => Some(format!(
                 "is {} on a local disk that is not full, and may this user read and write it?",
                 dir.display()
             )),
+        }
+    }
+
+    /// The same for a verb that knows best how it is done again.
+    pub fn advice_or(&self, failure: &Failure, again: String) -> String {
+        match self.ended() {
+            Some(ended) => format!("{ended}: {again}"),
+            None => self.advice(failure).unwrap_or(again),
+        }
+    }
+
+    /// That the `daybook up` through which it was reached has ended since, if it has.
+    pub fn ended(&self) -> Option<String> {
+        match self {
+            Self::Aws { .. } => None,
+            Self::Local { dir, access, .. } => access.ended(dir),
+        }
+    }
+
+    /// Says on stderr that not all could be found out because that process has ended, if it has.
+    pub fn note_an_end(&self) {
+        if let Some(ended) = self.ended() {
+            eprintln!("note: {ended}: give the command again");
         }
     }
 

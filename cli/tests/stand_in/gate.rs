@@ -20,6 +20,8 @@ pub enum Then {
     Hold,
     /// They are refused.
     Refuse,
+    /// They wait until the gate is opened, and are refused then.
+    HoldAndRefuse,
 }
 
 pub struct Gate {
@@ -38,7 +40,8 @@ struct Rule {
 }
 
 impl Gate {
-    /// In front of that AWS, as long as the process lives.
+    /// In front of that AWS, as long as the process lives. Without an operation all are meant but DescribeTable, with which a verb finds
+    /// out who answers.
     pub fn new(aws: &LocalAws, operation: &'static str, let_through: usize, then: Then) -> Self {
         let (holds, held) = mpsc::channel();
         let open = Arc::new(Semaphore::new(0));
@@ -80,7 +83,10 @@ impl Gate {
 
 async fn pass(State(rule): State<Arc<Rule>>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap();
-    let is_meant = target.ends_with(&format!(".{}", rule.operation));
+    let is_meant = match rule.operation {
+        "" => !target.ends_with(".DescribeTable"),
+        operation => target.ends_with(&format!(".{operation}")),
+    };
     let count_down = |left: usize| left.checked_sub(1);
     let is_held = is_meant
         && rule
@@ -88,16 +94,16 @@ async fn pass(State(rule): State<Arc<Rule>>, headers: HeaderMap, body: Bytes) ->
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, count_down)
             .is_err();
     let json = [(header::CONTENT_TYPE, "application/x-amz-json-1.0")];
+    if is_held && matches!(rule.then, Then::Hold | Then::HoldAndRefuse) {
+        let _ = rule.holds.send(());
+        rule.open.acquire().await.unwrap().forget();
+    }
     match rule.then {
-        Then::Hold if is_held => {
-            let _ = rule.holds.send(());
-            rule.open.acquire().await.unwrap().forget();
-        }
-        Then::Refuse if is_held => {
+        Then::Refuse | Then::HoldAndRefuse if is_held => {
             let body = r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"not you"}"#;
             return (StatusCode::BAD_REQUEST, json, body).into_response();
         }
-        Then::Hold | Then::Refuse => {}
+        Then::Hold | Then::Refuse | Then::HoldAndRefuse => {}
     }
     let answer = rule.aws.handle(target, &body).await;
     (StatusCode::from_u16(answer.status).unwrap(), json, answer.body).into_response()

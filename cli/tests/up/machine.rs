@@ -9,7 +9,6 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use daybook_ledger::{Clock, Ledger, Random, ReceiptSettings};
-use daybook_local::LocalAws;
 use daybook_schema::{Row, Status};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -21,6 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::folder::Beside;
 use crate::stand_in::daybook;
 
 /// Far longer than anything takes here, even on a busy machine.
@@ -313,20 +313,19 @@ impl Web {
     }
 }
 
-/// The ledger of a folder, as another process opens it.
+/// The ledger of a folder, as another process has it.
 pub fn ledger(dir: &Path) -> Ledger {
     ledger_at(dir, Clock::system())
 }
 
 /// The same, as a process with that clock has it.
 pub fn ledger_at(dir: &Path, clock: Clock) -> Ledger {
-    let aws = LocalAws::builder().data_dir(dir).build().unwrap();
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url("http://folder.invalid")
         .credentials_provider(Credentials::new("a", "b", None, None, "test"))
-        .http_client(aws.http_client())
+        .http_client(Beside::of(dir))
         .build();
     let receipts = ReceiptSettings {
         table: "daybook-receipts".parse().unwrap(),

@@ -74,8 +74,11 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
     };
     let (location, items) = match arguments.deployment.chosen {
         Chosen::Local(_) => {
-            let deployment = arguments.deployment.open().await?;
+            let deployment = arguments.deployment.open("doctor").await?;
             let items = checks::of_folder(&deployment.parts(), configured).await;
+            if items.iter().any(|item| item.level == Level::Unknown) {
+                deployment.location.note_an_end();
+            }
             (deployment.location.to_string(), items)
         }
         Chosen::Aws => {

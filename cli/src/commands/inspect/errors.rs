@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::errors::{Errors, Group, errors};
 use daybook_inspect::wording::{text, time};
 use daybook_schema::Timestamp;
@@ -37,7 +38,7 @@ pub struct ErrorsArguments {
 /// # Errors
 /// When the deployment cannot be found, or not all rows be read.
 pub async fn run(arguments: ErrorsArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("errors").await?;
     let mut told = TELL_EVERY;
     let mut found = errors(&deployment.ledger, |rows| {
         if rows >= told {
@@ -68,12 +69,15 @@ pub async fn run(arguments: ErrorsArguments, output: Output) -> anyhow::Result<E
     }
     match found.incomplete {
         None => Ok(ExitCode::SUCCESS),
-        Some(cause) => Err(UserError::new(
-            "not all open rows could be read: there may be more events and causes",
-        )
-        .because(anyhow::anyhow!("{cause}"))
-        .hint("run it again")
-        .into()),
+        Some(cause) => {
+            let failure = Failure::of_ledger(cause);
+            let again = deployment.location.advice_or(&failure, "run it again".to_owned());
+            let what = "not all open rows could be read: there may be more events and causes";
+            Err(UserError::new(what)
+                .because(anyhow::anyhow!("{failure}"))
+                .hint(again)
+                .into())
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub struct ListArguments {
 /// # Errors
 /// When the deployment cannot be found, or not all rows be read.
 pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("list").await?;
     let is_in_batch = |row: &Row| arguments.batch.is_none_or(|batch| row.batch == Some(batch));
     let filter = |row: &Row, now| is_in_batch(row) && arguments.filter.covers(row, now);
     let rows = RowFilter {

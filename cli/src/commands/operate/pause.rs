@@ -125,7 +125,7 @@ pub async fn pause(arguments: PauseArguments, output: Output) -> anyhow::Result<
     let until = arguments.until.map(|until| until.from(now)).transpose()?;
     let by = arguments.by.name();
     let why = arguments.why.unwrap_or_default();
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("pause").await?;
     change(&deployment, output, async || {
         deployment.ledger.pause(until, &by, &why).await
     })
@@ -137,7 +137,7 @@ pub async fn pause(arguments: PauseArguments, output: Output) -> anyhow::Result<
 /// # Errors
 /// As [`pause`].
 pub async fn resume(arguments: ResumeArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("resume").await?;
     change(&deployment, output, async || deployment.ledger.resume().await).await
 }
 
@@ -146,7 +146,7 @@ pub async fn resume(arguments: ResumeArguments, output: Output) -> anyhow::Resul
 /// # Errors
 /// As [`pause`].
 pub async fn set(arguments: SetArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("set").await?;
     let (n, by) = (arguments.per_window, arguments.by.name());
     let person = Person {
         by: &by,

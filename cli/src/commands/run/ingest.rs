@@ -159,7 +159,7 @@ impl IngestOutput {
 /// When a file cannot be read to its end, or an event may not be in the ledger. What was recorded until then stands.
 pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<ExitCode> {
     let inputs = json_files::open_all(&arguments.files)?;
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("ingest").await?;
     let ledger = deployment.ledger.clone();
     ledger
         .check_receipts()
@@ -201,15 +201,12 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
 
 fn end(tally: &IngestOutput, broken: &[Broken], location: &Location) -> anyhow::Result<ExitCode> {
     if !tally.failures.is_empty() {
-        let advice = location.advice(&Failure::of_ledger(&tally.failures[0]));
+        let again = "give the same files again: recorded events are recognised".to_owned();
+        let advice = location.advice_or(&Failure::of_ledger(&tally.failures[0]), again);
         let what = format!("{} events may not be in the ledger", tally.not_safe);
         let causes = error::listed(&tally.failures);
         let error = UserError::new(what).because(causes);
-        return Err(error
-            .hint(
-                advice.unwrap_or_else(|| "give the same files again: recorded events are recognised".into()),
-            )
-            .into());
+        return Err(error.hint(advice).into());
     }
     if broken.is_empty() {
         return Ok(ExitCode::SUCCESS);

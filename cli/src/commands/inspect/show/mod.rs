@@ -55,7 +55,7 @@ pub struct ShowArguments {
 /// # Errors
 /// When the deployment cannot be found, nothing is known of the event, or not everything could be read.
 pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("show").await?;
     let parts = deployment.parts();
     let what = match &arguments.what {
         Shown::Events(what) => what,

@@ -52,7 +52,7 @@ pub struct StatusArguments {
 /// # Errors
 /// When the deployment cannot be found, its ledger not be read, or a part is not known.
 pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("status").await?;
     let enough = Some(arguments.count_to).filter(|_| !arguments.exact);
     let given = Rate {
         per_window: arguments.per_window,

@@ -28,8 +28,8 @@ pub fn lines(found: &Found, location: &Location) -> Vec<Line> {
     }
     lines.extend(dispatch_lines(found));
     lines.push(("drain", drain_words(found), String::new()));
-    if let Location::Local { running, .. } = location {
-        let says = match running {
+    if let Location::Local { access, .. } = location {
+        let says = match access.up() {
             Some(running) => format!("runs: process {}, at {}", running.pid, running.url),
             None => "does not run: nothing moves until it is started".to_owned(),
         };

@@ -23,7 +23,7 @@ const S3_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE"
 /// # Errors
 /// When the deployment cannot be found, or its ledger not be read.
 pub async fn run(arguments: WhyArguments, output: Output) -> anyhow::Result<ExitCode> {
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("why").await?;
     let intake = match &deployment.location {
         Location::Aws { aws, outputs, .. } => outputs
             .queue(arguments.intake_queue_url.as_ref(), INTAKE_QUEUE)?
@@ -49,10 +49,11 @@ pub async fn run(arguments: WhyArguments, output: Output) -> anyhow::Result<Exit
         || text(&seen, &verdict),
         &output::output(&seen, &verdict, &location),
     )?;
-    Ok(match verdict.is_certain {
-        true => ExitCode::SUCCESS,
-        false => ExitCode::FAILURE,
-    })
+    if verdict.is_certain {
+        return Ok(ExitCode::SUCCESS);
+    }
+    deployment.location.note_an_end();
+    Ok(ExitCode::FAILURE)
 }
 
 /// The S3 to ask, or why none is asked.

@@ -104,7 +104,8 @@ async fn run(
     arguments.selection.check(status.is_some())?;
     let statuses = action.statuses(status);
     let by = arguments.by.name();
-    let deployment = arguments.deployment.open().await?;
+    let verb = action.imperative().to_lowercase();
+    let deployment = arguments.deployment.open(&verb).await?;
     if action.leaves_receipts() {
         check_receipts(&arguments.deployment, &deployment).await?;
     }
@@ -322,8 +323,6 @@ impl Run<'_> {
         let Some(first) = failures.first() else {
             return Ok(ExitCode::SUCCESS);
         };
-        let location = &self.deployment.location;
-        let advice = location.advice(first);
         let what = match (tally.failed(), tally.unreadable()) {
             (0, 1) => "1 row that may match cannot be read, and was left alone".to_owned(),
             (0, n) => format!(
@@ -336,7 +335,7 @@ impl Run<'_> {
         let again = "the same command again tries them once more, and no others".to_owned();
         Err(UserError::new(what)
             .because(error::listed(&failures))
-            .hint(advice.unwrap_or(again))
+            .hint(self.deployment.location.advice_or(first, again))
             .into())
     }
 }

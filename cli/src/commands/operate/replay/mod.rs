@@ -124,7 +124,7 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
         return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, needs_yes).into());
     }
     let inputs = json_files::open_all(&arguments.files)?;
-    let deployment = arguments.deployment.open().await?;
+    let deployment = arguments.deployment.open("replay").await?;
     let ledger = &deployment.ledger;
     ledger
         .check_receipts()
@@ -376,12 +376,15 @@ impl Replay<'_> {
             self.nonce
         );
         if let Some(first) = tally.failures.first() {
-            let advice = self.deployment.location.advice(&Failure::of_ledger(first));
+            let advice = self
+                .deployment
+                .location
+                .advice_or(&Failure::of_ledger(first), again);
             let noun = if tally.not_safe == 1 { "event" } else { "events" };
             return Err(
                 UserError::new(format!("{} {noun} may not be in the ledger", tally.not_safe))
                     .because(error::listed(&tally.failures))
-                    .hint(advice.unwrap_or(again))
+                    .hint(advice)
                     .into(),
             );
         }

@@ -12,6 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -20,6 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
+use tower::ServiceExt;
 
 /// The head of a request, in bytes.
 const MAX_HEAD: usize = 32 * 1024;
@@ -55,6 +58,27 @@ impl Default for Limits {
     }
 }
 
+/// A connection's two ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Ends {
+    theirs: IpAddr,
+    ours: IpAddr,
+}
+
+impl Ends {
+    fn of(stream: &TcpStream) -> Option<Self> {
+        Some(Self {
+            theirs: stream.peer_addr().ok()?.ip().to_canonical(),
+            ours: stream.local_addr().ok()?.ip().to_canonical(),
+        })
+    }
+
+    /// Whether both are on this machine: no other can have a loopback address, or ours.
+    pub fn are_one_machine(&self) -> bool {
+        self.theirs.is_loopback() || self.theirs == self.ours
+    }
+}
+
 /// Serves until `stop` is true; then finishes the requests that run.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut stop: watch::Receiver<bool>) {
     let places = Places::new(&limits);
@@ -68,13 +92,20 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, mut st
             accepted = accept(&listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
+        let ends = Ends::of(&stream);
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_buf_size(MAX_HEAD);
         let stream = TokioIo::new(Impatient::new(stream, limits.answer));
-        let service = TowerToHyperService::new(router.clone());
+        let service =
+            TowerToHyperService::new(router.clone().map_request(move |mut request: Request<Incoming>| {
+                if let Some(ends) = ends {
+                    request.extensions_mut().insert(ends);
+                }
+                request
+            }));
         let connection = graceful.watch(builder.serve_connection(stream, service));
         open.spawn(async move {
             // A sender that breaks off, or is too slow, ends its own connection only.

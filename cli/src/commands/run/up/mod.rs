@@ -21,8 +21,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use daybook_inspect::parts::Running;
-use daybook_local::LocalAws;
 use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerSettings;
 use tokio::net::TcpListener;
@@ -34,8 +32,9 @@ use crate::commands::run::up::connections::Limits;
 use crate::commands::run::up::counters::{Answers, Recording};
 use crate::commands::run::up::intake::{Backlog, Recorder};
 use crate::commands::run::up::pipeline::{Pipeline, Workers};
-use crate::commands::run::up::server::ServerState;
-use crate::deployment::folder::{Folder, Lock};
+use crate::commands::run::up::server::{ServerState, Services};
+use crate::deployment::folder::Folder;
+use crate::deployment::lock::{Credential, Door, Holder, Lock};
 use crate::signals;
 use crate::ui::error::UserError;
 use crate::ui::logging;
@@ -46,10 +45,10 @@ const FILES: u64 = 65_536;
 
 /// What it holds before anything runs.
 struct Base {
-    lock: Lock,
     folder: Folder,
+    lock: Lock,
     listener: TcpListener,
-    running: Running,
+    door: Door,
 }
 
 impl Base {
@@ -59,19 +58,20 @@ impl Base {
     /// When the folder is in use or cannot be written, or the address cannot be had.
     async fn take(arguments: &UpArguments, dispatch: &Dispatch) -> anyhow::Result<Self> {
         let mut lock = Lock::take(&arguments.data_dir)?;
-        let folder = Folder::create(&arguments.data_dir, arguments.folder_settings(dispatch)).await?;
+        let settings = arguments.folder_settings(dispatch);
+        let folder = Folder::create(&arguments.data_dir, settings, &lock).await?;
         let listener = listen(arguments).await?;
-        let running = Running {
-            pid: std::process::id(),
+        let door = Door {
             url: format!("http://{}", listener.local_addr()?),
+            credential: Credential::draw().context("the system gives no random bytes")?,
         };
-        lock.say(&running)
+        lock.say(&Holder::up(Some(door.clone())))
             .with_context(|| format!("{} cannot be written", arguments.data_dir.display()))?;
         Ok(Self {
-            lock,
             folder,
+            lock,
             listener,
-            running,
+            door,
         })
     }
 }
@@ -100,12 +100,16 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     pipeline.bring_forward().await;
     // Before it says that a signal drains.
     let asked_to_stop = signals::requested();
-    print::start(&arguments, &dispatch, &base.running, &recovered, &folder.ledger).await;
+    print::start(&arguments, &dispatch, &base.door.url, &recovered, &folder.ledger).await;
 
     let printer = (!pipeline.has_target()).then(|| collect_only::Printer::new(arguments.reading(), output));
     let address = base.listener.local_addr()?;
-    let aws = address.ip().is_loopback().then(|| folder.aws.clone());
-    let (state, recorder, say_trouble) = way_in(&arguments, &pipeline, &recording, printer, aws);
+    let services = Services {
+        aws: folder.aws.clone(),
+        for_clients: address.ip().is_loopback(),
+        credential: base.door.credential.clone(),
+    };
+    let (state, recorder, say_trouble) = way_in(&arguments, &pipeline, &recording, printer, services);
     let backlog = state.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
     let stopping = stop_when(asked_to_stop, say_stop);
@@ -162,7 +166,7 @@ fn way_in(
     pipeline: &Pipeline,
     recording: &Arc<Recording>,
     printer: Option<collect_only::Printer>,
-    aws: Option<LocalAws>,
+    services: Services,
 ) -> (ServerState, Recorder, channel::Sender<Option<String>>) {
     let (intake, recorder) = Recorder::new(
         pipeline.ledger().clone(),
@@ -178,7 +182,7 @@ fn way_in(
         intake,
         backlog: Arc::new(backlog),
         token: arguments.token.clone(),
-        aws,
+        services,
         trouble,
     };
     (state, recorder, say_trouble)

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use daybook_inspect::parts::Running;
 use daybook_ledger::Ledger;
 use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerReport;
@@ -23,12 +22,11 @@ use crate::ui::output::Output;
 pub async fn start(
     arguments: &UpArguments,
     dispatch: &Dispatch,
-    running: &Running,
+    url: &str,
     recovered: &RecoverReport,
     ledger: &Ledger,
 ) {
     let dir = arguments.data_dir.display();
-    let url = &running.url;
     let open = open(ledger)
         .await
         .unwrap_or_else(|error| format!("its rows cannot be counted: {error}"));

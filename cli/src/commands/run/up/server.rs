@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::prelude::{BASE64_STANDARD, Engine};
@@ -21,10 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::ServiceExt;
 
 use crate::commands::run::up::arguments::Token;
-use crate::commands::run::up::connections::Limits;
+use crate::commands::run::up::connections::{Ends, Limits};
 use crate::commands::run::up::intake::{Backlog, Intake};
 use crate::commands::run::up::refusal::Refusal;
 use crate::commands::run::up::{body, connections};
+use crate::deployment::door;
+use crate::deployment::lock::Credential;
 
 /// The longest notification: what fits into an SQS message.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -46,22 +48,32 @@ pub struct ServerState {
     pub backlog: Arc<Backlog>,
     /// What senders must know.
     pub token: Option<Token>,
-    /// The services, unless the port can be reached by other machines.
-    pub aws: Option<LocalAws>,
+    /// The AWS services behind the port.
+    pub services: Services,
     /// How the ledger is, as a sentence if it is not well.
     pub trouble: watch::Receiver<Option<String>>,
 }
 
+/// DynamoDB, SQS and Step Functions behind the port.
+pub struct Services {
+    /// They themselves.
+    pub aws: LocalAws,
+    /// Whether AWS clients are answered: not where the port can be reached by other machines.
+    pub for_clients: bool,
+    /// What the verbs beside this process bear.
+    pub credential: Credential,
+}
+
 struct Inner {
     state: ServerState,
-    aws: Option<Router>,
+    aws: Router,
     memory: Arc<Semaphore>,
     body_patience: Duration,
 }
 
 /// Serves until `stop` is true; then finishes the requests that run.
 pub async fn serve(listener: TcpListener, state: ServerState, limits: Limits, stop: watch::Receiver<bool>) {
-    let aws = state.aws.as_ref().map(|aws| aws.router(stop.clone()));
+    let aws = state.services.aws.router(stop.clone());
     let inner = Arc::new(Inner {
         state,
         aws,
@@ -114,23 +126,64 @@ async fn elsewhere(State(inner): State<Arc<Inner>>, request: Request) -> Result<
         let error = "nothing is here: POST notifications to /events, GET /health";
         return Err(Refusal::new(StatusCode::NOT_FOUND, error));
     }
-    let Some(aws) = inner.aws.clone() else {
-        let error =
-            "AWS calls are answered on a loopback address only: this port can be reached by other machines";
-        return Err(Refusal::new(StatusCode::FORBIDDEN, error));
-    };
-    // In the form in which AWS clients read errors.
-    if let Err(refusal) = allowed(&inner, access_key(request.headers()), "as AWS access key id") {
-        let said = json!({"__type": "UnrecognizedClientException", "message": refusal.error});
-        return Ok((refusal.status, axum::Json(said)).into_response());
+    let services = &inner.state.services;
+    if let Some(given) = request.headers().get(door::HEADER) {
+        // A verb's.
+        if let Err((status, kind, message)) = beside(services, given, &request) {
+            return Ok(aws_error(status, kind, message));
+        }
+    } else {
+        if !services.for_clients {
+            let error = "AWS calls are answered on a loopback address only: this port can be reached by other machines";
+            return Err(Refusal::new(StatusCode::FORBIDDEN, error));
+        }
+        if let Err(refusal) = allowed(&inner, access_key(request.headers()), "as AWS access key id") {
+            return Ok(aws_error(
+                refusal.status,
+                door::UNKNOWN_CREDENTIAL,
+                &refusal.error,
+            ));
+        }
     }
     let (parts, body) = request.into_parts();
     let (body, _memory) = read(body, MAX_AWS_BODY, &inner).await?;
     let request = Request::from_parts(parts, Body::from(body));
-    match aws.oneshot(request).await {
+    match inner.aws.clone().oneshot(request).await {
         Ok(response) => Ok(response),
         Err(never) => match never {},
     }
+}
+
+/// Whether a verb of this machine that has read the lock file is asking for the ledger. The credential opens nothing else, from
+/// nowhere else, whether a token is set or not.
+fn beside(
+    services: &Services,
+    given: &HeaderValue,
+    request: &Request,
+) -> Result<(), (StatusCode, &'static str, &'static str)> {
+    if !same_secret(given.as_bytes(), services.credential.secret().as_bytes()) {
+        let message =
+            "this is not the credential of the process that answers here: up.lock of its folder has it";
+        return Err((StatusCode::UNAUTHORIZED, door::UNKNOWN_CREDENTIAL, message));
+    }
+    let denied = |message| Err((StatusCode::FORBIDDEN, "AccessDeniedException", message));
+    if !request
+        .extensions()
+        .get::<Ends>()
+        .is_some_and(Ends::are_one_machine)
+    {
+        return denied("a folder's credential is taken from its own machine only");
+    }
+    let target = request.headers().get("x-amz-target");
+    match target.is_some_and(|target| target.as_bytes().starts_with(b"DynamoDB_")) {
+        true => Ok(()),
+        false => denied("a folder's credential is for its ledger only"),
+    }
+}
+
+/// An error in the form in which AWS clients read them.
+fn aws_error(status: StatusCode, kind: &str, message: &str) -> Response {
+    (status, axum::Json(json!({"__type": kind, "message": message}))).into_response()
 }
 
 async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Response, Refusal> {
@@ -272,18 +325,19 @@ fn take(memory: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, R
     })
 }
 
-/// Whether the sender knows the token. How long the comparison takes tells nothing about it.
+/// Whether they are the same. How long the comparison takes tells nothing about them.
+fn same_secret(given: &[u8], secret: &[u8]) -> bool {
+    let pairs = Sha256::digest(given).into_iter().zip(Sha256::digest(secret));
+    pairs.fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+/// Whether the sender knows the token.
 fn allowed(inner: &Inner, given: Option<&str>, how: &str) -> Result<(), Refusal> {
     let Some(token) = &inner.state.token else {
         return Ok(());
     };
-    let digest = |text: &str| Sha256::digest(text.as_bytes());
-    let differs = |given: &str| {
-        let pairs = digest(given).into_iter().zip(digest(token.secret()));
-        pairs.fold(0, |differs, (a, b)| differs | (a ^ b)) != 0
-    };
     let error = match given {
-        Some(given) if !differs(given) => return Ok(()),
+        Some(given) if same_secret(given.as_bytes(), token.secret().as_bytes()) => return Ok(()),
         Some(_) => format!("the token is wrong; it is given {how}"),
         None => format!("a token is needed, {how}"),
     };

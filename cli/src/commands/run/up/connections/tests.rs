@@ -213,3 +213,30 @@ fn one_machine_is_one_address() {
     assert_ne!(holder("2001:db8:1:2::1"), holder("2001:db8:1:3::1"));
     assert_eq!(holder("::1"), "::");
 }
+
+#[test]
+fn only_this_machine_has_a_loopback_address_or_ours() {
+    let of = |theirs: &str, ours: &str| {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap().to_canonical();
+        Ends {
+            theirs: address(theirs),
+            ours: address(ours),
+        }
+        .are_one_machine()
+    };
+    for (theirs, ours, one) in [
+        ("127.0.0.1", "127.0.0.1", true),
+        ("127.9.9.9", "127.0.0.1", true),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.1", true),
+        ("::1", "::1", true),
+        ("192.0.2.7", "192.0.2.7", true),
+        ("::ffff:192.0.2.7", "192.0.2.7", true),
+        ("2001:db8::7", "2001:db8::7", true),
+        ("192.0.2.8", "192.0.2.7", false),
+        ("::ffff:192.0.2.8", "192.0.2.7", false),
+        ("2001:db8::8", "2001:db8::7", false),
+        ("10.0.0.1", "127.0.0.1", false),
+    ] {
+        assert_eq!(of(theirs, ours), one, "{theirs} at {ours}");
+    }
+}

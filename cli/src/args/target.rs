@@ -12,14 +12,17 @@ use daybook_manager::worker::{CommandTarget, HttpTarget, Target, TargetLog};
 use crate::args::{operator, values};
 use crate::ui::error::UserError;
 
+/// How long a connection may take. One that is not there by half of --timeout has not failed an attempt either.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+
 /// The target, and how many at once.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Target")]
 #[group(skip)]
 #[command(group = ArgGroup::new("target").args(["exec", "post"]))]
 pub struct TargetArguments {
-    /// POST each event as JSON to this URL: 2xx means success, 429 and 503 with Retry-After mean later,
-    /// anything else is a failed attempt. A batch is one POST, whose answer may name the events that failed in
+    /// POST each event as JSON to this URL: 2xx means success; 429 and 503 with Retry-After, no connection, and
+    /// 502, 503 and 504 mean later (no attempt used); anything else is a failed attempt. A batch is one POST, whose answer may name the events that failed in
     /// batchItemFailures
     #[arg(long, value_name = "URL", env = "DAYBOOK_POST", hide_env_values = true)]
     post: Option<String>,
@@ -51,17 +54,19 @@ impl TargetArguments {
     /// The target, if one is given.
     ///
     /// # Errors
-    /// A usage error of clap's, when it is a URL that cannot be called. When the folder for what it writes cannot be used.
+    /// A usage error of clap's, when it is a URL that cannot be called, or a command that cannot be started. When the folder for what it writes cannot be used.
     pub fn target(&self) -> anyhow::Result<Option<Arc<dyn Target>>> {
         if let Some(url) = &self.post {
             let target = HttpTarget::new(url, Clock::system());
             let target = target.map_err(|error| values::usage_of("post", &error))?;
+            let target = target.with_connect_timeout(LONGEST_CONNECT.min(self.timeout / 2));
             return Ok(Some(Arc::new(target.with_log(self.log()?))));
         }
         let Some((program, arguments)) = self.exec.split_first() else {
             return Ok(None);
         };
         let target = CommandTarget::new(program, arguments);
+        target.check().map_err(|error| values::usage_of("exec", &error))?;
         Ok(Some(Arc::new(target.with_log(self.log()?))))
     }
 

@@ -10,7 +10,7 @@ use daybook_schema::{Attempt, Row, Status};
 use serde_json::Value;
 
 use crate::gate::{Gate, group_runs};
-use crate::machine::{Up, counts, ledger, rows, until, until_none_open};
+use crate::machine::{Up, command, counts, ledger, rows, until, until_none_open};
 use crate::notices::{notification, record, upload};
 
 /// The row of a single event, once it has that status.
@@ -144,20 +144,102 @@ async fn a_command_that_takes_too_long_is_killed_with_all_its_children() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_not_there_is_a_failure_that_names_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut up = Up::start(
-        folder.path(),
-        &["--max-attempts", "1", "--exec", "/no/such/command"],
-    )
-    .await;
+async fn a_command_that_cannot_be_started_is_refused_before_anything_is_made() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let plain = home.path().join("plain");
+    std::fs::write(&plain, "#!/bin/sh\n").unwrap();
+    for (program, why) in [
+        ("/no/such/command", "/no/such/command is not there"),
+        ("no-such-command", "no-such-command is in no folder of PATH"),
+        (plain.to_str().unwrap(), "may not be executed"),
+        (home.path().to_str().unwrap(), "is a folder"),
+    ] {
+        let ended = Up::spawn(command(&dir, &["--exec", program])).ended().await;
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (Some(2), ""),
+            "{}",
+            ended.stderr
+        );
+        assert!(
+            ended.stderr.starts_with("error: --exec: ") && ended.stderr.contains(why),
+            "{}",
+            ended.stderr
+        );
+    }
+    assert!(!dir.exists());
+}
+
+#[tokio::test]
+async fn while_a_command_is_missing_no_attempt_is_used() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, program) = (home.path().join("data"), home.path().join("work"));
+    std::os::unix::fs::symlink("/bin/true", &program).unwrap();
+    let options = ["--max-attempts", "1", "--exec", program.to_str().unwrap()];
+    let mut up = Up::start(&dir, &options).await;
+    std::fs::remove_file(&program).unwrap();
     up.record(upload("key", 1)).await;
-    let why = the_row(folder.path(), Status::Parked).await.last_error.unwrap();
+    let row = the_row(&dir, Status::Pending).await;
+    let why = row.last_error.unwrap();
     assert!(
-        why.starts_with("/no/such/command could not be started: "),
+        why.starts_with(&format!("{} could not be started: ", program.display())),
         "{why}"
     );
-    up.drained().await;
+    assert_eq!(row.attempt, Attempt(0));
+    up.until_said("no attempt is used").await;
+    std::os::unix::fs::symlink("/bin/true", &program).unwrap();
+    until_none_open(&ledger(&dir)).await;
+    up.until_said("the target is there again").await;
+    let report = up.drained().await;
+    assert_eq!(
+        (&report["worker"]["completed"], &report["worker"]["failed"]),
+        (&1.into(), &0.into())
+    );
+}
+
+#[tokio::test]
+async fn while_an_endpoint_is_down_or_only_its_proxy_answers_no_attempt_is_used() {
+    let home = tempfile::tempdir().unwrap();
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = gone.local_addr().unwrap();
+    drop(gone);
+    let mut cases = vec![
+        format!("http://{address}/"),
+        "http://no-such-host.invalid/".to_owned(),
+    ];
+    let mut endpoints = Vec::new();
+    for status in [
+        StatusCode::BAD_GATEWAY,
+        StatusCode::SERVICE_UNAVAILABLE,
+        StatusCode::GATEWAY_TIMEOUT,
+    ] {
+        let (endpoint, url) = Endpoint::start(vec![(status, vec![], "upstream")]).await;
+        endpoints.push(endpoint);
+        cases.push(url);
+    }
+    for (n, url) in cases.iter().enumerate() {
+        let dir = home.path().join(n.to_string());
+        let mut up = Up::start(&dir, &["--max-attempts", "1", "--post", url]).await;
+        up.record(upload("key", 1)).await;
+        let ledger = ledger(&dir);
+        until("it was put off", async || {
+            rows(&ledger)
+                .await
+                .iter()
+                .any(|row| row.status == Status::Pending && row.last_error.is_some())
+        })
+        .await;
+        let row = rows(&ledger).await.remove(0);
+        assert_eq!(
+            (row.status, row.attempt),
+            (Status::Pending, Attempt(0)),
+            "{url}: {row:?}"
+        );
+        up.until_said("the target cannot be reached").await;
+        let worker = up.drained().await["worker"].clone();
+        assert_eq!(worker["failed"], 0, "{url}: {worker}");
+    }
 }
 
 #[tokio::test]

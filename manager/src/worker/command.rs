@@ -2,7 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tokio::process::{ChildStdin, Command};
 use super::environment;
 use super::failures::FailuresFile;
 use super::group::Group;
+use super::outage::Outage;
 use super::tail::Tail;
 use super::target::{Run, RunInput, Target, TargetAnswer};
 use super::target_log::TargetLog;
@@ -25,6 +28,26 @@ const LATER: i32 = 75;
 /// How long the pipes of a command that has ended are read: a process that left its group may hold them open for ever.
 const TIME_TO_DRAIN: Duration = Duration::from_secs(1);
 
+/// Why a program cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStartable {
+    /// Its name is empty.
+    #[error("the command's name is empty")]
+    Empty,
+    /// It has no slash in its name, and no folder of PATH has it.
+    #[error("{0} is in no folder of PATH")]
+    NotInPath(String),
+    /// There is no such file.
+    #[error("{} is not there", .0.display())]
+    Absent(PathBuf),
+    /// It is a folder.
+    #[error("{} is a folder, not a command", .0.display())]
+    Folder(PathBuf),
+    /// This user may not execute it.
+    #[error("{} may not be executed by this user (chmod +x?)", .0.display())]
+    NotExecutable(PathBuf),
+}
+
 /// Runs a command for each event, or for each batch. Needs a tokio runtime with its I/O and time drivers, on a Unix.
 ///
 /// The object is in the environment: `DAYBOOK_BUCKET`, `DAYBOOK_KEY` (decoded, as it is in the bucket), `DAYBOOK_VERSION_ID`,
@@ -32,6 +55,9 @@ const TIME_TO_DRAIN: Duration = Duration::from_secs(1);
 /// `DAYBOOK_EVENT_TIME`, `DAYBOOK_SEQUENCER`, `DAYBOOK_SOURCE`, `DAYBOOK_REGION`, `DAYBOOK_ID` and `DAYBOOK_ATTEMPT`; what the
 /// event does not have is not set. The same is on stdin as JSON, as an execution's input. `_X_AMZN_TRACE_ID` is the X-Ray header.
 /// A value with a NUL cannot be in the environment: that run fails and says so.
+///
+/// A command that cannot be started is "later", after as long as that has lasted, from 5 seconds to 10 minutes; only an environment that is
+/// too large is a failure.
 ///
 /// Exit status 0 is success, 75 (EX_TEMPFAIL) is "later", anything else a failure with the end of what was written to stderr
 /// (or else to stdout), at most 2 KB. The command leads a process group of its own, and nothing of the group outlives it: what it
@@ -48,6 +74,7 @@ pub struct CommandTarget {
     arguments: Vec<OsString>,
     kill_grace: Duration,
     log: Option<Arc<TargetLog>>,
+    outage: Outage,
 }
 
 impl CommandTarget {
@@ -61,6 +88,7 @@ impl CommandTarget {
             arguments: arguments.into_iter().map(Into::into).collect(),
             kill_grace: Duration::from_secs(5),
             log: None,
+            outage: Outage::default(),
         }
     }
 
@@ -73,6 +101,15 @@ impl CommandTarget {
     /// [`WorkerSettings::stopping`](super::WorkerSettings::stopping), after which a run is dropped.
     pub fn with_kill_grace(self, kill_grace: Duration) -> Self {
         Self { kill_grace, ..self }
+    }
+
+    /// Whether the program can be started, as far as that can be known before: it is there, where PATH leads if its name has no slash, is a
+    /// file, and may be executed.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self) -> Result<(), NotStartable> {
+        can_start(&self.program, std::env::var_os("PATH").as_deref())
     }
 
     async fn execute(&self, run: Run) -> TargetAnswer {
@@ -112,8 +149,17 @@ impl CommandTarget {
             command.env(environment::FAILURES, failures.path());
         }
         match Group::spawn(&mut command) {
-            Ok(group) => self.watch(group, run, failures).await,
-            Err(error) => not_started(&self.program, &error),
+            Ok(group) => {
+                self.outage.over(&run.input.ids());
+                self.watch(group, run, failures).await
+            }
+            Err(error) => {
+                let why = format!("{} could not be started: {error}", self.program.to_string_lossy());
+                match is_of_event(&error) {
+                    true => TargetAnswer::Failed { why },
+                    false => self.outage.unreachable(why),
+                }
+            }
         }
     }
 
@@ -213,24 +259,44 @@ fn answer(status: ExitStatus, failures: Option<ItemFailures>, stdout: &Tail, std
     }
 }
 
-/// A machine that is out of processes, memory or files is no failure of the event; a command that is not there is one.
-fn not_started(program: &OsStr, error: &io::Error) -> TargetAnswer {
-    use io::ErrorKind::{OutOfMemory, QuotaExceeded, ResourceBusy, WouldBlock};
-    const TOO_MANY_FILES: [i32; 2] = [
-        rustix::io::Errno::MFILE.raw_os_error(),
-        rustix::io::Errno::NFILE.raw_os_error(),
-    ];
-    let why = format!("{} could not be started: {error}", program.to_string_lossy());
-    let is_exhausted = matches!(
-        error.kind(),
-        WouldBlock | OutOfMemory | ResourceBusy | QuotaExceeded
-    ) || error
-        .raw_os_error()
-        .is_some_and(|code| TOO_MANY_FILES.contains(&code));
-    match is_exhausted {
-        true => TargetAnswer::Later { after: None, why },
-        false => TargetAnswer::Failed { why },
+/// Looks a program up as it is looked up to be started.
+fn can_start(program: &OsStr, path: Option<&OsStr>) -> Result<(), NotStartable> {
+    if program.is_empty() {
+        return Err(NotStartable::Empty);
     }
+    if program.as_bytes().contains(&b'/') {
+        return executable(Path::new(program));
+    }
+    // As execvp(3) does where there is no PATH.
+    let path = path.unwrap_or_else(|| OsStr::new("/bin:/usr/bin"));
+    let mut first = None;
+    for folder in std::env::split_paths(path) {
+        match executable(&folder.join(program)) {
+            Ok(()) => return Ok(()),
+            Err(NotStartable::Absent(_)) => {}
+            Err(why) => first = first.or(Some(why)),
+        }
+    }
+    Err(first.unwrap_or_else(|| NotStartable::NotInPath(program.to_string_lossy().into_owned())))
+}
+
+fn executable(file: &Path) -> Result<(), NotStartable> {
+    match std::fs::metadata(file) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(NotStartable::NotExecutable(file.to_owned()))
+        }
+        Err(_) => Err(NotStartable::Absent(file.to_owned())),
+        Ok(found) if found.is_dir() => Err(NotStartable::Folder(file.to_owned())),
+        Ok(_) => rustix::fs::access(file, rustix::fs::Access::EXEC_OK)
+            .map_err(|_| NotStartable::NotExecutable(file.to_owned())),
+    }
+}
+
+/// What is wrong with a program is no failure of an event, and neither is a machine that is out of processes, memory or files. Only an
+/// environment that is too large is.
+fn is_of_event(error: &io::Error) -> bool {
+    let too_large = rustix::io::Errno::TOOBIG.raw_os_error();
+    error.kind() == io::ErrorKind::InvalidInput || error.raw_os_error() == Some(too_large)
 }
 
 #[cfg(test)]
@@ -238,23 +304,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_that_is_out_of_something_is_no_failure_of_the_event() {
-        let later = |error: io::Error| {
-            matches!(
-                not_started(OsStr::new("work"), &error),
-                TargetAnswer::Later { .. }
-            )
+    fn only_what_is_too_large_for_an_environment_is_a_failure_of_the_event() {
+        use rustix::io::Errno;
+        let of_event = |errno: Errno| is_of_event(&io::Error::from_raw_os_error(errno.raw_os_error()));
+        assert!(of_event(Errno::TOOBIG));
+        assert!(is_of_event(&io::ErrorKind::InvalidInput.into()));
+        for errno in [
+            Errno::NOENT,
+            Errno::ACCESS,
+            Errno::NOEXEC,
+            Errno::ISDIR,
+            Errno::AGAIN,
+            Errno::NOMEM,
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::TXTBSY,
+        ] {
+            assert!(!of_event(errno), "{errno}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_found_as_it_would_be_started() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("folder")).unwrap();
+        for (name, mode) in [("plain", 0o644), ("runs", 0o755)] {
+            std::fs::write(path(name), "#!/bin/sh\n").unwrap();
+            std::fs::set_permissions(path(name), PermissionsExt::from_mode(mode)).unwrap();
+        }
+        let check = |program: &OsStr, path: Option<&str>| {
+            let path = path.map(OsString::from);
+            can_start(program, path.as_deref()).map_err(|why| why.to_string())
         };
-        assert!(later(io::ErrorKind::WouldBlock.into()));
-        assert!(later(io::ErrorKind::OutOfMemory.into()));
-        assert!(later(io::Error::from_raw_os_error(
-            rustix::io::Errno::MFILE.raw_os_error()
-        )));
-        assert!(later(io::Error::from_raw_os_error(
-            rustix::io::Errno::NFILE.raw_os_error()
-        )));
-        assert!(!later(io::ErrorKind::NotFound.into()));
-        assert!(!later(io::ErrorKind::PermissionDenied.into()));
+        let here = folder.path().to_str().unwrap();
+        let two = format!("/nonexistent:{here}");
+        assert_eq!(check(path("runs").as_os_str(), None), Ok(()));
+        assert_eq!(check("runs".as_ref(), Some(&two)), Ok(()));
+        assert_eq!(check("sh".as_ref(), None), Ok(()), "where no PATH is set");
+        for (program, path, why) in [
+            (path("absent").into_os_string(), None, "is not there"),
+            (path("plain/x").into_os_string(), None, "is not there"),
+            (path("plain").into_os_string(), None, "may not be executed"),
+            (path("folder").into_os_string(), None, "is a folder"),
+            ("absent".into(), Some(two.as_str()), "is in no folder of PATH"),
+            ("plain".into(), Some(&two), "may not be executed"),
+            ("folder".into(), Some(&two), "is a folder"),
+            ("".into(), Some(&two), "is empty"),
+        ] {
+            let said = check(&program, path).unwrap_err();
+            assert!(said.contains(why), "{program:?}: {said}");
+        }
     }
 
     #[test]

@@ -15,9 +15,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::outage::Outage;
 use super::retry_after;
 use super::target::{Run, RunInput, Target, TargetAnswer};
 use super::target_log::{RunOutput, TargetLog};
@@ -39,14 +40,23 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much of it is told, in characters: with the status it fits a row's last error.
 const BODY_TOLD: usize = 200;
 
+/// What is answered for a target that cannot be reached, by a gateway in front of it or by itself.
+const GATEWAY: [StatusCode; 3] = [
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
+];
+
 const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// POSTs each event as JSON (the form of an execution's input) to a URL.
 ///
 /// 2xx is success, whatever the body says. 429 and 503 with a `Retry-After` are "later": after that many seconds or at that date,
-/// a day at most. Anything else is a failure with the status and the beginning of the body; redirects are not followed, and no
-/// proxy is asked. The worker's timeout bounds the whole run, 10 seconds the connection. HTTP/1.1, TLS with the system's
-/// certificates. The X-Ray header goes along as `X-Amzn-Trace-Id`.
+/// a day at most. A target that cannot be reached is "later", too: no connection, no TLS, an unknown host, a 502, 503 or 504. The wait is as
+/// long as that has lasted, from 5 seconds to 10 minutes. A 502, 503 or 504 is a failure where the target has answered others since it was
+/// last answered for one of these events. Anything else is a failure with the status and the beginning of the body; redirects are not
+/// followed, and no proxy is asked. The worker's timeout bounds the whole run, 10 seconds the connection
+/// ([`HttpTarget::with_connect_timeout`]). HTTP/1.1, TLS with the system's certificates. The X-Ray header goes along as `X-Amzn-Trace-Id`.
 ///
 /// A batch is one POST of `{"batch":"<id>","events":[…]}`, the events in the same form, sorted by id. The body of a 2xx may then say
 /// which of them have failed: `{"batchItemFailures":[{"itemIdentifier":"<event id>"}]}`. One that does not arrive whole within 5
@@ -55,9 +65,11 @@ const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 pub struct HttpTarget {
     uri: Uri,
     headers: HeaderMap,
+    connect_timeout: Duration,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     clock: Clock,
     log: Option<Arc<TargetLog>>,
+    outage: Outage,
 }
 
 impl fmt::Debug for HttpTarget {
@@ -106,16 +118,27 @@ impl HttpTarget {
         };
         Ok(Self {
             client: client(is_https)?,
+            connect_timeout: CONNECT_TIMEOUT,
             uri,
             headers: HeaderMap::new(),
             clock,
             log: None,
+            outage: Outage::default(),
         })
     }
 
     /// The same, and of each answer the status and up to 4 KB of the body are kept there, 256 KB of a batch's.
     pub fn with_log(self, log: Option<Arc<TargetLog>>) -> Self {
         Self { log, ..self }
+    }
+
+    /// The same with that long for a connection, from the look-up of the host to the end of TLS's handshake. It must be shorter than the
+    /// worker's timeout: a run that is stopped by that one has failed, whether it reached the target or not.
+    pub fn with_connect_timeout(self, connect_timeout: Duration) -> Self {
+        Self {
+            connect_timeout,
+            ..self
+        }
     }
 
     /// The same with one more header in each request, such as `Authorization`.
@@ -132,18 +155,18 @@ impl HttpTarget {
     }
 
     async fn post(&self, mut run: Run) -> TargetAnswer {
-        let request = match self.request(&run) {
+        let mut request = match self.request(&run) {
             Ok(request) => request,
             Err(error) => return TargetAnswer::Failed { why: chain(&error) },
         };
-        let named = match &run.input {
-            RunInput::Single(_) => None,
-            RunInput::Batch(_) => Some(run.input.ids()),
-        };
+        let ids = run.input.ids();
+        let is_batch = matches!(run.input, RunInput::Batch(_));
         let kept = self.log.as_ref().and_then(|log| log.begin(&run.input));
+        let connected = capture_connection(&mut request);
         let exchange = async {
             match self.client.request(request).await {
-                Ok(response) => self.answer(response, named, kept.as_ref()).await,
+                Ok(response) => self.answer(response, ids, is_batch, kept.as_ref()).await,
+                Err(error) if error.is_connect() => self.outage.unreachable(chain(&error)),
                 Err(error) => TargetAnswer::Failed { why: chain(&error) },
             }
         };
@@ -152,6 +175,10 @@ impl HttpTarget {
             answer = exchange => answer,
             // Dropping the request closes its connection.
             () = run.stop.requested() => TargetAnswer::Failed { why: "stopped".into() },
+            () = no_connection(connected, self.connect_timeout) => {
+                let seconds = self.connect_timeout.as_secs_f64();
+                self.outage.unreachable(format!("no connection within {seconds} s"))
+            }
         }
     }
 
@@ -179,11 +206,12 @@ impl HttpTarget {
         Ok(request)
     }
 
-    /// What an answer says; `named` are the events of a batch.
+    /// What an answer says of those events.
     async fn answer(
         &self,
         response: Response<Incoming>,
-        named: Option<BTreeSet<EventId>>,
+        ids: BTreeSet<EventId>,
+        is_batch: bool,
         kept: Option<&RunOutput>,
     ) -> TargetAnswer {
         let status = response.status();
@@ -191,8 +219,12 @@ impl HttpTarget {
             kept.line(format_args!("{status}"));
         }
         let retry_after = response.headers().get(RETRY_AFTER).cloned();
-        if let Some(named) = named.filter(|_| status.is_success()) {
-            return of_batch(response.into_body(), &named, kept).await;
+        let is_gateways = GATEWAY.contains(&status) && retry_after.is_none();
+        if !is_gateways {
+            self.outage.over(&ids);
+        }
+        if is_batch && status.is_success() {
+            return of_batch(response.into_body(), &ids, kept).await;
         }
         // Read for its beginning, and for the connection to serve again.
         let body = beginning(response.into_body(), kept).await;
@@ -205,6 +237,9 @@ impl HttpTarget {
         }
         if !body.is_empty() {
             why = format!("{why}: {body}");
+        }
+        if is_gateways {
+            return self.outage.behind_gateway(ids, why);
         }
         let may_be_later = matches!(
             status,
@@ -230,10 +265,18 @@ impl Target for HttpTarget {
     }
 }
 
+/// Returns when there is no connection after that time, and never if there is one. The connector's own limit would leave out the look-up of
+/// the host, for which a resolver may take minutes.
+async fn no_connection(mut connected: CaptureConnection, patience: Duration) {
+    let connecting = connected.wait_for_connection_metadata();
+    if tokio::time::timeout(patience, connecting).await.is_ok() {
+        std::future::pending().await
+    }
+}
+
 fn client(is_https: bool) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, InvalidTarget> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
-    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     tcp.set_nodelay(true);
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = match is_https {

@@ -25,6 +25,7 @@ mod hold;
 mod http;
 mod inbox;
 mod job;
+mod outage;
 mod queued;
 mod report;
 mod reporting;
@@ -46,7 +47,7 @@ use futures::StreamExt;
 use futures::future::{BoxFuture, OptionFuture};
 use futures::stream::FuturesUnordered;
 
-pub use self::command::CommandTarget;
+pub use self::command::{CommandTarget, NotStartable};
 pub use self::handed::DirectWorker;
 pub use self::handover::{Handed, Handover, Places};
 pub use self::http::{HttpTarget, InvalidTarget};

@@ -1,6 +1,7 @@
 //! What a command is given, and what its end means.
 
 use std::path::Path;
+use std::time::Duration;
 
 use daybook_manager::worker::{CommandTarget, Run, Target, TargetAnswer};
 use daybook_schema::{ExecutionInput, ObjectKey};
@@ -163,15 +164,43 @@ async fn a_value_with_a_nul_is_refused_by_name_and_nothing_is_run() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_missing_or_cannot_be_executed_is_a_clear_failure() {
-    let missing = CommandTarget::new("/no/such/command", ["x"]);
-    let why = failed(answer(&missing, input("k")).await);
+async fn a_command_that_is_missing_or_cannot_be_executed_is_later_until_it_can() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let program = home.path().join("work");
+    let target = CommandTarget::new(&program, ["x"]);
+    let later = async |target: &CommandTarget| match answer(target, input("k")).await {
+        TargetAnswer::Later { after, why } => {
+            assert_eq!(after, Some(Duration::from_secs(5)), "{why}");
+            why
+        }
+        other => panic!("{other:?}"),
+    };
+    let name = program.display();
+    let why = later(&target).await;
     assert!(
-        why.starts_with("/no/such/command could not be started: No such file"),
+        why.starts_with(&format!("{name} could not be started: No such file")),
         "{why}"
     );
+    assert!(target.check().is_err());
+    // A script whose interpreter is missing says the same.
+    std::fs::write(&program, "#!/no/such/interpreter\n").unwrap();
+    let why = later(&target).await;
+    assert!(
+        why.starts_with(&format!("{name} could not be started: Permission denied")),
+        "{why}"
+    );
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+    let why = later(&target).await;
+    assert!(
+        why.starts_with(&format!("{name} could not be started: No such file")),
+        "{why}"
+    );
+    std::fs::write(&program, "#!/bin/sh\n").unwrap();
+    assert_eq!(answer(&target, input("k")).await, TargetAnswer::Success);
+    assert!(target.check().is_ok());
     let folder = CommandTarget::new("/", [] as [&str; 0]);
-    let why = failed(answer(&folder, input("k")).await);
+    let why = later(&folder).await;
     assert!(why.starts_with("/ could not be started: "), "{why}");
     let nul = CommandTarget::new("sh", ["a\0b"]);
     let why = failed(answer(&nul, input("k")).await);

@@ -30,6 +30,9 @@ pub fn reply(status: &str, headers: &[&str], body: &str) -> Reply {
     Reply::Raw(format!("{text}\r\n{body}").into_bytes())
 }
 
+/// What it does with a request of that text.
+type Decision = Arc<dyn Fn(&str) -> Reply + Send + Sync>;
+
 pub struct Endpoint {
     pub url: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -45,6 +48,12 @@ impl Drop for Endpoint {
 
 impl Endpoint {
     pub async fn new(reply: Reply) -> Self {
+        Self::answering(move |_| reply.clone()).await
+    }
+
+    /// One that reads a request before it decides.
+    pub async fn answering(reply: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        let reply: Decision = Arc::new(reply);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook?x=1", listener.local_addr().unwrap());
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -76,7 +85,7 @@ impl Endpoint {
 
 async fn serve(
     mut connection: TcpStream,
-    reply: Reply,
+    reply: Decision,
     seen: Arc<Mutex<Vec<String>>>,
     sent: Arc<AtomicUsize>,
 ) {
@@ -88,7 +97,9 @@ async fn serve(
             _ => return,
         }
     }
-    seen.lock().unwrap().push(String::from_utf8(request).unwrap());
+    let request = String::from_utf8(request).unwrap();
+    let reply = reply(&request);
+    seen.lock().unwrap().push(request);
     match reply {
         Reply::Raw(bytes) => {
             let _ = connection.write_all(&bytes).await;

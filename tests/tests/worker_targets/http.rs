@@ -85,7 +85,6 @@ async fn every_status_has_one_meaning() {
         ("404 Not Found", "404 Not Found: no"),
         ("429 Too Many Requests", "429 Too Many Requests: no"),
         ("500 Internal Server Error", "500 Internal Server Error: no"),
-        ("503 Service Unavailable", "503 Service Unavailable: no"),
     ];
     for (status, why) in failures {
         let headers = ["location: http://127.0.0.1:1/"];
@@ -121,6 +120,85 @@ async fn later_is_after_the_seconds_or_at_the_date_that_the_server_says() {
     }
 }
 
+fn put_off(answer: TargetAnswer) -> (u64, String) {
+    match answer {
+        TargetAnswer::Later {
+            after: Some(after),
+            why,
+        } => (after.as_secs(), why),
+        other => panic!("{other:?}"),
+    }
+}
+
+const UNREACHABLE: [&str; 3] = [
+    "502 Bad Gateway",
+    "503 Service Unavailable",
+    "504 Gateway Timeout",
+];
+
+#[tokio::test]
+async fn what_a_gateway_answers_for_a_target_that_it_cannot_reach_is_later() {
+    for status in UNREACHABLE {
+        let (after, why) = put_off(answer(reply(status, &[], " upstream\n")).await);
+        assert_eq!((after, why), (5, format!("{status}: upstream")));
+    }
+}
+
+#[tokio::test]
+async fn what_only_a_gateway_answers_while_the_target_answers_others_uses_attempts() {
+    // Of a proxy whose target dies of one object.
+    let replies = |key: &str| match key.contains("poison") {
+        true => reply("502 Bad Gateway", &[], "upstream"),
+        false => reply("200 OK", &[], ""),
+    };
+    let endpoint = Endpoint::answering(replies).await;
+    let target = HttpTarget::new(&endpoint.url, clock()).unwrap();
+    let run = async |key: &str| {
+        let (run, _stopper) = run_of(input(key));
+        timeout(PATIENCE, target.run(run)).await.unwrap()
+    };
+    assert_eq!(run("fine").await, TargetAnswer::Success);
+    put_off(run("poison").await);
+    put_off(run("poison").await);
+    assert_eq!(run("fine").await, TargetAnswer::Success);
+    assert_eq!(failed(run("poison").await), "502 Bad Gateway: upstream");
+}
+
+#[tokio::test]
+async fn a_host_that_is_unknown_or_has_no_such_certificate_or_takes_no_connection_is_later() {
+    let quick = |url: &str| {
+        let target = HttpTarget::new(url, clock()).unwrap();
+        target.with_connect_timeout(Duration::from_millis(500))
+    };
+    // At once, or not at all where the resolver itself does not answer.
+    let none = quick("http://no-such-host.invalid/");
+    let (run, _stopper) = run_of(input("k"));
+    put_off(timeout(PATIENCE, none.run(run)).await.unwrap());
+    let plain = Endpoint::new(reply("200 OK", &[], "")).await;
+    let tls = HttpTarget::new(&plain.url.replace("http:", "https:"), clock()).unwrap();
+    let (run, _stopper) = run_of(input("k"));
+    put_off(timeout(PATIENCE, tls.run(run)).await.unwrap());
+    // Nobody shakes hands.
+    let silent = Endpoint::new(Reply::Silence).await;
+    let tls = quick(&silent.url.replace("http:", "https:"));
+    let (run, _stopper) = run_of(input("k"));
+    let (_, why) = put_off(timeout(PATIENCE, tls.run(run)).await.unwrap());
+    assert_eq!(why, "no connection within 0.5 s");
+    // A listener whose queue of connections is full leaves the next one unanswered.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(1).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut held = Vec::new();
+    while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        held.push(stream);
+    }
+    let full = quick(&format!("http://{address}/"));
+    let (run, _stopper) = run_of(input("k"));
+    let (_, why) = put_off(timeout(PATIENCE, full.run(run)).await.unwrap());
+    assert_eq!(why, "no connection within 0.5 s");
+}
+
 #[tokio::test]
 async fn of_a_failures_body_the_beginning_is_kept_as_one_line() {
     let body = format!("<html>\r\n\t<b>\u{1b}[31mbad</b>\n{}", "é".repeat(100_000));
@@ -146,7 +224,7 @@ async fn a_body_without_an_end_is_not_read_to_it() {
 }
 
 #[tokio::test]
-async fn no_server_a_closed_connection_and_nonsense_are_clear_failures() {
+async fn no_server_is_later_and_a_closed_connection_and_nonsense_are_clear_failures() {
     let url = Endpoint::new(Reply::Silence).await.url.clone();
     // Dropped: nobody listens there now.
     tokio::task::yield_now().await;
@@ -156,7 +234,8 @@ async fn no_server_a_closed_connection_and_nonsense_are_clear_failures() {
     for _ in 0..100 {
         let (run, _stopper) = run_of(input("k"));
         match timeout(Duration::from_millis(500), target.run(run)).await {
-            Ok(answer) => why = failed(answer),
+            Ok(TargetAnswer::Later { why: refused, .. }) => why = refused,
+            Ok(other) => why = failed(other),
             Err(_) => continue,
         }
         if why.contains("refused") {

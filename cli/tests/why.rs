@@ -251,7 +251,10 @@ fn a_pause_is_the_reason_while_it_lasts() {
     let (_, json) = world.ask("s3://data/a.json", &[]);
     assert_eq!(json["situation"], "paused");
     let says = json["says"].as_str().unwrap();
-    assert!(says.contains("by kim: repair"), "{says}");
+    assert!(
+        says.contains("by kim until") && says.contains(": repair"),
+        "{says}"
+    );
 }
 
 #[test]

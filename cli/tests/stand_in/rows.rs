@@ -217,6 +217,13 @@ pub fn normal(text: &str) -> String {
 
 fn normal_words(text: &str) -> String {
     let mut words: Vec<String> = Vec::new();
+    let mut text = text.to_owned();
+    for unit in ["year", "month", "day"] {
+        // `6 years` is one length.
+        for digit in '0'..='9' {
+            text = text.replace(&format!("{digit} {unit}"), &format!("{digit}{unit}"));
+        }
+    }
     for word in text.split(' ') {
         let bare = word.trim_matches(['(', ')', ',', ';']);
         let is_length = humantime::parse_duration(bare).is_ok() && bare.len() > 1;

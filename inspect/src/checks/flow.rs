@@ -256,7 +256,7 @@ pub fn clock(answered: Option<(Timestamp, Timestamp)>) -> Item {
         .since(there)
         .max(there.since(here))
         .saturating_sub(Duration::from_secs(1));
-    let words = humantime::format_duration(Duration::from_secs(skew.as_secs() + 1));
+    let words = time::span(Duration::from_secs(skew.as_secs() + 1));
     let ahead = if here > there { "ahead" } else { "behind" };
     let remedy = "let this machine set its clock by NTP (`timedatectl set-ntp true`)";
     match skew {
@@ -353,7 +353,7 @@ pub fn quotas(control: Option<&Control>, configured: Configured, region: &str, b
             .unwrap_or(configured.per_window),
     );
     let window = configured.window.as_secs_f64();
-    let told = format!("N is {n} per {}", humantime::format_duration(configured.window));
+    let told = format!("N is {n} per {}", time::span(configured.window));
     let (bucket, refill) = start_quota(region);
     let starts = bucket as f64 + refill as f64 * window;
     if !by_workers && n as f64 > starts {
@@ -372,7 +372,7 @@ pub fn quotas(control: Option<&Control>, configured: Configured, region: &str, b
             &Check::Quotas,
             format!(
                 "{told}: with a lease of {} up to {in_flight:.0} could be in flight, and a queue holds {IN_FLIGHT} unacknowledged",
-                humantime::format_duration(configured.lease)
+                time::span(configured.lease)
             ),
             "lower N, shorten the lease, or cap what is in flight (--max-in-flight)",
         );

@@ -9,7 +9,7 @@ use crate::aws::queues::Attributes;
 use crate::checks::check::{Check, OfQueue};
 use crate::checks::finding::Item;
 use crate::checks::role::{RECEIVES, Role};
-use crate::wording::text;
+use crate::wording::{text, time};
 
 /// How long the ledger may be down before notifications become dead letters, counted in receives: the longest outages of a region
 /// lasted most of a day.
@@ -85,7 +85,7 @@ fn seconds(attributes: &Attributes, name: &str) -> Option<Duration> {
 }
 
 fn words(time: Duration) -> String {
-    humantime::format_duration(time).to_string()
+    time::span(time)
 }
 
 fn set(url: &str, attribute: &str) -> String {

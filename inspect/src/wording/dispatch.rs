@@ -9,11 +9,7 @@ use crate::wording::time;
 
 /// A window in words.
 pub fn window(window: Window) -> String {
-    format!(
-        "{}, {} long",
-        window.start,
-        humantime::format_duration(window.length)
-    )
+    format!("{}, {} long", window.start, time::span(window.length))
 }
 
 /// Why nothing, or not more, was dispatched, in words.

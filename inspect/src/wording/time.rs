@@ -1,5 +1,7 @@
 //! Times as a person reads them.
 
+use std::time::Duration;
+
 use daybook_schema::Timestamp;
 
 /// `in 12s`, `3m ago`, `now`: the two largest units.
@@ -14,9 +16,31 @@ pub fn relative(at: Timestamp, now: Timestamp) -> String {
 /// `12s`, `3m`: how far the two are apart, by so many of the largest units; `None` for less than a second.
 pub fn length(one: Timestamp, other: Timestamp, units: usize) -> Option<String> {
     let length = one.since(other).max(other.since(one));
-    let seconds = std::time::Duration::from_secs(length.as_secs());
-    let words = (!seconds.is_zero()).then(|| humantime::format_duration(seconds).to_string())?;
-    Some(words.split(' ').take(units).collect::<Vec<_>>().join(" "))
+    let seconds = Duration::from_secs(length.as_secs());
+    (!seconds.is_zero()).then(|| spaced(seconds, units))
+}
+
+/// `2h 30m`, `14 days`: a length as it is.
+pub fn span(length: Duration) -> String {
+    spaced(length, usize::MAX)
+}
+
+/// A length by so many of its units. Words are apart from their numbers, letters are not.
+fn spaced(length: Duration, units: usize) -> String {
+    let text = humantime::format_duration(length).to_string();
+    let apart = |unit: &str| {
+        let number = unit.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let name = &unit[number.len()..];
+        match name {
+            "day" | "days" | "month" | "months" | "year" | "years" => format!("{number} {name}"),
+            _ => unit.to_owned(),
+        }
+    };
+    text.split(' ')
+        .take(units)
+        .map(apart)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// `2026-11-21T01:02:03.004Z (3m ago)`.
@@ -36,5 +60,8 @@ mod tests {
         assert_eq!(at("2026-11-21T01:00:12.900Z"), "in 12s");
         assert_eq!(at("2026-11-21T00:57:00Z"), "3m ago");
         assert_eq!(at("2026-11-20T22:54:59Z"), "2h 5m ago");
+        assert_eq!(at("2026-11-07T00:00:00Z"), "14 days 1h ago");
+        assert_eq!(span(Duration::from_secs(86_400 + 90)), "1 day 1m 30s");
+        assert_eq!(span(Duration::from_millis(1500)), "1s 500ms");
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use daybook_inspect::wording::text;
+use daybook_inspect::wording::{text, time};
 use daybook_reconciler::audit::{
     AuditOutcome, Checkpoint, Class, Finding, Intake, IntakeSeen, InventorySummary, ListedObject,
     OpenSummary, Progress, RepairCounts, Repaired, Scope, Verdict,
@@ -228,7 +228,7 @@ impl AuditSummary<'_> {
         if behind > 0 {
             eprintln!(
                 "warning: S3's clock is {} behind this machine's; the grace was extended by that",
-                humantime::format_duration(Duration::from_secs(behind))
+                time::span(Duration::from_secs(behind))
             );
         }
     }

@@ -1,5 +1,6 @@
 //! An audit's result, for people and for programs.
 
+use daybook_inspect::wording::time;
 use std::fmt::Write;
 
 use daybook_reconciler::audit::{RepairCounts, Tally};
@@ -101,7 +102,7 @@ fn count_lines(summary: &AuditSummary) -> Vec<Line> {
     let (checkpoint, which) = (&summary.done.checkpoint, &summary.arguments.which);
     let tally = &checkpoint.tally;
     let judged = format!("judged, {}", DecimalBytes(tally.bytes));
-    let grace = humantime::format_duration(which.grace);
+    let grace = time::span(which.grace);
     let too_new = format!("younger than the grace of {grace}: their notifications may be on their way");
     let mut counts = vec![
         ("objects", tally.objects, judged.as_str()),

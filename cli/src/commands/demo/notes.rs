@@ -1,5 +1,6 @@
 //! What the demo says while it runs.
 
+use daybook_inspect::wording::time;
 use daybook_ledger::Window;
 
 use crate::commands::demo::course::Demo;
@@ -14,7 +15,7 @@ pub fn counted(n: u32, noun: &str) -> String {
 
 impl Demo {
     fn every(&self) -> String {
-        humantime::format_duration(self.world.dispatch.window).to_string()
+        time::span(self.world.dispatch.window)
     }
 
     /// What is going to happen.
@@ -93,7 +94,7 @@ impl Demo {
         let what = format!(
             "{} unheard of for {}: sent again, in window {number}",
             counted(redelivered, "event"),
-            humantime::format_duration(self.world.dispatch.lease)
+            time::span(self.world.dispatch.lease)
         );
         self.screen.note("sweep", &what);
     }
@@ -113,7 +114,7 @@ impl Demo {
             gone => format!(
                 "{} lost: the sweep acts when their leases of {} are over",
                 counted(gone, "message"),
-                humantime::format_duration(self.world.dispatch.lease)
+                time::span(self.world.dispatch.lease)
             ),
         };
         self.screen.show(&counts, now);

@@ -211,8 +211,8 @@ impl Evidence {
              \x20     this run again\n\
              \x20 daybook demo --events 10000 --per-window 2000\n\
              \x20     more of everything\n\
-             \x20 daybook schedule --help, daybook sweep --help\n\
-             \x20     the same scheduler and sweep, on tables and queues of your own\n",
+             \x20 daybook up --exec ./process.sh\n\
+             \x20     your own command for each object, on this machine\n",
             self.seed,
             self.flags()
         );

@@ -77,7 +77,7 @@ fn gone(seen: &Observed) -> Verdict {
 }
 
 fn kept(seen: &Observed) -> String {
-    let keep = seen.keep.map(humantime::format_duration);
+    let keep = seen.keep.map(time::span);
     keep.map_or_else(String::new, |keep| format!(" (receipts are kept for {keep})"))
 }
 
@@ -85,7 +85,7 @@ fn by_coverage(seen: &Observed, key: &str, now: Option<&ObjectNow>) -> Verdict {
     let notifications = match &seen.notifications {
         Fact::Known(notifications) => notifications,
         unknown => {
-            let says = format!("Never seen{}.", there(seen, now));
+            let says = format!("No event of it is known here{}.", there(seen, now));
             return match now.and_then(|now| young(seen, now)) {
                 Some(verdict) => verdict,
                 None => Verdict::new(Situation::NeverSeen, says, AUDIT),

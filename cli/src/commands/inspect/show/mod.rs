@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod timeline;
 
+use daybook_inspect::wording::time;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -128,7 +129,7 @@ fn nothing(wanted: &Wanted, scan_receipts: bool, deployment: &Deployment) -> Use
                 "--receipts-table (DAYBOOK_RECEIPTS_TABLE) names the table of receipts, where there is one",
             );
     };
-    let keep = humantime::format_duration(keep);
+    let keep = time::span(keep);
     let scanned = deployment.is_local() || scan_receipts;
     let (cause, hint) = match wanted {
         Wanted::Id(_) if !scanned => (

@@ -153,7 +153,7 @@ fn drain_words(found: &Found) -> String {
         .unwrap_or_default();
     format!(
         "the backlog takes at least {} to be sent, at {n}{paused}",
-        humantime::format_duration(time)
+        time::span(time)
     )
 }
 
@@ -173,7 +173,7 @@ fn dispatch_lines(found: &Found) -> Vec<Line> {
                 "{} granted in the newest window, from {}, {} long",
                 control.granted,
                 time::at(start, found.now),
-                humantime::format_duration(length)
+                time::span(length)
             )
         }
         None => "nothing was ever granted".to_owned(),

@@ -1,5 +1,6 @@
 //! What `daybook up` says at its start and its end, and instead of running anything.
 
+use daybook_inspect::wording::time;
 use std::sync::atomic::Ordering;
 
 use daybook_ledger::Ledger;
@@ -44,7 +45,7 @@ pub async fn start(
         0 => String::new(),
         n => format!("; {n} claimed by a newer Daybook, and left alone: use that release"),
     };
-    let every = humantime::format_duration(dispatch.window);
+    let every = time::span(dispatch.window);
     let target = match arguments.target.words() {
         words if words.is_empty() => {
             "none: events are collected and printed (--exec or --post runs them)".to_owned()

@@ -1,9 +1,13 @@
 //! An example or two of each verb, shown at the end of its help. A test reads each as the shell and the command line would.
 
-/// The examples of a verb, each a command line with what it is for.
-pub fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
-    match verb {
-        "status" => &[
+/// A command line, and what it is for.
+type Example = (&'static str, &'static str);
+
+/// The examples of each verb.
+const EXAMPLES: &[(&str, &[Example])] = &[
+    (
+        "status",
+        &[
             (
                 "daybook status --stack daybook-prod",
                 "where all events of a CloudFormation stack stand",
@@ -13,7 +17,10 @@ pub fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
                 "of a folder that `daybook up` made, for programs",
             ),
         ],
-        "list" => &[
+    ),
+    (
+        "list",
+        &[
             (
                 "daybook list --status parked --limit 10",
                 "what waits for a person",
@@ -23,11 +30,17 @@ pub fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
                 "what is late below a prefix",
             ),
         ],
-        "errors" => &[(
+    ),
+    (
+        "errors",
+        &[(
             "daybook errors --stack daybook-prod",
             "why events fail, the most frequent cause first",
         )],
-        "show" => &[
+    ),
+    (
+        "show",
+        &[
             (
                 "daybook show s3://photos/2026/cat.jpg",
                 "all that is known of an object",
@@ -37,31 +50,49 @@ pub fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
                 "of one event",
             ),
         ],
-        "why" => &[(
+    ),
+    (
+        "why",
+        &[(
             "daybook why s3://photos/2026/cat.jpg",
             "why it is not processed, or that it is",
         )],
-        "doctor" => &[(
+    ),
+    (
+        "doctor",
+        &[(
             "daybook doctor --stack daybook-prod --bucket photos",
             "what is wrong, and what to do",
         )],
-        "audit" => &[
+    ),
+    (
+        "audit",
+        &[
             (
                 "daybook audit s3://photos --report missing.csv",
                 "what was never processed",
             ),
             ("daybook audit s3://photos/2026/ --repair", "and record it"),
         ],
-        "pause" => &[(
+    ),
+    (
+        "pause",
+        &[(
             "daybook pause --until 2h --why 'the database is being moved'",
             "dispatch nothing for two hours",
         )],
-        "resume" => &[("daybook resume", "dispatch again")],
-        "set" => &[(
+    ),
+    ("resume", &[("daybook resume", "dispatch again")]),
+    (
+        "set",
+        &[(
             "daybook set --per-window 20 --why 'the target is slow'",
             "another N, from the next window on",
         )],
-        "redrive" => &[
+    ),
+    (
+        "redrive",
+        &[
             (
                 "daybook redrive --error 'no such column' --dry-run",
                 "how many that would be",
@@ -71,64 +102,111 @@ pub fn of(verb: &str) -> &'static [(&'static str, &'static str)] {
                 "try them again",
             ),
         ],
-        "release" => &[(
+    ),
+    (
+        "release",
+        &[(
             "daybook release s3://photos/2026/cat.jpg",
             "take it back from whoever holds it",
         )],
-        "fail" => &[(
+    ),
+    (
+        "fail",
+        &[(
             "daybook fail s3://photos/2026/cat.jpg --why 'it hangs'",
             "end its attempt as failed",
         )],
-        "complete" => &[(
+    ),
+    (
+        "complete",
+        &[(
             "daybook complete s3://photos/2026/cat.jpg --why 'done by hand'",
             "as if it had run",
         )],
-        "remove" => &[(
+    ),
+    (
+        "remove",
+        &[(
             "daybook remove --prefix s3://photos/test/ --why 'test data'",
             "forget events for good",
         )],
-        "replay" => &[(
+    ),
+    (
+        "replay",
+        &[(
             "daybook replay s3://photos/2026/cat.jpg --why 'new model'",
             "run a finished object again",
         )],
-        "redrive-queue" => &[(
+    ),
+    (
+        "redrive-queue",
+        &[(
             "daybook redrive-queue https://sqs.eu-central-1.amazonaws.com/123456789012/prod-intake-dead",
             "move the intake's dead letters back",
         )],
-        "demo" => &[("daybook demo", "everything, in about 15 seconds")],
-        "up" => &[
+    ),
+    ("demo", &[("daybook demo", "everything, in about 15 seconds")]),
+    (
+        "up",
+        &[
             ("daybook up --exec ./process.sh", "a command for each event"),
             (
                 "daybook up --post http://127.0.0.1:8080/work --workers 16",
                 "a POST for each event",
             ),
         ],
-        "ingest" => &[(
+    ),
+    (
+        "ingest",
+        &[(
             "daybook ingest --local daybook-data notifications.json",
             "record what a file has",
         )],
-        "schedule" => &[(
+    ),
+    (
+        "schedule",
+        &[(
             "daybook schedule --per-window 50 --every 1m",
             "claim and send what is due, once",
         )],
-        "sweep" => &[(
+    ),
+    (
+        "sweep",
+        &[(
             "daybook sweep --per-window 50 --every 1m",
             "look after leases, once",
         )],
-        "worker" => &[(
+    ),
+    (
+        "worker",
+        &[(
             "daybook worker --workers 8 --exec ./process.sh",
             "eight events at a time",
         )],
-        "init" => &[(
+    ),
+    (
+        "init",
+        &[(
             "daybook init --prefix prod",
             "show what is missing, ask, and make it",
         )],
-        "attach" => &[("daybook attach s3://photos", "let a bucket notify the intake")],
-        "detach" => &[("daybook detach s3://photos", "and stop that")],
-        "completions" => &[("daybook completions bash", "for bash's completion folder")],
-        "man" => &[("daybook man", "the manual, to stdout")],
-        _ => &[],
-    }
+    ),
+    (
+        "attach",
+        &[("daybook attach s3://photos", "let a bucket notify the intake")],
+    ),
+    ("detach", &[("daybook detach s3://photos", "and stop that")]),
+    (
+        "completions",
+        &[("daybook completions bash", "for bash's completion folder")],
+    ),
+    ("man", &[("daybook man", "the manual, to stdout")]),
+];
+
+/// The examples of a verb.
+pub fn of(verb: &str) -> &'static [Example] {
+    let found = EXAMPLES.iter().find(|(name, _)| *name == verb);
+    found.map_or(&[], |(_, examples)| examples)
 }
 
 /// As they stand in the help.

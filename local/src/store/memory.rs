@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::store::{Change, Look, Map, Range, StoreError, Visit};
+use crate::store::error::StoreError;
+use crate::store::maps::{Change, Look, Map, Range, Visit};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 

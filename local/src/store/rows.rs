@@ -10,8 +10,9 @@ use redb::{
     WriteTransaction,
 };
 
+use crate::store::error::StoreError;
+use crate::store::maps::{Change, Look, Map, Range, Visit};
 use crate::store::memory::is_empty;
-use crate::store::{Change, Look, Map, Range, StoreError, Visit};
 
 type Bytes = &'static [u8];
 

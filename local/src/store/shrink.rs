@@ -6,7 +6,7 @@
 
 use redb::Database;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::rows::{Written, engine};
 
 /// A smaller file is left as it is, in bytes.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use redb::WriteTransaction;
 
 use crate::error::LocalError;
-use crate::store::StoreError;
-use crate::store::disk::{Job, Ledger, Trouble};
+use crate::store::error::StoreError;
 use crate::store::folder::Opened;
+use crate::store::ledger::{Job, Ledger, Trouble};
 use crate::store::rows::{Changes, Written, engine};
 use crate::store::shrink::Shrinking;
 

@@ -16,10 +16,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::gathering::{Gathering, Together, Turn};
 use super::handover::{Handed, Place};
-use super::job::{Call, Job, Report, Worked};
+use super::job::{Call, Job, Report};
 use super::report::{TIME_TO_PUT_BACK, WorkerReport};
 use super::settings::WorkerSettings;
 use super::target::{Stop, Target};
+use super::worked::Worked;
 
 /// When a row is due again whose last run has lost its lease and has not ended yet: stopping may take that long.
 const STILL_STOPPING: Duration = Duration::from_secs(10);

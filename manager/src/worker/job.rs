@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use daybook_ledger::{Blame, Failed, Ledger};
-use daybook_schema::{BatchId, BatchInput, EventId, ExecutionInput, ExecutionName, Row, Timestamp};
+use daybook_ledger::{Blame, Ledger};
+use daybook_schema::{BatchId, BatchInput, EventId, ExecutionInput, ExecutionName, Row};
 use futures::StreamExt;
 use futures::future::join_all;
 
@@ -15,25 +15,7 @@ use super::run_log::RunLog;
 use super::settings::WorkerSettings;
 use super::settler::Settler;
 use super::target::{Run, RunInput, Stop, Target, TargetAnswer};
-
-/// What came of one event of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Worked {
-    /// The target succeeded, and the row is gone.
-    Completed,
-    /// The attempt failed.
-    Failed(Failed),
-    /// The target said "later": PENDING until then, no attempt used.
-    Later(Timestamp),
-    /// The message had nothing to say of it any more.
-    Dropped,
-    /// Nothing was run, or its end could not be reported: the message comes again.
-    Returned(String),
-    /// The row is not ours any more: the run was stopped, and nothing was reported.
-    LeaseLost(String),
-    /// PENDING again, no attempt used: the worker shut down, or could not run it together with others.
-    Stopped,
-}
+use super::worked::Worked;
 
 /// What every message of a worker needs.
 #[derive(Debug)]

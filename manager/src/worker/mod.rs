@@ -37,6 +37,7 @@ mod settler;
 mod tail;
 mod target;
 mod target_log;
+mod worked;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -53,13 +54,13 @@ pub use self::handover::{Handed, Handover, Places};
 pub use self::http::{HttpTarget, InvalidTarget};
 use self::inbox::{Held, Inbox};
 use self::job::Job;
-pub use self::job::Worked;
 use self::queued::Signals;
 use self::report::TIME_TO_PUT_BACK;
 pub use self::report::WorkerReport;
 pub use self::settings::WorkerSettings;
 pub use self::target::{Run, RunInput, Stop, Stopper, Target, TargetAnswer};
 pub use self::target_log::TargetLog;
+pub use self::worked::Worked;
 
 /// The longest pause after the queue could not be asked.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

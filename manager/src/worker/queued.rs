@@ -9,9 +9,10 @@ use futures::future::join_all;
 use futures::stream::iter;
 
 use super::inbox::{Held, Inbox, Message};
-use super::job::{Call, Job, Mine, Report, Worked};
+use super::job::{Call, Job, Mine, Report};
 use super::room::{Room, bytes_of, is_run_by_itself};
 use super::target::Stop;
+use super::worked::Worked;
 
 /// So many workers may die with an attempt, or lose their leases; then it has failed.
 const MOST_DEATHS: u32 = 3;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::job::Worked;
+use super::worked::Worked;
 
 /// How long a shutdown waits, after its runs were stopped, for their rows to be put back.
 pub(super) const TIME_TO_PUT_BACK: Duration = Duration::from_secs(10);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use daybook_ledger::{Deadline, Postponed, Success, chain};
 use daybook_schema::Row;
 
-use super::job::{Job, Report, Worked};
+use super::job::{Job, Report};
+use super::worked::Worked;
 
 /// How much of a reason a row keeps, in characters.
 const LONGEST_WHY: usize = 256;

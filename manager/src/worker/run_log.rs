@@ -6,7 +6,7 @@ use std::time::Duration;
 use daybook_ledger::Failed;
 use daybook_schema::{Row, Timestamp};
 
-use super::job::Worked;
+use super::worked::Worked;
 
 /// Between two of these there are at most [`LINES`] lines.
 const PERIOD: Duration = Duration::from_secs(10);

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use redb::ReadableDatabase;
 
+use crate::store::Store;
+use crate::store::error::StoreError;
 use crate::store::folder::open_on;
+use crate::store::maps::{Change, Look, Map};
 use crate::store::rows::{Changes, Snapshot};
 use crate::store::tests::disk::TestDisk;
 use crate::store::tests::life::{Life, content, job, new_ledger};
-use crate::store::{Change, Look, Map, Store, StoreError};
 
 fn keys(look: &dyn Look, range: (Bound<&[u8]>, Bound<&[u8]>), backwards: bool, most: usize) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();

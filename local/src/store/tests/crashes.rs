@@ -5,7 +5,7 @@
 //! ```
 
 use crate::error::LocalError;
-use crate::store::Map;
+use crate::store::maps::Map;
 use crate::store::tests::disk::{Fault, Loss, TestDisk};
 use crate::store::tests::life::{Content, Life, Request, found, new_ledger};
 

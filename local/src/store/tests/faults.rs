@@ -1,6 +1,6 @@
 //! The disk fails or is full while a store runs.
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::store::tests::crashes::batch;
 use crate::store::tests::disk::{Fault, Loss, TestDisk};
 use crate::store::tests::life::{Life, found, new_ledger};

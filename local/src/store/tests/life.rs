@@ -8,12 +8,13 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::error::LocalError;
-use crate::store::disk::{Job, Ledger, Waiting};
+use crate::store::error::StoreError;
 use crate::store::folder::{CACHE_BYTES, make_on, open_on};
+use crate::store::ledger::{Job, Ledger, Waiting};
+use crate::store::maps::{Change, Look, Map};
 use crate::store::shrink::Shrinking;
 use crate::store::tests::disk::TestDisk;
 use crate::store::writer::Writer;
-use crate::store::{Change, Look, Map, StoreError};
 
 /// What a store holds.
 pub(super) type Content = BTreeMap<(u8, Vec<u8>), Vec<u8>>;

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use crate::error::LocalError;
-use crate::store::disk::Ledger;
+use crate::store::Store;
 use crate::store::folder::{Found, LEDGER_FILE, look, open_on};
+use crate::store::ledger::Ledger;
+use crate::store::maps::Map;
 use crate::store::tests::disk::{Loss, TestDisk};
 use crate::store::tests::life::{Content, Life, content, found, new_ledger};
-use crate::store::{Map, Store};
 
 /// A ledger of some pages that was closed well, and what is in it.
 fn whole(closed: bool) -> (Vec<u8>, Vec<Content>) {

@@ -38,6 +38,26 @@ pub struct Running {
     pub pid: u32,
     /// Where it listens, such as `http://127.0.0.1:9480`.
     pub url: String,
+    /// What works on events in it; `None` where it only collects them.
+    pub workers: Option<Workers>,
+}
+
+/// What works on events in a process, where it has a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Workers {
+    /// How many events it works on at once.
+    pub at_once: u32,
+}
+
+/// What is known of a `daybook up` for a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpState {
+    /// None runs.
+    NotRunning,
+    /// One runs that has no target: it records events, and sends none.
+    Collecting,
+    /// One runs, and works on events.
+    Working(Workers),
 }
 
 impl Parts<'_> {
@@ -46,8 +66,11 @@ impl Parts<'_> {
         self.folder.is_some()
     }
 
-    /// Whether a `daybook up` runs its pipeline; `None` on AWS.
-    pub fn up_runs(&self) -> Option<bool> {
-        self.folder.map(|folder| folder.running.is_some())
+    /// What is known of the `daybook up` that runs its pipeline; `None` on AWS.
+    pub fn up(&self) -> Option<UpState> {
+        self.folder.map(|folder| match folder.running {
+            None => UpState::NotRunning,
+            Some(running) => running.workers.map_or(UpState::Collecting, UpState::Working),
+        })
     }
 }

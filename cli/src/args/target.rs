@@ -96,6 +96,11 @@ impl TargetArguments {
         Ok(self.target()?.ok_or_else(missing)?)
     }
 
+    /// Whether one is given.
+    pub fn is_given(&self) -> bool {
+        self.post.is_some() || !self.exec.is_empty()
+    }
+
     /// The target in a few words, for people.
     pub fn words(&self) -> String {
         match &self.post {

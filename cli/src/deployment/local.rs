@@ -152,7 +152,11 @@ async fn through(dir: &Path, pid: u32, door: Door) -> anyhow::Result<Opened> {
         ledger: folder::ledger(client, tables, &settings),
         settings,
         access: Access::Through {
-            up: Running { pid, url: door.url },
+            up: Running {
+                pid,
+                url: door.url,
+                workers: door.workers,
+            },
             credential: door.credential,
         },
     })

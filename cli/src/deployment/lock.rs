@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use daybook_inspect::parts::Workers;
 use serde::{Deserialize, Serialize};
 
 use crate::ui::error::UserError;
@@ -47,6 +48,9 @@ pub struct Door {
     pub url: String,
     /// What its requests must bear.
     pub credential: Credential,
+    /// What works on events there; `None` where it has no target.
+    #[serde(default)]
+    pub workers: Option<Workers>,
 }
 
 /// A secret between a folder's process and the verbs beside it: whoever may read the lock file may use the ledger. It shows itself to
@@ -281,6 +285,7 @@ mod tests {
         Door {
             url: "http://127.0.0.1:9480".to_owned(),
             credential: Credential::draw().unwrap(),
+            workers: None,
         }
     }
 

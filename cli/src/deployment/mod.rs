@@ -268,6 +268,14 @@ impl From<AwsDeployment> for Deployment {
 }
 
 impl Location {
+    /// Whether it is a folder whose `daybook up` has no target.
+    pub fn only_collects(&self) -> bool {
+        match self {
+            Self::Aws { .. } => false,
+            Self::Local { access, .. } => access.up().is_some_and(|up| up.workers.is_none()),
+        }
+    }
+
     /// Says on stderr that what was recorded or put back waits, where no process runs the folder's pipeline.
     pub fn note_that_nothing_runs(&self) {
         if let Self::Local {
@@ -280,6 +288,9 @@ impl Location {
                 "note: no `daybook up` runs on {}: the events wait there until one does",
                 dir.display()
             );
+        }
+        if self.only_collects() {
+            eprintln!("note: the `daybook up` of {self} has no target: the events wait there until one has");
         }
     }
 

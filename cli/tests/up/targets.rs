@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::gate::{Gate, group_runs};
 use crate::machine::{Up, command, counts, ledger, rows, until, until_none_open};
 use crate::notices::{notification, record, upload};
+use crate::stand_in::{daybook, run};
 
 /// The row of a single event, once it has that status.
 async fn the_row(dir: &Path, status: Status) -> Row {
@@ -403,4 +404,62 @@ async fn an_endpoint_that_fails_parks_its_event_with_what_it_said() {
     );
     assert_eq!(endpoint.sent().len(), 1);
     assert_eq!(up.drained().await["worker"]["failed"], 1);
+}
+
+/// What these verbs say of the folder, one after the other.
+fn views(dir: &Path) -> [String; 5] {
+    let verbs: [&[&str]; 5] = [
+        &["status"],
+        &["why", "s3://data/key", "--no-s3"],
+        &["show", "s3://data/key"],
+        &["doctor"],
+        &["status", "--output", "json"],
+    ];
+    verbs.map(|arguments| run(daybook(arguments).arg("--local").arg(dir)).1)
+}
+
+#[tokio::test]
+async fn that_there_is_no_target_is_said_wherever_somebody_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    let mut up = Up::start(&dir, &[]).await;
+    assert_eq!(up.record(upload("key", 1)).await, 1);
+    let [status, why, show, doctor, json] = views(&dir);
+    assert!(
+        status.contains("runs without a target, so nothing is sent"),
+        "{status}"
+    );
+    assert!(
+        status.contains("never: `daybook up` runs without a target"),
+        "{status}"
+    );
+    assert!(why.starts_with("s3://data/key: no target\n"), "{why}");
+    assert!(why.contains("--exec COMMAND or --post URL"), "{why}");
+    assert!(
+        show.contains("(`daybook up` runs without a target: nothing is sent"),
+        "{show}"
+    );
+    assert!(doctor.contains("problem  daybook up\n"), "{doctor}");
+    assert!(doctor.contains("it runs without a target"), "{doctor}");
+    assert!(doctor.contains("1 problem,"), "{doctor}");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["local"]["has_target"], &json["drain"]),
+        (&false.into(), &Value::Null)
+    );
+    up.drained().await;
+
+    let gate = Gate::new(folder.path());
+    let mut up = Up::start(&dir, &gate.options(&["--workers", "1"])).await;
+    assert_eq!(up.record(upload("other", 2)).await, 1);
+    until("one runs", async || gate.begun().len() == 1).await;
+    for said in views(&dir) {
+        assert!(
+            !said.contains("target, ") && !said.contains("no target"),
+            "{said}"
+        );
+    }
+    gate.open();
+    until_none_open(&ledger(&dir)).await;
+    up.drained().await;
 }

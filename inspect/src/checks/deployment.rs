@@ -85,7 +85,7 @@ impl<'a> DoctorOutput<'a> {
 
 /// The checks of a folder: its rows and its process.
 pub async fn of_folder(parts: &Parts<'_>, configured: Configured) -> Vec<Item> {
-    let seen = observe::flow(parts.ledger, parts.up_runs()).await;
+    let seen = observe::flow(parts.ledger, parts.up()).await;
     worst_first(flow::checks(&seen, configured))
 }
 

@@ -10,6 +10,7 @@ use daybook_schema::Timestamp;
 use crate::aws::answer::Answer;
 use crate::checks::check::Check;
 use crate::checks::finding::Item;
+use crate::parts::UpState;
 use crate::wording::{dispatch, text, time};
 
 /// Windows without a grant, or with a row that is due, until the schedule is said not to run.
@@ -43,8 +44,8 @@ pub struct FlowSeen {
     pub ambiguous: Result<Count, Cause>,
     /// Rows that a newer release wrote: how many of the first few hundred of each status.
     pub newer: Result<Count, Cause>,
-    /// Whether a `daybook up` runs, of a folder.
-    pub up_runs: Option<bool>,
+    /// The `daybook up` of a folder.
+    pub up: Option<UpState>,
 }
 
 /// How it is configured.
@@ -74,10 +75,15 @@ pub struct MachineSeen {
 /// All checks of rows and dispatch.
 pub fn checks(seen: &FlowSeen, configured: Configured) -> Vec<Item> {
     let mut items = Vec::new();
-    if let Some(runs) = seen.up_runs {
-        items.push(match runs {
-            true => Item::ok(&Check::UpRuns, "it runs"),
-            false => Item::problem(
+    if let Some(up) = seen.up {
+        items.push(match up {
+            UpState::Working(_) => Item::ok(&Check::UpRuns, "it runs"),
+            UpState::Collecting => Item::problem(
+                &Check::UpRuns,
+                "it runs without a target: events are recorded, and nothing sends them",
+                "start it with --exec COMMAND or --post URL",
+            ),
+            UpState::NotRunning => Item::problem(
                 &Check::UpRuns,
                 "it does not run: nothing moves",
                 "start `daybook up` on its folder",
@@ -176,6 +182,12 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
     if control.pause(seen.now).is_some() {
         return Item::ok(&Check::Schedule, format!("paused; {waits}"));
     }
+    if let Some(UpState::NotRunning | UpState::Collecting) = seen.up {
+        return Item::ok(
+            &Check::Schedule,
+            format!("nothing is sent, as {} says; {waits}", Check::UpRuns),
+        );
+    }
     let granted = control
         .window
         .filter(|start| seen.now.since(*start) <= patience + window);
@@ -213,6 +225,14 @@ fn sweep(seen: &FlowSeen, configured: Configured) -> Item {
         Err(cause) => return unknown(&Check::Sweep, cause),
     };
     match oldest {
+        Some(ended) if matches!(seen.up, Some(UpState::NotRunning | UpState::Collecting)) => Item::ok(
+            &Check::Sweep,
+            format!(
+                "nothing is sent again, as {} says; a lease ended at {}",
+                Check::UpRuns,
+                time::at(ended, seen.now)
+            ),
+        ),
         Some(ended) if seen.now.since(ended) > configured.lease => {
             let paused = seen
                 .control

@@ -12,6 +12,7 @@ use crate::checks::flow::FlowSeen;
 use crate::checks::queues::{QueueSeen, redrive_policy};
 use crate::checks::role::Role;
 use crate::checks::tables::TableSeen;
+use crate::parts::UpState;
 
 /// Parked rows are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
@@ -79,7 +80,7 @@ pub async fn queue(sqs: &Client, role: Role, url: Option<String>) -> QueueSeen {
 }
 
 /// The rows.
-pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
+pub async fn flow(ledger: &Ledger, up: Option<UpState>) -> FlowSeen {
     let now = ledger.clock().now();
     let (control, oldest_due, oldest_lease, parked, claimed, ambiguous, newer) = tokio::join!(
         ledger.control(),
@@ -99,7 +100,7 @@ pub async fn flow(ledger: &Ledger, up_runs: Option<bool>) -> FlowSeen {
         undelivered: claimed.map(|claimed| claimed.undelivered).map_err(Cause::from),
         ambiguous,
         newer: newer.map_err(Cause::from),
-        up_runs,
+        up,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use daybook_ledger::{Control, Window};
 use daybook_schema::{Row, Status, Timestamp};
 
+use crate::parts::UpState;
 use crate::wording::{dispatch, time};
 
 /// What happens next.
@@ -70,8 +71,8 @@ impl Next {
         }
     }
 
-    /// For people. `up_runs` is whether a `daybook up` runs the pipeline; `None` on AWS.
-    pub fn words(&self, up_runs: Option<bool>, now: Timestamp) -> String {
+    /// For people. `up` is the `daybook up` of a folder; `None` on AWS.
+    pub fn words(&self, up: Option<UpState>, now: Timestamp) -> String {
         let words = match self {
             Self::Done => {
                 "a receipt says that it is done; what is left is the row, which goes with it".to_owned()
@@ -93,9 +94,16 @@ impl Next {
             Self::Sweep => "its lease is over: the next sweep checks on it".to_owned(),
             Self::Person => return "it waits for a person".to_owned(),
         };
-        match up_runs {
-            Some(false) => format!("{words} (`daybook up` does not run: nothing moves until it is started)"),
-            Some(true) | None => words,
+        match up {
+            Some(UpState::NotRunning) => {
+                format!("{words} (`daybook up` does not run: nothing moves until it is started)")
+            }
+            Some(UpState::Collecting) => {
+                format!(
+                    "{words} (`daybook up` runs without a target: nothing is sent until it is started with one)"
+                )
+            }
+            Some(UpState::Working(_)) | None => words,
         }
     }
 }

@@ -120,6 +120,8 @@ struct LocalOutput<'a> {
     pid: Option<u32>,
     /// Where it listens.
     url: Option<&'a str>,
+    /// Whether it has a target: without one events are recorded, and nothing sends them.
+    has_target: Option<bool>,
 }
 
 fn known<T: Copy>(part: &Part<T>) -> Option<T> {
@@ -148,6 +150,8 @@ impl Found {
         failures: &'a [Failure],
     ) -> StatusOutput<'a> {
         let [pending, _, parked] = &self.first;
+        let running = folder.and_then(|folder| folder.running);
+        let only_collects = running.is_some_and(|running| running.workers.is_none());
         StatusOutput {
             location,
             pending: self.pending(pending),
@@ -159,7 +163,7 @@ impl Found {
                 .running
                 .as_ref()
                 .and_then(|running| running.as_ref().ok().copied()),
-            drain: self.drain(),
+            drain: self.drain().filter(|_| !only_collects),
             dispatch: self
                 .control
                 .as_ref()
@@ -170,6 +174,7 @@ impl Found {
                 running: folder.running.is_some(),
                 pid: folder.running.map(|running| running.pid),
                 url: folder.running.map(|running| running.url.as_str()),
+                has_target: folder.running.map(|running| running.workers.is_some()),
             }),
             failures,
         }

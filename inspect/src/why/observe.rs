@@ -87,7 +87,7 @@ pub async fn observe(parts: &Parts<'_>, question: &Question<'_>) -> Result<Obser
         unreadable,
         unreadable_rows: found.unreadable,
         per_window: question.per_window,
-        up_runs: parts.up_runs(),
+        up: parts.up(),
         object: head,
         notifications,
         intake,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::aws::notifications::Notifications;
 use crate::aws::s3::Head;
 use crate::lookup::run::Run;
+use crate::parts::UpState;
 
 /// Something that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +48,8 @@ pub struct Observed {
     pub ahead: Fact<Count>,
     /// Messages in the dispatch queue.
     pub depth: Fact<u64>,
-    /// Whether a `daybook up` runs the pipeline; `None` on AWS.
-    pub up_runs: Option<bool>,
+    /// The `daybook up` of a folder; `None` on AWS.
+    pub up: Option<UpState>,
     /// The object, as it is now.
     pub object: Fact<Head>,
     /// Whom the bucket notifies.
@@ -109,6 +110,8 @@ pub enum Situation {
     Paused,
     /// `daybook up` does not run.
     NotRunning,
+    /// `daybook up` runs, and has no target.
+    NoTarget,
     /// It is on the dispatch queue, or on its way there.
     Queued,
     /// An execution or a worker has it.
@@ -159,6 +162,7 @@ impl Situation {
             Self::Backoff => "backoff",
             Self::Paused => "paused",
             Self::NotRunning => "not_running",
+            Self::NoTarget => "no_target",
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Ended => "ended",

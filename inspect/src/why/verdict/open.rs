@@ -8,6 +8,7 @@ use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, Timestamp
 
 use crate::aws::s3::Head;
 use crate::lookup::run::{Named, Run};
+use crate::parts::UpState;
 use crate::why::verdict::facts::{Fact, Observed, Seen, Situation, Verdict};
 use crate::wording::{dispatch, text, time};
 
@@ -82,24 +83,50 @@ fn pending(seen: &Observed, row: &Row) -> Verdict {
             time::at(row.due_at, now),
             last_error(row)
         );
-        let next = "Nothing: one of the windows after that sends it.";
-        let verdict = Verdict::new(Situation::Backoff, says, next).also(pause.as_ref().map(also_paused));
+        let next = match stands_still(seen) {
+            Some((_, _, next)) => next,
+            None => "Nothing: one of the windows after that sends it.",
+        };
+        let verdict = Verdict::new(Situation::Backoff, says, next)
+            .also(pause.as_ref().map(also_paused))
+            .also(stands_still(seen).map(|(_, why, _)| format!("Then nothing sends it, because {why}.")));
         return verdict.without("pause", seen.control.why_not());
     }
     if let Some(pause) = pause {
         let says = format!("Waiting because dispatch is paused {}.", dispatch::paused(&pause));
         let next = "`daybook resume` ends the pause; otherwise wait until it ends.";
-        return Verdict::new(Situation::Paused, says, next);
+        let also = stands_still(seen).map(|(_, why, next)| format!("Besides, {why}: {}", lowered(next)));
+        return Verdict::new(Situation::Paused, says, next).also(also);
     }
-    if seen.up_runs == Some(false) {
-        let says = format!(
-            "Waiting because `daybook up` does not run: due since {}.",
-            time::at(row.due_at, now)
-        );
-        return Verdict::new(Situation::NotRunning, says, "Start `daybook up` on its folder.")
-            .without("pause", seen.control.why_not());
+    if let Some((situation, why, next)) = stands_still(seen) {
+        let says = format!("Waiting because {why}: due since {}.", time::at(row.due_at, now));
+        return Verdict::new(situation, says, next).without("pause", seen.control.why_not());
     }
     due(seen, row).unless("pause", seen.control.why_not())
+}
+
+/// Why nothing is sent on one machine, if that is so: the situation, the reason, and what to do.
+fn stands_still(seen: &Observed) -> Option<(Situation, &'static str, &'static str)> {
+    match seen.up? {
+        UpState::Working(_) => None,
+        UpState::NotRunning => Some((
+            Situation::NotRunning,
+            "`daybook up` does not run",
+            "Start `daybook up` on its folder.",
+        )),
+        UpState::Collecting => Some((
+            Situation::NoTarget,
+            "`daybook up` runs without a target, and only collects events",
+            "Start `daybook up` with --exec COMMAND or --post URL.",
+        )),
+    }
+}
+
+/// A sentence as the second half of one.
+fn lowered(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|first| first.to_lowercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 fn also_paused(pause: &Pause) -> String {
@@ -364,7 +391,7 @@ fn queued(seen: &Observed, one: &Seen) -> Verdict {
         Fact::Known(depth) => format!(", which holds about {}", text::many(*depth, "message")),
         Fact::Unknown(_) | Fact::NotAsked(_) => String::new(),
     };
-    let started = match (&one.execution, seen.up_runs) {
+    let started = match (&one.execution, seen.up) {
         (
             Some(Run {
                 lookup: Lookup::Unknown(_),
@@ -376,7 +403,7 @@ fn queued(seen: &Observed, one: &Seen) -> Verdict {
         (None, Some(_)) => "no worker has taken it yet",
         (Some(_), _) => "it was not started yet",
     };
-    let no_machine = matches!((&one.execution, seen.up_runs), (None, None))
+    let no_machine = matches!((&one.execution, seen.up), (None, None))
         .then_some("no state machine is named: --state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)");
     let lease = time::at(row.due_at, seen.now);
     Verdict::new(
@@ -388,7 +415,7 @@ fn queued(seen: &Observed, one: &Seen) -> Verdict {
         format!("Nothing: if nothing is heard by {lease}, the sweep checks on it."),
     )
     .without("execution", no_machine)
-    .without("queue", seen.depth.why_not().filter(|_| seen.up_runs.is_none()))
+    .without("queue", seen.depth.why_not().filter(|_| seen.up.is_none()))
 }
 
 fn parked(seen: &Observed, row: &Row) -> Verdict {

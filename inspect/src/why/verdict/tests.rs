@@ -93,7 +93,7 @@ fn nothing() -> Observed {
         per_window: None,
         ahead: Fact::Known(Count { rows: 1, exact: true }),
         depth: Fact::Known(7),
-        up_runs: None,
+        up: None,
         object: object(&format!("{:032x}", 1), EARLIER),
         notifications: notifications("s3:ObjectCreated:*", ""),
         intake: Some("arn:aws:sqs:us-east-1:111122223333:intake".to_owned()),

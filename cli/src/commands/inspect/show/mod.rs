@@ -73,7 +73,7 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
     let now = deployment.ledger.clock().now();
     output::print_either(
         output,
-        || timeline::text(&found, parts.up_runs(), now),
+        || timeline::text(&found, parts.up(), now),
         &lookup::output::output(&found, now),
     )?;
     if deployment.ledger.receipts_kept_for().is_none() {

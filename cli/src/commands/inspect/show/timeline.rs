@@ -3,6 +3,7 @@
 use daybook_inspect::lookup::history::{Found, Open};
 use daybook_inspect::lookup::next_step::{Next, next};
 use daybook_inspect::lookup::run::{Named, Run};
+use daybook_inspect::parts::UpState;
 use daybook_inspect::views;
 use daybook_inspect::wording::{text, time};
 use daybook_ledger::Lookup;
@@ -15,7 +16,7 @@ use crate::ui::escape;
 const PAYLOAD: usize = 400;
 
 /// For people.
-pub fn text(found: &Found, up_runs: Option<bool>, now: Timestamp) -> String {
+pub fn text(found: &Found, up: Option<UpState>, now: Timestamp) -> String {
     let open = found.open.iter().map(|open| match open {
         Open::Unreadable { id, why } => section(
             "A row that this release cannot read",
@@ -44,7 +45,7 @@ pub fn text(found: &Found, up_runs: Option<bool>, now: Timestamp) -> String {
             if let Some(note) = &row.note {
                 facts.push(fact("note", escape::escaped(note)));
             }
-            facts.push(fact("next", escape::escaped(&next.words(up_runs, now))));
+            facts.push(fact("next", escape::escaped(&next.words(up, now))));
             section(&title(row), &facts, timeline(row, execution.as_ref(), &next), now)
         }
     });

@@ -1,5 +1,6 @@
 //! `daybook status` for people.
 
+use daybook_inspect::parts::Running;
 use daybook_inspect::status::observe::{FirstPart, Found, Part, both};
 use daybook_inspect::wording::dispatch::{pause_words, per_window_words};
 use daybook_inspect::wording::{text, time};
@@ -27,10 +28,21 @@ pub fn lines(found: &Found, location: &Location) -> Vec<Line> {
         lines.push(counted("running", running, "executions of the state machine"));
     }
     lines.extend(dispatch_lines(found));
-    lines.push(("drain", drain_words(found), String::new()));
+    lines.push(("drain", drain_words(found, location), String::new()));
     if let Location::Local { access, .. } = location {
         let says = match access.up() {
-            Some(running) => format!("runs: process {}, at {}", running.pid, running.url),
+            Some(Running {
+                pid,
+                url,
+                workers: Some(_),
+            }) => format!("runs: process {pid}, at {url}"),
+            Some(Running {
+                pid,
+                url,
+                workers: None,
+            }) => {
+                format!("runs without a target, so nothing is sent: process {pid}, at {url}")
+            }
             None => "does not run: nothing moves until it is started".to_owned(),
         };
         lines.push(("daybook up", says, String::new()));
@@ -128,12 +140,15 @@ fn tell(found: &Found, first: &FirstPart, past: &str, future: &str) -> String {
 }
 
 /// How long what waits needs at least, in words.
-fn drain_words(found: &Found) -> String {
+fn drain_words(found: &Found, location: &Location) -> String {
     let Some(waiting) = both(&found.due, &found.later) else {
         return UNKNOWN.to_owned();
     };
     if waiting.rows == 0 && waiting.exact {
         return "nothing waits to be sent".to_owned();
+    }
+    if location.only_collects() {
+        return "never: `daybook up` runs without a target, and sends nothing".to_owned();
     }
     let Some(time) = found.rate.drain(waiting) else {
         return match found.rate.per_window {

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use daybook_inspect::parts;
 use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerSettings;
 use tokio::net::TcpListener;
@@ -64,6 +65,9 @@ impl Base {
         let door = Door {
             url: format!("http://{}", listener.local_addr()?),
             credential: Credential::draw().context("the system gives no random bytes")?,
+            workers: arguments.target.is_given().then_some(parts::Workers {
+                at_once: arguments.target.workers,
+            }),
         };
         lock.say(&Holder::up(Some(door.clone())))
             .with_context(|| format!("{} cannot be written", arguments.data_dir.display()))?;

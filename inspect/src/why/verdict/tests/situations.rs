@@ -1,5 +1,6 @@
 //! Each situation as it is observed.
 
+use crate::parts::{UpState, Workers};
 use crate::why::verdict::tests::*;
 
 /// Every situation with what was observed; the answers are in the snapshot, which is to be read.
@@ -116,8 +117,41 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
             S::NotRunning,
             "one machine, not running",
             Observed {
-                up_runs: Some(false),
+                up: Some(UpState::NotRunning),
                 ..open(pending())
+            },
+        ),
+        (
+            S::NoTarget,
+            "one machine, without a target",
+            Observed {
+                up: Some(UpState::Collecting),
+                ..open(pending())
+            },
+        ),
+        (
+            S::Paused,
+            "one machine, paused, without a target",
+            Observed {
+                control: paused(),
+                up: Some(UpState::Collecting),
+                ..open(pending())
+            },
+        ),
+        (
+            S::Backoff,
+            "one machine without a target, not before its next attempt",
+            Observed {
+                up: Some(UpState::Collecting),
+                ..open(failed(row(Status::Pending, LATER)))
+            },
+        ),
+        (
+            S::Backoff,
+            "one machine, not running, not before its next attempt",
+            Observed {
+                up: Some(UpState::NotRunning),
+                ..open(failed(row(Status::Pending, LATER)))
             },
         ),
         (
@@ -143,7 +177,7 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
             S::Queued,
             "claimed, on one machine",
             Observed {
-                up_runs: Some(true),
+                up: Some(UpState::Working(Workers { at_once: 4 })),
                 depth: Fact::NotAsked("no dispatch queue is named".to_owned()),
                 ..open(claimed(LATER, 1))
             },

@@ -34,6 +34,8 @@ pub struct RowFilter {
     pub batch: Option<BatchId>,
     /// Of this status.
     pub status: Option<Status>,
+    /// Those that have failed before.
+    pub only_failed: bool,
     /// Notifications that could not be read, and nothing else.
     pub only_raw: bool,
 }
@@ -195,6 +197,9 @@ impl Expression {
         }
         if let Some(batch) = wanted.batch {
             parts.push(format!("{} = {}", made.name("batch"), made.value(text(batch))));
+        }
+        if wanted.only_failed {
+            parts.push(format!("attribute_exists({})", made.name("last_error")));
         }
         if wanted.only_raw {
             parts.push(format!("attribute_exists({})", made.name("raw")));

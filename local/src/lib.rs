@@ -21,7 +21,7 @@ mod integrity;
 mod local_aws;
 mod server;
 pub mod sqs;
-#[allow(dead_code, reason = "the embedded DynamoDB is about to use it")]
+#[cfg(test)]
 mod store;
 
 pub use answer::Answer;

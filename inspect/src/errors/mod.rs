@@ -4,7 +4,7 @@ mod normalized;
 
 use std::collections::BTreeMap;
 
-use daybook_ledger::{Ledger, chain};
+use daybook_ledger::{Ledger, RowFilter, chain};
 use daybook_schema::{EventId, Row, Status, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub struct Group {
     pub oldest: Timestamp,
     /// When the newest of them was recorded.
     pub newest: Timestamp,
-    /// One of them.
+    /// The oldest of them.
     pub example: Example,
     /// A text that the errors of all of them contain, for `--error`; null: there is none that says enough.
     pub text: Option<String>,
@@ -58,7 +58,7 @@ pub struct Errors {
     pub groups: Vec<Group>,
     /// Events whose errors are in none of the groups: there were more than 1,000.
     pub ungrouped: u64,
-    /// How many open events were looked at.
+    /// How many open events have failed, as far as they were read.
     pub rows: u64,
     /// Rows that cannot be read: they may have failed of anything.
     pub unreadable: u64,
@@ -66,11 +66,16 @@ pub struct Errors {
     pub incomplete: Option<String>,
 }
 
-/// Reads all open rows by a Scan, half a read unit per 4 KB, and groups those that have failed. `seen` is told how many rows were read so far.
+/// Groups the open events that have failed. DynamoDB reads all open rows for it, half a read unit per 4 KB, and sends those; `seen` is told
+/// how many came so far.
 pub async fn errors(ledger: &Ledger, mut seen: impl FnMut(u64)) -> Errors {
     let mut groups = Groups::default();
     let mut errors = Errors::default();
-    let mut open = ledger.open_rows();
+    let failed = RowFilter {
+        only_failed: true,
+        ..RowFilter::default()
+    };
+    let mut open = ledger.open_rows_matching(&failed);
     loop {
         let page = match open.next().await {
             Ok(Some(page)) => page,
@@ -81,9 +86,11 @@ pub async fn errors(ledger: &Ledger, mut seen: impl FnMut(u64)) -> Errors {
             }
         };
         for row in page {
-            errors.rows += 1;
             match row {
-                Ok(row) => groups.add(&row),
+                Ok(row) => {
+                    errors.rows += 1;
+                    groups.add(&row);
+                }
                 Err(_) => errors.unreadable += 1,
             }
         }
@@ -122,7 +129,11 @@ impl Groups {
             Status::Parked => group.parked += 1,
             Status::Pending | Status::Claimed => group.failing += 1,
         }
-        group.oldest = group.oldest.min(row.recorded_at);
+        // In whatever order they come, the same one is shown.
+        if (row.recorded_at, row.id) < (group.oldest, group.example.id) {
+            group.oldest = row.recorded_at;
+            group.example = Example::of(row);
+        }
         group.newest = group.newest.max(row.recorded_at);
     }
 

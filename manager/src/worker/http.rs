@@ -163,21 +163,29 @@ impl HttpTarget {
         let is_batch = matches!(run.input, RunInput::Batch(_));
         let kept = self.log.as_ref().and_then(|log| log.begin(&run.input));
         let connected = capture_connection(&mut request);
+        let unanswered = |why: String| {
+            if let Some(kept) = &kept {
+                kept.line(format_args!("{why}"));
+            }
+            why
+        };
         let exchange = async {
             match self.client.request(request).await {
                 Ok(response) => self.answer(response, ids, is_batch, kept.as_ref()).await,
-                Err(error) if error.is_connect() => self.outage.unreachable(chain(&error)),
-                Err(error) => TargetAnswer::Failed { why: chain(&error) },
+                Err(error) if error.is_connect() => self.outage.unreachable(unanswered(chain(&error))),
+                Err(error) => TargetAnswer::Failed {
+                    why: unanswered(chain(&error)),
+                },
             }
         };
         tokio::select! {
             biased;
             answer = exchange => answer,
             // Dropping the request closes its connection.
-            () = run.stop.requested() => TargetAnswer::Failed { why: "stopped".into() },
+            () = run.stop.requested() => TargetAnswer::Failed { why: unanswered("stopped".into()) },
             () = no_connection(connected, self.connect_timeout) => {
                 let seconds = self.connect_timeout.as_secs_f64();
-                self.outage.unreachable(format!("no connection within {seconds} s"))
+                self.outage.unreachable(unanswered(format!("no connection within {seconds} s")))
             }
         }
     }

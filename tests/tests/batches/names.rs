@@ -7,6 +7,17 @@ use daybook_tests::Fault;
 use super::*;
 
 /// A claim without an answer marks rows with a batch that no message has.
+/// Step Functions takes no input that names this event.
+fn refuse_inputs_with(stage: &Stage, bad: EventId) {
+    stage.wire.inject(move |request| {
+        let input = request.body["input"].as_str().unwrap_or_default();
+        match request.operation.as_str() {
+            "StartExecution" if input.contains(&bad.to_string()) => Fault::InvalidInput,
+            _ => Fault::None,
+        }
+    });
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_row_that_the_input_does_not_name_goes_back_unused_while_the_batch_runs_on_and_after_it() {
     for runs_on in [true, false] {
@@ -98,13 +109,7 @@ async fn of_an_invalid_input_the_name_is_taken_first_and_every_row_is_run_by_its
     let stage = stage(3).await;
     let rows = claimed(&stage, 3).await;
     let bad = *rows.keys().next().unwrap();
-    stage.wire.inject(move |request| {
-        let input = request.body["input"].as_str().unwrap_or_default();
-        match request.operation.as_str() {
-            "StartExecution" if input.contains(&bad.to_string()) => Fault::InvalidInput,
-            _ => Fault::None,
-        }
-    });
+    refuse_inputs_with(&stage, bad);
     stage.invoke_all().await;
     let nobody = &stage.aws.executions().all()[0];
     assert_eq!(given(nobody), BTreeSet::new(), "{}", nobody.input);
@@ -184,13 +189,7 @@ async fn of_an_invalid_input_of_an_express_state_machine_the_rows_go_back_at_onc
     .await;
     let rows = claimed(&stage, 3).await;
     let bad = *rows.keys().next().unwrap();
-    stage.wire.inject(move |request| {
-        let input = request.body["input"].as_str().unwrap_or_default();
-        match request.operation.as_str() {
-            "StartExecution" if input.contains(&bad.to_string()) => Fault::InvalidInput,
-            _ => Fault::None,
-        }
-    });
+    refuse_inputs_with(&stage, bad);
     assert_eq!(stage.pump_invoke().await, Some(1));
     let back = stage.rows().await;
     assert!(

@@ -14,13 +14,13 @@ use crate::ui::error::UserError;
 use crate::ui::output::Output;
 use crate::ui::{escape, output, table};
 
-/// Rows after which it says how far it is.
+/// Events after which it says how far it is.
 const TELL_EVERY: u64 = 100_000;
 
 /// What open events failed of, cause by cause
 ///
-/// Reads all open rows, and groups those that are parked or have failed before by their last error, without
-/// the ids, numbers, keys and times in it. For each group: how many, since when, one of them, and the command
+/// Groups the open events that are parked or have failed before by their last error, without the ids, numbers,
+/// keys and times in it. DynamoDB reads all open rows for it. For each group: how many, since when, one of them, and the command
 /// that redrives the parked ones.
 #[derive(Args, Debug)]
 pub struct ErrorsArguments {
@@ -42,7 +42,7 @@ pub async fn run(arguments: ErrorsArguments, output: Output) -> anyhow::Result<E
     let mut told = TELL_EVERY;
     let mut found = errors(&deployment.ledger, |rows| {
         if rows >= told {
-            eprintln!("{rows} open rows read");
+            eprintln!("{rows} events that have failed, so far");
             told = rows + TELL_EVERY;
         }
     })

@@ -61,7 +61,7 @@ pub struct Seen {
 pub struct Selected {
     /// The rows, oldest due first. Rows themselves are read again when they are changed, so that millions can be selected.
     pub rows: Vec<Seen>,
-    /// The first of them.
+    /// Those of them that are due first.
     pub sample: Vec<Listed>,
     /// Rows that this release cannot read, and why: they may be among those that are meant.
     pub unreadable: Vec<(String, String)>,
@@ -156,9 +156,19 @@ impl Selected {
             attempt: row.attempt,
             due_at: row.due_at,
         });
-        if self.sample.len() < SAMPLE {
-            self.sample.push(Listed::Row(row));
+        let key = (row.due_at, row.id);
+        let place = self
+            .sample
+            .partition_point(|shown| (shown.due_at(), shown.id()) < key);
+        if place < SAMPLE {
+            self.sample.insert(place, Listed::Row(row));
+            self.sample.truncate(SAMPLE);
         }
+    }
+
+    /// Those that a Scan found come in no order.
+    fn sort(&mut self) {
+        self.rows.sort_by_key(|seen| (seen.due_at, seen.id));
     }
 
     async fn by_filter(
@@ -210,12 +220,11 @@ impl Selected {
     ) -> Result<(), Failure> {
         let mut pages = ledger.open_rows_matching(&filter.rows(Some(status), now));
         let mut read = 0;
-        let mut found = Vec::new();
         while let Some(page) = pages.next().await.map_err(Failure::of_ledger)? {
             for row in page {
                 read += 1;
                 match row {
-                    Ok(row) if row.status == status && filter.covers(&row, now) => found.push(Box::new(row)),
+                    Ok(row) if row.status == status && filter.covers(&row, now) => self.add(Box::new(row)),
                     Ok(_) => {}
                     Err(error) => match error.unreadable() {
                         Some(unreadable) => self.unreadable.push(unreadable),
@@ -223,10 +232,9 @@ impl Selected {
                     },
                 }
             }
-            progress.reading(read, self.rows.len() + found.len());
+            progress.reading(read, self.rows.len());
         }
-        found.sort_by_key(|row| (row.due_at, row.id));
-        found.into_iter().for_each(|row| self.add(row));
+        self.sort();
         Ok(())
     }
 
@@ -287,7 +295,7 @@ impl Selected {
                 }
             }
         }
-        self.rows.sort_by_key(|seen| (seen.due_at, seen.id));
+        self.sort();
         let absent = objects.iter().zip(found).filter(|(_, found)| !found);
         self.passed_over.extend(
             absent.map(|(object, _)| format!("no event of {} is open", escape::escaped(&object.to_string()))),

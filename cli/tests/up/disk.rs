@@ -74,6 +74,8 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_acknowledged()
         health.status == 503 && health.body.contains("the ledger takes no writes")
     })
     .await;
+    // It has been written by then, and may not have been read yet.
+    up.until_said("the ledger takes no writes").await;
     let said = up.stderr();
     assert_eq!(said.matches("the ledger takes no writes").count(), 1, "{said}");
     assert!(ids_in(&dir).await.is_superset(&acknowledged));

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use dynoxide::Database;
 
 use crate::answer::Answer;
-use crate::dynamodb;
+use crate::dynoxide_wire;
 use crate::error::LocalError;
 use crate::group_commit::GroupCommit;
 use crate::integrity::{self, LEDGER_FILE};
@@ -109,15 +109,15 @@ impl DurableDatabase {
 
     /// Answers one DynamoDB request when all that the answer may rest on is on disk.
     pub(crate) fn answer(&self, operation: &str, body: &[u8]) -> Answer {
-        let answer = || dynamodb::answer(&self.database, operation, body);
-        let answered = if dynamodb::only_reads(operation) {
+        let answer = || dynoxide_wire::answer(&self.database, operation, body);
+        let answered = if dynoxide_wire::only_reads(operation) {
             self.commit.read(answer)
         } else {
             self.commit.write(answer)
         };
         answered.unwrap_or_else(|failure| {
             let log = self.log.display();
-            dynamodb::internal_error(&format!(
+            dynoxide_wire::internal_error(&format!(
                 "{log} could not be flushed to disk: {failure}. What was written last may be lost, so nothing is \
                  read or written any more. See to the disk, then restart"
             ))

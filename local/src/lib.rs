@@ -11,7 +11,9 @@
 mod answer;
 mod clock;
 mod durable;
+#[cfg(test)]
 mod dynamodb;
+mod dynoxide_wire;
 mod error;
 pub mod executions;
 mod group_commit;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::answer::Answer;
 use crate::clock::{Clock, DynoxideClock, system_clock};
 use crate::durable::DurableDatabase;
-use crate::dynamodb;
+use crate::dynoxide_wire;
 use crate::error::LocalError;
 use crate::executions::Executions;
 use crate::ids::Ids;
@@ -217,13 +217,13 @@ impl LocalAws {
     )]
     async fn dynamodb_answer(&self, operation: &str, body: &[u8]) -> Answer {
         let durable = match &self.inner.store {
-            Store::Memory(database) => return dynamodb::answer(database, operation, body),
+            Store::Memory(database) => return dynoxide_wire::answer(database, operation, body),
             Store::Disk(durable) => Arc::clone(durable),
         };
         let (operation, body) = (operation.to_owned(), body.to_vec());
         let blocking = tokio::task::spawn_blocking(move || durable.answer(&operation, &body));
         blocking
             .await
-            .unwrap_or_else(|error| dynamodb::internal_error(&error.to_string()))
+            .unwrap_or_else(|error| dynoxide_wire::internal_error(&error.to_string()))
     }
 }

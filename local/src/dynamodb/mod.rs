@@ -1,0 +1,1 @@
+//! The embedded DynamoDB: its operations over the store, in AWS's words and by AWS's rules.

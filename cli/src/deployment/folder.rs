@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::deployment::embedded::{Clients, create_table, drop_half_made};
 use crate::deployment::lock::Lock;
-use crate::signals;
 use crate::ui::error::UserError;
 
 /// The ledger's table in a folder, as AWS clients name it.
@@ -176,10 +175,17 @@ impl Folder {
             ..settings
         };
         not_lost(dir, &settings, found)?;
+        // What is there already is not written again: a disk that is full keeps no folder from starting as it was.
         let write = |settings: &Settings| {
-            settings
-                .write(dir)
-                .with_context(|| format!("{} cannot be written", dir.join(SETTINGS_FILE).display()))
+            if Settings::stored(dir).as_ref() == Some(settings) {
+                return Ok(());
+            }
+            settings.write(dir).map_err(|error| {
+                let file = dir.join(SETTINGS_FILE);
+                UserError::new(format!("{} cannot be written", file.display()))
+                    .because(error)
+                    .hint("is the disk full? What the last start was set to is not written again: give that, or make room")
+            })
         };
         write(&settings)?;
         // Nobody but the holder of the lock takes back what another start has half made: it may be at it.
@@ -196,7 +202,6 @@ impl Folder {
 
     async fn open_or_make(dir: &Path, settings: Settings, takes_back: bool) -> anyhow::Result<Self> {
         let cannot = || cannot_open(dir).hint(IS_IT_USABLE);
-        signals::survive_file_size_limits();
         let aws = LocalAws::builder()
             .data_dir(PathBuf::from(dir))
             .build()
@@ -255,8 +260,14 @@ impl Settings {
             let file = dir.join(SETTINGS_FILE);
             UserError::new(format!("{} cannot be read", file.display()))
                 .because(error)
-                .hint("`daybook up` writes it at every start")
+                .hint("the next start of `daybook up` writes it anew")
         })
+    }
+
+    /// As written by the last start that changed them, if they can be read.
+    fn stored(dir: &Path) -> Option<Self> {
+        let text = std::fs::read(dir.join(SETTINGS_FILE)).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// As written by the last start; the usual ones where none has written them.

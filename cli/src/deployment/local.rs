@@ -13,6 +13,7 @@ use crate::deployment::folder::{self, Folder, Settings};
 use crate::deployment::lock::{
     self, Attempt, Credential, Door, Holder, LOOK_AGAIN, Lock, PATIENCE_WITH_VERBS,
 };
+use crate::signals;
 use crate::ui::error::UserError;
 
 /// How long a `daybook up` that has the folder may take to answer: longer than its drain, in which its port is closed.
@@ -78,6 +79,7 @@ impl Access {
 /// # Errors
 /// When there is no ledger, it cannot be opened, or the process that has the folder keeps it without answering.
 pub async fn open(dir: &Path, verb: &str) -> anyhow::Result<Opened> {
+    signals::survive_file_size_limits();
     let begun = Instant::now();
     let mut told = false;
     loop {

@@ -167,7 +167,10 @@ impl Lock {
         }
         let mut lock = Self(file);
         lock.make_private(dir)?;
-        lock.say(holder)?;
+        // The lock decides, and the text is for others to read: a full disk keeps nobody from looking at what is on it.
+        if let Err(error) = lock.say(holder) {
+            tracing::debug!(%error, "the lock file does not say who has the folder");
+        }
         Ok(Attempt::Taken(lock))
     }
 

@@ -106,6 +106,25 @@ async fn a_disk_that_is_full_from_the_start_is_an_error_and_no_signal() {
     up.drained().await;
 }
 
+/// A file that is written anew has another inode: it is renamed into its place.
+#[tokio::test]
+async fn settings_that_did_not_change_are_not_written_and_need_no_room() {
+    use std::os::unix::fs::MetadataExt;
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let inode = || std::fs::metadata(dir.join("settings.json")).unwrap().ino();
+    Up::start(&dir, &["--per-window", "7"]).await.drained().await;
+    let first = inode();
+    // So that a file that is written anew cannot have its inode.
+    std::fs::hard_link(dir.join("settings.json"), home.path().join("kept")).unwrap();
+    Up::start(&dir, &["--per-window", "7"]).await.drained().await;
+    assert_eq!(inode(), first);
+    Up::start(&dir, &["--per-window", "8"]).await.drained().await;
+    assert_ne!(inode(), first);
+    let settings = std::fs::read_to_string(dir.join("settings.json")).unwrap();
+    assert!(settings.contains("\"per_window\":8"), "{settings}");
+}
+
 /// Starts on that folder, which must be refused; what it says.
 async fn refused(dir: &Path) -> String {
     let ended = Up::spawn(command(dir, &[])).ended().await;

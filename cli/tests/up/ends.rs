@@ -243,6 +243,17 @@ async fn what_cannot_start_says_why_and_what_to_do() {
             ended.stderr
         );
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        assert!(
+            !free.exists(),
+            "{options:?}: a failed start leaves a folder behind"
+        );
     }
+    // Nor a ledger in a folder that was there.
+    std::fs::create_dir(&free).unwrap();
+    let ended = Up::spawn(command(&free, &["--listen", address(&taken)]))
+        .ended()
+        .await;
+    assert!(ended.stderr.contains("cannot listen on"), "{}", ended.stderr);
+    assert!(!free.join("ledger.sqlite").exists() && !free.join("settings.json").exists());
     up.drained().await;
 }

@@ -1,7 +1,7 @@
 //! `daybook up`: everything in one process, with the ledger on the disk.
 //!
-//! The order of start and end matters. Start: take the folder, open the ledger, put back what the last process had claimed, then
-//! listen. End: stop listening and claiming, finish the requests that run, let the workers drain, put back what is still queued.
+//! The order of start and end matters. Start: take the folder and the address, open the ledger, put back what the last process had
+//! claimed, then serve. End: stop listening and claiming, finish the requests that run, let the workers drain, put back what is still queued.
 //! Killed at any point, the ledger has every event that was acknowledged, and the next start puts back what was claimed.
 
 pub mod arguments;
@@ -58,10 +58,17 @@ impl Base {
     /// # Errors
     /// When the folder is in use or cannot be written, or the address cannot be had.
     async fn take(arguments: &UpArguments, dispatch: &Dispatch) -> anyhow::Result<Self> {
-        let mut lock = Lock::take(&arguments.data_dir)?;
+        // A start that fails leaves no folder behind, and no ledger in one that was there: the address comes before what is made. Where
+        // the folder is there, who has it is asked first, for that is also who has the address.
+        let (mut lock, listener) = match arguments.data_dir.exists() {
+            true => (Lock::take(&arguments.data_dir)?, listen(arguments).await?),
+            false => {
+                let listener = listen(arguments).await?;
+                (Lock::take(&arguments.data_dir)?, listener)
+            }
+        };
         let settings = arguments.folder_settings(dispatch);
         let folder = Folder::create(&arguments.data_dir, settings, &lock).await?;
-        let listener = listen(arguments).await?;
         let door = Door {
             url: format!("http://{}", listener.local_addr()?),
             credential: Credential::draw().context("the system gives no random bytes")?,
@@ -69,8 +76,11 @@ impl Base {
                 at_once: arguments.target.workers,
             }),
         };
-        lock.say(&Holder::up(Some(door.clone())))
-            .with_context(|| format!("{} cannot be written", arguments.data_dir.display()))?;
+        // On a full disk it runs all the same, and says so at /health: what is in the ledger must not wait for commands beside it.
+        if let Err(error) = lock.say(&Holder::up(Some(door.clone()))) {
+            let folder = arguments.data_dir.display();
+            tracing::warn!(%error, "{folder}/up.lock cannot be written: commands with --local do not find this process");
+        }
         Ok(Self {
             folder,
             lock,
@@ -89,6 +99,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let dispatch = arguments.dispatch()?;
     let workers = workers(&arguments)?;
     raise_file_limit();
+    signals::survive_file_size_limits();
     let base = Base::take(&arguments, &dispatch).await?;
     let folder = &base.folder;
 

@@ -13,6 +13,8 @@ mod executions;
 mod expectations;
 #[path = "contract/queue.rs"]
 mod queue;
+#[path = "contract/services.rs"]
+mod services;
 #[path = "contract/sqs_fifo.rs"]
 mod sqs_fifo;
 #[path = "contract/sqs_messages.rs"]
@@ -23,12 +25,10 @@ mod sqs_queues;
 mod suite;
 #[path = "contract/table.rs"]
 mod table;
-#[path = "contract/world.rs"]
-mod world;
 
 use daybook_local::LocalAws;
+use services::Services;
 use suite::{CASES, Verdict, run_all};
-use world::World;
 
 fn assert_all_agree(verdicts: &[Verdict]) {
     let differ = verdicts.iter().filter_map(|verdict| {
@@ -49,7 +49,7 @@ fn assert_all_agree(verdicts: &[Verdict]) {
 #[tokio::test]
 async fn the_embedded_aws_holds_the_contract_in_process() {
     let local = LocalAws::builder().build().expect("it starts");
-    assert_all_agree(&run_all(&World::in_process(local)).await);
+    assert_all_agree(&run_all(&Services::in_process(local)).await);
 }
 
 #[tokio::test]
@@ -67,9 +67,9 @@ async fn the_embedded_aws_holds_the_contract_over_its_port_and_on_disk() {
     let serving = local.serve(listener, async {
         let _ = stopped.await;
     });
-    let world = World::at(&endpoint, Some(local.clone()));
+    let services = Services::at(&endpoint, Some(local.clone()));
     let (served, verdicts) = tokio::join!(serving, async move {
-        let verdicts = run_all(&world).await;
+        let verdicts = run_all(&services).await;
         let _ = stop.send(());
         verdicts
     });
@@ -87,7 +87,7 @@ async fn the_named_endpoint_differs_only_as_recorded() {
         std::env::var("DAYBOOK_CONTRACT_IMPLEMENTATION").unwrap_or_else(|_| "aws".to_owned());
     // A case that differs panics in a task of its own; its words are in the table below.
     std::panic::set_hook(Box::new(|_| {}));
-    let verdicts = run_all(&World::at(&endpoint, None)).await;
+    let verdicts = run_all(&Services::at(&endpoint, None)).await;
     let _ = std::panic::take_hook();
     let mut surprises = 0;
     println!("| case | {implementation} | |\n|---|---|---|");

@@ -8,12 +8,12 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::{
+    services::{Services, code},
     table::{Table, n, outcomes, row, s},
-    world::{World, code},
 };
 
-pub async fn a_conditional_put_keeps_the_first_row(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_conditional_put_keeps_the_first_row(services: Services) {
+    let table = Table::new(&services).await;
     table.put(row("a", "PENDING#1", "1")).await;
     let put = table
         .client
@@ -36,8 +36,8 @@ pub async fn a_conditional_put_keeps_the_first_row(world: World) {
     );
 }
 
-pub async fn a_duplicate_in_a_batch_of_inserts_fails_alone(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_duplicate_in_a_batch_of_inserts_fails_alone(services: Services) {
+    let table = Table::new(&services).await;
     table.put(row("b", "PENDING#1", "1")).await;
     let output = table
         .execute(vec![table.insert("a"), table.insert("b"), table.insert("c")])
@@ -47,8 +47,8 @@ pub async fn a_duplicate_in_a_batch_of_inserts_fails_alone(world: World) {
     assert!(table.get("c").await.is_some());
 }
 
-pub async fn two_statements_on_one_key_fail_the_whole_batch(world: World) {
-    let table = Table::new(&world).await;
+pub async fn two_statements_on_one_key_fail_the_whole_batch(services: Services) {
+    let table = Table::new(&services).await;
     let refused = table
         .execute(vec![table.insert("a"), table.insert("b"), table.insert("a")])
         .await;
@@ -56,8 +56,8 @@ pub async fn two_statements_on_one_key_fail_the_whole_batch(world: World) {
     assert!(table.get("b").await.is_none(), "nothing of it is written");
 }
 
-pub async fn a_batch_has_25_statements_at_most(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_batch_has_25_statements_at_most(services: Services) {
+    let table = Table::new(&services).await;
     let inserts = |count: usize| {
         (0..count)
             .map(|index| table.insert(&format!("r{index}")))
@@ -82,8 +82,8 @@ fn claim(id: &str, due_at: &str) -> [AttributeValue; 5] {
     [s("CLAIMED#1"), s("9"), s(id), s("PENDING#1"), s(due_at)]
 }
 
-pub async fn an_update_in_a_batch_returns_the_new_row(world: World) {
-    let table = Table::new(&world).await;
+pub async fn an_update_in_a_batch_returns_the_new_row(services: Services) {
+    let table = Table::new(&services).await;
     table.put(row("a", "PENDING#1", "1")).await;
     let output = table
         .execute(vec![table.statement(CLAIM, &claim("a", "1"))])
@@ -97,8 +97,8 @@ pub async fn an_update_in_a_batch_returns_the_new_row(world: World) {
     );
 }
 
-pub async fn a_failed_condition_in_a_batch_shows_the_old_row(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_failed_condition_in_a_batch_shows_the_old_row(services: Services) {
+    let table = Table::new(&services).await;
     table.put(row("a", "PENDING#1", "1")).await;
     let statements = vec![
         table.statement(CLAIM, &claim("a", "other")),
@@ -116,8 +116,8 @@ pub async fn a_failed_condition_in_a_batch_shows_the_old_row(world: World) {
     assert_eq!(item.get("due_at"), Some(&s("1")));
 }
 
-pub async fn an_update_removes_attributes(world: World) {
-    let table = Table::new(&world).await;
+pub async fn an_update_removes_attributes(services: Services) {
+    let table = Table::new(&services).await;
     table.put(row("a", "PENDING#1", "1")).await;
     let text = "UPDATE {} SET attempt = attempt + ? REMOVE status_shard WHERE id=?";
     let output = table
@@ -132,8 +132,8 @@ pub async fn an_update_removes_attributes(world: World) {
     );
 }
 
-pub async fn deleting_a_missing_row_succeeds(world: World) {
-    let table = Table::new(&world).await;
+pub async fn deleting_a_missing_row_succeeds(services: Services) {
+    let table = Table::new(&services).await;
     let delete = table
         .client
         .delete_item()
@@ -149,8 +149,8 @@ pub async fn deleting_a_missing_row_succeeds(world: World) {
 }
 
 /// A row goes only where its version is known; one that is gone is as good as deleted.
-pub async fn a_conditional_deletion_in_a_batch_shows_the_row_that_it_leaves(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_conditional_deletion_in_a_batch_shows_the_row_that_it_leaves(services: Services) {
+    let table = Table::new(&services).await;
     let of_version = |id: &str, version: Option<i64>| {
         let mut item = row(id, "CLAIMED#1", "1");
         item.extend(version.map(|version| ("v".to_owned(), n(version))));
@@ -175,12 +175,12 @@ pub async fn a_conditional_deletion_in_a_batch_shows_the_row_that_it_leaves(worl
     assert!(table.get("newer").await.is_some() && table.get("old").await.is_some());
 }
 
-pub async fn a_row_without_the_index_key_is_not_in_the_index(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_row_without_the_index_key_is_not_in_the_index(services: Services) {
+    let table = Table::new(&services).await;
     let control = HashMap::from([("id".to_owned(), s("control")), ("granted".to_owned(), n(0))]);
     table.put(control).await;
     table.put(row("a", "PENDING#1", "1")).await;
-    crate::world::eventually("the index", async || {
+    crate::services::eventually("the index", async || {
         let scan = table
             .client
             .scan()
@@ -191,8 +191,8 @@ pub async fn a_row_without_the_index_key_is_not_in_the_index(world: World) {
     .await;
 }
 
-pub async fn the_index_pages_in_order_of_its_sort_key(world: World) {
-    let table = Table::new(&world).await;
+pub async fn the_index_pages_in_order_of_its_sort_key(services: Services) {
+    let table = Table::new(&services).await;
     for due_at in ["3", "1", "2"] {
         table.put(row(&format!("r{due_at}"), "PENDING#1", due_at)).await;
     }
@@ -215,7 +215,7 @@ pub async fn the_index_pages_in_order_of_its_sort_key(world: World) {
             .filter_map(|item| item.get("due_at")?.as_s().ok().cloned())
             .collect::<Vec<_>>()
     };
-    crate::world::eventually("two pages", async || {
+    crate::services::eventually("two pages", async || {
         let first = query().send().await.expect("queried");
         let next = first.last_evaluated_key().cloned()?;
         let second = query()
@@ -242,8 +242,8 @@ fn units(capacity: Option<&ConsumedCapacity>) -> (f64, f64, f64) {
     (capacity.capacity_units().unwrap_or_default(), table, index)
 }
 
-pub async fn write_units_count_the_index(world: World) {
-    let table = Table::new(&world).await;
+pub async fn write_units_count_the_index(services: Services) {
+    let table = Table::new(&services).await;
     let all = ReturnConsumedCapacity::Indexes;
     let put = table
         .client
@@ -293,8 +293,8 @@ pub async fn write_units_count_the_index(world: World) {
     assert_eq!(units(delete.consumed_capacity()), (2.0, 1.0, 1.0), "delete");
 }
 
-pub async fn write_units_of_a_batch_are_told_per_table(world: World) {
-    let table = Table::new(&world).await;
+pub async fn write_units_of_a_batch_are_told_per_table(services: Services) {
+    let table = Table::new(&services).await;
     let output = table
         .execute(vec![table.insert("a"), table.insert("b")])
         .await
@@ -317,8 +317,8 @@ pub async fn write_units_of_a_batch_are_told_per_table(world: World) {
     assert_eq!(sum(output.consumed_capacity()), 2.0, "a delete");
 }
 
-pub async fn a_row_above_400_kb_fails_alone(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_row_above_400_kb_fails_alone(services: Services) {
+    let table = Table::new(&services).await;
     let big = s(&"x".repeat(409_600));
     let mut item = row("a", "PENDING#1", "1");
     item.insert("raw".to_owned(), big.clone());
@@ -336,8 +336,8 @@ pub async fn a_row_above_400_kb_fails_alone(world: World) {
     assert_eq!(outcomes(&output), ["ValidationError", "ok"]);
 }
 
-pub async fn a_batch_get_finds_what_is_there(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_batch_get_finds_what_is_there(services: Services) {
+    let table = Table::new(&services).await;
     table.put(row("a", "PENDING#1", "1")).await;
     let get = |count: usize| {
         let mut keys = vec![HashMap::from([("id".to_owned(), s("a"))])];
@@ -362,8 +362,8 @@ pub async fn a_batch_get_finds_what_is_there(world: World) {
     assert_eq!(code(get(101).await), "ValidationException");
 }
 
-pub async fn a_cancelled_transaction_says_which_item_failed(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_cancelled_transaction_says_which_item_failed(services: Services) {
+    let table = Table::new(&services).await;
     table.put(row("b", "PENDING#1", "1")).await;
     let put = |id: &str| {
         let put = Put::builder()
@@ -395,17 +395,17 @@ pub async fn a_cancelled_transaction_says_which_item_failed(world: World) {
     assert!(table.get("a").await.is_none());
 }
 
-pub async fn a_missing_table_is_named_as_such(world: World) {
-    let get = world
+pub async fn a_missing_table_is_named_as_such(services: Services) {
+    let get = services
         .dynamodb
         .get_item()
-        .table_name(world.name("missing"))
+        .table_name(services.name("missing"))
         .key("id", s("a"));
     assert_eq!(code(get.send().await), "ResourceNotFoundException");
 }
 
-pub async fn a_grant_is_refused_beyond_its_limit(world: World) {
-    let table = Table::new(&world).await;
+pub async fn a_grant_is_refused_beyond_its_limit(services: Services) {
+    let table = Table::new(&services).await;
     let grant = || {
         let update = table
             .client

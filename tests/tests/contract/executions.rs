@@ -6,15 +6,15 @@ use aws_sdk_sfn::{
     types::ExecutionStatus,
 };
 
-use crate::world::{Behaviour, World, code, eventually, role_arn};
+use crate::services::{Behaviour, Services, code, eventually, role_arn};
 
 async fn start(
-    world: &World,
+    services: &Services,
     machine: &str,
     name: &str,
     input: &str,
 ) -> Result<StartExecutionOutput, SdkError<StartExecutionError>> {
-    world
+    services
         .sfn
         .start_execution()
         .state_machine_arn(machine)
@@ -24,8 +24,8 @@ async fn start(
         .await
 }
 
-async fn stop(world: &World, arn: &str) {
-    world
+async fn stop(services: &Services, arn: &str) {
+    services
         .sfn
         .stop_execution()
         .execution_arn(arn)
@@ -35,7 +35,7 @@ async fn stop(world: &World, arn: &str) {
         .await
         .expect("stopped");
     eventually("the execution is aborted", async || {
-        let shown = world
+        let shown = services
             .sfn
             .describe_execution()
             .execution_arn(arn)
@@ -47,10 +47,14 @@ async fn stop(world: &World, arn: &str) {
     .await;
 }
 
-pub async fn a_running_name_with_the_same_input_is_the_same_execution(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
-    let first = start(&world, &machine, "n", r#"{"a":1}"#).await.expect("started");
-    let second = start(&world, &machine, "n", r#"{"a":1}"#).await.expect("found");
+pub async fn a_running_name_with_the_same_input_is_the_same_execution(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
+    let first = start(&services, &machine, "n", r#"{"a":1}"#)
+        .await
+        .expect("started");
+    let second = start(&services, &machine, "n", r#"{"a":1}"#)
+        .await
+        .expect("found");
     assert_eq!(first.execution_arn(), second.execution_arn());
     assert_eq!(
         first.start_date().to_millis().ok(),
@@ -58,34 +62,40 @@ pub async fn a_running_name_with_the_same_input_is_the_same_execution(world: Wor
     );
 }
 
-pub async fn a_running_name_with_another_input_is_taken(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
-    start(&world, &machine, "n", r#"{"a":1}"#).await.expect("started");
-    let refused = start(&world, &machine, "n", r#"{"a":2}"#).await;
+pub async fn a_running_name_with_another_input_is_taken(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
+    start(&services, &machine, "n", r#"{"a":1}"#)
+        .await
+        .expect("started");
+    let refused = start(&services, &machine, "n", r#"{"a":2}"#).await;
     assert_eq!(code(refused), "ExecutionAlreadyExists");
 }
 
-pub async fn a_closed_name_is_taken_even_with_the_same_input(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
-    let first = start(&world, &machine, "n", r#"{"a":1}"#).await.expect("started");
-    stop(&world, first.execution_arn()).await;
-    let refused = start(&world, &machine, "n", r#"{"a":1}"#).await;
+pub async fn a_closed_name_is_taken_even_with_the_same_input(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
+    let first = start(&services, &machine, "n", r#"{"a":1}"#)
+        .await
+        .expect("started");
+    stop(&services, first.execution_arn()).await;
+    let refused = start(&services, &machine, "n", r#"{"a":1}"#).await;
     assert_eq!(code(refused), "ExecutionAlreadyExists");
 }
 
-pub async fn a_name_belongs_to_its_state_machine(world: World) {
+pub async fn a_name_belongs_to_its_state_machine(services: Services) {
     let (one, other) = (
-        world.state_machine(Behaviour::Wait).await,
-        world.state_machine(Behaviour::Wait).await,
+        services.state_machine(Behaviour::Wait).await,
+        services.state_machine(Behaviour::Wait).await,
     );
-    let first = start(&world, &one, "n", "{}").await.expect("started");
-    let second = start(&world, &other, "n", r#"{"a":2}"#).await.expect("started");
+    let first = start(&services, &one, "n", "{}").await.expect("started");
+    let second = start(&services, &other, "n", r#"{"a":2}"#)
+        .await
+        .expect("started");
     assert_ne!(first.execution_arn(), second.execution_arn());
 }
 
-pub async fn an_execution_without_a_name_gets_one(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
-    let started = world
+pub async fn an_execution_without_a_name_gets_one(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
+    let started = services
         .sfn
         .start_execution()
         .state_machine_arn(machine)
@@ -93,7 +103,7 @@ pub async fn an_execution_without_a_name_gets_one(world: World) {
         .await
         .expect("started");
     let arn = started.execution_arn();
-    let shown = world
+    let shown = services
         .sfn
         .describe_execution()
         .execution_arn(arn)
@@ -104,52 +114,52 @@ pub async fn an_execution_without_a_name_gets_one(world: World) {
     assert_eq!(shown.input(), Some("{}"));
 }
 
-pub async fn a_name_has_80_characters_and_no_forbidden_ones(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
-    start(&world, &machine, &"n".repeat(80), "{}")
+pub async fn a_name_has_80_characters_and_no_forbidden_ones(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
+    start(&services, &machine, &"n".repeat(80), "{}")
         .await
         .expect("80 characters are taken");
     assert_eq!(
-        code(start(&world, &machine, &"n".repeat(81), "{}").await),
+        code(start(&services, &machine, &"n".repeat(81), "{}").await),
         "InvalidName"
     );
     for name in ["a b", "a:b", "a/b", "a#b", "a*b"] {
         assert_eq!(
-            code(start(&world, &machine, name, "{}").await),
+            code(start(&services, &machine, name, "{}").await),
             "InvalidName",
             "{name}"
         );
     }
 }
 
-pub async fn an_input_is_json(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
+pub async fn an_input_is_json(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
     assert_eq!(
-        code(start(&world, &machine, "n", "{not json").await),
+        code(start(&services, &machine, "n", "{not json").await),
         "InvalidExecutionInput"
     );
 }
 
-pub async fn an_input_has_256_kib(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
+pub async fn an_input_has_256_kib(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
     let input = |bytes: usize| format!("\"{}\"", "x".repeat(bytes - 2));
-    start(&world, &machine, "n", &input(262_144))
+    start(&services, &machine, "n", &input(262_144))
         .await
         .expect("256 KiB are taken");
-    let refused = code(start(&world, &machine, "m", &input(262_145)).await);
+    let refused = code(start(&services, &machine, "m", &input(262_145)).await);
     assert!(
         matches!(refused.as_str(), "InvalidExecutionInput" | "ValidationException"),
         "{refused}"
     );
 }
 
-pub async fn a_missing_state_machine_is_named_as_such(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await + "-that-is-not";
+pub async fn a_missing_state_machine_is_named_as_such(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await + "-that-is-not";
     assert_eq!(
-        code(start(&world, &machine, "n", "{}").await),
+        code(start(&services, &machine, "n", "{}").await),
         "StateMachineDoesNotExist"
     );
-    let list = world
+    let list = services
         .sfn
         .list_executions()
         .state_machine_arn(&machine)
@@ -158,23 +168,23 @@ pub async fn a_missing_state_machine_is_named_as_such(world: World) {
     assert_eq!(code(list), "StateMachineDoesNotExist");
 }
 
-pub async fn a_missing_execution_is_named_as_such(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
-    let started = start(&world, &machine, "n", "{}").await.expect("started");
+pub async fn a_missing_execution_is_named_as_such(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
+    let started = start(&services, &machine, "n", "{}").await.expect("started");
     let arn = format!("{}-that-is-not", started.execution_arn());
-    let describe = world.sfn.describe_execution().execution_arn(&arn).send().await;
+    let describe = services.sfn.describe_execution().execution_arn(&arn).send().await;
     assert_eq!(code(describe), "ExecutionDoesNotExist");
-    let stop = world.sfn.stop_execution().execution_arn(&arn).send().await;
+    let stop = services.sfn.stop_execution().execution_arn(&arn).send().await;
     assert_eq!(code(stop), "ExecutionDoesNotExist");
 }
 
-pub async fn a_stopped_execution_says_why(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
-    let started = start(&world, &machine, "n", r#"{ "kept" : "as it was" }"#)
+pub async fn a_stopped_execution_says_why(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
+    let started = start(&services, &machine, "n", r#"{ "kept" : "as it was" }"#)
         .await
         .expect("started");
     let arn = started.execution_arn();
-    let shown = world
+    let shown = services
         .sfn
         .describe_execution()
         .execution_arn(arn)
@@ -186,8 +196,8 @@ pub async fn a_stopped_execution_says_why(world: World) {
         (&ExecutionStatus::Running, None)
     );
     assert_eq!(shown.input(), Some(r#"{ "kept" : "as it was" }"#));
-    stop(&world, arn).await;
-    let shown = world
+    stop(&services, arn).await;
+    let shown = services
         .sfn
         .describe_execution()
         .execution_arn(arn)
@@ -198,11 +208,13 @@ pub async fn a_stopped_execution_says_why(world: World) {
     assert!(shown.stop_date().is_some());
 }
 
-pub async fn an_execution_that_succeeds_has_an_output(world: World) {
-    let machine = world.state_machine(Behaviour::Pass).await;
-    let started = start(&world, &machine, "n", r#"{"a":1}"#).await.expect("started");
+pub async fn an_execution_that_succeeds_has_an_output(services: Services) {
+    let machine = services.state_machine(Behaviour::Pass).await;
+    let started = start(&services, &machine, "n", r#"{"a":1}"#)
+        .await
+        .expect("started");
     let shown = eventually("the execution succeeds", async || {
-        let describe = world
+        let describe = services
             .sfn
             .describe_execution()
             .execution_arn(started.execution_arn());
@@ -214,16 +226,16 @@ pub async fn an_execution_that_succeeds_has_an_output(world: World) {
     assert_eq!(output.as_deref(), Some(r#"{"a":1}"#));
 }
 
-pub async fn executions_are_listed_by_status_newest_first(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
+pub async fn executions_are_listed_by_status_newest_first(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
     for name in ["1", "2", "3"] {
-        start(&world, &machine, name, "{}").await.expect("started");
+        start(&services, &machine, name, "{}").await.expect("started");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let second = machine.replace(":stateMachine:", ":execution:") + ":2";
-    stop(&world, &second).await;
+    stop(&services, &second).await;
     eventually("the list", async || {
-        let list = world.sfn.list_executions().state_machine_arn(&machine);
+        let list = services.sfn.list_executions().state_machine_arn(&machine);
         let list = list
             .status_filter(ExecutionStatus::Running)
             .send()
@@ -239,13 +251,13 @@ pub async fn executions_are_listed_by_status_newest_first(world: World) {
     .await;
 }
 
-pub async fn a_list_comes_in_pages(world: World) {
-    let machine = world.state_machine(Behaviour::Wait).await;
+pub async fn a_list_comes_in_pages(services: Services) {
+    let machine = services.state_machine(Behaviour::Wait).await;
     for name in ["1", "2", "3"] {
-        start(&world, &machine, name, "{}").await.expect("started");
+        start(&services, &machine, name, "{}").await.expect("started");
     }
     let list = || {
-        world
+        services
             .sfn
             .list_executions()
             .state_machine_arn(&machine)
@@ -259,7 +271,7 @@ pub async fn a_list_comes_in_pages(world: World) {
         .await
         .expect("listed");
     assert_eq!((rest.executions().len(), rest.next_token()), (1, None));
-    let refused = world
+    let refused = services
         .sfn
         .list_executions()
         .state_machine_arn(&machine)
@@ -269,12 +281,12 @@ pub async fn a_list_comes_in_pages(world: World) {
     assert_eq!(code(refused), "ValidationException");
 }
 
-pub async fn creating_a_state_machine_twice_finds_it(world: World) {
-    let name = world.name("machine");
+pub async fn creating_a_state_machine_twice_finds_it(services: Services) {
+    let name = services.name("machine");
     let create = |seconds: u32| {
         let state = format!(r#"{{"Type":"Wait","Seconds":{seconds},"End":true}}"#);
         let definition = format!(r#"{{"StartAt":"Only","States":{{"Only":{state}}}}}"#);
-        world
+        services
             .sfn
             .create_state_machine()
             .name(&name)

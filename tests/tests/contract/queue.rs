@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
     types::{Message, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry},
 };
 
-use crate::world::World;
+use crate::services::Services;
 
 pub struct Queue {
     pub client: Client,
@@ -19,37 +19,37 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub async fn standard(world: &World) -> Self {
-        Self::with(world, &[]).await
+    pub async fn standard(services: &Services) -> Self {
+        Self::with(services, &[]).await
     }
 
-    pub async fn with(world: &World, attributes: &[(QueueAttributeName, &str)]) -> Self {
+    pub async fn with(services: &Services, attributes: &[(QueueAttributeName, &str)]) -> Self {
         let fifo = attributes
             .iter()
             .any(|(name, _)| *name == QueueAttributeName::FifoQueue);
-        let name = world.name("queue") + if fifo { ".fifo" } else { "" };
-        let mut create = world.sqs.create_queue().queue_name(name);
+        let name = services.name("queue") + if fifo { ".fifo" } else { "" };
+        let mut create = services.sqs.create_queue().queue_name(name);
         for (name, value) in attributes {
             create = create.attributes(name.clone(), *value);
         }
         let created = create.send().await.expect("a queue is created");
         Self {
-            client: world.sqs.clone(),
+            client: services.sqs.clone(),
             url: created.queue_url().expect("has a URL").to_owned(),
         }
     }
 
-    pub async fn fifo(world: &World) -> Self {
-        Self::with(world, &[(QueueAttributeName::FifoQueue, "true")]).await
+    pub async fn fifo(services: &Services) -> Self {
+        Self::with(services, &[(QueueAttributeName::FifoQueue, "true")]).await
     }
 
     /// A queue whose messages go to a second queue after `count` receives.
-    pub async fn with_dead_letters(world: &World, count: u32) -> (Self, Self) {
-        let dead = Self::standard(world).await;
+    pub async fn with_dead_letters(services: &Services, count: u32) -> (Self, Self) {
+        let dead = Self::standard(services).await;
         let arn = dead.attribute(QueueAttributeName::QueueArn).await;
         let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":"{count}"}}"#);
         (
-            Self::with(world, &[(QueueAttributeName::RedrivePolicy, &policy)]).await,
+            Self::with(services, &[(QueueAttributeName::RedrivePolicy, &policy)]).await,
             dead,
         )
     }

@@ -4,11 +4,11 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
 
 use crate::{
     queue::{Queue, bodies},
-    world::{World, code},
+    services::{Services, code},
 };
 
-pub async fn a_group_waits_while_one_of_it_is_in_flight(world: World) {
-    let queue = Queue::fifo(&world).await;
+pub async fn a_group_waits_while_one_of_it_is_in_flight(services: Services) {
+    let queue = Queue::fifo(&services).await;
     queue.send_to("g", "1", "g1").await;
     queue.send_to("g", "2", "g2").await;
     queue.send_to("h", "3", "h1").await;
@@ -24,16 +24,16 @@ pub async fn a_group_waits_while_one_of_it_is_in_flight(world: World) {
     assert_eq!(queue.receive_one().await.body(), Some("g2"));
 }
 
-pub async fn a_group_comes_in_the_order_it_was_sent(world: World) {
-    let queue = Queue::fifo(&world).await;
+pub async fn a_group_comes_in_the_order_it_was_sent(services: Services) {
+    let queue = Queue::fifo(&services).await;
     for number in ["1", "2", "3"] {
         queue.send_to("g", number, number).await;
     }
     assert_eq!(bodies(&queue.receive(10).await), ["1", "2", "3"]);
 }
 
-pub async fn a_message_given_back_keeps_its_place(world: World) {
-    let queue = Queue::fifo(&world).await;
+pub async fn a_message_given_back_keeps_its_place(services: Services) {
+    let queue = Queue::fifo(&services).await;
     queue.send_to("g", "1", "1").await;
     queue.send_to("g", "2", "2").await;
     let first = queue.receive_one().await;
@@ -41,8 +41,8 @@ pub async fn a_message_given_back_keeps_its_place(world: World) {
     assert_eq!(queue.receive_one().await.body(), Some("1"));
 }
 
-pub async fn a_deduplication_id_counts_once_in_five_minutes(world: World) {
-    let queue = Queue::fifo(&world).await;
+pub async fn a_deduplication_id_counts_once_in_five_minutes(services: Services) {
+    let queue = Queue::fifo(&services).await;
     queue.send_to("g", "same", "1").await;
     queue.send_to("g", "same", "2").await;
     let message = queue.receive_one().await;
@@ -56,10 +56,10 @@ pub async fn a_deduplication_id_counts_once_in_five_minutes(world: World) {
     );
 }
 
-pub async fn content_deduplicates_where_the_queue_says_so(world: World) {
+pub async fn content_deduplicates_where_the_queue_says_so(services: Services) {
     let fifo = (QueueAttributeName::FifoQueue, "true");
     let queue = Queue::with(
-        &world,
+        &services,
         &[fifo, (QueueAttributeName::ContentBasedDeduplication, "true")],
     )
     .await;
@@ -74,8 +74,8 @@ pub async fn content_deduplicates_where_the_queue_says_so(world: World) {
     assert_eq!(bodies(&queue.receive(10).await), ["same", "other"]);
 }
 
-pub async fn a_fifo_message_needs_a_group_and_a_deduplication_id(world: World) {
-    let queue = Queue::fifo(&world).await;
+pub async fn a_fifo_message_needs_a_group_and_a_deduplication_id(services: Services) {
+    let queue = Queue::fifo(&services).await;
     let send = || {
         queue
             .client
@@ -93,8 +93,8 @@ pub async fn a_fifo_message_needs_a_group_and_a_deduplication_id(world: World) {
     );
 }
 
-pub async fn a_fifo_message_has_no_delay_of_its_own(world: World) {
-    let queue = Queue::fifo(&world).await;
+pub async fn a_fifo_message_has_no_delay_of_its_own(services: Services) {
+    let queue = Queue::fifo(&services).await;
     let send = queue
         .client
         .send_message()
@@ -105,8 +105,8 @@ pub async fn a_fifo_message_has_no_delay_of_its_own(world: World) {
     assert_eq!(code(send.send().await), "InvalidParameterValue");
 }
 
-pub async fn sequence_numbers_grow(world: World) {
-    let queue = Queue::fifo(&world).await;
+pub async fn sequence_numbers_grow(services: Services) {
+    let queue = Queue::fifo(&services).await;
     let mut numbers = Vec::new();
     for id in ["1", "2", "3", "4", "5", "6", "7", "8"] {
         numbers.push(

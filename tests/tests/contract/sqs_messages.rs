@@ -10,16 +10,16 @@ use aws_sdk_sqs::types::{
 
 use crate::{
     queue::{Queue, entry},
-    world::{World, code},
+    services::{Services, code},
 };
 
-pub async fn a_message_goes_round(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_message_goes_round(services: Services) {
+    let queue = Queue::standard(&services).await;
     let sent = queue
         .client
         .send_message()
         .queue_url(&queue.url)
-        .message_body("hello world")
+        .message_body("hello services")
         .send()
         .await;
     let sent = sent.expect("sent");
@@ -29,14 +29,14 @@ pub async fn a_message_goes_round(world: World) {
     );
     let received = queue.receive_one().await;
     assert_eq!(received.message_id(), sent.message_id());
-    assert_eq!(received.body(), Some("hello world"));
+    assert_eq!(received.body(), Some("hello services"));
     assert_eq!(received.md5_of_body(), Some("5eb63bbbe01eeed093cb22bb8f5acdc3"));
     queue.delete(&received).await;
     assert_eq!(queue.receive(10).await.len(), 0);
 }
 
-pub async fn a_received_message_is_hidden_for_its_visibility_timeout(world: World) {
-    let queue = Queue::with(&world, &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
+pub async fn a_received_message_is_hidden_for_its_visibility_timeout(services: Services) {
+    let queue = Queue::with(&services, &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
     queue.send("a").await;
     let first = queue.receive_one().await;
     assert_eq!(queue.receive(10).await.len(), 0, "hidden");
@@ -46,16 +46,16 @@ pub async fn a_received_message_is_hidden_for_its_visibility_timeout(world: Worl
     assert_ne!(first.receipt_handle(), second.receipt_handle());
 }
 
-pub async fn a_visibility_timeout_of_zero_shows_it_at_once(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_visibility_timeout_of_zero_shows_it_at_once(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue.send("a").await;
     let message = queue.receive_one().await;
     queue.change(&message, 0).await.expect("changed");
     queue.receive_one().await;
 }
 
-pub async fn a_visibility_timeout_can_be_extended(world: World) {
-    let queue = Queue::with(&world, &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
+pub async fn a_visibility_timeout_can_be_extended(services: Services) {
+    let queue = Queue::with(&services, &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
     queue.send("a").await;
     let message = queue.receive_one().await;
     queue.change(&message, 30).await.expect("changed");
@@ -63,8 +63,8 @@ pub async fn a_visibility_timeout_can_be_extended(world: World) {
     assert_eq!(queue.receive(10).await.len(), 0, "still hidden");
 }
 
-pub async fn a_visibility_timeout_beyond_12_hours_is_refused(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_visibility_timeout_beyond_12_hours_is_refused(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue.send("a").await;
     let message = queue.receive_one().await;
     assert_eq!(
@@ -73,8 +73,8 @@ pub async fn a_visibility_timeout_beyond_12_hours_is_refused(world: World) {
     );
 }
 
-pub async fn the_visibility_of_a_deleted_message_cannot_change(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn the_visibility_of_a_deleted_message_cannot_change(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue.send("a").await;
     let message = queue.receive_one().await;
     queue.delete(&message).await;
@@ -88,8 +88,8 @@ pub async fn the_visibility_of_a_deleted_message_cannot_change(world: World) {
     assert!(fitting.contains(&refused.as_str()), "{refused}");
 }
 
-pub async fn a_delayed_message_waits(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_delayed_message_waits(services: Services) {
+    let queue = Queue::standard(&services).await;
     let send = queue
         .client
         .send_message()
@@ -101,15 +101,15 @@ pub async fn a_delayed_message_waits(world: World) {
     queue.receive_within(3).await;
 }
 
-pub async fn a_queue_can_delay_every_message(world: World) {
-    let queue = Queue::with(&world, &[(QueueAttributeName::DelaySeconds, "1")]).await;
+pub async fn a_queue_can_delay_every_message(services: Services) {
+    let queue = Queue::with(&services, &[(QueueAttributeName::DelaySeconds, "1")]).await;
     queue.send("a").await;
     assert_eq!(queue.receive(10).await.len(), 0, "delayed");
     queue.receive_within(3).await;
 }
 
-pub async fn a_delay_beyond_15_minutes_is_refused(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_delay_beyond_15_minutes_is_refused(services: Services) {
+    let queue = Queue::standard(&services).await;
     let send = queue
         .client
         .send_message()
@@ -119,8 +119,8 @@ pub async fn a_delay_beyond_15_minutes_is_refused(world: World) {
     assert_eq!(code(send.send().await), "InvalidParameterValue");
 }
 
-pub async fn a_long_poll_returns_when_a_message_comes(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_long_poll_returns_when_a_message_comes(services: Services) {
+    let queue = Queue::standard(&services).await;
     #[allow(clippy::disallowed_methods, reason = "the case measures real time")]
     let start = Instant::now();
     let (_, ()) = tokio::join!(queue.receive_within(10), async {
@@ -135,8 +135,8 @@ pub async fn a_long_poll_returns_when_a_message_comes(world: World) {
     );
 }
 
-pub async fn a_long_poll_without_a_message_ends_in_time(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_long_poll_without_a_message_ends_in_time(services: Services) {
+    let queue = Queue::standard(&services).await;
     #[allow(clippy::disallowed_methods, reason = "the case measures real time")]
     let start = Instant::now();
     let poll = queue
@@ -153,8 +153,8 @@ pub async fn a_long_poll_without_a_message_ends_in_time(world: World) {
     assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
 }
 
-pub async fn receive_takes_ten_at_most_and_waits_20_seconds_at_most(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn receive_takes_ten_at_most_and_waits_20_seconds_at_most(services: Services) {
+    let queue = Queue::standard(&services).await;
     let receive = || queue.client.receive_message().queue_url(&queue.url);
     assert_eq!(
         code(receive().max_number_of_messages(11).send().await),
@@ -170,8 +170,8 @@ pub async fn receive_takes_ten_at_most_and_waits_20_seconds_at_most(world: World
     );
 }
 
-pub async fn system_attributes_tell_a_messages_history(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn system_attributes_tell_a_messages_history(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue.send("a").await;
     let first = queue.receive_one().await;
     queue.change(&first, 0).await.expect("changed");
@@ -197,8 +197,8 @@ pub async fn system_attributes_tell_a_messages_history(world: World) {
     assert!(sent <= received);
 }
 
-pub async fn message_attributes_come_back_with_their_digest(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn message_attributes_come_back_with_their_digest(services: Services) {
+    let queue = Queue::standard(&services).await;
     let value = MessageAttributeValue::builder()
         .data_type("Number")
         .string_value("1493147359900")
@@ -229,8 +229,8 @@ pub async fn message_attributes_come_back_with_their_digest(world: World) {
     assert_eq!(attribute.string_value(), Some("1493147359900"));
 }
 
-pub async fn the_trace_header_travels_with_the_message(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn the_trace_header_travels_with_the_message(services: Services) {
+    let queue = Queue::standard(&services).await;
     let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
     let value = MessageSystemAttributeValue::builder()
         .data_type("String")
@@ -253,8 +253,8 @@ pub async fn the_trace_header_travels_with_the_message(world: World) {
     assert_eq!(shown.map(String::as_str), Some(header));
 }
 
-pub async fn a_standard_queue_takes_a_group_id(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_standard_queue_takes_a_group_id(services: Services) {
+    let queue = Queue::standard(&services).await;
     let send = queue
         .client
         .send_message()
@@ -269,8 +269,8 @@ pub async fn a_standard_queue_takes_a_group_id(world: World) {
     assert_eq!(group.map(String::as_str), Some("tenant"));
 }
 
-pub async fn a_message_of_1_mib_is_taken_and_a_byte_more_is_not(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_message_of_1_mib_is_taken_and_a_byte_more_is_not(services: Services) {
+    let queue = Queue::standard(&services).await;
     let send = |bytes: usize| {
         queue
             .client
@@ -282,16 +282,16 @@ pub async fn a_message_of_1_mib_is_taken_and_a_byte_more_is_not(world: World) {
     assert_eq!(code(send(1_048_577).send().await), "InvalidParameterValue");
 }
 
-pub async fn a_batch_is_1_mib_altogether(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_batch_is_1_mib_altogether(services: Services) {
+    let queue = Queue::standard(&services).await;
     let half = "x".repeat(524_289);
     let refused = queue.send_batch(vec![entry("a", &half), entry("b", &half)]).await;
     assert_eq!(code(refused), "AWS.SimpleQueueService.BatchRequestTooLong");
     assert_eq!(queue.receive(10).await.len(), 0, "nothing of it was taken");
 }
 
-pub async fn a_batch_has_one_to_ten_entries(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_batch_has_one_to_ten_entries(services: Services) {
+    let queue = Queue::standard(&services).await;
     let entries = |count: usize| (0..count).map(|index| entry(&format!("e{index}"), "a")).collect();
     let sent = queue.send_batch(entries(10)).await.expect("ten are taken");
     assert_eq!(sent.successful().len(), 10);
@@ -306,16 +306,16 @@ pub async fn a_batch_has_one_to_ten_entries(world: World) {
     );
 }
 
-pub async fn the_ids_of_a_batch_are_distinct_and_plain(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn the_ids_of_a_batch_are_distinct_and_plain(services: Services) {
+    let queue = Queue::standard(&services).await;
     let refused = queue.send_batch(vec![entry("a", "1"), entry("a", "2")]).await;
     assert_eq!(code(refused), "AWS.SimpleQueueService.BatchEntryIdsNotDistinct");
     let refused = queue.send_batch(vec![entry("not plain!", "1")]).await;
     assert_eq!(code(refused), "AWS.SimpleQueueService.InvalidBatchEntryId");
 }
 
-pub async fn one_bad_entry_does_not_fail_its_batch(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn one_bad_entry_does_not_fail_its_batch(services: Services) {
+    let queue = Queue::standard(&services).await;
     let bad = SendMessageBatchRequestEntry::builder()
         .id("bad")
         .message_body("a")
@@ -334,8 +334,8 @@ pub async fn one_bad_entry_does_not_fail_its_batch(world: World) {
     assert_eq!((good, bad), (vec!["good"], vec![("bad", true)]));
 }
 
-pub async fn characters_outside_xml_are_refused(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn characters_outside_xml_are_refused(services: Services) {
+    let queue = Queue::standard(&services).await;
     let send = |body: &str| {
         queue
             .client
@@ -347,8 +347,8 @@ pub async fn characters_outside_xml_are_refused(world: World) {
     assert_eq!(code(send("a\u{1}b").send().await), "InvalidMessageContents");
 }
 
-pub async fn a_receipt_handle_that_never_was_is_refused(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_receipt_handle_that_never_was_is_refused(services: Services) {
+    let queue = Queue::standard(&services).await;
     let delete = queue
         .client
         .delete_message()
@@ -357,16 +357,16 @@ pub async fn a_receipt_handle_that_never_was_is_refused(world: World) {
     assert_eq!(code(delete.send().await), "ReceiptHandleIsInvalid");
 }
 
-pub async fn deleting_twice_succeeds(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn deleting_twice_succeeds(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue.send("a").await;
     let message = queue.receive_one().await;
     queue.delete(&message).await;
     queue.delete(&message).await;
 }
 
-pub async fn an_outdated_receipt_handle_deletes_nothing(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn an_outdated_receipt_handle_deletes_nothing(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue.send("a").await;
     let first = queue.receive_one().await;
     queue.change(&first, 0).await.expect("changed");
@@ -379,8 +379,8 @@ pub async fn an_outdated_receipt_handle_deletes_nothing(world: World) {
     queue.receive_one().await;
 }
 
-pub async fn a_batch_of_deletes_fails_entry_by_entry(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_batch_of_deletes_fails_entry_by_entry(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue.send("a").await;
     let message = queue.receive_one().await;
     let entry = |id: &str, handle: &str| {

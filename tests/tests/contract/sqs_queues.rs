@@ -4,12 +4,12 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use crate::{
     queue::{Queue, bodies, entry},
-    world::{World, code, eventually},
+    services::{Services, code, eventually},
 };
 
-pub async fn a_missing_queue_is_named_as_such(world: World) {
-    let url = Queue::standard(&world).await.url + "-that-is-not";
-    let send = world
+pub async fn a_missing_queue_is_named_as_such(services: Services) {
+    let url = Queue::standard(&services).await.url + "-that-is-not";
+    let send = services
         .sqs
         .send_message()
         .queue_url(url)
@@ -19,10 +19,10 @@ pub async fn a_missing_queue_is_named_as_such(world: World) {
     let error = send.expect_err("refused");
     let error = error.as_service_error().expect("the service answers");
     assert!(error.is_queue_does_not_exist(), "{error:?}");
-    let get = world
+    let get = services
         .sqs
         .get_queue_url()
-        .queue_name(world.name("missing"))
+        .queue_name(services.name("missing"))
         .send()
         .await;
     assert!(
@@ -32,10 +32,10 @@ pub async fn a_missing_queue_is_named_as_such(world: World) {
     );
 }
 
-pub async fn creating_a_queue_twice_needs_the_same_attributes(world: World) {
-    let name = world.name("queue");
+pub async fn creating_a_queue_twice_needs_the_same_attributes(services: Services) {
+    let name = services.name("queue");
     let create = |seconds: &str| {
-        let create = world.sqs.create_queue().queue_name(&name);
+        let create = services.sqs.create_queue().queue_name(&name);
         create
             .attributes(QueueAttributeName::VisibilityTimeout, seconds)
             .send()
@@ -46,16 +46,16 @@ pub async fn creating_a_queue_twice_needs_the_same_attributes(world: World) {
     assert_eq!(code(create("11").await), "QueueAlreadyExists");
 }
 
-pub async fn a_queue_is_found_by_name_and_prefix(world: World) {
-    let name = world.name("found");
-    let created = world
+pub async fn a_queue_is_found_by_name_and_prefix(services: Services) {
+    let name = services.name("found");
+    let created = services
         .sqs
         .create_queue()
         .queue_name(&name)
         .send()
         .await
         .expect("created");
-    let got = world
+    let got = services
         .sqs
         .get_queue_url()
         .queue_name(&name)
@@ -64,7 +64,7 @@ pub async fn a_queue_is_found_by_name_and_prefix(world: World) {
         .expect("found");
     assert_eq!(created.queue_url(), got.queue_url());
     eventually("the queue is listed", async || {
-        let listed = world
+        let listed = services
             .sqs
             .list_queues()
             .queue_name_prefix(&name)
@@ -77,14 +77,14 @@ pub async fn a_queue_is_found_by_name_and_prefix(world: World) {
     .await;
 }
 
-pub async fn bad_names_are_refused(world: World) {
-    let create = |name: &str| world.sqs.create_queue().queue_name(name);
+pub async fn bad_names_are_refused(services: Services) {
+    let create = |name: &str| services.sqs.create_queue().queue_name(name);
     assert_eq!(code(create("not a name").send().await), "InvalidParameterValue");
     assert_eq!(
         code(create(&"x".repeat(81)).send().await),
         "InvalidParameterValue"
     );
-    let name = world.name("queue");
+    let name = services.name("queue");
     let fifo = create(&name)
         .attributes(QueueAttributeName::FifoQueue, "true")
         .send()
@@ -92,9 +92,9 @@ pub async fn bad_names_are_refused(world: World) {
     assert_eq!(code(fifo), "InvalidParameterValue", "FIFO without .fifo");
 }
 
-pub async fn bad_attributes_are_refused(world: World) {
-    let name = world.name("queue");
-    let create = |name: &str| world.sqs.create_queue().queue_name(name);
+pub async fn bad_attributes_are_refused(services: Services) {
+    let name = services.name("queue");
+    let create = |name: &str| services.sqs.create_queue().queue_name(name);
     let timeout = create(&name)
         .attributes(QueueAttributeName::VisibilityTimeout, "43201")
         .send()
@@ -107,8 +107,8 @@ pub async fn bad_attributes_are_refused(world: World) {
     assert_eq!(code(unknown), "InvalidAttributeName");
 }
 
-pub async fn attributes_change_and_hold(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn attributes_change_and_hold(services: Services) {
+    let queue = Queue::standard(&services).await;
     assert_eq!(queue.attribute(QueueAttributeName::VisibilityTimeout).await, "30");
     assert_eq!(
         queue.attribute(QueueAttributeName::MessageRetentionPeriod).await,
@@ -129,8 +129,8 @@ pub async fn attributes_change_and_hold(world: World) {
     .await;
 }
 
-pub async fn the_counts_follow_the_messages(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn the_counts_follow_the_messages(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue
         .send_batch(vec![entry("a", "1"), entry("b", "2")])
         .await
@@ -158,8 +158,8 @@ pub async fn the_counts_follow_the_messages(world: World) {
     .await;
 }
 
-pub async fn a_purge_empties_the_queue_once_a_minute(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_purge_empties_the_queue_once_a_minute(services: Services) {
+    let queue = Queue::standard(&services).await;
     queue.send("a").await;
     let purge = || queue.client.purge_queue().queue_url(&queue.url).send();
     purge().await.expect("purged");
@@ -183,8 +183,8 @@ async fn wear_out(queue: &Queue, times: usize) {
     assert_eq!(queue.receive(10).await.len(), 0, "received often enough");
 }
 
-pub async fn a_message_received_too_often_becomes_a_dead_letter(world: World) {
-    let (queue, dead) = Queue::with_dead_letters(&world, 2).await;
+pub async fn a_message_received_too_often_becomes_a_dead_letter(services: Services) {
+    let (queue, dead) = Queue::with_dead_letters(&services, 2).await;
     let sent = queue.send("a").await;
     wear_out(&queue, 2).await;
     let letter = dead.receive_within(5).await;
@@ -194,8 +194,8 @@ pub async fn a_message_received_too_often_becomes_a_dead_letter(world: World) {
     assert_eq!(letter.attributes().and_then(|all| all.get(&name)), Some(&source));
 }
 
-pub async fn a_dead_letter_queue_must_exist(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn a_dead_letter_queue_must_exist(services: Services) {
+    let queue = Queue::standard(&services).await;
     let arn = queue.attribute(QueueAttributeName::QueueArn).await + "-that-is-not";
     let policy = format!(r#"{{"deadLetterTargetArn":"{arn}","maxReceiveCount":"2"}}"#);
     let set = queue.client.set_queue_attributes().queue_url(&queue.url);
@@ -204,12 +204,12 @@ pub async fn a_dead_letter_queue_must_exist(world: World) {
     code(set.send().await);
 }
 
-pub async fn dead_letters_move_back_to_their_source(world: World) {
-    let (queue, dead) = Queue::with_dead_letters(&world, 1).await;
+pub async fn dead_letters_move_back_to_their_source(services: Services) {
+    let (queue, dead) = Queue::with_dead_letters(&services, 1).await;
     queue.send("a").await;
     wear_out(&queue, 1).await;
     let dead_arn = dead.attribute(QueueAttributeName::QueueArn).await;
-    let start = world
+    let start = services
         .sqs
         .start_message_move_task()
         .source_arn(&dead_arn)
@@ -218,7 +218,7 @@ pub async fn dead_letters_move_back_to_their_source(world: World) {
         .expect("started");
     assert!(start.task_handle().is_some());
     eventually("the task completes", async || {
-        let list = world
+        let list = services
             .sqs
             .list_message_move_tasks()
             .source_arn(&dead_arn)
@@ -235,12 +235,17 @@ pub async fn dead_letters_move_back_to_their_source(world: World) {
     assert_eq!(bodies(&[queue.receive_within(5).await]), ["a"]);
 }
 
-pub async fn only_dead_letters_are_moved(world: World) {
-    let queue = Queue::standard(&world).await;
+pub async fn only_dead_letters_are_moved(services: Services) {
+    let queue = Queue::standard(&services).await;
     let arn = queue.attribute(QueueAttributeName::QueueArn).await;
-    let start = world.sqs.start_message_move_task().source_arn(&arn).send().await;
+    let start = services
+        .sqs
+        .start_message_move_task()
+        .source_arn(&arn)
+        .send()
+        .await;
     assert_eq!(code(start), "InvalidParameterValue");
-    let start = world
+    let start = services
         .sqs
         .start_message_move_task()
         .source_arn(arn + "-that-is-not")

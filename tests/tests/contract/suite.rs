@@ -4,7 +4,7 @@ use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
 
 use futures::{FutureExt, StreamExt, future::LocalBoxFuture, stream};
 
-use crate::{dynamodb, executions, sqs_fifo, sqs_messages, sqs_queues, world::World};
+use crate::{dynamodb, executions, services::Services, sqs_fifo, sqs_messages, sqs_queues};
 
 /// A case that takes longer has failed.
 const LONGEST: Duration = Duration::from_secs(40);
@@ -14,14 +14,14 @@ const AT_A_TIME: usize = 8;
 
 pub struct Case {
     pub name: &'static str,
-    run: fn(World) -> LocalBoxFuture<'static, ()>,
+    run: fn(Services) -> LocalBoxFuture<'static, ()>,
 }
 
 macro_rules! cases {
     ($($module:ident: $($case:ident)*;)*) => {
         pub const CASES: &[Case] = &[$($(Case {
             name: concat!(stringify!($module), "::", stringify!($case)),
-            run: |world| Box::pin($module::$case(world)),
+            run: |services| Box::pin($module::$case(services)),
         },)*)*];
     };
 }
@@ -120,22 +120,22 @@ pub struct Verdict {
 }
 
 /// Runs every case, several at a time; in the order of [`CASES`].
-pub async fn run_all(world: &World) -> Vec<Verdict> {
+pub async fn run_all(services: &Services) -> Vec<Verdict> {
     let runs = CASES.iter().map(|case| {
-        let world = world.clone();
+        let services = services.clone();
         async move {
             Verdict {
                 case: case.name,
-                difference: run_one(case, world).await,
+                difference: run_one(case, services).await,
             }
         }
     });
     stream::iter(runs).buffered(AT_A_TIME).collect().await
 }
 
-async fn run_one(case: &Case, world: World) -> Option<String> {
+async fn run_one(case: &Case, services: Services) -> Option<String> {
     // One case's panic is its verdict, and not the end of the others.
-    let run = AssertUnwindSafe((case.run)(world)).catch_unwind();
+    let run = AssertUnwindSafe((case.run)(services)).catch_unwind();
     match tokio::time::timeout(LONGEST, run).await {
         Ok(Ok(())) => None,
         Ok(Err(panic)) => Some(said(panic.as_ref())),

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use crate::world::{World, eventually};
+use crate::services::{Services, eventually};
 
 pub type Item = HashMap<String, AttributeValue>;
 
@@ -51,8 +51,8 @@ fn key(name: &str, kind: KeyType) -> KeySchemaElement {
 }
 
 impl Table {
-    pub async fn new(world: &World) -> Self {
-        let name = world.name("table");
+    pub async fn new(services: &Services) -> Self {
+        let name = services.name("table");
         let index = GlobalSecondaryIndex::builder()
             .index_name("by_status")
             .key_schema(key("status_shard", KeyType::Hash))
@@ -62,7 +62,7 @@ impl Table {
                     .projection_type(ProjectionType::KeysOnly)
                     .build(),
             );
-        let mut create = world
+        let mut create = services
             .dynamodb
             .create_table()
             .table_name(&name)
@@ -76,7 +76,7 @@ impl Table {
         }
         create.send().await.expect("a table is created");
         eventually("the table is active", async || {
-            let shown = world
+            let shown = services
                 .dynamodb
                 .describe_table()
                 .table_name(&name)
@@ -87,7 +87,7 @@ impl Table {
         })
         .await;
         Self {
-            client: world.dynamodb.clone(),
+            client: services.dynamodb.clone(),
             name,
         }
     }

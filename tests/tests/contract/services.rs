@@ -1,4 +1,4 @@
-//! What a case works with: three clients on one implementation, and names of its own.
+//! The three clients of one implementation, as a case uses them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ pub enum Behaviour {
 
 /// One implementation of AWS's three services.
 #[derive(Clone)]
-pub struct World {
+pub struct Services {
     pub dynamodb: aws_sdk_dynamodb::Client,
     pub sqs: aws_sdk_sqs::Client,
     pub sfn: aws_sdk_sfn::Client,
@@ -38,7 +38,7 @@ impl Target for Echo {
     }
 }
 
-impl World {
+impl Services {
     pub fn in_process(local: LocalAws) -> Self {
         let http_client = local.http_client();
         Self {

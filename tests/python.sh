@@ -15,16 +15,20 @@ stop() {
 trap stop EXIT
 
 # install NAME PACKAGE...: an environment with exactly these, of $python if that is set. The marker is written last: an
-# installation that broke off is begun again.
+# installation that broke off is begun again. Scripts that run beside each other wait for each other here.
 install() {
     local name=$1
     shift
-    if [[ "$(cat "$cache/$name/installed" 2>/dev/null)" == "$*" ]]; then return; fi
-    echo "installing $*" >&2
-    rm -rf "${cache:?}/$name"
-    "${python:-python3}" -m venv "$cache/$name" &&
-        "$cache/$name/bin/pip" install --quiet --disable-pip-version-check "$@" &&
-        echo "$*" > "$cache/$name/installed"
+    exec 9> "$cache/$name.lock"
+    flock 9
+    if [[ "$(cat "$cache/$name/installed" 2>/dev/null)" != "$*" ]]; then
+        echo "installing $*" >&2
+        rm -rf "${cache:?}/$name"
+        "${python:-python3}" -m venv "$cache/$name" &&
+            "$cache/$name/bin/pip" install --quiet --disable-pip-version-check "$@" &&
+            echo "$*" > "$cache/$name/installed" || return 1
+    fi
+    exec 9>&-
 }
 
 free_port() {

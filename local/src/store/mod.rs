@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use error::StoreError;
-pub(crate) use maps::{Change, Look};
+pub(crate) use maps::{Change, Look, Map};
 
 use crate::error::LocalError;
 use disk::Disk;
@@ -54,6 +54,11 @@ impl Store {
         Ok(Self {
             place: Place::Disk(Arc::new(disk)),
         })
+    }
+
+    /// Whether it ends with its last clone.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.place, Place::Memory(_))
     }
 
     /// How many times the file was flushed for changes; 0 in memory.

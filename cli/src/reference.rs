@@ -7,6 +7,7 @@ use daybook_inspect::lookup::list::ListOutput;
 use daybook_inspect::lookup::output::ShowOutput;
 use daybook_inspect::status::output::StatusOutput;
 use daybook_inspect::why::output::WhyOutput;
+use daybook_ledger::RetryPolicy;
 use daybook_reconciler::SweepOutput;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema};
@@ -19,7 +20,7 @@ use crate::commands::operate::bulk::action::Action;
 use crate::commands::operate::pause::ChangeOutput;
 use crate::commands::operate::redrive_queue::RedriveQueueOutput;
 use crate::commands::operate::replay::ReplayOutput;
-use crate::commands::run::ingest::IngestOutput;
+use crate::commands::run::ingest_report::IngestOutput;
 use crate::commands::run::schedule::ScheduleOutput;
 use crate::commands::run::up::print::UpOutput;
 use crate::commands::run::worker::WorkerOutput;
@@ -108,9 +109,11 @@ fn fields(verb: &str) -> Vec<Field> {
 /// What a verb does to the rows that are selected, if that is what it does.
 fn action(verb: &str) -> Option<Action> {
     match verb {
-        "redrive" => Some(Action::Redrive { attempts: 0 }),
+        "redrive" => Some(Action::Redrive { attempts: None }),
         "release" => Some(Action::Release),
-        "fail" => Some(Action::Fail),
+        "fail" => Some(Action::Fail {
+            retry: RetryPolicy::default(),
+        }),
         "complete" => Some(Action::Complete),
         "remove" => Some(Action::Remove),
         _ => None,

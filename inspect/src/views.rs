@@ -184,6 +184,8 @@ pub struct ReceiptOutput<'a> {
     by: &'a str,
     /// And why, where a person did.
     why: Option<&'a str>,
+    /// What people did to the event before it was done: when, what, who and why, the last of it first.
+    note: Option<&'a str>,
     /// When.
     completed_at: Timestamp,
     /// When DynamoDB may delete the receipt.
@@ -209,6 +211,7 @@ impl<'a> From<&'a Receipt> for ReceiptOutput<'a> {
             outcome: receipt.outcome,
             by: &receipt.by,
             why: receipt.why.as_deref(),
+            note: receipt.note.as_deref(),
             completed_at: receipt.completed_at,
             expires_at: expires_at(receipt),
         }

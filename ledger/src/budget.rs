@@ -70,7 +70,7 @@ pub struct Control {
     pub paused_by: Option<String>,
     /// Why.
     pub paused_why: Option<String>,
-    /// When the ledger was first used: the audit's watermark.
+    /// When the ledger was made, or first used by a release that did not note that: the audit's watermark.
     pub installed_at: Option<Timestamp>,
 }
 

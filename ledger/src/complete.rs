@@ -18,24 +18,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::types::{ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
-use aws_smithy_runtime_api::client::result::SdkError;
-use daybook_schema::tables::attribute::ID;
 use daybook_schema::{Attempt, EventId, InvalidRow, ObjectEvent, Origin, Outcome, Receipt, Row};
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 
-use crate::cause::{Cause, describe};
+use crate::cause::Cause;
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::settings::ReceiptSettings;
 use crate::settle::clipped;
-use crate::statement::{Statement, Written, text};
+use crate::statement::{Statement, Written};
 use crate::time::Deadline;
-use crate::version;
 use crate::write::BATCH;
-use crate::write_certainty::{AnswerWatch, Verdict};
 
 /// Chunks under way at once, and single requests in one of them.
 const CONCURRENCY: usize = 8;
@@ -76,6 +70,8 @@ pub(crate) struct Ending<'a> {
     outcome: Outcome,
     by: &'a str,
     why: Option<&'a str>,
+    /// What people did to the row before, as far as whoever ends it has read it.
+    note: Option<&'a str>,
 }
 
 /// Endings that go together, each with its position among all. No event twice.
@@ -91,8 +87,8 @@ type Receipted<'a> = (usize, Ending<'a>, Option<Result<(), LedgerError>>);
 /// What came of an ending: the row of a newer release that is left, if it is one.
 type Left = Result<Option<InvalidRow>, LedgerError>;
 
-/// A row whose receipt was dealt with; `None` where it has not been deleted by itself yet.
-type Deletion = (usize, EventId, Option<Left>);
+/// A row whose receipt was dealt with, and the note that the receipt has; `None` where it has not been deleted by itself yet.
+type Deletion<'a> = (usize, (EventId, Option<&'a str>), Option<Left>);
 
 /// The position of an ending, and what came of it.
 type Ended = (usize, Left);
@@ -106,6 +102,7 @@ impl<'a> Ending<'a> {
             outcome,
             by,
             why,
+            note: row.note.as_deref(),
         }
     }
 
@@ -116,7 +113,7 @@ impl<'a> Ending<'a> {
     }
 
     fn receipt(&self, settings: &ReceiptSettings, ledger: &Ledger) -> Option<Receipt> {
-        Some(Receipt::new(
+        let receipt = Receipt::new(
             self.event?,
             self.attempt,
             self.outcome,
@@ -124,7 +121,11 @@ impl<'a> Ending<'a> {
             self.why.map(clipped),
             ledger.clock.now(),
             settings.keep,
-        ))
+        );
+        Some(Receipt {
+            note: self.note.map(str::to_owned),
+            ..receipt
+        })
     }
 }
 
@@ -137,6 +138,7 @@ impl<'a> From<Success<'a>> for Ending<'a> {
             outcome: Outcome::Succeeded,
             by: success.by,
             why: None,
+            note: None,
         }
     }
 }
@@ -195,13 +197,14 @@ impl Ledger {
         }
     }
 
-    /// Deletes a row that is known to be done: a stored receipt covers it. This is the second half of a completion that died
+    /// Deletes a row that is known to be done: a stored receipt covers it, and keeps what people did to the row where it is the row's
+    /// own. This is the second half of a completion that died
     /// in between, or a duplicate that was recorded while its twin was completed.
     ///
     /// # Errors
     /// When the deletion was not certainly written.
     pub async fn delete_done(&self, row: &Row) -> Result<Deleted, LedgerError> {
-        let newer = self.delete(row.id).await?;
+        let newer = self.delete(row.id, None).await?;
         Ok(newer.map_or(Deleted::Deleted, |_| Deleted::LeftNewer))
     }
 
@@ -272,17 +275,17 @@ impl Ledger {
                     Some(receipt) => receipt,
                     None => self.leave_receipt(&ending).await,
                 };
-                (position, ending.id, receipt)
+                (position, (ending.id, ending.note), receipt)
             })
             .buffer_unordered(CONCURRENCY)
             .ready_chunks(BATCH)
             .map(move |ready| self.delete_receipted(ready))
             .buffer_unordered(CONCURRENCY)
             .flat_map(stream::iter)
-            .map(move |(position, id, deleted)| async move {
+            .map(move |(position, (id, note), deleted)| async move {
                 match deleted {
                     Some(deleted) => (position, deleted),
-                    None => (position, self.delete(id).await),
+                    None => (position, self.delete(id, note).await),
                 }
             })
             .buffer_unordered(CONCURRENCY)
@@ -341,13 +344,16 @@ impl Ledger {
 
     /// Deletes those rows whose receipts are stored, in one request if they are several. Those that need no request of their own
     /// come first, as above.
-    async fn delete_receipted(&self, ready: Vec<(usize, EventId, Result<(), LedgerError>)>) -> Vec<Deletion> {
-        let mut deletions: Vec<Deletion> = Vec::with_capacity(ready.len());
+    async fn delete_receipted<'a>(
+        &self,
+        ready: Vec<(usize, (EventId, Option<&'a str>), Result<(), LedgerError>)>,
+    ) -> Vec<Deletion<'a>> {
+        let mut deletions: Vec<Deletion<'a>> = Vec::with_capacity(ready.len());
         let mut statements = Vec::new();
-        for (nth, (position, id, receipt)) in ready.into_iter().enumerate() {
-            deletions.push((position, id, receipt.err().map(Err)));
+        for (nth, (position, row, receipt)) in ready.into_iter().enumerate() {
+            deletions.push((position, row, receipt.err().map(Err)));
             if deletions[nth].2.is_none() {
-                statements.push((nth, self.delete_statement(id)));
+                statements.push((nth, self.delete_statement(row.0, row.1)));
             }
         }
         if statements.len() > 1 {
@@ -360,64 +366,12 @@ impl Ledger {
                     }
                     Written::Newer(newer) => Some(Ok(Some(newer))),
                     Written::Unknown(cause) => Some(Err(self.not_written(cause, true))),
-                    // Certainly not deleted here: a row of version 1, a throttle, or a role.
+                    // Certainly not deleted here: a row of version 1, or with a note, a throttle, or a role.
                     Written::ConditionFailed(Some(_)) | Written::Throttled(_) | Written::Refused(_) => None,
                 };
             }
         }
         deletions.sort_by_key(|(_, _, deleted)| deleted.is_none());
         deletions
-    }
-
-    fn delete_statement(&self, id: EventId) -> Statement {
-        Statement {
-            text: format!(
-                "DELETE FROM \"{}\" WHERE \"{ID}\" = ? AND {}",
-                self.table,
-                version::KNOWN
-            ),
-            parameters: vec![text(id), version::mine()],
-        }
-    }
-
-    /// Deletes a row unless a newer release wrote it, which is what comes back then.
-    pub(crate) async fn delete(&self, id: EventId) -> Result<Option<InvalidRow>, LedgerError> {
-        let watch = AnswerWatch::default();
-        let answer = self
-            .client
-            .delete_item()
-            .table_name(self.table.as_str())
-            .key(ID, text(id))
-            .condition_expression(version::KNOWN_EXPRESSION)
-            .expression_attribute_values(":mine", version::mine())
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
-            .customize()
-            .interceptor(watch.clone())
-            .send()
-            .await;
-        match answer {
-            Ok(answer) => {
-                self.meter.write(answer.consumed_capacity.as_ref());
-                Ok(None)
-            }
-            Err(error) => match left(&error) {
-                Some(newer) => Ok(Some(newer)),
-                None => Err(LedgerError::Request {
-                    operation: "DeleteItem",
-                    table: self.table.to_string(),
-                    cause: describe(&error),
-                    unknown: watch.verdict(&error) == Verdict::Unknown,
-                }),
-            },
-        }
-    }
-}
-
-/// The newer release's row, if that is why a deletion was refused.
-fn left<R>(error: &SdkError<DeleteItemError, R>) -> Option<InvalidRow> {
-    match error.as_service_error()? {
-        DeleteItemError::ConditionalCheckFailedException(refused) => version::newer(refused.item()?),
-        _ => None,
     }
 }

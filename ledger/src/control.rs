@@ -279,6 +279,18 @@ impl Ledger {
         }
     }
 
+    /// Begins the audit's watermark now, unless it has begun: what is uploaded from now on can be called missing. One write unit. For a
+    /// ledger in which nobody could have recorded anything before; any other begins with its first grant.
+    ///
+    /// # Errors
+    /// As [`Ledger::pause`].
+    pub async fn begin_watermark(&self) -> Result<(), LedgerError> {
+        let values = HashMap::from([(":now".to_owned(), text(self.clock.now()))]);
+        let unset = Some("attribute_not_exists(installed_at)");
+        self.update_control("SET installed_at = :now", unset, values)
+            .await
+    }
+
     /// Changes the control item, if the condition holds where there is one; one that does not is no error.
     async fn update_control(
         &self,

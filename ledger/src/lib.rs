@@ -29,6 +29,7 @@ mod claim;
 mod claimed;
 mod complete;
 mod control;
+mod deletion;
 mod error;
 mod lease;
 mod ledger;

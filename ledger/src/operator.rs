@@ -23,6 +23,9 @@ use crate::update::Update;
 /// The longest note that is stored, in characters: with an error of usual length a row stays below one write unit.
 const LONGEST_NOTE: usize = 160;
 
+/// The longest reason of a failure that a note repeats, in bytes.
+const LONGEST_REASON: usize = 80;
+
 /// As much of a person's name as a note keeps.
 const LONGEST_NAME: usize = 64;
 
@@ -41,6 +44,15 @@ impl Person<'_> {
         let by = clipped_to(self.by, LONGEST_NAME);
         let why = self.why.map(|why| format!(": {why}")).unwrap_or_default();
         clipped_to(&format!("{now} {what} by {by}{why}"), LONGEST_NOTE)
+    }
+
+    /// The same, and after it what people did to the row before, as far as there is room.
+    fn note_on(&self, row: &Row, now: Timestamp, what: &str) -> String {
+        let note = self.note(now, what);
+        match &row.note {
+            Some(before) => clipped_to(&format!("{note}; before: {before}"), LONGEST_NOTE),
+            None => note,
+        }
     }
 }
 
@@ -98,7 +110,6 @@ impl Ledger {
         deadline: Deadline,
     ) -> Vec<Result<Redriven, LedgerError>> {
         let now = self.clock.now();
-        let note = person.map(|person| person.note(now, "redriven"));
         let is_parked = |row: &&Row| row.status == Step::Redrive.from() && row.event().is_some();
         let events: Vec<&Row> = rows.iter().filter(is_parked).collect();
         let updates = events.iter().map(|row| {
@@ -106,6 +117,7 @@ impl Ledger {
                 .set("max_attempts", number(row.attempt.0.saturating_add(round)))
                 .set_if("alone", row.alone.then_some(AttributeValue::Bool(false)))
                 .when(DUE_AT, text(row.due_at));
+            let note = person.map(|person| person.note_on(row, now, "redriven"));
             Expected::new(row, Step::Redrive, update, now, note.as_deref())
         });
         let changed = self.update_expecting(updates.collect(), deadline).await;
@@ -175,7 +187,7 @@ impl Ledger {
             let cause = format!("an event of the payload is not recorded: {unsafe_:?}");
             return Err(self.not_written(cause.into(), matches!(unsafe_, Recorded::Unknown(_))));
         }
-        match self.delete(row.id).await? {
+        match self.delete(row.id, row.note.as_deref()).await? {
             Some(newer) => Err(LedgerError::Newer(newer)),
             None => Ok(Redriven::Parsed { events }),
         }
@@ -191,7 +203,6 @@ impl Ledger {
         deadline: Deadline,
     ) -> Vec<Result<bool, LedgerError>> {
         let now = self.clock.now();
-        let note = person.note(now, "released");
         let updates = rows.iter().map(|row| {
             // Of a batch's row only the lease ends. Its message may come late, and the next batch's execution has another name: put back,
             // the row would run twice. The sweep sends it again, and the execution's name decides.
@@ -209,6 +220,7 @@ impl Ledger {
             let update = update
                 .when("attempt", number(row.attempt))
                 .when(DUE_AT, text(row.due_at));
+            let note = person.note_on(row, now, "released");
             Expected::new(row, step, update, now, Some(&note))
         });
         self.update_expecting(updates.collect(), deadline).await
@@ -224,9 +236,12 @@ impl Ledger {
         deadline: Deadline,
     ) -> Vec<Result<Failed, LedgerError>> {
         let now = self.clock.now();
-        let who = Person { why: None, ..person };
-        let note = who.note(now, "failed");
         let why = person.why.unwrap_or("a person says so");
+        // A long reason is the last error alone, so that the row stays below one write unit.
+        let noted = Person {
+            why: person.why.filter(|why| why.len() <= LONGEST_REASON),
+            ..person
+        };
         let ends: Vec<(Step, Timestamp)> = rows
             .iter()
             .map(|row| match row.attempt.0 >= row.max_attempts {
@@ -237,10 +252,10 @@ impl Ledger {
                 ),
             })
             .collect();
-        let updates = rows
-            .iter()
-            .zip(&ends)
-            .map(|(row, end)| settled(row, *end, row.max_attempts, why, Some(&note)));
+        let updates = rows.iter().zip(&ends).map(|(row, end)| {
+            let note = noted.note_on(row, now, "failed");
+            settled(row, *end, row.max_attempts, why, Some(&note))
+        });
         let changed = self.update_expecting(updates.collect(), deadline).await;
         let failed = |((step, due_at), changed): (_, Result<bool, _>)| {
             changed.map(|changed| settled_as(step, due_at, changed))

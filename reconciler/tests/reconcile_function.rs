@@ -209,6 +209,7 @@ fn reconcile_may_do_what_it_does_and_no_more() {
     );
     assert_eq!(started.status, 200, "{started:?}");
     world.block_on(leave_a_receipt(&world, &rows[1]));
+    world.note_all();
     let variables = world.variables(&[("DAYBOOK_PER_WINDOW", "2"), ("DAYBOOK_LEASE", "1s")]);
     let mut function = Environment::start(RECONCILE, &variables);
     let at = |minute: u32| json!({"time": format!("2026-11-21T01:{minute:02}:03Z")});

@@ -63,6 +63,9 @@ pub struct Receipt {
     /// Why a person took it out, or says that it is done; a machine's receipt has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What people did to the row before it was done, as the row kept it: when, what, who and why, the last of it first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// When the receipt was written.
     pub completed_at: Timestamp,
     /// When DynamoDB may delete it, in seconds since 1970 (TTL).
@@ -117,6 +120,7 @@ impl Receipt {
             outcome,
             by,
             why,
+            note: None,
             completed_at: now,
             expires_at: now.plus(keep).unix_seconds(),
         }

@@ -186,6 +186,12 @@ fn receipts_of_version_1_read_with_and_without_what_is_optional() {
         (Outcome::Removed, Some("corrupt upload"))
     );
     assert_eq!((removed.sequencer, removed.order_at), (None, None));
+    // Receipts of earlier releases say nothing of what people did before.
+    assert_eq!((done.note, removed.note), (None, None));
+    let mut noted: Value = serde_json::from_str(stored!("receipt_v1_succeeded")).unwrap();
+    noted["note"] = "2026-11-21T09:00:00.000Z redriven by kim: mended".into();
+    let read: Receipt = serde_json::from_value(noted.clone()).unwrap();
+    assert_eq!(serde_json::to_value(read).unwrap()["note"], noted["note"]);
 }
 
 #[test]

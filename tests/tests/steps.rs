@@ -17,6 +17,8 @@ mod many;
 mod matching;
 #[path = "steps/newer.rs"]
 mod newer;
+#[path = "steps/notes.rs"]
+mod notes;
 #[path = "steps/people.rs"]
 mod people;
 #[path = "steps/settle.rs"]

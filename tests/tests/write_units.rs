@@ -434,6 +434,12 @@ fn a_typical_receipt_is_smaller_than_one_write_unit() {
         );
         let bytes = item_bytes(&item(serde_json::to_value(&receipt).unwrap()));
         assert!((500..1024).contains(&bytes), "{outcome:?}: {bytes} bytes");
+        let noted = Receipt {
+            note: Some("n".repeat(160)),
+            ..receipt
+        };
+        let bytes = item_bytes(&item(serde_json::to_value(&noted).unwrap()));
+        assert!(bytes < 1024, "with the longest note, {outcome:?}: {bytes} bytes");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where to look, as flags and environment variables.
 
+use std::io::ErrorKind as ErrorKindOfIo;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,8 +8,10 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use daybook_ledger::TableName;
+use daybook_local::LEDGER_FILE;
 
 use crate::args::values;
+use crate::deployment::folder;
 
 /// A deployment on AWS: the stack that names its parts, or the parts one by one. A part that is given wins over the stack's.
 #[derive(Args, Clone, Debug)]
@@ -73,6 +76,8 @@ pub struct DeploymentArguments {
 pub enum Chosen {
     /// The folder of a `daybook up`.
     Local(PathBuf),
+    /// The folder that `daybook up` takes by default: nothing names a deployment, and it is there.
+    Usual(PathBuf),
     /// AWS, or what stands in for it.
     Aws,
 }
@@ -81,7 +86,8 @@ pub enum Chosen {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Deployment")]
 struct Given {
-    /// Folder of a `daybook up` on this machine, running or not
+    /// Folder of a `daybook up` on this machine, running or not [default: daybook-data, if it is there and
+    /// nothing names a deployment]
     #[arg(long, value_name = "DIR", env = "DAYBOOK_LOCAL", hide_env_values = true)]
     local: Option<PathBuf>,
 
@@ -127,7 +133,14 @@ impl FromArgMatches for DeploymentArguments {
             (_, Some(_)) => Chosen::Aws,
             (Some(_), None) if names_aws => return Err(both_in_environment(&given.aws)),
             (Some(dir), None) => Chosen::Local(dir),
-            (None, None) => Chosen::Aws,
+            (None, None) if names_aws => Chosen::Aws,
+            (None, None) => match usual_dir() {
+                // A part of a deployment on AWS is named, and not which.
+                Some(dir) if OF_AWS.iter().all(|argument| !matches.contains_id(argument)) => {
+                    Chosen::Usual(dir)
+                }
+                _ => return Err(nowhere()),
+            },
         };
         if chosen == Chosen::Aws && !names_aws {
             return Err(nowhere());
@@ -142,6 +155,16 @@ impl FromArgMatches for DeploymentArguments {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         *self = Self::from_arg_matches(matches)?;
         Ok(())
+    }
+}
+
+/// The folder that `daybook up` takes by default, if it has a ledger, or if that cannot be found out.
+fn usual_dir() -> Option<PathBuf> {
+    let named = std::env::var_os(folder::DIR_VARIABLE).filter(|dir| !dir.is_empty());
+    let dir = named.map_or_else(|| PathBuf::from(folder::USUAL_DIR), PathBuf::from);
+    match std::fs::symlink_metadata(dir.join(LEDGER_FILE)) {
+        Err(error) if error.kind() == ErrorKindOfIo::NotFound => None,
+        Ok(_) | Err(_) => Some(dir),
     }
 }
 

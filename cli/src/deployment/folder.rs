@@ -21,6 +21,12 @@ pub const LEDGER_TABLE: &str = "daybook-ledger";
 /// The receipts' table in a folder.
 pub const RECEIPTS_TABLE: &str = "daybook-receipts";
 
+/// The folder of `daybook up`, and of verbs to which nothing names a deployment.
+pub const USUAL_DIR: &str = "daybook-data";
+
+/// The variable that names another.
+pub const DIR_VARIABLE: &str = "DAYBOOK_DATA_DIR";
+
 /// The file that says how the folder's pipeline is set.
 const SETTINGS_FILE: &str = "settings.json";
 
@@ -35,6 +41,9 @@ pub struct Settings {
     pub keys: KeyEncoding,
     /// After how many failed attempts an event is parked.
     pub max_attempts: u32,
+    /// How long failed attempts wait, in milliseconds: after the first failure, and at most. Not there where an earlier release wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff_millis: Option<(u64, u64)>,
     /// How long receipts stay, in seconds; 0 is receipts off.
     pub receipts_keep_seconds: u64,
     /// N.
@@ -191,6 +200,10 @@ impl Folder {
         // Nobody but the holder of the lock takes back what another start has half made: it may be at it.
         let takes_back = !settings.ledger_made;
         let folder = Self::open_or_make(dir, settings.clone(), takes_back).await?;
+        if takes_back {
+            let begun = folder.ledger.begin_watermark().await;
+            begun.map_err(|error| cannot_open(dir).because(error).hint(IS_IT_USABLE))?;
+        }
         settings.ledger_made = true;
         write(&settings)?;
         Ok(Self {
@@ -278,6 +291,7 @@ impl Settings {
                 source: SourceName::default(),
                 keys: KeyEncoding::default(),
                 max_attempts: Dispatch::default().max_attempts,
+                backoff_millis: None,
                 receipts_keep_seconds: 14 * 24 * 3600,
                 per_window: None,
                 window_millis: None,

@@ -21,7 +21,7 @@ use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::aws::trouble::Trouble;
 use daybook_inspect::parts::{LocalFolder, Parts};
 use daybook_inspect::rate::Rate;
-use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, TableName};
+use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, RetryPolicy, TableName};
 use daybook_manager::{Dispatch, DispatchQueue, Executions};
 use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
@@ -169,6 +169,13 @@ impl DeploymentArguments {
     pub async fn open(&self, verb: &str) -> anyhow::Result<Deployment> {
         let dir = match &self.chosen {
             Chosen::Local(dir) => dir,
+            Chosen::Usual(dir) => {
+                eprintln!(
+                    "note: folder {}, as nothing names a deployment (--local, --stack or --ledger-table does)",
+                    dir.display()
+                );
+                dir
+            }
             Chosen::Aws => return Ok(self.aws.open(Some(&self.machine)).await?.into()),
         };
         let opened = local::open(dir, verb).await?;
@@ -244,6 +251,22 @@ impl Deployment {
         match &self.location {
             Location::Local { settings, .. } => settings.max_attempts,
             Location::Aws { .. } => Dispatch::default().max_attempts,
+        }
+    }
+
+    /// How long its failed attempts wait, as far as the deployment says it: a folder does.
+    pub fn retry(&self) -> RetryPolicy {
+        let usual = RetryPolicy::default();
+        match &self.location {
+            Location::Local { settings, .. } => {
+                settings
+                    .backoff_millis
+                    .map_or(usual, |(first, longest)| RetryPolicy {
+                        first_delay: Duration::from_millis(first),
+                        longest_delay: Duration::from_millis(longest),
+                    })
+            }
+            Location::Aws { .. } => usual,
         }
     }
 }

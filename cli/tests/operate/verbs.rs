@@ -122,7 +122,11 @@ fn fail() {
     assert!(statuses.contains(&Status::Pending) && statuses.contains(&Status::Parked));
     for row in local.rows().values() {
         assert_eq!(row.last_error.as_deref(), Some("the camera was off"));
-        assert!(row.note.as_ref().unwrap().ends_with("Z failed by kim@busan"));
+        let note = row.note.as_ref().unwrap();
+        assert!(
+            note.ends_with("Z failed by kim@busan: the camera was off"),
+            "{note}"
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use http_body_util::Full;
 
 use crate::machine::{Up, Web, command, ledger, rows, until};
 use crate::notices::{events, notification, record};
+use crate::one_process::json;
 
 /// `daybook up` whose files may not become larger than so many blocks of 512 bytes.
 fn limited(dir: &Path, blocks: u32) -> Command {
@@ -175,4 +176,21 @@ async fn modes_bind_whoever_is_not_root() {
     }
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).unwrap();
     Up::start(&dir, &[]).await.drained().await;
+}
+
+/// An audit can call what was uploaded before the first dispatch missing, and a restart does not move that.
+#[tokio::test]
+async fn the_audits_watermark_begins_when_the_ledger_is_made() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let mut up = Up::start(&dir, &[]).await;
+        up.url().await;
+        let installed = json(&dir, &["status"])["dispatch"]["installed_at"].clone();
+        assert!(installed.is_string(), "{installed}");
+        seen.push(installed);
+        up.drained().await;
+    }
+    assert_eq!(seen[0], seen[1]);
 }

@@ -98,6 +98,7 @@ fn invoke_may_do_what_it_does_and_no_more() {
     let (body, execution) = batches::started(&world, 3);
     let succeeded = Outcome::Succeeded { output: "{}".into() };
     world.aws.executions().close(&execution, succeeded).unwrap();
+    world.note_all();
     let answer = function.invoke(&batch([("batch", body)]));
     assert_eq!(failures(answer.response()), [""; 0]);
     let told = function.end();
@@ -124,6 +125,7 @@ fn complete_may_do_what_it_does_and_no_more() {
     let (_, execution) = batches::started(&world, 3);
     let succeeded = Outcome::Succeeded { output: "{}".into() };
     world.aws.executions().close(&execution, succeeded).unwrap();
+    world.note_all();
     let event = batch([("batch", batches::status_event_of_batch(&world, &execution, None))]);
     assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
     assert_least("Complete", Some("completion"), &world.calls());

@@ -150,6 +150,19 @@ impl FaultyAws {
         self.runtime.block_on(what)
     }
 
+    /// A person did something to every row.
+    pub fn note_all(&self) {
+        for row in self.rows() {
+            let note = json!({
+                "TableName": "ledger", "Key": {"id": {"S": row.id.to_string()}}, "UpdateExpression": "SET note = :note",
+                "ExpressionAttributeValues": {":note": {"S": "2026-11-21T09:00:00.000Z redriven by kim: mended"}},
+            });
+            let note = note.to_string();
+            let noted = self.aws.handle("DynamoDB_20120810.UpdateItem", note.as_bytes());
+            assert_eq!(self.block_on(noted).status, 200);
+        }
+    }
+
     /// The open rows, by id.
     pub fn rows(&self) -> Vec<Row> {
         self.block_on(async {

@@ -195,3 +195,23 @@ async fn a_sweep_that_is_granted_nothing_is_told_whether_it_wanted_something() {
     assert_eq!(grant(true, 0).await, Grant::Refused(Refusal::NothingWanted));
     assert_eq!(stage.ledger.control().await.unwrap().owed, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_watermark_begins_once_and_a_ledger_that_does_not_know_begins_with_its_first_grant() {
+    let installed = async |stage: &Stage| stage.ledger.control().await.unwrap().installed_at;
+    let stage = Stage::usual().await;
+    let made = stage.now();
+    stage.ledger.begin_watermark().await.unwrap();
+    stage.pass(Duration::from_secs(3600)).await;
+    stage.ledger.begin_watermark().await.unwrap();
+    stage.record(&uploads(3)).await;
+    assert_eq!(stage.schedule().await.claimed, 3);
+    assert_eq!(installed(&stage).await, Some(made));
+    // As an earlier release left it: unknown until something is granted.
+    let stage = Stage::usual().await;
+    stage.record(&uploads(1)).await;
+    assert_eq!(installed(&stage).await, None);
+    stage.pass(Duration::from_secs(3600)).await;
+    assert_eq!(stage.schedule().await.claimed, 1);
+    assert_eq!(installed(&stage).await, Some(stage.now()));
+}

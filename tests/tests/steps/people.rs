@@ -328,7 +328,7 @@ async fn attempts_that_a_person_fails_are_tried_again_or_parked_with_the_persons
     assert_eq!(parked.status, Status::Parked);
     for row in [retried, parked] {
         assert_eq!(row.last_error.as_deref(), Some("mended"));
-        assert_eq!(row.note, Some(format!("{} failed by kim", stage.now())));
+        assert_eq!(row.note, Some(format!("{} failed by kim: mended", stage.now())));
     }
 }
 

@@ -299,6 +299,9 @@ fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {
     if let Some(why) = &receipt.why {
         facts.push(fact("why", escape::escaped(why)));
     }
+    if let Some(note) = &receipt.note {
+        facts.push(fact("note", escape::escaped(note)));
+    }
     if let Some(at) = views::expires_at(receipt) {
         facts.push(fact("kept until", time::at(at, now)));
     }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, Deadline, Failed, Ledger, LedgerError, Person, Redriven, RetryPolicy};
+use daybook_manager::Dispatch;
 use daybook_schema::{Outcome as ReceiptOutcome, Row, Status};
+
+use crate::deployment::Deployment;
 
 /// How long one chunk may take, a throttling table's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -14,13 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub enum Action {
     /// Another round of attempts.
     Redrive {
-        /// How many.
-        attempts: u32,
+        /// How many; `None` until the deployment is known.
+        attempts: Option<u32>,
     },
     /// As if never claimed.
     Release,
     /// The attempt failed.
-    Fail,
+    Fail {
+        /// How long it waits for the next.
+        retry: RetryPolicy,
+    },
     /// It is done.
     Complete,
     /// It is not to be done.
@@ -91,12 +97,30 @@ const REMOVE: [Outcome; 1] = [outcome(
 )];
 
 impl Action {
+    /// With the deployment's own attempts and backoff.
+    pub fn in_deployment(self, deployment: &Deployment) -> Self {
+        match self {
+            Self::Redrive { attempts } => Self::Redrive {
+                attempts: Some(attempts.unwrap_or_else(|| deployment.max_attempts())),
+            },
+            Self::Fail { .. } => Self::Fail {
+                retry: deployment.retry(),
+            },
+            Self::Release | Self::Complete | Self::Remove => self,
+        }
+    }
+
+    /// How many attempts a redrive gives.
+    fn round(attempts: Option<u32>) -> u32 {
+        attempts.unwrap_or_else(|| Dispatch::default().max_attempts)
+    }
+
     /// `Redrive`, as a question begins.
     pub fn imperative(self) -> &'static str {
         match self {
             Self::Redrive { .. } => "Redrive",
             Self::Release => "Release",
-            Self::Fail => "Fail",
+            Self::Fail { .. } => "Fail",
             Self::Complete => "Complete",
             Self::Remove => "Remove",
         }
@@ -107,7 +131,7 @@ impl Action {
         match self {
             Self::Redrive { .. } => "redriven",
             Self::Release => "released",
-            Self::Fail => "failed",
+            Self::Fail { .. } => "failed",
             Self::Complete => "completed",
             Self::Remove => "removed",
         }
@@ -117,7 +141,7 @@ impl Action {
     pub fn statuses(self, asked: Option<Status>) -> Vec<Status> {
         match (self, asked) {
             (Self::Redrive { .. }, _) => vec![Status::Parked],
-            (Self::Release | Self::Fail, _) => vec![Status::Claimed],
+            (Self::Release | Self::Fail { .. }, _) => vec![Status::Claimed],
             (Self::Complete | Self::Remove, Some(status)) => vec![status],
             (Self::Complete | Self::Remove, None) => Status::ALL.to_vec(),
         }
@@ -144,7 +168,7 @@ impl Action {
         match self {
             Self::Redrive { .. } => &REDRIVE,
             Self::Release => &RELEASE,
-            Self::Fail => &FAIL,
+            Self::Fail { .. } => &FAIL,
             Self::Complete => &COMPLETE,
             Self::Remove => &REMOVE,
         }
@@ -157,7 +181,7 @@ impl Action {
                 format!(
                     "{}, with {}",
                     outcome.meaning,
-                    text::many(attempts.into(), "more attempt")
+                    text::many(Self::round(attempts).into(), "more attempt")
                 )
             }
             _ => outcome.meaning.to_owned(),
@@ -169,7 +193,9 @@ impl Action {
         let deadline = Deadline::after(ledger.clock(), PATIENCE);
         match self {
             Self::Redrive { attempts } => {
-                let redriven = ledger.redrive_rows(rows, attempts, Some(person), deadline).await;
+                let redriven = ledger
+                    .redrive_rows(rows, Self::round(attempts), Some(person), deadline)
+                    .await;
                 each(redriven, |redriven| match redriven {
                     Redriven::Redriven => Applied::Done(0),
                     Redriven::Parsed { .. } => Applied::Done(1),
@@ -188,9 +214,8 @@ impl Action {
                 });
                 applied.collect()
             }
-            Self::Fail => {
-                let policy = RetryPolicy::default();
-                let failed = ledger.fail_rows(rows, person, &policy, deadline).await;
+            Self::Fail { retry } => {
+                let failed = ledger.fail_rows(rows, person, &retry, deadline).await;
                 each(failed, |failed| match failed {
                     Failed::Retry(_) => Applied::Done(0),
                     Failed::Parked => Applied::Done(1),

@@ -42,10 +42,10 @@ pub struct RedriveArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
-    /// How many more attempts each event gets
-    #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
+    /// How many more attempts each event gets [default: as many as a new event; on AWS, 5]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(help_heading = "Attempts")]
-    pub(super) attempts: u32,
+    pub(super) attempts: Option<u32>,
 
     /// Why, as the row keeps it
     #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]
@@ -76,8 +76,8 @@ pub struct ReleaseArguments {
 
 /// Mark claimed attempts as failed
 ///
-/// Each event is retried after the usual backoff, or parked when no attempt is left, with the reason as its
-/// last error. What is running is not stopped: if it succeeds after all, the event is done.
+/// Each event is retried after the folder's backoff (on AWS, after 30 seconds, doubling to an hour), or parked
+/// when no attempt is left, with the reason as its last error. What is running is not stopped: if it succeeds after all, the event is done.
 #[derive(Args, Debug)]
 pub struct FailArguments {
     #[command(flatten)]

@@ -18,7 +18,7 @@ use daybook_inspect::lookup::rows;
 use daybook_inspect::views;
 use daybook_inspect::views::RowOutput;
 use daybook_inspect::wording::dispatch;
-use daybook_ledger::{Control, Person};
+use daybook_ledger::{Control, Person, RetryPolicy};
 use daybook_schema::Status;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -64,7 +64,10 @@ pub async fn release(arguments: ReleaseArguments, output: Output) -> anyhow::Res
 /// # Errors
 /// As [`redrive`].
 pub async fn fail(arguments: FailArguments, output: Output) -> anyhow::Result<ExitCode> {
-    run(arguments.bulk, Action::Fail, None, Some(arguments.why), output).await
+    let action = Action::Fail {
+        retry: RetryPolicy::default(),
+    };
+    run(arguments.bulk, action, None, Some(arguments.why), output).await
 }
 
 /// Completes.
@@ -106,6 +109,7 @@ async fn run(
     let by = arguments.by.name();
     let verb = action.imperative().to_lowercase();
     let deployment = arguments.deployment.open(&verb).await?;
+    let action = action.in_deployment(&deployment);
     if action.leaves_receipts() {
         check_receipts(&arguments.deployment, &deployment).await?;
     }

@@ -32,8 +32,8 @@ pub struct UpArguments {
     #[arg(
         long,
         value_name = "DIR",
-        default_value = "daybook-data",
-        env = "DAYBOOK_DATA_DIR"
+        default_value = folder::USUAL_DIR,
+        env = folder::DIR_VARIABLE
     )]
     #[arg(hide_env_values = true, help_heading = "Ledger")]
     pub data_dir: PathBuf,
@@ -205,9 +205,10 @@ impl UpArguments {
             source: self.source.clone(),
             keys: self.key_encoding,
             max_attempts: dispatch.max_attempts,
+            backoff_millis: millis(dispatch.retry.first_delay).zip(millis(dispatch.retry.longest_delay)),
             receipts_keep_seconds: self.receipts_keep.as_secs(),
             per_window: Some(dispatch.per_window),
-            window_millis: u64::try_from(dispatch.window.as_millis()).ok(),
+            window_millis: millis(dispatch.window),
             ledger_made: false,
             token_mark: None,
         }
@@ -279,4 +280,8 @@ impl FromStr for Token {
 fn address(text: &str) -> Result<SocketAddr, String> {
     let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
     found.ok_or_else(|| "HOST:PORT is needed, such as 127.0.0.1:9480 or [::1]:9480".to_owned())
+}
+
+fn millis(time: Duration) -> Option<u64> {
+    u64::try_from(time.as_millis()).ok()
 }

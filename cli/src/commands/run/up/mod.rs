@@ -99,7 +99,6 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let dispatch = arguments.dispatch()?;
     let workers = workers(&arguments)?;
     raise_file_limit();
-    signals::survive_file_size_limits();
     let base = Base::take(&arguments, &dispatch).await?;
     let folder = &base.folder;
 
@@ -238,8 +237,9 @@ async fn listen(arguments: &UpArguments) -> Result<TcpListener, UserError> {
     })
 }
 
-/// As many open files as the system allows, within reason.
+/// As many open files as the system allows, within reason; and a limit of their sizes is an error, not the end.
 fn raise_file_limit() {
+    signals::survive_file_size_limits();
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.unwrap_or(FILES).min(FILES);

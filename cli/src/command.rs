@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands;
 use crate::commands::audit::arguments::AuditArguments;
@@ -29,6 +29,7 @@ use crate::commands::setup::attach::{AttachArguments, DetachArguments};
 use crate::commands::setup::init::InitArguments;
 use crate::commands::setup::manual::{CompletionsArguments, ManArguments};
 use crate::reference;
+use crate::ui::escape;
 use crate::ui::logging::LogFormat;
 use crate::ui::output::Output;
 
@@ -115,7 +116,40 @@ fn verbs_by_purpose(command: &clap::Command) -> String {
 /// clap's, for invalid arguments, and where help is asked for.
 pub fn given() -> Result<Cli, clap::Error> {
     let mut matches = whole().try_get_matches()?;
+    if let Some((verb, matches)) = matches.subcommand() {
+        note_swallowed_flags(verb, matches);
+    }
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut whole()))
+}
+
+/// Says on stderr that flags of Daybook's own stand after `--exec`, and so go to the command.
+fn note_swallowed_flags(verb: &str, matches: &ArgMatches) {
+    let Ok(Some(words)) = matches.try_get_many::<String>("exec") else {
+        return;
+    };
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    let whole = Cli::command();
+    let own: Vec<String> = whole
+        .find_subcommand(verb)
+        .into_iter()
+        .flat_map(clap::Command::get_arguments)
+        .filter_map(|argument| Some(format!("--{}", argument.get_long()?)))
+        .collect();
+    for flag in swallowed(&words, &own) {
+        eprintln!(
+            "note: {flag} stands after --exec, so it goes to `{}`: if it is meant for Daybook, put it before --exec",
+            escape::escaped(words[0])
+        );
+    }
+}
+
+/// Which words of a command are flags of Daybook's own. What a shell is given as one word is none.
+fn swallowed<'a>(words: &[&'a str], own: &[String]) -> Vec<&'a str> {
+    let flags = words
+        .iter()
+        .skip(1)
+        .map(|word| word.split('=').next().unwrap_or(word));
+    flags.filter(|flag| own.iter().any(|own| own == flag)).collect()
 }
 
 /// The verbs. Without comments of their own here, they show the whole text of their arguments' comments in --help.
@@ -162,6 +196,9 @@ impl Command {
         match self {
             Self::Up(arguments) => arguments.log.log_format,
             Self::Worker(arguments) => arguments.log.log_format,
+            Self::Ingest(arguments) => arguments.log.log_format,
+            Self::Schedule(arguments) => arguments.repeat.log.log_format,
+            Self::Sweep(arguments) => arguments.repeat.log.log_format,
             _ => LogFormat::Text,
         }
     }
@@ -222,6 +259,15 @@ mod tests {
             assert!(!about.is_empty(), "{} says nothing of itself", verb.get_name());
             assert!(about.chars().count() <= 63, "{}: {about}", verb.get_name());
         }
+    }
+
+    #[test]
+    fn flags_after_exec_are_found_and_a_shells_script_is_none() {
+        let own = ["--workers".to_owned(), "--lease".to_owned()];
+        let of = |words: &[&str]| swallowed(words, &own).join(" ");
+        assert_eq!(of(&["true", "--workers", "3", "--lease=2s"]), "--workers --lease");
+        assert_eq!(of(&["sh", "-c", "run --workers 3", "--other"]), "");
+        assert_eq!(of(&["--workers"]), "", "the command itself");
     }
 
     #[test]

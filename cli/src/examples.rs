@@ -158,23 +158,29 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     (
         "ingest",
-        &[(
-            "daybook ingest --local daybook-data notifications.json",
-            "record what a file has",
-        )],
+        &[
+            (
+                "daybook ingest --local daybook-data notifications.json",
+                "record what a file has",
+            ),
+            (
+                "daybook ingest --queue https://sqs.eu-central-1.amazonaws.com/123456789012/intake",
+                "record what S3 sends, until it is stopped",
+            ),
+        ],
     ),
     (
         "schedule",
         &[(
-            "daybook schedule --per-window 50 --every 1m",
-            "claim and send what is due, once",
+            "daybook schedule --per-window 50 --every 1m --repeat 1m",
+            "claim and send what is due, every minute",
         )],
     ),
     (
         "sweep",
         &[(
-            "daybook sweep --per-window 50 --every 1m",
-            "look after leases, once",
+            "daybook sweep --per-window 50 --every 1m --repeat 5m",
+            "look after leases, every five minutes",
         )],
     ),
     (

@@ -1,6 +1,8 @@
 //! `daybook ingest`: files and pipes into a ledger.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "ingest/queue.rs"]
+mod queue;
 mod stand_in;
 
 use std::io::Write;

@@ -1,5 +1,6 @@
 //! What a person or a program reads: tables, counts, JSON, errors, logs.
 
+pub mod colour;
 pub mod confirm;
 pub mod count;
 pub mod error;
@@ -8,4 +9,5 @@ pub mod logging;
 pub mod output;
 pub mod row_table;
 pub mod table;
+pub mod terminal;
 pub mod usage;

@@ -4,11 +4,15 @@ use daybook_inspect::lookup::rows::Listed;
 use daybook_inspect::wording::{text, time};
 use daybook_schema::{Status, Subject, Timestamp};
 
+use crate::ui::colour::{self, Tone};
 use crate::ui::escape;
 use crate::ui::table;
 
 /// A terminal of so many columns has room for an id and an object beside each other.
 pub const WIDE: u16 = 140;
+
+/// Characters of an id, which is never cut.
+const ID_LENGTH: usize = 36;
 
 /// Of an error, a terminal shows so many characters.
 pub const ERROR_LENGTH: usize = 80;
@@ -18,18 +22,65 @@ pub fn table(rows: &[Listed], now: Timestamp) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let width = table::terminal_width();
+    colour::painted_lines(&plain(rows, now, table::terminal_width()), tone)
+}
+
+/// What a row's first line says, as a colour.
+pub fn tone(line: &str) -> Option<Tone> {
+    match line.split_whitespace().next()? {
+        "PARKED" => Some(Tone::Bad),
+        "CLAIMED" if line.contains(" overdue for ") => Some(Tone::Warning),
+        _ => None,
+    }
+}
+
+/// The same as wide as it is: nothing is cut.
+pub fn wide(rows: &[Listed], now: Timestamp) -> String {
+    match rows.is_empty() {
+        true => String::new(),
+        false => colour::painted_lines(&plain(rows, now, None), tone),
+    }
+}
+
+fn plain(rows: &[Listed], now: Timestamp, width: Option<u16>) -> String {
     let cells = rows.iter().map(|row| cells(row, now, width.is_some()));
     if width.is_none_or(|width| width >= WIDE) {
         let header = ["status", "when", "attempt", "id", "object", "last error"];
         return table::table(&header, &[0, 1, 2, 3], cells.map(Vec::from).collect(), width);
     }
-    // Side by side, id and object would leave each other no room.
-    let stacked = cells.map(|[status, when, attempt, id, object, error]| {
-        vec![status, when, attempt, format!("{id}\n{object}"), error]
-    });
-    let header = ["status", "when", "attempt", "id, object", "last error"];
-    table::table(&header, &[0, 1, 2], stacked.collect(), width)
+    // Side by side, id, object and error would leave each other no room: the id stays whole, and of a long key its middle goes.
+    let cells: Vec<[String; 6]> = cells.collect();
+    let longest = |column: usize| cells.iter().map(|cells| cells[column].chars().count()).max();
+    let before: usize = (0..3).filter_map(longest).map(|longest| longest + 2).sum();
+    let room = usize::from(width.unwrap_or(WIDE))
+        .saturating_sub(before)
+        .max(ID_LENGTH);
+    let stacked = cells
+        .into_iter()
+        .map(|[status, when, attempt, id, object, error]| {
+            let (object, error) = (middle_cut(&object, room), middle_cut(&error, room));
+            let last = if error.is_empty() {
+                String::new()
+            } else {
+                format!("\n{error}")
+            };
+            vec![status, when, attempt, format!("{id}\n{object}{last}")]
+        });
+    let header = ["status", "when", "attempt", "id, object, last error"];
+    table::table(&header, &[0, 1, 2, 3], stacked.collect(), width)
+}
+
+/// A text of so many characters at most, without its middle if it is longer: the ends of keys tell them apart.
+pub fn middle_cut(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let kept = most.saturating_sub(1);
+    let (head, tail) = (kept / 2, kept - kept / 2);
+    let begin: String = text.chars().take(head).collect();
+    let end: String = text.chars().skip(length - tail).collect();
+    format!("{begin}…{end}")
 }
 
 pub fn cells(listed: &Listed, now: Timestamp, in_terminal: bool) -> [String; 6] {
@@ -84,5 +135,21 @@ pub fn when(status: Status, due_at: Timestamp, now: Timestamp) -> String {
         (Status::Claimed, true) => format!("{length} left"),
         (Status::Claimed, false) => format!("overdue for {length}"),
         (Status::Parked, _) => format!("parked for {length}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_key_the_middle_goes() {
+        assert_eq!(middle_cut("s3://data/a.json", 16), "s3://data/a.json");
+        assert_eq!(
+            middle_cut("s3://data/2026/11/21/photo-0001.jpg", 20),
+            "s3://data…o-0001.jpg"
+        );
+        assert_eq!(middle_cut("한글한글한글", 5), "한글…한글");
+        assert_eq!(middle_cut("", 5), "");
     }
 }

@@ -71,6 +71,8 @@ pub enum OfQueue {
     Receives,
     /// How its messages are encrypted.
     Encryption,
+    /// Whether anybody receives its messages.
+    Readers,
 }
 
 impl Check {
@@ -126,6 +128,7 @@ impl fmt::Display for OfQueue {
             Self::DeadLetters => "dead letters",
             Self::Receives => "receives",
             Self::Encryption => "encryption",
+            Self::Readers => "readers",
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Looking at everything at once; what cannot be seen is kept with its reason.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::{PointInTimeRecoveryStatus, TimeToLiveStatus};
 use aws_sdk_sqs::Client;
 use daybook_ledger::{Cause, Clock, Count, Ledger, ResponseDate};
@@ -9,7 +11,7 @@ use crate::aws::answer::Answer;
 use crate::aws::failure;
 use crate::aws::queues;
 use crate::checks::flow::FlowSeen;
-use crate::checks::queues::{QueueSeen, redrive_policy};
+use crate::checks::queues::{QueueSeen, is_idle, redrive_policy};
 use crate::checks::role::Role;
 use crate::checks::tables::TableSeen;
 use crate::parts::UpState;
@@ -55,6 +57,9 @@ pub async fn table(client: &aws_sdk_dynamodb::Client, name: &str, clock: &Clock)
     }
 }
 
+/// After how long an intake queue is looked at again that has messages of which none is being worked on.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
 /// A queue and its dead-letter queue.
 pub async fn queue(sqs: &Client, role: Role, url: Option<String>) -> QueueSeen {
     let Some(url) = url else {
@@ -62,6 +67,7 @@ pub async fn queue(sqs: &Client, role: Role, url: Option<String>) -> QueueSeen {
             role,
             url: None,
             attributes: Answer::Absent,
+            later: None,
             dead_letters: None,
         };
     };
@@ -71,10 +77,19 @@ pub async fn queue(sqs: &Client, role: Role, url: Option<String>) -> QueueSeen {
         None => None,
         Some((arn, _)) => Some((arn.clone(), queues::by_arn(sqs, &arn).await)),
     };
+    // Between two receives of whoever reads it, nothing may be in flight.
+    let later = match attributes.known() {
+        Some(attributes) if role == Role::Intake && is_idle(attributes) => {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            queues::attributes(sqs, &url).await.known().cloned()
+        }
+        _ => None,
+    };
     QueueSeen {
         role,
         url: Some(url),
         attributes,
+        later,
         dead_letters,
     }
 }

@@ -28,6 +28,8 @@ pub struct QueueSeen {
     pub url: Option<String>,
     /// Its attributes.
     pub attributes: Answer<Attributes>,
+    /// The intake's attributes a little later, where nobody seemed to read it.
+    pub later: Option<Attributes>,
     /// Its dead-letter queue's attributes, where it has one.
     pub dead_letters: Option<(String, Answer<Attributes>)>,
 }
@@ -77,7 +79,36 @@ pub fn checks(seen: &QueueSeen, used: Use) -> Vec<Item> {
     items.push(retention(role, url, attributes, used));
     items.extend(dead_letters(seen, url, attributes, used));
     items.push(encryption(role, url, attributes));
+    items.extend(readers(seen, url, attributes));
     items
+}
+
+/// Whether messages wait and nobody works on one.
+pub fn is_idle(attributes: &Attributes) -> bool {
+    waiting(attributes) > 0 && count(attributes, "ApproximateNumberOfMessagesNotVisible") == 0
+}
+
+fn waiting(attributes: &Attributes) -> u64 {
+    count(attributes, "ApproximateNumberOfMessages")
+}
+
+/// S3 notifies the intake whether anybody reads it or not.
+fn readers(seen: &QueueSeen, url: &str, attributes: &Attributes) -> Option<Item> {
+    let later = seen.later.as_ref()?;
+    let is_read = !is_idle(later) || waiting(later) < waiting(attributes);
+    (!is_read).then(|| {
+        Item::warning(
+            &Check::Queue(seen.role, OfQueue::Readers),
+            format!(
+                "about {} there, and nobody seems to receive them: they are in no ledger yet",
+                match waiting(later) {
+                    1 => "1 message waits".to_owned(),
+                    n => format!("{n} messages wait"),
+                }
+            ),
+            format!("`daybook ingest --queue {url}` reads it, or the intake function: is its event source mapping enabled?"),
+        )
+    })
 }
 
 fn seconds(attributes: &Attributes, name: &str) -> Option<Duration> {
@@ -92,14 +123,13 @@ fn set(url: &str, attribute: &str) -> String {
     format!("`aws sqs set-queue-attributes --queue-url {url} --attributes {attribute}`")
 }
 
+fn count(attributes: &Attributes, name: &str) -> u64 {
+    let count = attributes.get(name).and_then(|n| n.parse().ok());
+    count.unwrap_or(0)
+}
+
 fn messages(attributes: &Attributes) -> u64 {
-    let count = |name: &str| {
-        attributes
-            .get(name)
-            .and_then(|n| n.parse::<u64>().ok())
-            .unwrap_or(0)
-    };
-    count("ApproximateNumberOfMessages") + count("ApproximateNumberOfMessagesNotVisible")
+    waiting(attributes) + count(attributes, "ApproximateNumberOfMessagesNotVisible")
 }
 
 fn queue(seen: &QueueSeen, url: &str, attributes: &Attributes, used: Use) -> Item {

@@ -18,6 +18,7 @@ use crate::deployment::s3::S3Arguments;
 use crate::deployment::{
     COMPLETION_QUEUE, Chosen, DeploymentArguments, INTAKE_QUEUE, LEDGER_TABLE, RECEIPTS_TABLE,
 };
+use crate::ui::colour::{self, Tone};
 use crate::ui::escape;
 use crate::ui::output;
 use crate::ui::output::Output;
@@ -73,7 +74,7 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
         batching: dispatch.batching,
     };
     let (location, items) = match arguments.deployment.chosen {
-        Chosen::Local(_) => {
+        Chosen::Local(_) | Chosen::Usual(_) => {
             let deployment = arguments.deployment.open("doctor").await?;
             let items = checks::of_folder(&deployment.parts(), configured).await;
             if items.iter().any(|item| item.level == Level::Unknown) {
@@ -132,9 +133,14 @@ fn on_aws<'a>(
 fn text(location: &str, items: &[Item], all: bool) -> String {
     let mut text = format!("{location}\n");
     for item in items.iter().filter(|item| all || item.level != Level::Ok) {
-        let word = item.level.word();
+        let tone = match item.level {
+            Level::Problem => Some(Tone::Bad),
+            Level::Warning | Level::Unknown => Some(Tone::Warning),
+            Level::Ok => None,
+        };
+        let word = colour::painted(&format!("{:8}", item.level.word()), tone);
         text.push_str(&format!(
-            "\n{word:8} {}\n         {}\n",
+            "\n{word} {}\n         {}\n",
             escape::escaped(&item.check.to_string()),
             escape::escaped(&item.finding)
         ));

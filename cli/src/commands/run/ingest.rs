@@ -1,32 +1,33 @@
-//! `daybook ingest`: notifications from files and pipes into a ledger.
+//! `daybook ingest`: notifications from files and pipes, or from the intake queue, into a ledger.
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use daybook_inspect::aws::failure::Failure;
-use daybook_ledger::{Cause, Deadline, Ledger, Recorded};
-use daybook_manager::{Ingest, Ingested, Payload};
+use daybook_ledger::{Deadline, Ledger};
+use daybook_manager::{Ingest, Ingested, IntakeQueue, Payload, Poll};
 use daybook_schema::SourceName;
 use daybook_schema::notification::KeyEncoding;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use indicatif::{MultiProgress, ProgressBar};
-use schemars::JsonSchema;
-use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
+use crate::args::log::LogArguments;
 use crate::args::values;
-use crate::deployment::{DeploymentArguments, Location};
+use crate::aws::clients::Aws;
+use crate::commands::run::ingest_queue;
+use crate::commands::run::ingest_report::IngestOutput;
+use crate::deployment::{Deployment, DeploymentArguments, Location};
 use crate::json_files;
-use crate::json_files::Broken;
+use crate::json_files::{Broken, Input};
+use crate::signals;
 use crate::ui::error;
 use crate::ui::error::UserError;
-use crate::ui::output::Line;
 use crate::ui::output::Output;
-use crate::ui::{logging, output};
+use crate::ui::{logging, terminal};
 
 /// Batches under way at once.
 const BATCHES: usize = 4;
@@ -34,18 +35,25 @@ const BATCHES: usize = 4;
 /// How long one batch may take, a throttling table's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Record S3 event notifications from files or stdin
+/// Record S3 event notifications from files, stdin or a queue
 ///
 /// Records S3 event notifications from files as if they had just arrived: one JSON document after another, on
 /// separate lines or not, in any form that S3, EventBridge, SNS, SQS, MinIO, Ceph or RustFS sends, and as
 /// `aws sqs receive-message` prints them. UTF-8, UTF-16 and gzip are read. Events that are already in the
 /// ledger, or done, are recognised, so the command is safe to repeat. A document that is not an object event
 /// becomes a PARKED row.
+///
+/// With --queue it keeps receiving from that SQS queue until SIGTERM or Ctrl-C, as many processes as you like.
+/// A message is deleted when all of its events are in the ledger; killed at any point, nothing is lost.
 #[derive(Args, Debug)]
 pub struct IngestArguments {
     /// Files of notifications; - is stdin
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "queue", value_name = "FILE")]
     files: Vec<PathBuf>,
+
+    /// Receive from this SQS queue instead, until SIGTERM or Ctrl-C: the intake queue, which S3 notifies
+    #[arg(long, value_name = "URL", value_parser = values::queue_url, conflicts_with = "files")]
+    queue: Option<String>,
 
     /// Name of the S3 that the events come from [default: that of the folder's `daybook up`; aws on AWS]
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
@@ -68,89 +76,10 @@ pub struct IngestArguments {
     max_attempts: Option<u32>,
 
     #[command(flatten)]
+    pub log: LogArguments,
+
+    #[command(flatten)]
     deployment: DeploymentArguments,
-}
-
-/// What came of the files.
-#[derive(Debug, Default, Serialize, JsonSchema)]
-pub struct IngestOutput {
-    /// Notifications read.
-    notifications: u64,
-    /// Events that are new: rows in the ledger now.
-    recorded: u64,
-    /// Events that were in the ledger, or came twice.
-    already_there: u64,
-    /// Events that a receipt covers.
-    done_before: u64,
-    /// Parts kept as PARKED rows.
-    unreadable: u64,
-    /// `s3:TestEvent`: nothing to record.
-    test_events: u64,
-    /// Events that may not be in the ledger.
-    not_safe: u64,
-    /// Why, each cause once.
-    failures: Vec<Cause>,
-}
-
-impl IngestOutput {
-    fn add(&mut self, ingested: &Ingested) {
-        self.notifications += 1;
-        self.test_events += ingested.test_events as u64;
-        let events = ingested.rows.len() - ingested.unreadable;
-        for (position, row) in ingested.rows.iter().enumerate() {
-            let counter = match row {
-                Recorded::Recorded if position >= events => &mut self.unreadable,
-                Recorded::Recorded => &mut self.recorded,
-                Recorded::AlreadyThere => &mut self.already_there,
-                Recorded::Covered => &mut self.done_before,
-                Recorded::Rejected(cause) | Recorded::Throttled(cause) | Recorded::Unknown(cause) => {
-                    if !self.failures.contains(cause) && self.failures.len() < 5 {
-                        self.failures.push(cause.clone());
-                    }
-                    &mut self.not_safe
-                }
-            };
-            *counter += 1;
-        }
-    }
-
-    fn print(&self, output: Output) -> anyhow::Result<()> {
-        let count = |n: u64| n.to_string();
-        let lines: Vec<Line> = vec![
-            ("notifications", count(self.notifications), "read"),
-            (
-                "recorded",
-                count(self.recorded),
-                "events that are new: rows in the ledger now",
-            ),
-            (
-                "already there",
-                count(self.already_there),
-                "events that were in the ledger, or came twice",
-            ),
-            (
-                "done before",
-                count(self.done_before),
-                "events that a receipt covers",
-            ),
-            (
-                "unreadable",
-                count(self.unreadable),
-                "parts kept as PARKED rows, for a person to see",
-            ),
-            (
-                "test events",
-                count(self.test_events),
-                "s3:TestEvent: nothing to record",
-            ),
-            (
-                "not safe",
-                count(self.not_safe),
-                "may not be in the ledger: give the same files again",
-            ),
-        ];
-        output::print(output, &lines, self)
-    }
 }
 
 /// Records them.
@@ -159,6 +88,16 @@ impl IngestOutput {
 /// When a file cannot be read to its end, or an event may not be in the ledger. What was recorded until then stands.
 pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<ExitCode> {
     let inputs = json_files::open_all(&arguments.files)?;
+    let queue = arguments.queue.clone();
+    let (deployment, ingest) = open(arguments).await?;
+    match queue {
+        Some(url) => from_queue(&deployment, &ingest, url, output).await,
+        None => from_files(&deployment, &ingest, inputs, output).await,
+    }
+}
+
+/// The deployment, and what records into its ledger.
+async fn open(arguments: IngestArguments) -> anyhow::Result<(Deployment, Ingest)> {
     let deployment = arguments.deployment.open("ingest").await?;
     let ledger = deployment.ledger.clone();
     ledger
@@ -169,7 +108,64 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
     let max_attempts = arguments
         .max_attempts
         .unwrap_or_else(|| deployment.max_attempts());
-    let ingest = Ingest::new(ledger.clone(), reading, max_attempts);
+    Ok((deployment, Ingest::new(ledger, reading, max_attempts)))
+}
+
+/// Reads the queue until SIGTERM or Ctrl-C.
+async fn from_queue(
+    deployment: &Deployment,
+    ingest: &Ingest,
+    url: String,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let client = match &deployment.location {
+        Location::Aws { aws, .. } => aws.queues(),
+        Location::Local { .. } => Aws::from_environment().await?.queues(),
+    };
+    // A name that is mistyped is told at once. Later, it waits for the queue.
+    IntakeQueue::new(client.clone(), url.clone())
+        .depth()
+        .await
+        .map_err(|error| UserError::new("the intake queue cannot be used").because(error))?;
+    // Before it says that a signal ends it.
+    let asked_to_stop = signals::requested();
+    logging::say(&format!(
+        "ingest: receiving from {url} into {}; SIGTERM or Ctrl-C ends it",
+        deployment.location
+    ));
+    deployment.location.note_that_nothing_runs();
+    let queue = Poll {
+        client,
+        queue_url: url,
+        wait: ingest_queue::WAIT,
+    };
+    let (say_stop, stop) = watch::channel(false);
+    let stopping = async {
+        asked_to_stop.await;
+        logging::say(
+            "ending: what was received is recorded first; press again to stop immediately, and nothing is lost",
+        );
+        say_stop.send_replace(true);
+    };
+    let reading = ingest_queue::read(ingest, &deployment.ledger, &queue, stop);
+    let work = async { futures::join!(reading, stopping).0 };
+    let tally = tokio::select! {
+        biased;
+        tally = work => tally,
+        () = signals::impatience() => return Ok(ExitCode::from(signals::INTERRUPTED)),
+    };
+    tally.print(output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the files to their ends.
+async fn from_files(
+    deployment: &Deployment,
+    ingest: &Ingest,
+    inputs: Vec<Input>,
+    output: Output,
+) -> anyhow::Result<ExitCode> {
+    let ledger = &deployment.ledger;
     let progress = progress();
     let (batches, mut read) = mpsc::channel(BATCHES);
     let reading = tokio::task::spawn_blocking(move || json_files::read_all(inputs, &batches));
@@ -187,7 +183,7 @@ pub async fn run(arguments: IngestArguments, output: Output) -> anyhow::Result<E
                 progress.set_position(tally.notifications);
             }
             batch = read.recv(), if open && recording.len() < BATCHES => match batch {
-                Some(batch) => recording.push(record(&ingest, &ledger, batch)),
+                Some(batch) => recording.push(record(ingest, ledger, batch)),
                 None => open = false,
             },
         }
@@ -229,7 +225,7 @@ async fn record(ingest: &Ingest, ledger: &Ledger, batch: Vec<Payload>) -> Vec<In
 }
 
 fn progress() -> ProgressBar {
-    if !io::stderr().is_terminal() {
+    if !terminal::draws_on_stderr() {
         return ProgressBar::hidden();
     }
     let all = MultiProgress::new();

@@ -1,6 +1,9 @@
 //! Verbs that move events.
 
 pub mod ingest;
+pub mod ingest_queue;
+pub mod ingest_report;
+pub mod repeat;
 pub mod schedule;
 pub mod sweep;
 pub mod up;

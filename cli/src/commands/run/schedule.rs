@@ -1,4 +1,4 @@
-//! `daybook schedule`: one run of the scheduler.
+//! `daybook schedule`: a run of the scheduler, or one after another.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
+use crate::commands::run::repeat::{RepeatArguments, repeat};
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer};
 use crate::deployment::{AwsArguments, failures};
 use crate::ui::escape;
@@ -24,10 +25,10 @@ use crate::ui::output::Output;
 /// How long a run may take; what is left then is left to the next one.
 pub const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
-/// Run the scheduler once: claim due events and send them
+/// Run the scheduler: claim due events and send them
 ///
 /// Claims due events, oldest first, at most N in this window across all runs, and sends each to the dispatch
-/// queue. Safe to repeat, and to run concurrently.
+/// queue. Safe to repeat, and to run concurrently. With --repeat it keeps running.
 #[derive(Args, Debug)]
 pub struct ScheduleArguments {
     #[command(flatten)]
@@ -39,6 +40,9 @@ pub struct ScheduleArguments {
     /// Run for the window of this time (RFC 3339), as a late cron run should; now by default
     #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
     at: Option<Timestamp>,
+
+    #[command(flatten)]
+    pub repeat: RepeatArguments,
 }
 
 /// What a run of the scheduler did.
@@ -61,18 +65,26 @@ pub async fn run(arguments: ScheduleArguments, output: Output) -> anyhow::Result
     let queue = aws.dispatch_queue(&queue_url);
     queue_answers(&aws, &queue).await?;
     receipts_answer(&aws, &ledger).await?;
-    let window = Window::at(
-        arguments.at.unwrap_or_else(|| ledger.clock().now()),
-        dispatch.window,
-    );
-    let deadline = Deadline::after(ledger.clock(), PATIENCE);
-    let per_window = dispatch.per_window;
-    let report = Scheduler::new(ledger, queue, dispatch)
-        .run(window, deadline)
-        .await
-        .map_err(|error| ledger_failure(&aws, error))?;
-    print(&report, per_window, output)?;
-    failures::end("the scheduler", &report.failures, &aws, AwsResource::Ledger)
+    let clock = ledger.clock().clone();
+    let (length, per_window) = (dispatch.window, dispatch.per_window);
+    let scheduler = Scheduler::new(ledger, queue, dispatch);
+    let once = async |at: Option<Timestamp>| {
+        let window = Window::at(at.unwrap_or_else(|| clock.now()), length);
+        let deadline = Deadline::after(&clock, PATIENCE);
+        let report = scheduler
+            .run(window, deadline)
+            .await
+            .map_err(|error| ledger_failure(&aws, error))?;
+        // Every minute that nothing was due is no news to people.
+        if output == Output::Json || arguments.repeat.repeat.is_none() || report.granted > 0 {
+            print(&report, per_window, output)?;
+        }
+        failures::end("the scheduler", &report.failures, &aws, AwsResource::Ledger)
+    };
+    match arguments.repeat.repeat {
+        None => once(arguments.at).await,
+        Some(every) => repeat("schedule", every, async || once(None).await).await,
+    }
 }
 
 fn print(report: &ScheduleReport, per_window: u32, output: Output) -> anyhow::Result<()> {

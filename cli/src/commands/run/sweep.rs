@@ -1,4 +1,4 @@
-//! `daybook sweep`: one run of the sweep.
+//! `daybook sweep`: a run of the sweep, or one after another.
 
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ use daybook_schema::Timestamp;
 
 use crate::args::values;
 use crate::args::values::DispatchArguments;
+use crate::commands::run::repeat::{RepeatArguments, repeat};
 use crate::commands::run::schedule::PATIENCE;
 use crate::deployment::preflight::{ledger_failure, queue_answers, receipts_answer, state_machine_answers};
 use crate::deployment::{AwsArguments, MachineArguments, failures};
@@ -20,11 +21,12 @@ use crate::ui::output;
 use crate::ui::output::Line;
 use crate::ui::output::Output;
 
-/// Run the sweep once: recover claimed events past their leases
+/// Run the sweep: recover claimed events past their leases
 ///
 /// Checks on events that were sent and not heard of again before their leases ran out. Running events get
 /// more time, finished ones are completed, and those whose messages were lost are sent again, from the same
-/// budget of N per window. It uses no attempt. Safe to repeat, and to run concurrently.
+/// budget of N per window. It uses no attempt. Safe to repeat, and to run concurrently. With --repeat it keeps
+/// running.
 #[derive(Args, Debug)]
 pub struct SweepArguments {
     #[command(flatten)]
@@ -39,6 +41,9 @@ pub struct SweepArguments {
     /// Use the budget of the window of this time (RFC 3339); now by default
     #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
     at: Option<Timestamp>,
+
+    #[command(flatten)]
+    pub repeat: RepeatArguments,
 }
 
 /// Runs it.
@@ -59,18 +64,25 @@ pub async fn run(arguments: SweepArguments, output: Output) -> anyhow::Result<Ex
     if let Some(executions) = &executions {
         state_machine_answers(&aws, executions).await?;
     }
-    let window = Window::at(
-        arguments.at.unwrap_or_else(|| ledger.clock().now()),
-        dispatch.window,
-    );
-    let deadline = Deadline::after(ledger.clock(), PATIENCE);
+    let (clock, length) = (ledger.clock().clone(), dispatch.window);
     let sweeper = Sweeper::new(ledger, queue, executions, dispatch, SweepSettings::default());
-    let report = sweeper
-        .run(window, deadline)
-        .await
-        .map_err(|error| ledger_failure(&aws, error))?;
-    print(&report, window, output)?;
-    failures::end("the sweep", &report.failures, &aws, AwsResource::Ledger)
+    let once = async |at: Option<Timestamp>| {
+        let window = Window::at(at.unwrap_or_else(|| clock.now()), length);
+        let deadline = Deadline::after(&clock, PATIENCE);
+        let report = sweeper
+            .run(window, deadline)
+            .await
+            .map_err(|error| ledger_failure(&aws, error))?;
+        // Every time that nothing was stale is no news to people.
+        if output == Output::Json || arguments.repeat.repeat.is_none() || report.stale > 0 {
+            print(&report, window, output)?;
+        }
+        failures::end("the sweep", &report.failures, &aws, AwsResource::Ledger)
+    };
+    match arguments.repeat.repeat {
+        None => once(arguments.at).await,
+        Some(every) => repeat("sweep", every, async || once(None).await).await,
+    }
 }
 
 fn print(report: &SweepReport, window: Window, output: Output) -> anyhow::Result<()> {

@@ -38,7 +38,16 @@ fn init_asks_shows_and_is_done_once() {
         "{}",
         first.1
     );
+    // From now on an audit can call something missing, and it stays so.
+    let installed = || {
+        let key = json!({"TableName": "prod-ledger", "Key": {"id": {"S": "control"}}}).to_string();
+        let found = runtime().block_on(aws.handle("DynamoDB_20120810.GetItem", key.as_bytes()));
+        let found: Value = serde_json::from_slice(&found.body).unwrap();
+        found["Item"]["installed_at"]["S"].as_str().unwrap().to_owned()
+    };
+    let begun = installed();
     let (stdout, stderr) = init(&[]);
+    assert_eq!(installed(), begun);
     insta::assert_snapshot!("init_again", format!("{stdout}\n{stderr}"));
     let again: Value = serde_json::from_str(&init(&["--output", "json"]).0).unwrap();
     assert_eq!(again["made"], json!([]));

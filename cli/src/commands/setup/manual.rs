@@ -86,6 +86,8 @@ pub fn completions(
 /// # Errors
 /// When stdout is closed, or the folder cannot be written.
 pub fn man(arguments: &ManArguments, mut command: clap::Command, output: Output) -> anyhow::Result<ExitCode> {
+    // It has no page of its own: `daybook help VERB` is that verb's page.
+    command = command.disable_help_subcommand(true);
     command.build();
     let Some(dir) = &arguments.dir else {
         let page = page(command)?;
@@ -123,8 +125,7 @@ fn page(command: clap::Command) -> std::io::Result<String> {
 /// One page for the command and one for each verb.
 fn write(dir: &Path, command: clap::Command) -> std::io::Result<Vec<PathBuf>> {
     fs::create_dir_all(dir)?;
-    let verbs = command.get_subcommands().filter(|verb| verb.get_name() != "help");
-    let mut pages: Vec<clap::Command> = verbs.cloned().collect();
+    let mut pages: Vec<clap::Command> = command.get_subcommands().cloned().collect();
     pages.insert(0, command);
     let mut written = Vec::new();
     for command in pages {

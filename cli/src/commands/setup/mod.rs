@@ -3,3 +3,4 @@
 pub mod attach;
 pub mod init;
 pub mod manual;
+pub mod watermark;

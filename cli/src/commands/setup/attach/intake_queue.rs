@@ -7,14 +7,14 @@ use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::notifications::Pattern;
 use daybook_inspect::aws::queue_policy::Sender;
 use daybook_inspect::aws::queues;
-use daybook_ledger::{Cause, describe};
+use daybook_ledger::{Cause, TableName, describe};
 use serde_json::{Value, json};
 
 use crate::args::values;
 use crate::aws::clients::Aws;
 use crate::commands::setup::attach::queue_arn;
 use crate::commands::setup::attach::templates::Way;
-use crate::deployment::{INTAKE_QUEUE, Outputs};
+use crate::deployment::{INTAKE_QUEUE, LEDGER_TABLE, Outputs};
 use crate::ui::error::UserError;
 
 /// Which queue.
@@ -48,6 +48,8 @@ pub struct Queue {
     /// Its policy, if it has one.
     pub policy: Option<String>,
     bucket_account: Option<String>,
+    /// The ledger's table, where the stack was asked for the queue.
+    pub ledger_table: Option<TableName>,
 }
 
 /// No queue is named.
@@ -67,6 +69,7 @@ impl QueueArguments {
             url: None,
             policy: None,
             bucket_account: self.bucket_account.clone(),
+            ledger_table: None,
         })
     }
 
@@ -113,6 +116,7 @@ impl QueueArguments {
             bucket_account: self.bucket_account.clone(),
             url: Some(url),
             policy: attributes.get("Policy").cloned(),
+            ledger_table: outputs.read(LEDGER_TABLE, str::parse::<TableName>)?,
             arn,
         }))
     }

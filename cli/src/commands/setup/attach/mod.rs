@@ -15,6 +15,7 @@ use daybook_inspect::aws::notifications::{Entry, Notifications, NotificationsOut
 use daybook_inspect::aws::queue_policy::{Permission, Sender};
 use daybook_inspect::aws::s3::{S3, refusal};
 use daybook_inspect::aws::trouble::Trouble;
+use daybook_ledger::TableName;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -27,6 +28,7 @@ use crate::commands::setup::attach::messages::{
 };
 use crate::commands::setup::attach::plan::Change;
 use crate::commands::setup::attach::templates::{Form, Way};
+use crate::commands::setup::watermark;
 use crate::deployment::s3::S3Arguments;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::UserError;
@@ -50,6 +52,16 @@ pub struct AttachArguments {
 
     #[command(flatten)]
     queue: QueueArguments,
+
+    /// DynamoDB table of the ledger, if no stack names it: from now on its audits call unseen uploads missing
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "DAYBOOK_LEDGER_TABLE",
+        hide_env_values = true
+    )]
+    #[arg(help_heading = "Queue")]
+    ledger_table: Option<TableName>,
 
     /// Only keys with this prefix
     #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Events")]
@@ -219,6 +231,12 @@ pub async fn attach(arguments: AttachArguments, output: Output) -> anyhow::Resul
         written?;
     }
     let (way, queue) = (&attachment.way, &attachment.queue);
+    // Also where nothing was changed: a run that ended before this is repeated.
+    if let Some(table) = arguments.ledger_table.as_ref().or(queue.ledger_table.as_ref())
+        && let Err(note) = watermark::begin(&aws, &table.to_string()).await
+    {
+        eprintln!("note: {note}");
+    }
     let (was, is) = (Notifications::of(&before), Notifications::of(&after));
     let json = AttachOutput {
         bucket,

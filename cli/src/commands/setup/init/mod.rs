@@ -23,6 +23,7 @@ use serde::Serialize;
 
 use crate::aws::clients::Aws;
 use crate::commands::setup::init::part::What;
+use crate::commands::setup::watermark;
 use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::UserError;
 use crate::ui::escape;
@@ -178,6 +179,11 @@ async fn make_all(aws: &Aws, missing: &[&Part]) -> Result<Vec<String>, UserError
             What::Queue(role) => make::queue(aws, role, &part.name).await.map(|()| Vec::new()),
         };
         left_out.extend(made.map_err(|cause| refused(aws, part, &cause))?);
+        if let What::Table(definition) = part.what
+            && definition.role == LEDGER.role
+        {
+            left_out.extend(watermark::begin(aws, &part.name).await.err());
+        }
     }
     Ok(left_out)
 }

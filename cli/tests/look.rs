@@ -1,6 +1,8 @@
 //! `daybook status`, `daybook list` and `daybook show`: on a folder, and on an endpoint.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "look/forms.rs"]
+mod forms;
 mod stand_in;
 
 use daybook_local::Outcome;

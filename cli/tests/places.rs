@@ -220,6 +220,69 @@ fn a_folder_that_cannot_be_looked_at() {
     assert!(!said.contains("makes one"), "{said}");
 }
 
+/// That verb in this directory.
+fn beside(dir: &std::path::Path, arguments: &[&str]) -> Command {
+    let mut command = daybook(arguments);
+    command.current_dir(dir);
+    command
+}
+
+#[test]
+fn the_folder_that_up_makes_by_default_is_taken_where_nothing_names_a_deployment() {
+    let home = tempfile::tempdir().unwrap();
+    let nowhere = failure(2, &mut beside(home.path(), &["status"]));
+    assert!(nowhere.contains("no deployment is named"), "{nowhere}");
+    for name in ["daybook-data", "elsewhere"] {
+        rows::folder(&home.path().join(name), async |fixtures: Fixtures<'_>| {
+            fixtures.put_all().await;
+        });
+    }
+    let taken = |command: &mut Command| {
+        let (code, stdout, stderr) = run(command.args(["--output", "json"]));
+        assert_eq!(code, 0, "{stderr}");
+        let json: Value = serde_json::from_str(&stdout).unwrap();
+        (json["where"].as_str().unwrap().to_owned(), stderr)
+    };
+    let (location, stderr) = taken(&mut beside(home.path(), &["status"]));
+    assert_eq!(location, "folder daybook-data");
+    assert!(
+        stderr.starts_with("note: folder daybook-data, as nothing names a deployment"),
+        "{stderr}"
+    );
+    // Another folder of `up`, by the same variable; and one that is named needs no words.
+    let mut other = beside(home.path(), &["status"]);
+    other.env("DAYBOOK_DATA_DIR", "elsewhere");
+    assert_eq!(taken(&mut other).0, "folder elsewhere");
+    let (location, stderr) = taken(&mut beside(home.path(), &["status", "--local", "elsewhere"]));
+    assert_eq!(
+        (location.as_str(), stderr.contains("as nothing names")),
+        ("folder elsewhere", false)
+    );
+    // Whatever names a deployment on AWS, or a part of one, is never passed over.
+    for (variable, value) in [
+        ("DAYBOOK_STACK", "prod"),
+        ("DAYBOOK_LEDGER_TABLE", "ledger"),
+        ("DAYBOOK_RECEIPTS_TABLE", "receipts"),
+        (
+            "DAYBOOK_DISPATCH_QUEUE_URL",
+            "https://sqs.eu-central-1.amazonaws.com/1/q",
+        ),
+    ] {
+        let (code, stdout, stderr) = run(beside(home.path(), &["status"]).env(variable, value));
+        assert_ne!(code, 0, "{variable}");
+        assert!(
+            stdout.is_empty() && !stderr.contains("daybook-data"),
+            "{variable}: {stderr}"
+        );
+    }
+    let flag = [
+        "status",
+        "--dispatch-queue-url",
+        "https://sqs.eu-central-1.amazonaws.com/1/q",
+    ];
+    assert!(failure(2, &mut beside(home.path(), &flag)).contains("no deployment is named"));
+}
+
 #[test]
 fn an_id_that_is_none() {
     let said = |what: &str| failure(2, &mut daybook(&["show", what, "--local", "x"]));

@@ -33,6 +33,7 @@ async fn what_a_page_asks_can_be_asked_from_any_thread() {
     let which = Which {
         status: None,
         limit: 50,
+        after: None,
         filter: None,
     };
     let listed = from_any_thread(list(parts.ledger, which)).await;

@@ -9,7 +9,18 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// Runs it on a terminal and gives that answer when it asks: exit code, and what the terminal showed.
-pub fn on_a_terminal(mut command: Command, answer: &str) -> (i32, String) {
+pub fn on_a_terminal(command: Command, answer: &str) -> (i32, String) {
+    let (code, shown, answered) = watched(command, None, answer);
+    assert!(answered, "it asks");
+    (code, shown)
+}
+
+/// Runs it on a terminal of 80 columns, on which it asks nothing: what the terminal showed.
+pub fn shown_on_a_terminal(command: Command) -> String {
+    watched(command, Some("80"), "").1
+}
+
+fn watched(mut command: Command, columns: Option<&str>, answer: &str) -> (i32, String, bool) {
     let user = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&user).unwrap();
     unlockpt(&user).unwrap();
@@ -21,6 +32,13 @@ pub fn on_a_terminal(mut command: Command, answer: &str) -> (i32, String) {
     )
     .unwrap();
     let stdio = || Stdio::from(terminal.try_clone().unwrap());
+    if let Some(columns) = columns {
+        let sized = Command::new("stty")
+            .args(["cols", columns, "rows", "24"])
+            .stdin(stdio())
+            .status();
+        assert!(sized.unwrap().success());
+    }
     command.stdin(stdio()).stdout(stdio()).stderr(stdio());
     let mut child = command.spawn().unwrap();
     drop(command);
@@ -38,6 +56,5 @@ pub fn on_a_terminal(mut command: Command, answer: &str) -> (i32, String) {
         }
     }
     let code = child.wait().unwrap().code().unwrap();
-    assert!(answered, "it asks");
-    (code, String::from_utf8_lossy(&shown).into_owned())
+    (code, String::from_utf8_lossy(&shown).into_owned(), answered)
 }

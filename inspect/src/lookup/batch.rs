@@ -110,6 +110,7 @@ impl Batch {
         let which = Which {
             status: Some(Status::Claimed),
             limit: usize::MAX,
+            after: None,
             filter: Some(Narrowed {
                 rows: &RowFilter {
                     batch: Some(self.id),

@@ -1,6 +1,9 @@
 //! Open events by status, oldest due first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
 
 use daybook_ledger::{Ledger, RowFilter};
 use daybook_schema::{EventId, Row, Status, Timestamp};
@@ -26,6 +29,8 @@ pub struct Which<'a> {
     pub status: Option<Status>,
     /// At most so many of each status.
     pub limit: usize,
+    /// Only those that come after this one, in the order of the list.
+    pub after: Option<Cursor>,
     /// Only those that it lets through.
     pub filter: Option<Narrowed<'a>>,
 }
@@ -37,6 +42,41 @@ pub struct Narrowed<'a> {
     pub rows: &'a RowFilter,
     /// Whether a row that matches is one.
     pub covers: &'a Filter<'a>,
+}
+
+/// Where a list of one status ended: its last row's due time and id. Displayed as `TIME/ID`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    /// When the row was due.
+    pub due_at: Timestamp,
+    /// Its id.
+    pub id: EventId,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.due_at, self.id)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let cursor = text.split_once('/').and_then(|(due_at, id)| {
+            Some(Self {
+                due_at: due_at.parse().ok()?,
+                id: id.parse().ok()?,
+            })
+        });
+        cursor.ok_or_else(|| "the DUE_AT/ID of a row is needed, as the list before said".to_owned())
+    }
+}
+
+impl Which<'_> {
+    fn is_after(&self, due_at: Timestamp, id: EventId) -> bool {
+        self.after.is_none_or(|after| Cursor { due_at, id } > after)
+    }
 }
 
 /// What was found.
@@ -104,7 +144,7 @@ impl List {
             for row in page {
                 let Ok(row) = row else { return false };
                 let is_asked_for = which.status.is_none_or(|asked| asked == row.status);
-                if !is_asked_for || !(narrowed.covers)(&row, now) {
+                if !is_asked_for || !which.is_after(row.due_at, row.id) || !(narrowed.covers)(&row, now) {
                     continue;
                 }
                 let rows = found.entry(row.status).or_default();
@@ -123,7 +163,12 @@ impl List {
     /// The first rows of a status, oldest due first.
     async fn add(&mut self, ledger: &Ledger, status: Status, which: Which<'_>, now: Timestamp) {
         let limit = which.limit;
-        let mut due = ledger.due(status, None, limit.saturating_add(1).min(CHUNK));
+        let page = limit.saturating_add(1).min(CHUNK);
+        let mut due = match which.after {
+            None => ledger.due(status, None, page),
+            // Others may be due at the same millisecond.
+            Some(after) => ledger.due_after(status, after.due_at.minus(Duration::from_millis(1)), page),
+        };
         let mut taken = 0;
         'pages: loop {
             let wanted = match which.filter {
@@ -134,6 +179,8 @@ impl List {
             if keys.is_empty() {
                 break;
             }
+            let mut keys = keys;
+            keys.retain(|key| which.is_after(key.due_at, key.id));
             let (rows, failures) = rows::of_keys(ledger, &keys).await;
             let failed = !failures.is_empty();
             self.failures.extend(failures);
@@ -169,6 +216,15 @@ impl List {
             .retain(|row| asked.is_none_or(|asked| row.status() == asked) && seen.insert(row.id()));
         self.rows
             .sort_by_key(|row| (row.status(), row.due_at(), row.id()));
+    }
+
+    /// Where it ended, if there is more.
+    pub fn cursor(&self) -> Option<Cursor> {
+        let last = self.rows.last().filter(|_| self.more)?;
+        Some(Cursor {
+            due_at: last.due_at(),
+            id: last.id(),
+        })
     }
 
     /// For programs.

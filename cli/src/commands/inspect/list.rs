@@ -3,15 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use daybook_inspect::lookup::list::{Narrowed, Which, list};
+use daybook_inspect::lookup::list::{Cursor, Narrowed, Which, list};
 use daybook_ledger::RowFilter;
 use daybook_schema::{BatchId, Row, Status};
 
 use crate::args::filter::Filter;
 use crate::args::{filter, values};
+use crate::commands::inspect::list_form::FormArguments;
 use crate::deployment::{DeploymentArguments, failures};
 use crate::ui::output::Output;
-use crate::ui::{output, row_table};
 
 /// List open events by status, oldest due first
 ///
@@ -19,7 +19,7 @@ use crate::ui::{output, row_table};
 /// --older-than or --batch, all open rows are read, and those that match are sent.
 ///
 /// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut.
-/// JSON has keys as they are in the bucket.
+/// JSON and CSV have keys as they are in the bucket.
 #[derive(Args, Debug)]
 pub struct ListArguments {
     #[command(flatten)]
@@ -40,6 +40,13 @@ pub struct ListArguments {
     #[arg(long, value_name = "N", default_value = "50", help_heading = "Rows")]
     #[arg(value_parser = values::at_least_one)]
     limit: u32,
+
+    /// Only rows after this one, as the list before said at its end; needs --status
+    #[arg(long, value_name = "CURSOR", requires = "status", help_heading = "Rows")]
+    after: Option<Cursor>,
+
+    #[command(flatten)]
+    form: FormArguments,
 }
 
 /// Runs it.
@@ -60,6 +67,7 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
     let which = Which {
         status: arguments.status,
         limit: arguments.limit as usize,
+        after: arguments.after,
         filter: filters.then_some(Narrowed {
             rows: &rows,
             covers: &filter,
@@ -67,14 +75,17 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
     };
     let found = list(&deployment.ledger, which).await;
     let now = deployment.ledger.clock().now();
-    output::print_either(output, || row_table::table(&found.rows, now), &found.output())?;
+    arguments.form.print(&found, output, now)?;
     if output == Output::Table && found.rows.is_empty() && found.failures.is_empty() {
         eprintln!("note: no such open events in {}", deployment.location);
     }
     if found.more {
-        eprintln!(
-            "note: there are more; --limit shows more of each status, --status and --prefix narrow it down"
+        let next = found.cursor().filter(|_| arguments.status.is_some());
+        let next = next.map_or_else(
+            || "--status and --prefix narrow it down".to_owned(),
+            |cursor| format!("--after {cursor} shows the next"),
         );
+        eprintln!("note: there are more; --limit shows more of each status, {next}");
     }
     failures::incomplete(&found.failures, &deployment.location)
 }

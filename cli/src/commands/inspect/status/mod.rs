@@ -2,6 +2,7 @@
 
 pub mod table;
 
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use daybook_inspect::status::observe::gather;
 
 use crate::args::values;
 use crate::deployment::{DeploymentArguments, Location, failures};
-use crate::ui::output;
+use crate::signals;
+use crate::ui;
 use crate::ui::output::Output;
+use crate::ui::{colour, error, output, terminal};
 
 /// Count events by status, and show whether anything moves
 ///
@@ -45,6 +48,11 @@ pub struct StatusArguments {
     #[arg(long, value_name = "TIME", value_parser = values::every, help_heading = "Dispatch")]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Option<Duration>,
+
+    /// Show it again every TIME, 2s by default, until Ctrl-C; with --output json, one object per line
+    #[arg(long, value_name = "TIME", value_parser = values::every, num_args = 0..=1, default_missing_value = "2s")]
+    #[arg(help_heading = "Output")]
+    watch: Option<Duration>,
 }
 
 /// Runs it.
@@ -52,6 +60,25 @@ pub struct StatusArguments {
 /// # Errors
 /// When the deployment cannot be found, its ledger not be read, or a part is not known.
 pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<ExitCode> {
+    let Some(every) = arguments.watch else {
+        return show(&arguments, output).await;
+    };
+    let mut asked_to_stop = pin!(signals::requested());
+    loop {
+        // An outage is what is watched for: it does not end the watch.
+        if let Err(error) = show(&arguments, output).await {
+            error::print(&error);
+        }
+        tokio::select! {
+            biased;
+            () = &mut asked_to_stop => return Ok(ExitCode::SUCCESS),
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
+
+/// Shows it once. The deployment is opened for that long: a folder is for its `daybook up` in between.
+async fn show(arguments: &StatusArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open("status").await?;
     let enough = Some(arguments.count_to).filter(|_| !arguments.exact);
     let given = Rate {
@@ -65,15 +92,17 @@ pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<E
         return Err(deployment.location.ledger_failure(error).into());
     }
     let failures = found.failures();
-    output::print(
-        output,
-        &table::lines(&found, &deployment.location),
-        &found.output(
-            deployment.location.to_string(),
-            deployment.parts().folder,
-            &failures,
-        ),
-    )?;
+    let text = || {
+        let lines = ui::table::labelled(&table::lines(&found, &deployment.location));
+        let text = colour::painted_lines(&lines, table::tone);
+        match arguments.watch {
+            Some(_) => terminal::in_place(&text, deployment.ledger.clock().now()),
+            None => text,
+        }
+    };
+    let folder = deployment.parts().folder;
+    let json = found.output(deployment.location.to_string(), folder, &failures);
+    output::print_either(output, text, &json)?;
     if matches!((&found.depth, &deployment.location), (None, Location::Aws { .. })) {
         eprintln!(
             "note: the queue's depth is unknown, because no queue is named: --dispatch-queue-url \

@@ -7,6 +7,7 @@ use daybook_inspect::wording::{text, time};
 use daybook_ledger::Count;
 
 use crate::deployment::Location;
+use crate::ui::colour::Tone;
 use crate::ui::escape;
 
 type Line = (&'static str, String, String);
@@ -48,6 +49,21 @@ pub fn lines(found: &Found, location: &Location) -> Vec<Line> {
         lines.push(("daybook up", says, String::new()));
     }
     lines
+}
+
+/// What a line of the table says, as a colour.
+pub fn tone(line: &str) -> Option<Tone> {
+    let mut words = line.split_whitespace();
+    let (label, value) = (words.next()?, words.next()?);
+    match label {
+        "parked" if value != "0" => Some(Tone::Bad),
+        "overdue" | "undelivered" | "newer" if value != "0" => Some(Tone::Warning),
+        "dispatch" if value == "paused" => Some(Tone::Warning),
+        "daybook" if line.contains("does not run") || line.contains("without a target") => {
+            Some(Tone::Warning)
+        }
+        _ => None,
+    }
 }
 
 /// Rows by status.

@@ -66,6 +66,17 @@ fn every_verb_has_a_page() {
         let page = std::fs::read_to_string(dir.join(format!("daybook-{verb}.1"))).unwrap();
         assert!(page.contains(&format!(".TH daybook-{verb} 1")), "{page}");
     }
+    // No page refers to one that is not there.
+    let page = std::fs::read_to_string(dir.join("daybook.1")).unwrap();
+    let named = page
+        .split("daybook\\-")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("(1)"));
+    let named: Vec<String> = named.map(|(name, _)| name.replace('\\', "")).collect();
+    assert_eq!(named.len(), verbs().len(), "{named:?}");
+    for name in named {
+        assert!(dir.join(format!("daybook-{name}.1")).is_file(), "{name}");
+    }
     // Again, over what is there.
     let again = succeeded(&["man", dir.to_str().unwrap(), "--output", "json"]);
     let again: Value = serde_json::from_str(&again).unwrap();

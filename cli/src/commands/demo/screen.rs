@@ -1,12 +1,11 @@
 //! What is to be seen while the demo runs, on stderr: bars in a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::commands::demo::tally::Counts;
-use crate::ui::logging;
+use crate::ui::{logging, terminal};
 
 /// The screen.
 #[derive(Debug)]
@@ -27,9 +26,7 @@ struct Bars {
 impl Screen {
     /// A screen for so many events.
     pub fn new(events: u32) -> Self {
-        let bars = std::io::stderr()
-            .is_terminal()
-            .then(|| Bars::new(u64::from(events)));
+        let bars = terminal::draws_on_stderr().then(|| Bars::new(u64::from(events)));
         if let Some(bars) = &bars {
             logging::above(bars.all.clone());
         }

@@ -409,6 +409,27 @@ fn a_folder_asks_s3_only_where_it_is_told_which() {
 }
 
 #[test]
+fn what_was_put_off_before_its_first_attempt_has_failed_none() {
+    let home = tempfile::tempdir().unwrap();
+    let row = failed(
+        row_in("late.json", 1, Status::Pending, FUTURE, 0, 0),
+        "503 Service Unavailable",
+    );
+    rows::folder(home.path(), async |fixtures: Fixtures<'_>| {
+        fixtures.put_row(&row).await
+    });
+    let mut why = daybook(&["why", &row.id.to_string(), "--local"]);
+    let (code, told, stderr) = run(why.arg(home.path()));
+    assert_eq!(code, 0, "{stderr}");
+    let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("it was put off, no attempt used: 503 Service Unavailable"),
+        "{told}"
+    );
+    assert!(!told.contains("attempt 0"), "{told}");
+}
+
+#[test]
 fn a_command_line_that_makes_no_sense() {
     let said = |arguments: &[&str]| {
         let (code, stdout, stderr) = run(&mut daybook(arguments));

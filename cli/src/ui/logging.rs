@@ -37,10 +37,16 @@ pub fn start(verbose: u8, shows_failures: bool, format: LogFormat) {
         (0, true) => "error",
         (0, _) => "error,daybook=warn",
         (1, _) => "warn,daybook=info",
-        (2, _) => "info,daybook=debug",
+        (2, _) => "warn,daybook=debug",
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels));
+    // The SDK reports as an error that a client without connections, such as that of the embedded AWS, has none to close.
+    let noise = match verbose {
+        0..=2 => ",aws_smithy_runtime::client::http::connection_poisoning=off",
+        _ => "",
+    };
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels.to_owned() + noise));
     let _ = FORMAT.set(format);
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

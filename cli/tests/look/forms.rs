@@ -42,6 +42,30 @@ fn colours_are_for_terminals_that_want_them() {
 }
 
 #[test]
+fn on_a_narrow_terminal_ids_stay_whole_and_keys_lose_their_middle() {
+    let long = format!("plants/{}/photo-0001.jpg", "deep/".repeat(40));
+    let local = Local::with(async |fixtures: rows::Fixtures<'_>| {
+        fixtures.put_row(&rows::row(&long, 1)).await;
+    });
+    let shown = terminal::shown_on_a_terminal(command(&local, &["list"]));
+    let id = rows::row(&long, 1).id.to_string();
+    assert!(
+        shown.lines().any(|line| line.trim_end().ends_with(&id)),
+        "{shown}"
+    );
+    let object = shown
+        .lines()
+        .find(|line| line.contains("s3://data/plants"))
+        .unwrap();
+    assert!(
+        object.contains('…') && object.trim_end().ends_with("0001.jpg"),
+        "{shown}"
+    );
+    let wide = terminal::shown_on_a_terminal(command(&local, &["list", "--wide"]));
+    assert!(wide.contains(&long), "{wide}");
+}
+
+#[test]
 fn a_list_has_the_columns_and_the_form_that_are_asked_for() {
     let local = Local::new();
     let all = local.json(&["list"]);

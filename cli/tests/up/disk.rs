@@ -79,6 +79,10 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_acknowledged()
     up.until_said("the ledger takes no writes").await;
     let said = up.stderr();
     assert_eq!(said.matches("the ledger takes no writes").count(), 1, "{said}");
+    assert!(
+        !said.contains("connection_poisoning"),
+        "the SDK's own words: {said}"
+    );
     assert!(ids_in(&dir).await.is_superset(&acknowledged));
     up.kill();
 

@@ -66,9 +66,10 @@ fn caveat(caveat: &str) -> String {
     }
 }
 
-/// `; the last attempt failed: …`.
+/// `; attempt 2 failed: …`. What was put off used none.
 fn last_error(row: &Row) -> String {
     match &row.last_error {
+        Some(error) if row.attempt == Attempt(0) => format!("; it was put off, no attempt used: {error}"),
         Some(error) => format!("; attempt {} failed: {error}", row.attempt),
         None => String::new(),
     }

@@ -29,6 +29,7 @@ use crate::commands::setup::attach::{AttachArguments, DetachArguments};
 use crate::commands::setup::init::InitArguments;
 use crate::commands::setup::manual::{CompletionsArguments, ManArguments};
 use crate::reference;
+use crate::short_help;
 use crate::ui::escape;
 use crate::ui::logging::LogFormat;
 use crate::ui::output::Output;
@@ -47,12 +48,12 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 
-    /// Format of the result on stdout: a table for people, or one JSON object for programs
+    /// A table for people, or one JSON object for programs
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     #[arg(env = "DAYBOOK_OUTPUT", hide_env_values = true, help_heading = "Output")]
     pub output: Output,
 
-    /// Log more to stderr: -v what happens, -vv every step, -vvv the AWS clients too (or set RUST_LOG)
+    /// Log more: -v what happens, -vv each step, -vvv the AWS clients (or RUST_LOG)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
 }
@@ -82,13 +83,18 @@ const PURPOSES: [(&str, &[&str]); 4] = [
     ("Set up", &["init", "attach", "detach", "completions", "man"]),
 ];
 
-/// The whole command line. `daybook --help` lists its verbs by purpose, and the help of each verb the fields of its JSON.
+/// The whole command line, as it is read and helps. `daybook --help` lists its verbs by purpose.
 pub fn whole() -> clap::Command {
-    let command = reference::described(Cli::command());
+    let command = manual();
     let verbs = verbs_by_purpose(&command);
-    command.help_template(format!(
+    short_help::short(command).help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{verbs}{{options}}{{after-help}}"
     ))
+}
+
+/// The same with all that there is to say of each verb, the fields of its JSON included: for the manual and completions.
+fn manual() -> clap::Command {
+    reference::described(Cli::command())
 }
 
 /// A line for each verb below the heading of its purpose. clap has no headings for subcommands.
@@ -235,8 +241,10 @@ impl Command {
             Self::Ingest(arguments) => commands::run::ingest::run(*arguments, output).await,
             Self::Up(arguments) => commands::run::up::run(*arguments, output).await,
             Self::Worker(arguments) => commands::run::worker::run(arguments, output).await,
-            Self::Completions(arguments) => commands::setup::manual::completions(&arguments, whole(), output),
-            Self::Man(arguments) => commands::setup::manual::man(&arguments, whole(), output),
+            Self::Completions(arguments) => {
+                commands::setup::manual::completions(&arguments, manual(), output)
+            }
+            Self::Man(arguments) => commands::setup::manual::man(&arguments, manual(), output),
         }
     }
 }

@@ -12,6 +12,7 @@ mod deployment;
 mod examples;
 mod json_files;
 mod reference;
+mod short_help;
 mod signals;
 mod ui;
 

@@ -35,6 +35,25 @@ fn help_of_a_verb_is_reached_both_ways() {
     }
 }
 
+/// A screen is what somebody reads at night. What has more flags than that is named here.
+#[test]
+fn help_fits_60_lines_of_80_columns() {
+    let longer = [
+        "audit", "up", "doctor", "schedule", "sweep", "worker", "replay", "attach", "redrive",
+    ];
+    for verb in verbs() {
+        let (_, help, _) = run(daybook(&[&verb, "--help"]).env("COLUMNS", "80"));
+        let (_, short, _) = run(daybook(&[&verb, "-h"]).env("COLUMNS", "80"));
+        assert_eq!(help, short);
+        let lines = help.lines().count();
+        assert!(
+            lines < 60 || longer.contains(&verb.as_str()),
+            "{verb}: {lines} lines"
+        );
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+    }
+}
+
 #[test]
 fn every_shell_gets_completions_of_every_verb() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {

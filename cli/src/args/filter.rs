@@ -12,8 +12,7 @@ use crate::args::values;
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Rows")]
 pub struct Filter {
-    /// Only objects whose keys begin with this, or with s3://bucket/prefix; unreadable notifications have no
-    /// key and never match
+    /// Only keys that begin with this, or with s3://bucket/prefix; never what has no key
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     prefix: Option<Prefix>,
 
@@ -21,7 +20,7 @@ pub struct Filter {
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
 
-    /// Only events recorded at least this long ago, such as 2h or 7d
+    /// Only events recorded that long ago, such as 2h or 7d
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     older_than: Option<Duration>,
 }

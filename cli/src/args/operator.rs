@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Record")]
 pub struct ByArguments {
-    /// Who does this, for the record; $USER@host by default, or the name of the user id
+    /// Who does this; $USER@host by default, or the user id's name
     #[arg(long, value_name = "NAME", value_parser = words, env = "DAYBOOK_BY", hide_env_values = true)]
     by: Option<String>,
 }

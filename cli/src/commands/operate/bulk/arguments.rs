@@ -21,7 +21,7 @@ pub struct BulkArguments {
     #[command(flatten)]
     pub(super) confirm: ConfirmArguments,
 
-    /// Show how many events would change, and a few of them; change nothing
+    /// Change nothing; show how many events would change
     #[arg(short = 'n', long, help_heading = "Confirmation")]
     pub(super) dry_run: bool,
 
@@ -42,7 +42,7 @@ pub struct RedriveArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
-    /// How many more attempts each event gets [default: as many as a new event; on AWS, 5]
+    /// How many more attempts [default: as many as a new event has]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(help_heading = "Attempts")]
     pub(super) attempts: Option<u32>,

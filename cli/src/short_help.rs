@@ -1,0 +1,105 @@
+//! Help that fits a screen: a line or two for each flag, a deployment's flags at the end, a line each. What it leaves out (the values'
+//! meanings, the fields of JSON) is in the manual's pages and in `docs/reference.md`.
+
+use clap::builder::Resettable;
+use clap::{Arg, Command};
+
+/// The heading of the flags that name a deployment.
+const DEPLOYMENT: &str = "Deployment";
+
+/// What is said of them.
+const FLAGS: [(&str, &str); 7] = [
+    ("--local DIR", "folder of a `daybook up` [usual: daybook-data]"),
+    (
+        "--stack NAME",
+        "CloudFormation stack, whose outputs name the rest",
+    ),
+    ("--ledger-table NAME", "DynamoDB table of open events"),
+    (
+        "--receipts-table NAME",
+        "DynamoDB table of receipts; none: receipts are off",
+    ),
+    (
+        "--receipts-keep TIME",
+        "how long receipts are kept [default: 14d]",
+    ),
+    ("--dispatch-queue-url URL", "SQS queue of claimed events"),
+    (
+        "--state-machine-arn ARN",
+        "state machine; none where workers process events",
+    ),
+];
+
+/// Where the rest is.
+const MORE: &str = "Most flags have a variable, DAYBOOK_PER_WINDOW for --per-window. Which do, and the\n\
+                    fields of JSON: docs/reference.md, or the pages that `daybook man DIR` writes.";
+
+/// The same command with short help, for `-h` and `--help` alike.
+pub fn short(command: Command) -> Command {
+    let verbs: Vec<String> = command
+        .get_subcommands()
+        .map(|verb| verb.get_name().to_owned())
+        .collect();
+    verbs
+        .into_iter()
+        .fold(command.mut_args(short_argument), |command, verb| {
+            command.mut_subcommand(verb, short_verb)
+        })
+}
+
+fn short_verb(verb: Command) -> Command {
+    let about = verb.get_long_about().or_else(|| verb.get_about());
+    let about = about.map(ToString::to_string).unwrap_or_default();
+    let examples = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let after = format!("{}{}\n\n{MORE}", deployment(&verb), examples.trim_end());
+    verb.about(about)
+        .long_about(Resettable::Reset)
+        .after_help(after)
+        .after_long_help(Resettable::Reset)
+        .mut_args(short_argument)
+}
+
+fn short_argument(argument: Arg) -> Arg {
+    let argument = without_usual_variable(argument.long_help(Resettable::Reset));
+    if argument.get_help_heading() == Some(DEPLOYMENT) {
+        return argument.hide(true);
+    }
+    let values = argument.get_possible_values();
+    if argument.is_hide_possible_values_set() || values.iter().all(|value| value.get_help().is_none()) {
+        return argument;
+    }
+    // Without what each means, they fit the line.
+    let names: Vec<&str> = values.iter().map(|value| value.get_name()).collect();
+    let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+    let help = format!("{help} [{}]", names.join(", "));
+    argument.hide_possible_values(true).help(help)
+}
+
+/// A variable that is called as its flag needs no words.
+fn without_usual_variable(argument: Arg) -> Arg {
+    let flag = argument.get_long().unwrap_or_default();
+    let usual = format!("DAYBOOK_{}", flag.replace('-', "_").to_uppercase());
+    match argument.get_env().is_some_and(|variable| *variable == *usual) {
+        true => argument.hide_env(true),
+        false => argument,
+    }
+}
+
+/// The flags of a deployment that the verb takes.
+fn deployment(verb: &Command) -> String {
+    let takes = |flag: &str| {
+        let name = flag.trim_start_matches("--").split(' ').next();
+        let mut arguments = verb.get_arguments();
+        arguments
+            .any(|argument| argument.get_long() == name && argument.get_help_heading() == Some(DEPLOYMENT))
+    };
+    let lines: String = FLAGS
+        .iter()
+        .filter(|(flag, _)| takes(flag))
+        .map(|(flag, meaning)| format!("  {flag:24}  {meaning}\n"))
+        .collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!("{DEPLOYMENT}:\n{lines}\n"),
+    }
+}

@@ -21,6 +21,7 @@ use crate::commands::operate::pause::{PauseArguments, ResumeArguments, SetArgume
 use crate::commands::operate::redrive_queue::RedriveQueueArguments;
 use crate::commands::operate::replay::ReplayArguments;
 use crate::commands::run::ingest::IngestArguments;
+use crate::commands::run::relay::RelayArguments;
 use crate::commands::run::schedule::ScheduleArguments;
 use crate::commands::run::sweep::SweepArguments;
 use crate::commands::run::up::UpArguments;
@@ -79,7 +80,10 @@ const PURPOSES: [(&str, &[&str]); 4] = [
             "redrive-queue",
         ],
     ),
-    ("Run", &["demo", "up", "ingest", "schedule", "sweep", "worker"]),
+    (
+        "Run",
+        &["demo", "up", "ingest", "schedule", "sweep", "worker", "relay"],
+    ),
     ("Set up", &["init", "attach", "detach", "completions", "man"]),
 ];
 
@@ -187,6 +191,7 @@ pub enum Command {
     Schedule(ScheduleArguments),
     Sweep(SweepArguments),
     Worker(WorkerArguments),
+    Relay(RelayArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
 }
@@ -241,6 +246,7 @@ impl Command {
             Self::Ingest(arguments) => commands::run::ingest::run(*arguments, output).await,
             Self::Up(arguments) => commands::run::up::run(*arguments, output).await,
             Self::Worker(arguments) => commands::run::worker::run(arguments, output).await,
+            Self::Relay(arguments) => commands::run::relay::run(arguments, output).await,
             Self::Completions(arguments) => {
                 commands::setup::manual::completions(&arguments, manual(), output)
             }

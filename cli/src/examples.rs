@@ -184,6 +184,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "relay",
+        &[(
+            "daybook relay --from https://sqs.eu-central-1.amazonaws.com/123456789012/arrivals \
+             --to https://sqs.eu-central-1.amazonaws.com/123456789012/work --per-window 50 --every 1m",
+            "50 messages a minute at most, until it is stopped",
+        )],
+    ),
+    (
         "worker",
         &[(
             "daybook worker --workers 8 --exec ./process.sh",

@@ -21,6 +21,7 @@ use crate::commands::operate::pause::ChangeOutput;
 use crate::commands::operate::redrive_queue::RedriveQueueOutput;
 use crate::commands::operate::replay::ReplayOutput;
 use crate::commands::run::ingest_report::IngestOutput;
+use crate::commands::run::relay::RelayOutput;
 use crate::commands::run::schedule::ScheduleOutput;
 use crate::commands::run::up::print::UpOutput;
 use crate::commands::run::worker::WorkerOutput;
@@ -85,6 +86,7 @@ fn fields(verb: &str) -> Vec<Field> {
         "redrive" | "release" | "fail" | "complete" | "remove" => schema::<BulkOutput>(),
         "replay" => schema::<ReplayOutput>(),
         "pause" | "resume" | "set" => schema::<ChangeOutput>(),
+        "relay" => schema::<RelayOutput>(),
         "schedule" => schema::<ScheduleOutput>(),
         "sweep" => schema::<SweepOutput>(),
         "worker" => schema::<WorkerOutput>(),

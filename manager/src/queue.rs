@@ -3,19 +3,13 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::config::retry::RetryConfig;
-use aws_sdk_sqs::types::{BatchResultErrorEntry, QueueAttributeName, SendMessageBatchRequestEntry};
-use daybook_ledger::{AnswerWatch, Cause, CauseKind, Verdict, describe};
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use daybook_ledger::{Cause, describe};
 use daybook_schema::{EventId, Row};
 use futures::StreamExt;
 
 use crate::packing::{Entry, Packed, pack};
-
-/// Entries per SendMessageBatch (SQS API Reference).
-const BATCH_ENTRIES: usize = 10;
-
-/// Bytes per SendMessageBatch, all entries together (SQS quotas).
-const BATCH_BYTES: usize = 1024 * 1024;
+use crate::send_batch::{BATCH_BYTES, BATCH_ENTRIES, Delivery, entry_id, send_batch};
 
 /// Requests under way at once.
 const CONCURRENCY: usize = 8;
@@ -39,6 +33,16 @@ pub enum Sent {
     Surplus,
     /// The queue may have it.
     Unknown(Cause),
+}
+
+impl From<Delivery> for Sent {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Sent => Self::Sent,
+            Delivery::NotSent(cause) => Self::NotSent(cause),
+            Delivery::Unknown(cause) => Self::Unknown(cause),
+        }
+    }
 }
 
 /// What came of sending claimed rows, by what is to be done about it.
@@ -149,7 +153,7 @@ impl DispatchQueue {
     async fn send_entries(&self, batch: &[Entry<'_>]) -> Vec<Sent> {
         let entries = batch.iter().enumerate().map(|(number, entry)| {
             let to_send = SendMessageBatchRequestEntry::builder()
-                .id(number.to_string())
+                .id(entry_id(number))
                 .message_body(&entry.body);
             let to_send = match self.fifo {
                 true => to_send
@@ -159,49 +163,8 @@ impl DispatchQueue {
             };
             to_send.build().expect("id and body are set")
         });
-        let watch = AnswerWatch::default();
-        let answer = self
-            .client
-            .send_message_batch()
-            .queue_url(&self.url)
-            .set_entries(Some(entries.collect()))
-            .customize()
-            // The SDK would send once more what was perhaps sent: a second copy, beyond what was granted. An unknown send stays
-            // claimed instead, and what was certainly not sent is given back.
-            .config_override(aws_sdk_sqs::config::Builder::default().retry_config(RetryConfig::disabled()))
-            .interceptor(watch.clone())
-            .send()
-            .await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(error) => {
-                let outcome = match watch.verdict(&error) {
-                    Verdict::Unknown => Sent::Unknown(describe(&error)),
-                    Verdict::Throttled | Verdict::Invalid | Verdict::Refused => {
-                        Sent::NotSent(describe(&error))
-                    }
-                };
-                return vec![outcome; batch.len()];
-            }
-        };
-        // An entry that the answer does not speak of may be in the queue.
-        let mut outcomes = vec![Sent::Unknown("the answer does not mention this entry".into()); batch.len()];
-        let position = |id: &str| {
-            id.parse::<usize>()
-                .ok()
-                .filter(|position| *position < batch.len())
-        };
-        for entry in answer.failed() {
-            if let Some(position) = position(entry.id()) {
-                outcomes[position] = failed(entry);
-            }
-        }
-        for entry in answer.successful() {
-            if let Some(position) = position(entry.id()) {
-                outcomes[position] = Sent::Sent;
-            }
-        }
-        outcomes
+        let outcomes = send_batch(&self.client, &self.url, entries.collect()).await;
+        outcomes.into_iter().map(Sent::from).collect()
     }
 
     /// How many messages the queue holds: waiting, delayed, and being worked on. Approximate, as SQS is.
@@ -290,23 +253,4 @@ async fn attributes(
             .ok_or_else(|| failed(format!("the answer has no number for {}", name.as_str()).into()))
     };
     names.iter().map(number).collect()
-}
-
-/// `failed` means that this entry was not enqueued (SendMessageBatch, SQS API Reference), unless SQS failed inside: that is no
-/// proof.
-fn failed(entry: &BatchResultErrorEntry) -> Sent {
-    let words = match entry.message() {
-        Some(message) => format!("{}: {message}", entry.code()),
-        None => entry.code().to_owned(),
-    };
-    // The answer to the batch is a success.
-    let kind = CauseKind::Service {
-        code: Some(entry.code().to_owned()),
-        status: 200,
-    };
-    let cause = Cause::new(kind, words);
-    match !entry.sender_fault() && entry.code().starts_with("Internal") {
-        true => Sent::Unknown(cause),
-        false => Sent::NotSent(cause),
-    }
 }

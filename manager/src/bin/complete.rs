@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
-use daybook_ledger::{Deadline, Ledger};
+use daybook_ledger::{Clock, Consumed, Deadline, Ledger};
 use daybook_manager::arguments::BackoffArguments;
 use daybook_manager::lambda::{
     self, Aws, Batch, Failure, Function, LedgerArguments, Service, StateMachineArguments,
@@ -26,26 +26,37 @@ struct Settings {
     backoff: BackoffArguments,
 }
 
-struct CompleteFunction(Completer);
+struct CompleteFunction {
+    completer: Completer,
+    ledger: Ledger,
+}
 
 impl Function for CompleteFunction {
     const NAME: &'static str = "complete";
     type Settings = Settings;
     type Event = Batch;
 
-    fn ledger(settings: &Settings) -> &LedgerArguments {
-        &settings.ledger
+    fn stack(settings: &Settings) -> &str {
+        &settings.ledger.stack
     }
 
-    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+    fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
+        let ledger = aws.ledger(&settings.ledger, clock)?;
         let policy = settings.backoff.checked().map_err(|error| error.of_variable())?;
         let client = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
         let executions = Executions::new(client, settings.machine.state_machine_arn);
-        Ok(Self(Completer::new(ledger, executions, policy)))
+        Ok(Self {
+            completer: Completer::new(ledger.clone(), executions, policy),
+            ledger,
+        })
+    }
+
+    fn consumed(&self) -> Consumed {
+        self.ledger.consumed()
     }
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {
-        let completed = self.0.handle(batch.messages(), deadline).await;
+        let completed = self.completer.handle(batch.messages(), deadline).await;
         lambda::telemetry::completed(batch.messages(), &completed);
         Ok(batch.answer(completed.iter().map(Completed::disposition)))
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
-use daybook_ledger::{Deadline, Ledger};
+use daybook_ledger::{Clock, Consumed, Deadline, Ledger};
 use daybook_manager::arguments::{
     self, AttemptsArguments, BatchArguments, BudgetArguments, LeaseArguments, StartArguments,
 };
@@ -43,22 +43,26 @@ struct Settings {
     batch: BatchArguments,
 }
 
-struct IngestFunction(Ingest);
+struct IngestFunction {
+    ingest: Ingest,
+    ledger: Ledger,
+}
 
 impl Function for IngestFunction {
     const NAME: &'static str = "ingest";
     type Settings = Settings;
     type Event = Batch;
 
-    fn ledger(settings: &Settings) -> &LedgerArguments {
-        &settings.ledger
+    fn stack(settings: &Settings) -> &str {
+        &settings.ledger.stack
     }
 
-    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+    fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
+        let ledger = aws.ledger(&settings.ledger, clock)?;
         let reading = settings.reading.reading();
-        let ingest = Ingest::new(ledger, reading, settings.attempts.max_attempts);
+        let ingest = Ingest::new(ledger.clone(), reading, settings.attempts.max_attempts);
         if settings.start.dispatch == Start::Scheduled {
-            return Ok(Self(ingest));
+            return Ok(Self { ingest, ledger });
         }
         let url = settings.dispatch_queue_url.ok_or(
             "DAYBOOK_DISPATCH_QUEUE_URL is not set: it is needed where DAYBOOK_DISPATCH is immediate",
@@ -74,11 +78,18 @@ impl Function for IngestFunction {
             ..Dispatch::default()
         };
         let immediate = Immediate::new(dispatch, DispatchQueue::new(client, url));
-        Ok(Self(ingest.dispatching(immediate)))
+        Ok(Self {
+            ingest: ingest.dispatching(immediate),
+            ledger,
+        })
+    }
+
+    fn consumed(&self) -> Consumed {
+        self.ledger.consumed()
     }
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {
-        let ingested = self.0.handle(batch.messages(), deadline).await;
+        let ingested = self.ingest.handle(batch.messages(), deadline).await;
         lambda::telemetry::ingested(batch.messages(), &ingested);
         Ok(batch.answer(ingested.iter().map(Ingested::disposition)))
     }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
-use daybook_ledger::{Deadline, Ledger};
+use daybook_ledger::{Clock, Consumed, Deadline, Ledger};
 use daybook_manager::arguments::{BackoffArguments, LeaseArguments, at_least_one};
 use daybook_manager::lambda::{
     self, Aws, Batch, Failure, Function, LedgerArguments, Service, StateMachineArguments,
@@ -32,18 +32,22 @@ struct Settings {
     starts_per_second: u32,
 }
 
-struct InvokeFunction(Invoker);
+struct InvokeFunction {
+    invoker: Invoker,
+    ledger: Ledger,
+}
 
 impl Function for InvokeFunction {
     const NAME: &'static str = "invoke";
     type Settings = Settings;
     type Event = Batch;
 
-    fn ledger(settings: &Settings) -> &LedgerArguments {
-        &settings.ledger
+    fn stack(settings: &Settings) -> &str {
+        &settings.ledger.stack
     }
 
-    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+    fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
+        let ledger = aws.ledger(&settings.ledger, clock)?;
         let client = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
         let executions = Executions::new(client, settings.machine.state_machine_arn);
         let pace = Pace::per_second(settings.starts_per_second);
@@ -52,11 +56,18 @@ impl Function for InvokeFunction {
             retry: settings.backoff.checked().map_err(|error| error.of_variable())?,
             ..Dispatch::default()
         };
-        Ok(Self(Invoker::new(ledger, executions, dispatch, pace)))
+        Ok(Self {
+            invoker: Invoker::new(ledger.clone(), executions, dispatch, pace),
+            ledger,
+        })
+    }
+
+    fn consumed(&self) -> Consumed {
+        self.ledger.consumed()
     }
 
     async fn handle(&self, batch: &Batch, deadline: Deadline) -> Result<SqsBatchResponse, Failure> {
-        let invoked = self.0.handle(batch.messages(), deadline).await;
+        let invoked = self.invoker.handle(batch.messages(), deadline).await;
         lambda::telemetry::invoked(batch.messages(), &invoked);
         Ok(batch.answer(invoked.iter().map(Invoked::disposition)))
     }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use daybook_ledger::{Deadline, Ledger, Window};
+use daybook_ledger::{Clock, Consumed, Deadline, Ledger, Window};
 use daybook_manager::arguments::{
     BatchArguments, BudgetArguments, InFlightArguments, LeaseArguments, StartArguments,
 };
@@ -47,11 +47,12 @@ impl Function for ScheduleFunction {
     type Settings = Settings;
     type Event = Tick;
 
-    fn ledger(settings: &Settings) -> &LedgerArguments {
-        &settings.ledger
+    fn stack(settings: &Settings) -> &str {
+        &settings.ledger.stack
     }
 
-    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+    fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
+        let ledger = aws.ledger(&settings.ledger, clock)?;
         let client = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
         let queue = DispatchQueue::new(client, settings.queue.dispatch_queue_url);
         let batching = settings.batch.checked().map_err(|error| error.of_variable())?;
@@ -70,6 +71,10 @@ impl Function for ScheduleFunction {
             scheduler: Scheduler::new(ledger.clone(), queue, dispatch),
             ledger,
         })
+    }
+
+    fn consumed(&self) -> Consumed {
+        self.ledger.consumed()
     }
 
     async fn handle(&self, tick: &Tick, deadline: Deadline) -> Result<Value, Failure> {

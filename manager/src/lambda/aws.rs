@@ -9,9 +9,9 @@ use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
-use daybook_ledger::client_timeouts;
+use daybook_ledger::{Clock, Ledger, Random, client_timeouts};
 
-use super::settings::variable;
+use super::settings::{LedgerArguments, variable};
 use crate::arguments::check_endpoint_variables;
 
 /// A connection that rested so long is not used again. Lambda freezes a process between invocations; what the other side
@@ -77,6 +77,20 @@ impl Aws {
             credentials,
             http,
         })
+    }
+
+    /// The ledger that they name.
+    ///
+    /// # Errors
+    /// As [`LedgerArguments::receipts`].
+    pub fn ledger(&self, arguments: &LedgerArguments, clock: &Clock) -> Result<Ledger, String> {
+        Ok(Ledger::new(
+            aws_sdk_dynamodb::Client::new(&self.config(Service::DynamoDb)),
+            arguments.ledger_table.clone(),
+            arguments.receipts()?,
+            clock.clone(),
+            Random::from_os(),
+        ))
     }
 
     /// The configuration of a client of that service: `Client::new(&aws.config(Service::Sqs))`.

@@ -2,14 +2,13 @@
 
 use std::future::Future;
 
-use daybook_ledger::{Deadline, Ledger};
+use daybook_ledger::{Clock, Consumed, Deadline};
 use daybook_schema::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::aws::Aws;
 use super::failure::Failure;
-use super::settings::LedgerArguments;
 
 /// What a function is invoked with.
 pub trait Event: Sized + Send + Sync {
@@ -40,14 +39,19 @@ pub trait Function: Sized + Send + Sync {
     /// What it is invoked with.
     type Event: Event;
 
-    /// The part of the settings that every function has.
-    fn ledger(settings: &Self::Settings) -> &LedgerArguments;
+    /// The CloudFormation stack: a dimension of all metrics.
+    fn stack(settings: &Self::Settings) -> &str;
 
     /// Makes it, once per process.
     ///
     /// # Errors
-    /// When settings do not go together: names the variables.
-    fn new(settings: Self::Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String>;
+    /// When settings contradict each other: names the variables.
+    fn new(settings: Self::Settings, aws: &Aws, clock: &Clock) -> Result<Self, String>;
+
+    /// Capacity units that it has used since it was made; none where it has no ledger.
+    fn consumed(&self) -> Consumed {
+        Consumed::default()
+    }
 
     /// Handles one invocation, until the deadline.
     fn handle(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_ledger::{Clock, Deadline, Ledger};
+use daybook_ledger::{Clock, Deadline};
 use daybook_schema::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent};
 use serde_json::Value;
@@ -39,10 +39,9 @@ impl Ends {
 /// Handles it. A failure, or a cut, is in the log once, and counted.
 pub(super) async fn handle<F: Function>(
     function: &F,
-    ledger: &Ledger,
+    clock: &Clock,
     event: LambdaEvent<Value>,
 ) -> Result<Value, Diagnostic> {
-    let clock = ledger.clock();
     let killed = i64::try_from(event.context.deadline)
         .ok()
         .and_then(Timestamp::from_unix_millis);
@@ -83,7 +82,6 @@ mod tests {
     use std::future::pending;
 
     use aws_lambda_events::event::sqs::SqsBatchResponse;
-    use daybook_ledger::Random;
     use lambda_runtime::Context;
     use serde_json::json;
     use tokio::time::Instant;
@@ -105,11 +103,11 @@ mod tests {
         type Settings = Settings;
         type Event = Batch;
 
-        fn ledger(settings: &Settings) -> &LedgerArguments {
-            &settings.ledger
+        fn stack(settings: &Settings) -> &str {
+            &settings.ledger.stack
         }
 
-        fn new(_: Settings, _: Ledger, _: &Aws) -> Result<Self, String> {
+        fn new(_: Settings, _: &Aws, _: &Clock) -> Result<Self, String> {
             Ok(Self)
         }
 
@@ -118,29 +116,17 @@ mod tests {
         }
     }
 
-    fn ledger() -> Ledger {
+    fn clock() -> Clock {
         let start = Instant::now();
-        let clock = Clock::new(move || {
+        Clock::new(move || {
             let millis = 1_795_251_268_758 + start.elapsed().as_millis() as i64;
             Timestamp::from_unix_millis(millis).expect("a time")
-        });
-        let config = aws_sdk_dynamodb::Config::builder()
-            .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
-            .build();
-        let table = "ledger".parse().expect("a name");
-        Ledger::new(
-            aws_sdk_dynamodb::Client::from_conf(config),
-            table,
-            None,
-            clock,
-            Random::from_seed(1),
-        )
+        })
     }
 
     #[tokio::test(start_paused = true)]
     async fn work_ends_before_the_cut_and_the_cut_before_lambda_ends_the_process() {
-        let ledger = ledger();
-        let clock = ledger.clock();
+        let clock = &clock();
         for (timeout, work, cut) in [(30.0, 28.0, 29.5), (4.0, 3.0, 3.75), (0.0, 0.0, 0.0)] {
             let ends = Ends::of(clock.now().plus(Duration::from_secs_f64(timeout)), clock);
             let left = (ends.work.left(clock), ends.cut.left(clock));
@@ -154,14 +140,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_function_that_hangs_is_cut_off_in_time_and_returns_every_message() {
         for (timeout, cut_after) in [(30.0, 29.5), (4.0, 3.75), (0.0, 0.0)] {
-            let ledger = ledger();
+            let clock = clock();
             let message = |id: &str| json!({"messageId": id, "body": "b", "eventSource": "aws:sqs"});
             let payload = json!({"Records": [message("a"), message("b")]});
             let mut context = Context::default();
-            let killed = ledger.clock().now().plus(Duration::from_secs_f64(timeout));
+            let killed = clock.now().plus(Duration::from_secs_f64(timeout));
             context.deadline = u64::try_from(killed.unix_millis()).expect("a time after 1970");
             let begin = Instant::now();
-            let answer = handle(&Hanging, &ledger, LambdaEvent::new(payload, context)).await;
+            let answer = handle(&Hanging, &clock, LambdaEvent::new(payload, context)).await;
             assert_eq!(
                 answer.expect("an answer"),
                 json!({"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]})

@@ -98,6 +98,12 @@ names! {
     OBJECTS_UNKNOWN = "ObjectsUnknown" in Count;
     /// Audit: objects without row and receipt whose notifications may still wait in the intake.
     OBJECTS_MAY_WAIT = "ObjectsMayWait" in Count;
+    /// Relay: runs that came to their end. The heartbeat.
+    RELAY_RUNS = "RelayRuns" in Count;
+    /// Relay: messages that the target has.
+    MESSAGES_RELAYED = "MessagesRelayed" in Count;
+    /// Relay: messages that come again, because the target has not certainly taken them.
+    MESSAGES_NOT_RELAYED = "MessagesNotRelayed" in Count;
     /// All: write units of the tables and their indexes.
     WRITE_UNITS = "WriteUnits" in Count;
     /// All: read units of the tables and their indexes.

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 
 pub use aws::{Aws, Service};
 pub use batch::Batch;
-use daybook_ledger::{Clock, Ledger, Random};
+use daybook_ledger::Clock;
 pub use failure::Failure;
 pub use function::{Event, Function};
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
@@ -41,7 +41,7 @@ pub fn run<F: Function>() -> ExitCode {
     let started = log::start(&current, F::NAME)
         .and_then(|()| settings::parse::<F::Settings>())
         .and_then(start::<F>);
-    let (function, ledger, metrics) = match started {
+    let (function, clock, metrics) = match started {
         Ok(started) => started,
         Err(why) => {
             tracing::error!(function = F::NAME, "the function cannot start: {why}");
@@ -51,7 +51,7 @@ pub fn run<F: Function>() -> ExitCode {
     // One thread: a function has less than one processor unless it is given more than 1.7 GB.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let served = match runtime {
-        Ok(runtime) => runtime.block_on(serve(&function, &ledger, &metrics, &current)),
+        Ok(runtime) => runtime.block_on(serve(&function, &clock, &metrics, &current)),
         Err(error) => Err(error.into()),
     };
     match served {
@@ -63,32 +63,26 @@ pub fn run<F: Function>() -> ExitCode {
     }
 }
 
-fn start<F: Function>(settings: F::Settings) -> Result<(F, Ledger, Metrics), String> {
-    let tables = F::ledger(&settings).clone();
+fn start<F: Function>(settings: F::Settings) -> Result<(F, Clock, Metrics), String> {
+    let stack = F::stack(&settings).to_owned();
     let aws = Aws::from_environment()?;
-    let ledger = Ledger::new(
-        aws_sdk_dynamodb::Client::new(&aws.config(Service::DynamoDb)),
-        tables.ledger_table.clone(),
-        tables.receipts()?,
-        Clock::system(),
-        Random::from_os(),
-    );
-    let metrics = Metrics::start(&tables.stack, F::NAME)?;
+    let clock = Clock::system();
+    let metrics = Metrics::start(&stack, F::NAME)?;
     log::watch_panics(metrics);
-    Ok((F::new(settings, ledger.clone(), &aws)?, ledger, metrics))
+    Ok((F::new(settings, &aws, &clock)?, clock, metrics))
 }
 
 async fn serve<F: Function>(
     function: &F,
-    ledger: &Ledger,
+    clock: &Clock,
     metrics: &Metrics,
     current: &log::Current,
 ) -> Result<(), lambda_runtime::Error> {
     let handler = service_fn(|event: LambdaEvent<Value>| async move {
         current.set(&event.context);
         metrics.begin(&event.context.request_id);
-        let answer = invocation::handle(function, ledger, event).await;
-        metrics.flush(ledger.consumed());
+        let answer = invocation::handle(function, clock, event).await;
+        metrics.flush(function.consumed());
         current.clear();
         answer
     });

@@ -10,6 +10,7 @@ use crate::delivery::{Delivered, Disposition};
 use crate::ingest::Ingested;
 use crate::invoke::Invoked;
 use crate::outlet::HandedOn;
+use crate::relay::RelayReport;
 use crate::schedule::ScheduleReport;
 use crate::settle_batch::SettledBatch;
 
@@ -145,6 +146,17 @@ pub fn scheduled(report: &ScheduleReport) -> Value {
     let mut answer = json!(report);
     answer["oldest_pending_seconds"] = json!(report.oldest_due_seconds);
     tracing::info!(report = %answer, "scheduled");
+    answer
+}
+
+/// What a run of the relay did: for the log and the metrics, and as the function's answer.
+pub fn relayed(report: &RelayReport) -> Value {
+    metric::count(metric::RELAY_RUNS, 1u64);
+    metric::count(metric::MESSAGES_RELAYED, report.sent);
+    metric::count(metric::MESSAGES_NOT_RELAYED, report.not_sent + report.unknown);
+    failures("the relay", &report.failures);
+    let answer = json!(report);
+    tracing::info!(report = %answer, "relayed");
     answer
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser};
-use daybook_ledger::{Deadline, Ledger};
+use daybook_ledger::{Clock, Consumed, Deadline, Ledger};
 use daybook_manager::IntakeQueue;
 use daybook_manager::arguments::{self, AttemptsArguments};
 use daybook_manager::lambda::{
@@ -72,7 +72,10 @@ fn keys(text: &str) -> Result<Keys, InvalidKeys> {
     text.trim_start().parse()
 }
 
-struct AuditFunction(Rounds);
+struct AuditFunction {
+    rounds: Rounds,
+    ledger: Ledger,
+}
 
 /// The event of an audit, from the schedule or a person.
 struct AuditEvent(RoundRequest);
@@ -105,11 +108,12 @@ impl Function for AuditFunction {
     type Settings = Settings;
     type Event = AuditEvent;
 
-    fn ledger(settings: &Settings) -> &LedgerArguments {
-        &settings.ledger
+    fn stack(settings: &Settings) -> &str {
+        &settings.ledger.stack
     }
 
-    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+    fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
+        let ledger = aws.ledger(&settings.ledger, clock)?;
         let config = aws.config(Service::S3);
         // Servers that are not AWS mostly have no name per bucket.
         let is_elsewhere = config.endpoint_url().is_some();
@@ -130,11 +134,18 @@ impl Function for AuditFunction {
         };
         let sqs = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
         let intake = Intake::Queue(IntakeQueue::new(sqs, audit.intake_queue_url));
-        Ok(Self(Rounds::new(s3, ledger, reports, intake, settings)))
+        Ok(Self {
+            rounds: Rounds::new(s3, ledger.clone(), reports, intake, settings),
+            ledger,
+        })
+    }
+
+    fn consumed(&self) -> Consumed {
+        self.ledger.consumed()
     }
 
     async fn handle(&self, event: &AuditEvent, deadline: Deadline) -> Result<Value, Failure> {
-        let round = self.0.round(&event.0, deadline).await;
+        let round = self.rounds.round(&event.0, deadline).await;
         let answer = report(&round);
         match round.is_lost() {
             true => Err(Failure::new("NothingAudited", failures(&round).join("; "))),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use daybook_ledger::{Deadline, Ledger, Window};
+use daybook_ledger::{Clock, Consumed, Deadline, Ledger, Window};
 use daybook_manager::arguments::{BackoffArguments, BudgetArguments, LeaseArguments};
 use daybook_manager::lambda::{
     Aws, Failure, Function, LedgerArguments, QueueArguments, Service, StateMachineArguments, Tick, run,
@@ -50,11 +50,12 @@ impl Function for ReconcileFunction {
     type Settings = Settings;
     type Event = Tick;
 
-    fn ledger(settings: &Settings) -> &LedgerArguments {
-        &settings.ledger
+    fn stack(settings: &Settings) -> &str {
+        &settings.ledger.stack
     }
 
-    fn new(settings: Settings, ledger: Ledger, aws: &Aws) -> Result<Self, String> {
+    fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
+        let ledger = aws.ledger(&settings.ledger, clock)?;
         let sqs = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
         let sfn = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
         let queue = DispatchQueue::new(sqs, settings.queue.dispatch_queue_url);
@@ -77,6 +78,10 @@ impl Function for ReconcileFunction {
             ),
             ledger,
         })
+    }
+
+    fn consumed(&self) -> Consumed {
+        self.ledger.consumed()
     }
 
     async fn handle(&self, tick: &Tick, deadline: Deadline) -> Result<Value, Failure> {

@@ -3,6 +3,7 @@
 pub mod ingest;
 pub mod ingest_queue;
 pub mod ingest_report;
+pub mod relay;
 pub mod repeat;
 pub mod schedule;
 pub mod sweep;

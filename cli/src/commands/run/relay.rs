@@ -1,0 +1,234 @@
+//! `daybook relay`: messages go from one queue to another, N per window, without a ledger.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use daybook_inspect::aws::answer::Answer;
+use daybook_inspect::aws::failure::AwsResource;
+use daybook_inspect::aws::queues;
+use daybook_ledger::{Clock, Deadline};
+use daybook_manager::{DeduplicationId, Relay, RelayReport, RelaySettings};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::time::MissedTickBehavior;
+
+use crate::args::values;
+use crate::aws::clients::Aws;
+use crate::deployment::failures;
+use crate::signals;
+use crate::ui::error::UserError;
+use crate::ui::logging;
+use crate::ui::output;
+use crate::ui::output::{Line, Output};
+
+/// How long one run may take.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
+/// Send messages from one SQS queue to another, N per window
+///
+/// Takes at most N messages, sends them on as they are, and deletes each only when the other queue has certainly
+/// taken it: whatever fails in between comes again, so nothing is lost, and a message may be sent twice. Standard
+/// and FIFO queues on either side; groups keep their order. No ledger is needed.
+///
+/// One run, or with --every a run per window until SIGTERM or Ctrl-C.
+#[derive(Args, Debug)]
+pub struct RelayArguments {
+    /// URL of the queue to take messages from
+    #[arg(long, value_name = "URL", value_parser = values::queue_url)]
+    from: String,
+
+    /// URL of the queue to send them to, in the same region
+    #[arg(long, value_name = "URL", value_parser = values::queue_url)]
+    to: String,
+
+    /// N: how many messages one run takes at most; at least 1
+    #[arg(long, value_name = "N", default_value = "50", value_parser = values::at_least_one)]
+    per_window: u32,
+
+    /// Run again and again, once in this time, such as 1m; 100ms to 1d
+    #[arg(long, value_name = "TIME", value_parser = values::every)]
+    every: Option<Duration>,
+
+    /// What a FIFO queue recognises repeated messages by: message-id loses nothing, kept can lose a message whose id another
+    /// one had more than five minutes before
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    deduplication_id: DeduplicationId,
+
+    /// File whose lock keeps a second relay of the same queue on this machine from starting; in the folder for
+    /// temporary files by default
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+}
+
+/// What a relay did, all its runs together.
+#[derive(Serialize, JsonSchema)]
+pub struct RelayOutput<'a> {
+    /// Runs that came to their end.
+    runs: u64,
+    #[serde(flatten)]
+    report: &'a RelayReport,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When a queue is missing or does not answer, when another relay of the queue runs on this machine, and when the last run could not do
+/// all of its work.
+pub async fn run(arguments: RelayArguments, output: Output) -> anyhow::Result<ExitCode> {
+    if arguments.from == arguments.to {
+        return Err(values::usage_of("to", &"this is the queue that messages are taken from").into());
+    }
+    let aws = Aws::from_environment().await?;
+    for url in [&arguments.from, &arguments.to] {
+        answers(&aws, url).await?;
+    }
+    let _lock = lock(&arguments)?;
+    let settings = RelaySettings {
+        from: arguments.from,
+        to: arguments.to,
+        per_window: arguments.per_window,
+        wait: Duration::from_secs(2),
+        deduplication_id: arguments.deduplication_id,
+    };
+    let clock = Clock::system();
+    let relay = Relay::new(aws.queues(), settings, clock.clone());
+    let (runs, total, last) = match arguments.every {
+        None => {
+            let report = relay.run(Deadline::after(&clock, PATIENCE)).await;
+            (1, report.clone(), report.failures)
+        }
+        Some(every) => until_asked(&relay, &clock, every).await,
+    };
+    print(runs, &total, output)?;
+    failures::end("the relay", &last, &aws, AwsResource::Queue)
+}
+
+/// A run per window until a signal comes; the run that is under way then ends first. How many there were, what they did together, and
+/// what failed in the last one.
+async fn until_asked(
+    relay: &Relay,
+    clock: &Clock,
+    every: Duration,
+) -> (u64, RelayReport, Vec<daybook_ledger::Cause>) {
+    let asked = signals::requested();
+    logging::say("relaying; SIGTERM or Ctrl-C ends it after the run that is under way");
+    tokio::pin!(asked);
+    let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut runs, mut total, mut last) = (0, RelayReport::default(), Vec::new());
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut asked => return (runs, total, last),
+            _ = ticks.tick() => {}
+        }
+        let report = relay.run(Deadline::after(clock, PATIENCE)).await;
+        runs += 1;
+        for cause in &report.failures {
+            tracing::warn!(%cause, "the relay could not do everything; what is left comes again");
+        }
+        if report.received > 0 {
+            tracing::info!(
+                received = report.received,
+                sent = report.sent,
+                not_sent = report.not_sent,
+                unknown = report.unknown,
+                not_deleted = report.not_deleted,
+                "relayed"
+            );
+        }
+        last.clone_from(&report.failures);
+        total.add(report);
+    }
+}
+
+/// One relay of a queue at a time on this machine: two would take N each. The operating system drops the lock when the process ends.
+fn lock(arguments: &RelayArguments) -> Result<File, UserError> {
+    let path = arguments.lock.clone().unwrap_or_else(|| {
+        let plain = |letter: char| match letter.is_ascii_alphanumeric() || ".-_".contains(letter) {
+            true => letter,
+            false => '-',
+        };
+        let queue: String = arguments.from.chars().map(plain).take(200).collect();
+        std::env::temp_dir().join(format!("daybook-relay-{queue}.lock"))
+    });
+    let failed = |path: &Path, error: std::io::Error| {
+        UserError::new(format!("the lock file {} cannot be used", path.display()))
+            .because(error)
+            .hint("name another file with --lock")
+    };
+    let opened = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let mut file = opened.map_err(|error| failed(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(
+                UserError::new(format!("another relay takes messages from {}", arguments.from))
+                    .because(anyhow::anyhow!("it holds the lock on {}", path.display()))
+                    .hint("wait until it ends or stop it: two relays would take N each"),
+            );
+        }
+        Err(TryLockError::Error(error)) => return Err(failed(&path, error)),
+    }
+    // Who has it, for people; the lock alone decides.
+    let _ = file
+        .set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    Ok(file)
+}
+
+async fn answers(aws: &Aws, url: &str) -> Result<(), UserError> {
+    match queues::attributes(&aws.queues(), url).await {
+        Answer::Known(_) => Ok(()),
+        Answer::Absent => Err(
+            UserError::new(format!("there is no queue {url} in region {}", aws.region()))
+                .hint("check its URL, region and account"),
+        ),
+        Answer::Unknown(refusal) => Err(UserError::new(format!("the queue {url} cannot be read"))
+            .because(anyhow::anyhow!("{}", refusal.cause))
+            .hint_if_any(aws.advice(AwsResource::Queue, &refusal.cause))),
+    }
+}
+
+fn print(runs: u64, report: &RelayReport, output: Output) -> anyhow::Result<()> {
+    let count = |n: u32| n.to_string();
+    let mut lines: Vec<Line> = vec![
+        ("runs", runs.to_string(), ""),
+        ("received", count(report.received), "taken, at most N in each run"),
+        ("sent", count(report.sent), "the other queue has them"),
+        (
+            "not sent",
+            count(report.not_sent),
+            "the other queue does not have them: they come again",
+        ),
+        (
+            "unknown",
+            count(report.unknown),
+            "without an answer: they come again, and may be sent twice",
+        ),
+        (
+            "not deleted",
+            count(report.not_deleted),
+            "sent, and may come again",
+        ),
+    ];
+    if report.empty {
+        lines.push(("stopped", "the queue is empty".to_owned(), ""));
+    }
+    if report.out_of_time {
+        lines.push((
+            "stopped",
+            "out of time; the next run takes the rest".to_owned(),
+            "",
+        ));
+    }
+    output::print(output, &lines, &RelayOutput { runs, report })
+}

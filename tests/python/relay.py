@@ -1,0 +1,102 @@
+"""The relay between two queues of an emulator. Started by tests/relay."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import boto3
+
+MESSAGES, PER_WINDOW = 115, 50
+GROUPS, OF_GROUP = 3, 15
+
+
+def check(holds, *what):
+    if not holds:
+        sys.exit("FAILED: " + " ".join(str(part) for part in what))
+
+
+class Relay:
+    def __init__(self, endpoint):
+        inherited = {name: value for name, value in os.environ.items() if not re.match("AWS_|DAYBOOK_|RUST_LOG", name)}
+        self.environment = {
+            **inherited,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_ENDPOINT_URL": endpoint,
+        }
+        self.sqs = boto3.client(
+            "sqs", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+
+    def queue(self, name):
+        attributes = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
+        return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+
+    def run(self, source, target):
+        with tempfile.TemporaryDirectory() as folder:
+            ended = subprocess.run(
+                [os.environ["DAYBOOK_BINARY"], "relay", "--from", source, "--to", target, "--per-window", str(PER_WINDOW),
+                 "--lock", os.path.join(folder, "lock"), "--output", "json"],
+                env=self.environment, capture_output=True, text=True, timeout=120,
+            )
+        check(ended.returncode == 0, "daybook relay:", ended.stderr)
+        return json.loads(ended.stdout)
+
+    def drained(self, url):
+        """All messages of a queue, in the order in which they come."""
+        messages, empty = [], 0
+        while empty < 2:
+            answer = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["All"], MessageAttributeNames=["All"])
+            found = answer.get("Messages", [])
+            empty = 0 if found else empty + 1
+            for message in found:
+                self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            messages += found
+        return messages
+
+
+def standard(relay):
+    source, target = relay.queue("arrivals"), relay.queue("work")
+    for number in range(MESSAGES):
+        attributes = {"number": {"DataType": "Number", "StringValue": str(number)}}
+        relay.sqs.send_message(QueueUrl=source, MessageBody=json.dumps({"n": number}), MessageAttributes=attributes)
+    sent = [relay.run(source, target)["sent"] for _ in range(4)]
+    check(sent == [50, 50, 15, 0], "a run each sent", sent)
+    arrived = relay.drained(target)
+    numbers = sorted(json.loads(message["Body"])["n"] for message in arrived)
+    check(numbers == list(range(MESSAGES)), "arrived:", numbers)
+    check(all(message["MessageAttributes"]["number"]["StringValue"] == str(json.loads(message["Body"])["n"]) for message in arrived), "attributes differ")
+    check(relay.drained(source) == [], "something is left")
+    return sent
+
+
+def fifo(relay):
+    source, target = relay.queue("arrivals.fifo"), relay.queue("work.fifo")
+    for number in range(OF_GROUP):
+        for group in range(GROUPS):
+            relay.sqs.send_message(
+                QueueUrl=source, MessageBody=f"{group}-{number:02}", MessageGroupId=str(group), MessageDeduplicationId=f"{group}-{number}"
+            )
+    sent = relay.run(source, target)["sent"]
+    check(sent == GROUPS * OF_GROUP, "of FIFO messages were sent:", sent)
+    arrived = [message["Body"] for message in relay.drained(target)]
+    for group in range(GROUPS):
+        of_group = [body for body in arrived if body.startswith(f"{group}-")]
+        check(of_group == [f"{group}-{number:02}" for number in range(OF_GROUP)], "group", group, "arrived as", of_group)
+    return sent
+
+
+def main():
+    implementation, endpoint = sys.argv[1:]
+    relay = Relay(endpoint)
+    print(f"{implementation}: sent {standard(relay)} of {MESSAGES} messages at N = {PER_WINDOW}, and {fifo(relay)} of {GROUPS} groups in order")
+
+
+main()

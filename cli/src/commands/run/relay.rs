@@ -14,14 +14,12 @@ use daybook_ledger::{Clock, Deadline};
 use daybook_manager::{DeduplicationId, Relay, RelayReport, RelaySettings};
 use schemars::JsonSchema;
 use serde::Serialize;
-use tokio::time::MissedTickBehavior;
 
 use crate::args::values;
 use crate::aws::clients::Aws;
+use crate::commands::run::repeat::repeat;
 use crate::deployment::failures;
-use crate::signals;
 use crate::ui::error::UserError;
-use crate::ui::logging;
 use crate::ui::output;
 use crate::ui::output::{Line, Output};
 
@@ -96,53 +94,38 @@ pub async fn run(arguments: RelayArguments, output: Output) -> anyhow::Result<Ex
     };
     let clock = Clock::system();
     let relay = Relay::new(aws.queues(), settings, clock.clone());
-    let (runs, total, last) = match arguments.every {
-        None => {
-            let report = relay.run(Deadline::after(&clock, PATIENCE)).await;
-            (1, report.clone(), report.failures)
-        }
-        Some(every) => until_asked(&relay, &clock, every).await,
-    };
-    print(runs, &total, output)?;
-    failures::end("the relay", &last, &aws, AwsResource::Queue)
-}
-
-/// A run per window until a signal comes; the run that is under way then ends first. How many there were, what they did together, and
-/// what failed in the last one.
-async fn until_asked(
-    relay: &Relay,
-    clock: &Clock,
-    every: Duration,
-) -> (u64, RelayReport, Vec<daybook_ledger::Cause>) {
-    let asked = signals::requested();
-    logging::say("relaying; SIGTERM or Ctrl-C ends it after the run that is under way");
-    tokio::pin!(asked);
-    let mut ticks = tokio::time::interval(every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut runs, mut total, mut last) = (0, RelayReport::default(), Vec::new());
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut asked => return (runs, total, last),
-            _ = ticks.tick() => {}
-        }
-        let report = relay.run(Deadline::after(clock, PATIENCE)).await;
+    let mut run_once = async || {
+        let report = relay.run(Deadline::after(&clock, PATIENCE)).await;
+        log(&report);
         runs += 1;
-        for cause in &report.failures {
-            tracing::warn!(%cause, "the relay could not do everything; what is left comes again");
-        }
-        if report.received > 0 {
-            tracing::info!(
-                received = report.received,
-                sent = report.sent,
-                not_sent = report.not_sent,
-                unknown = report.unknown,
-                not_deleted = report.not_deleted,
-                "relayed"
-            );
-        }
         last.clone_from(&report.failures);
         total.add(report);
+        Ok(ExitCode::SUCCESS)
+    };
+    let code = match arguments.every {
+        None => run_once().await?,
+        Some(every) => repeat("relay", every, run_once).await?,
+    };
+    print(runs, &total, output)?;
+    failures::end("the relay", &last, &aws, AwsResource::Queue)?;
+    Ok(code)
+}
+
+fn log(report: &RelayReport) {
+    for cause in &report.failures {
+        tracing::warn!(%cause, "the relay could not do everything; what is left comes again");
+    }
+    if report.received > 0 {
+        let RelayReport {
+            received,
+            sent,
+            not_sent,
+            unknown,
+            not_deleted,
+            ..
+        } = report;
+        tracing::info!(received, sent, not_sent, unknown, not_deleted, "relayed");
     }
 }
 

@@ -87,8 +87,14 @@ type Receipted<'a> = (usize, Ending<'a>, Option<Result<(), LedgerError>>);
 /// What came of an ending: the row of a newer release that is left, if it is one.
 type Left = Result<Option<InvalidRow>, LedgerError>;
 
-/// A row whose receipt was dealt with, and the note that the receipt has; `None` where it has not been deleted by itself yet.
-type Deletion<'a> = (usize, (EventId, Option<&'a str>), Option<Left>);
+/// A row to be deleted, and the note that its receipt has.
+type Noted<'a> = (EventId, Option<&'a str>);
+
+/// A row whose receipt was dealt with.
+type Ready<'a> = (usize, Noted<'a>, Result<(), LedgerError>);
+
+/// The same; `None` where it has not been deleted by itself yet.
+type Deletion<'a> = (usize, Noted<'a>, Option<Left>);
 
 /// The position of an ending, and what came of it.
 type Ended = (usize, Left);
@@ -344,10 +350,7 @@ impl Ledger {
 
     /// Deletes those rows whose receipts are stored, in one request if they are several. Those that need no request of their own
     /// come first, as above.
-    async fn delete_receipted<'a>(
-        &self,
-        ready: Vec<(usize, (EventId, Option<&'a str>), Result<(), LedgerError>)>,
-    ) -> Vec<Deletion<'a>> {
+    async fn delete_receipted<'a>(&self, ready: Vec<Ready<'a>>) -> Vec<Deletion<'a>> {
         let mut deletions: Vec<Deletion<'a>> = Vec::with_capacity(ready.len());
         let mut statements = Vec::new();
         for (nth, (position, row, receipt)) in ready.into_iter().enumerate() {

@@ -360,7 +360,8 @@ fn rows_that_do_not_move_say_what_does_not_run() {
         let seen = ledger.control().await.unwrap();
         ledger.grant(&request, seen).await.unwrap();
     });
-    world.finds("schedule", "warning", "raise N");
+    world.finds("schedule", "warning", "raise it only then");
+    world.finds_with(&["--per-window", "1"], "schedule", "warning", "raise N");
     runtime().block_on(async {
         ledger
             .pause(Some(rows::at(FUTURE)), "kim", "repair")

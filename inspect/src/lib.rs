@@ -8,9 +8,11 @@
 //! **Texts of strangers** (keys, errors, notes, names) are raw, in fields and in sentences alike: whoever shows a sentence escapes the
 //! whole of it, for a terminal or for HTML.
 
+pub mod activity;
 pub mod aws;
 pub mod checks;
 pub mod errors;
+pub mod limits;
 pub mod lookup;
 pub mod object_ref;
 pub mod parts;

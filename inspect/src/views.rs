@@ -39,6 +39,10 @@ pub struct RowOutput<'a> {
     batch: Option<String>,
     /// Whether it is run by itself, because it failed together with others.
     alone: Option<bool>,
+    /// Since when its target runs in the `daybook up` of this machine; null where it does not, or that is not known.
+    running_since: Option<Timestamp>,
+    /// In which process.
+    running_in: Option<u32>,
     /// Why the last attempt failed.
     last_error: Option<&'a str>,
     /// Who did something to it by hand, and why.
@@ -80,6 +84,8 @@ impl<'a> From<&'a Row> for RowOutput<'a> {
             claim_token: row.claim_token.map(|token| token.to_string()),
             batch: row.batch.map(|batch| batch.to_string()),
             alone: Some(row.alone),
+            running_since: None,
+            running_in: None,
             last_error: row.last_error.as_deref(),
             note: row.note.as_deref(),
             caveat: row.caveat.as_deref(),
@@ -92,6 +98,15 @@ impl<'a> From<&'a Row> for RowOutput<'a> {
 }
 
 impl<'a> RowOutput<'a> {
+    /// With since when it runs, and in which process, if it does.
+    pub fn running(self, run: Option<(Timestamp, u32)>) -> Self {
+        Self {
+            running_since: run.map(|(since, _)| since),
+            running_in: run.map(|(_, pid)| pid),
+            ..self
+        }
+    }
+
     /// A row that this release cannot read: what the index says of it, and why.
     pub fn unreadable(id: String, seen: Option<(Status, Timestamp)>, why: &'a str) -> Self {
         Self {

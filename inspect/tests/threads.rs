@@ -46,6 +46,7 @@ async fn what_a_page_asks_can_be_asked_from_any_thread() {
         source: None,
         scan_receipts: false,
         per_window: None,
+        rate: Rate::default(),
         event: None,
         s3: Err("S3 is not asked".to_owned()),
         intake: None,
@@ -60,7 +61,8 @@ async fn what_a_page_asks_can_be_asked_from_any_thread() {
         window: Duration::from_secs(60),
         lease: Duration::from_secs(3600),
         batching: None,
+        max_in_flight: None,
     };
-    let checks = from_any_thread(deployment::of_folder(&parts, configured)).await;
+    let checks = from_any_thread(deployment::of_folder(&parts, Rate::default(), configured)).await;
     assert!(!checks.is_empty());
 }

@@ -210,6 +210,30 @@ impl Executions {
         }
     }
 
+    /// Stops that execution, whose end is ABORTED then. One that is not there, or has ended, is stopped.
+    ///
+    /// # Errors
+    /// When it may still run: its ARN, as far as it is known, and why.
+    pub async fn stop(&self, name: impl Into<RunName>, cause: &str) -> Result<(), (String, Cause)> {
+        let Some(arn) = execution_arn(&self.state_machine_arn, name.into()) else {
+            let cause = format!("{} is not a state machine ARN", self.state_machine_arn);
+            return Err((self.state_machine_arn.clone(), cause.into()));
+        };
+        let stop = self
+            .client
+            .stop_execution()
+            .execution_arn(&arn)
+            .error("Cancelled")
+            .cause(cause);
+        match stop.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(refused) if refused.is_execution_does_not_exist() => Ok(()),
+                _ => Err((arn, describe(&error))),
+            },
+        }
+    }
+
     /// The executions that run now, newest first, at most that many pages of 1,000. Of an Express state machine none is known
     /// to run: its executions cannot be listed, and last five minutes at most, which a lease must exceed.
     pub async fn running(&self, pages: usize) -> Running {

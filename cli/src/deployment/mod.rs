@@ -1,5 +1,6 @@
 //! The deployment that a command is about: a folder of this machine, or tables and queues on AWS.
 
+pub mod activity;
 pub mod arguments;
 pub mod aws;
 pub mod door;
@@ -16,6 +17,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use daybook_inspect::activity::Activity;
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::aws::trouble::Trouble;
@@ -57,6 +59,8 @@ pub enum Location {
         access: Access,
         /// How its pipeline is set.
         settings: folder::Settings,
+        /// What its `daybook up` did lately, as far as it is written.
+        activity: Option<Box<Activity>>,
     },
     /// AWS, or what stands in for it.
     Aws {
@@ -187,6 +191,7 @@ impl DeploymentArguments {
                 dir: dir.clone(),
                 access: opened.access,
                 settings: opened.settings,
+                activity: activity::read(dir).map(Box::new),
             },
         })
     }
@@ -201,9 +206,15 @@ impl Deployment {
             executions: self.executions.as_ref(),
             source: self.source(),
             folder: match &self.location {
-                Location::Local { dir, access, .. } => Some(LocalFolder {
+                Location::Local {
+                    dir,
+                    access,
+                    activity,
+                    ..
+                } => Some(LocalFolder {
                     path: dir,
                     running: access.up(),
+                    activity: activity.as_deref(),
                 }),
                 Location::Aws { .. } => None,
             },

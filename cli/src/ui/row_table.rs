@@ -1,6 +1,7 @@
 //! Rows as a table.
 
 use daybook_inspect::lookup::rows::Listed;
+use daybook_inspect::parts::Runs;
 use daybook_inspect::wording::{text, time};
 use daybook_schema::{Status, Subject, Timestamp};
 
@@ -17,12 +18,12 @@ const ID_LENGTH: usize = 36;
 /// Of an error, a terminal shows so many characters.
 pub const ERROR_LENGTH: usize = 80;
 
-/// For people.
-pub fn table(rows: &[Listed], now: Timestamp) -> String {
+/// For people: with what a process of this machine runs, where that is known.
+pub fn table(rows: &[Listed], runs: Option<Runs<'_>>, now: Timestamp) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    colour::painted_lines(&plain(rows, now, table::terminal_width()), tone)
+    colour::painted_lines(&plain(rows, runs, now, table::terminal_width()), tone)
 }
 
 /// What a row's first line says, as a colour.
@@ -35,15 +36,22 @@ pub fn tone(line: &str) -> Option<Tone> {
 }
 
 /// The same as wide as it is: nothing is cut.
-pub fn wide(rows: &[Listed], now: Timestamp) -> String {
+pub fn wide(rows: &[Listed], runs: Option<Runs<'_>>, now: Timestamp) -> String {
     match rows.is_empty() {
         true => String::new(),
-        false => colour::painted_lines(&plain(rows, now, None), tone),
+        false => colour::painted_lines(&plain(rows, runs, now, None), tone),
     }
 }
 
-fn plain(rows: &[Listed], now: Timestamp, width: Option<u16>) -> String {
-    let cells = rows.iter().map(|row| cells(row, now, width.is_some()));
+fn plain(rows: &[Listed], runs: Option<Runs<'_>>, now: Timestamp, width: Option<u16>) -> String {
+    let cells = rows.iter().map(|row| {
+        let mut cells = cells(row, now, width.is_some());
+        if let Some((since, _)) = row.run(runs) {
+            let length = time::length(since, now, 1).unwrap_or_else(|| "0s".to_owned());
+            cells[1] = format!("runs for {length}");
+        }
+        cells
+    });
     if width.is_none_or(|width| width >= WIDE) {
         let header = ["status", "when", "attempt", "id", "object", "last error"];
         return table::table(&header, &[0, 1, 2, 3], cells.map(Vec::from).collect(), width);

@@ -18,6 +18,7 @@ use crate::checks::queues::Use;
 use crate::checks::role::Role;
 use crate::checks::{buckets, flow, observe, queues, tables};
 use crate::parts::Parts;
+use crate::rate::Rate;
 
 /// A batch that there never was: a claim's token is drawn by chance.
 const NOBODY: &str = "00000000000000000000000000000000";
@@ -83,10 +84,12 @@ impl<'a> DoctorOutput<'a> {
     }
 }
 
-/// The checks of a folder: its rows and its process.
-pub async fn of_folder(parts: &Parts<'_>, configured: Configured) -> Vec<Item> {
-    let seen = observe::flow(parts.ledger, parts.up()).await;
-    worst_first(flow::checks(&seen, configured))
+/// The checks of a folder, whose N and window are these: its rows and its process.
+pub async fn of_folder(parts: &Parts<'_>, rate: Rate, configured: Configured) -> Vec<Item> {
+    let seen = observe::flow(parts.ledger, parts.folder, (rate, None)).await;
+    let mut items = flow::checks(&seen, configured);
+    items.push(flow::writes(parts.ledger.try_write().await.map_err(Cause::from)));
+    worst_first(items)
 }
 
 /// The checks of a deployment on AWS.
@@ -107,7 +110,11 @@ pub async fn on_aws(parts: &OnAws<'_>, configured: Configured) -> Vec<Item> {
         items.extend(buckets::checks(&seen, &intake));
     }
     items.push(of_state_machine(parts, configured.batching).await);
-    let seen = observe::flow(parts.ledger, None).await;
+    let rate = Rate {
+        per_window: Some(configured.per_window),
+        window: Some(configured.window),
+    };
+    let seen = observe::flow(parts.ledger, None, (rate, configured.max_in_flight)).await;
     let control = seen.control.as_ref().ok();
     items.push(flow::quotas(control, configured, parts.region, used.by_workers));
     items.extend(flow::checks(&seen, configured));

@@ -10,6 +10,7 @@ use daybook_schema::Timestamp;
 use crate::aws::answer::Answer;
 use crate::checks::check::Check;
 use crate::checks::finding::Item;
+use crate::limits::{self, Limit};
 use crate::parts::UpState;
 use crate::wording::{dispatch, text, time};
 
@@ -46,6 +47,8 @@ pub struct FlowSeen {
     pub newer: Result<Count, Cause>,
     /// The `daybook up` of a folder.
     pub up: Option<UpState>,
+    /// What may keep the row that is due first from being sent.
+    pub limits: limits::Observed,
 }
 
 /// How it is configured.
@@ -59,6 +62,8 @@ pub struct Configured {
     pub lease: Duration,
     /// How events are put together, if they are.
     pub batching: Option<Batching>,
+    /// How many events may be in flight, where there is a cap.
+    pub max_in_flight: Option<u32>,
 }
 
 /// A state machine as it was described.
@@ -70,6 +75,19 @@ pub struct MachineSeen {
     pub key: Option<String>,
     /// Why its executions cannot be described; `None` where they can be, or that was not asked.
     pub undescribed: Option<Cause>,
+}
+
+/// Whether the ledger of a folder took a write that was tried, as intake would.
+pub fn writes(tried: Result<(), Cause>) -> Item {
+    match tried {
+        Ok(()) => Item::ok(&Check::Writes, "the ledger takes them"),
+        Err(cause) => Item::problem(
+            &Check::Writes,
+            format!("the ledger takes no writes: {}", cause.words()),
+            "is the folder's disk full or gone? Free space on it; `daybook up` goes on by itself, or says that it must be restarted. \
+             Senders get 503 until then, and nothing that was acknowledged is lost",
+        ),
+    }
 }
 
 /// All checks of rows and dispatch.
@@ -188,6 +206,9 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
             format!("nothing is sent, as {} says; {waits}", Check::UpRuns),
         );
     }
+    if let Some(item) = limited(seen, &waits) {
+        return item;
+    }
     let granted = control
         .window
         .filter(|start| seen.now.since(*start) <= patience + window);
@@ -198,7 +219,10 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
                 "a backlog: {waits}, and windows are granted (the last from {})",
                 time::at(start, seen.now)
             ),
-            "nothing, or raise N if the target can take more",
+            match seen.limits.limit(seen.now) {
+                Limit::Budget => "nothing, or raise N if the target can take more",
+                _ => "nothing; `daybook status` shows whether all of N is granted: raise it only then",
+            },
         ),
         (None, last) => {
             let last = last.map_or_else(
@@ -217,6 +241,32 @@ fn schedule(seen: &FlowSeen, configured: Configured) -> Item {
             )
         }
     }
+}
+
+/// What is said of a row that is late because of something else than the schedule and N, if it is known to be so.
+fn limited(seen: &FlowSeen, waits: &str) -> Option<Item> {
+    let finding = format!("a backlog: {waits}; the limit is {}", seen.limits.words(seen.now));
+    let remedy = match (seen.limits.limit(seen.now), seen.limits.hangs_for(seen.now)) {
+        (Limit::Workers, Some(silent)) => {
+            let finding = format!(
+                "{waits}, {}, and no run has begun or ended for {}: the target seems to hang",
+                seen.limits.busy(),
+                time::span(Duration::from_secs(silent.as_secs()))
+            );
+            let remedy =
+                "`daybook list --status claimed` shows what runs; a shorter --timeout ends such runs";
+            return Some(Item::problem(&Check::Schedule, finding, remedy));
+        }
+        (Limit::Workers, None) => "nothing, or raise --workers if this machine and the target can take more",
+        (Limit::InFlightCap, _) => {
+            "nothing, or raise --max-in-flight (DAYBOOK_MAX_IN_FLIGHT) if the target can take more"
+        }
+        (Limit::Target, _) => {
+            "nothing: events come again when it takes more; `daybook errors` shows what it said"
+        }
+        (Limit::Nothing | Limit::Stopped | Limit::Pause | Limit::Budget | Limit::Unknown, _) => return None,
+    };
+    Some(Item::warning(&Check::Schedule, finding, remedy))
 }
 
 fn sweep(seen: &FlowSeen, configured: Configured) -> Item {

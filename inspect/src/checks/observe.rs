@@ -14,7 +14,9 @@ use crate::checks::flow::FlowSeen;
 use crate::checks::queues::{QueueSeen, is_idle, redrive_policy};
 use crate::checks::role::Role;
 use crate::checks::tables::TableSeen;
-use crate::parts::UpState;
+use crate::limits;
+use crate::parts::LocalFolder;
+use crate::rate::Rate;
 
 /// Parked rows are counted up to about so many per shard.
 const ENOUGH: u32 = 1000;
@@ -94,10 +96,15 @@ pub async fn queue(sqs: &Client, role: Role, url: Option<String>) -> QueueSeen {
     }
 }
 
-/// The rows.
-pub async fn flow(ledger: &Ledger, up: Option<UpState>) -> FlowSeen {
+/// The rows. `folder` is what they are in, if it is one; N and the window are these unless set while running, and so many may be in
+/// flight where that is known.
+pub async fn flow(
+    ledger: &Ledger,
+    folder: Option<LocalFolder<'_>>,
+    (rate, cap): (Rate, Option<u32>),
+) -> FlowSeen {
     let now = ledger.clock().now();
-    let (control, oldest_due, oldest_lease, parked, claimed, ambiguous, newer) = tokio::join!(
+    let (control, oldest_due, oldest_lease, parked, claimed, ambiguous, newer, in_flight) = tokio::join!(
         ledger.control(),
         oldest(ledger, Status::Pending, now),
         oldest(ledger, Status::Claimed, now),
@@ -105,9 +112,23 @@ pub async fn flow(ledger: &Ledger, up: Option<UpState>) -> FlowSeen {
         ledger.claimed_first(),
         ambiguous(ledger),
         ledger.newer_rows(),
+        limits::observe::claimed(ledger),
     );
+    let is_due = |oldest: &Option<Timestamp>| Count {
+        rows: u64::from(oldest.is_some()),
+        exact: true,
+    };
+    let counted = (oldest_due.as_ref().ok().map(is_due), in_flight.ok());
+    let known = control.as_ref().ok();
+    let rate = Rate::of(known, Rate::default(), rate);
+    let seen = limits::Observed::of(folder, known, rate, counted, now);
+    let limits = limits::Observed {
+        cap: seen.cap.or(cap),
+        ..seen
+    };
     FlowSeen {
         now,
+        limits,
         control: control.map_err(Cause::from),
         oldest_due,
         oldest_lease,
@@ -115,7 +136,7 @@ pub async fn flow(ledger: &Ledger, up: Option<UpState>) -> FlowSeen {
         undelivered: claimed.map(|claimed| claimed.undelivered).map_err(Cause::from),
         ambiguous,
         newer: newer.map_err(Cause::from),
-        up,
+        up: folder.map(LocalFolder::up),
     }
 }
 

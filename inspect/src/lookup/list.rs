@@ -14,6 +14,7 @@ use crate::aws::failure;
 use crate::aws::failure::Failure;
 use crate::lookup::rows;
 use crate::lookup::rows::Listed;
+use crate::parts::Runs;
 use crate::views::RowOutput;
 
 /// Rows read at once: one BatchGetItem.
@@ -227,10 +228,10 @@ impl List {
         })
     }
 
-    /// For programs.
-    pub fn output(&self) -> ListOutput<'_> {
+    /// For programs: with what a process of this machine runs, where that is known.
+    pub fn output(&self, runs: Option<Runs<'_>>) -> ListOutput<'_> {
         ListOutput {
-            rows: self.rows.iter().map(Listed::output).collect(),
+            rows: self.rows.iter().map(|row| row.output(runs)).collect(),
             more: self.more,
             failures: &self.failures,
         }

@@ -10,10 +10,11 @@ use crate::lookup::history::{Found, Open};
 use crate::lookup::next_step::next;
 use crate::lookup::run;
 use crate::lookup::run::{Named, Run};
+use crate::parts::Runs;
 use crate::views::{ReceiptOutput, RowOutput};
 
-/// For programs.
-pub fn output(found: &Found, now: Timestamp) -> ShowOutput<'_> {
+/// For programs: with what a process of this machine runs, where that is known.
+pub fn output<'a>(found: &'a Found, runs: Option<Runs<'_>>, now: Timestamp) -> ShowOutput<'a> {
     let open = found.open.iter().map(|open| match open {
         Open::Unreadable { id, why } => OpenOutput {
             row: RowOutput::unreadable(id.clone(), None, why),
@@ -31,7 +32,7 @@ pub fn output(found: &Found, now: Timestamp) -> ShowOutput<'_> {
         } => {
             let next = next(row, *done_by_receipt, found.control.as_ref(), now);
             OpenOutput {
-                row: RowOutput::from(&**row),
+                row: RowOutput::from(&**row).running(runs.and_then(|runs| runs.of(row))),
                 execution: execution.as_ref().map(ExecutionOutput::of_run),
                 next: NextOutput {
                     what: next.word(),

@@ -8,6 +8,7 @@ use futures::StreamExt;
 
 use crate::aws::failure::Failure;
 use crate::object_ref::ObjectText;
+use crate::parts::Runs;
 use crate::views::RowOutput;
 
 /// Rows looked up one by one at the same time.
@@ -54,10 +55,18 @@ impl Listed {
         }
     }
 
-    /// For programs.
-    pub fn output(&self) -> RowOutput<'_> {
+    /// Since when its target runs in a process of this machine, and in which, if it is known to.
+    pub fn run(&self, runs: Option<Runs<'_>>) -> Option<(Timestamp, u32)> {
         match self {
-            Self::Row(row) => RowOutput::from(&**row),
+            Self::Row(row) => runs.and_then(|runs| runs.of(row)),
+            Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// For programs.
+    pub fn output(&self, runs: Option<Runs<'_>>) -> RowOutput<'_> {
+        match self {
+            Self::Row(row) => RowOutput::from(&**row).running(self.run(runs)),
             Self::Unreadable { key, why } => RowOutput::unreadable(
                 key.id.to_string(),
                 Some((key.status_shard.status, key.due_at)),

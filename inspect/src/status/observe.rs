@@ -6,6 +6,7 @@ use daybook_schema::{Status, Timestamp};
 use crate::aws::failure;
 use crate::aws::failure::AwsResource;
 use crate::aws::failure::Failure;
+use crate::limits;
 use crate::parts::Parts;
 use crate::rate::Rate;
 use crate::wording::text;
@@ -38,6 +39,8 @@ pub struct Found {
     pub running: Option<Result<Count, Cause>>,
     /// N and the window.
     pub rate: Rate,
+    /// What may keep events that are due from being sent faster.
+    pub limits: limits::Observed,
 }
 
 /// What one request says.
@@ -99,9 +102,13 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
         confirm_nothing(ledger, now, &mut counts).await;
     }
     let [due, later, within_lease, lease_over, parked] = counts;
+    let known = control.as_ref().ok();
+    let rate = Rate::of(known, given, said);
+    let counted = (due.as_ref().ok().copied(), both(&within_lease, &lease_over));
     Found {
         now,
-        rate: Rate::of(control.as_ref().ok(), given, said),
+        rate,
+        limits: limits::Observed::of(parts.folder, known, rate, counted, now),
         claimed: looks.0,
         newer: looks.1,
         running,

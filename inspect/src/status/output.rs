@@ -5,7 +5,10 @@ use daybook_schema::{EventId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::activity::output::ActivityOutput;
 use crate::aws::failure::Failure;
+use crate::limits::Limit;
+use crate::limits::drain::Drain;
 use crate::parts::LocalFolder;
 use crate::status::observe::{FirstPart, Found, Part, both};
 use crate::wording::dispatch::DispatchOutput;
@@ -28,8 +31,12 @@ pub struct StatusOutput<'a> {
     queue_depth: Option<&'a u64>,
     /// Executions of the state machine that run, counted up to 10,000; null where none is named.
     running_executions: Option<Count>,
-    /// How long sending the backlog takes at least; null where N or the window is not known.
+    /// What keeps events that are due from being sent faster.
+    limit: LimitOutput,
+    /// How long sending the backlog takes; null where that is not known.
     drain: Option<DrainOutput>,
+    /// What workers did in the last minute, hour and day; null on AWS, where the functions' metrics have it, and where it is not known.
+    lately: Option<ActivityOutput>,
     /// The budget, and any pause.
     dispatch: Option<DispatchOutput>,
     /// The folder; null on AWS.
@@ -96,7 +103,22 @@ struct ClaimedOutput {
     undelivered_exact: Option<bool>,
 }
 
-/// The shortest time in which what waits can be dispatched.
+/// What limits, and the figures that show it; null where they are not known.
+#[derive(Serialize, JsonSchema)]
+struct LimitOutput {
+    /// In one word.
+    by: Limit,
+    /// In words.
+    says: String,
+    /// How many runs there are at once.
+    workers: Option<u32>,
+    /// How many events may be in flight.
+    in_flight_cap: Option<u32>,
+    /// How many events end per second while the workers are busy, or as many as the target took lately where that limits.
+    per_second: Option<f64>,
+}
+
+/// The time in which what waits can be sent.
 #[derive(Serialize, JsonSchema)]
 struct DrainOutput {
     /// N.
@@ -105,6 +127,8 @@ struct DrainOutput {
     window_seconds: Option<f64>,
     /// The time.
     seconds: f64,
+    /// Whether it is what N allows at most, and so takes at least as long; otherwise it is about as long, as the last runs went.
+    by_budget: bool,
     /// Whether all that waits was counted; otherwise it takes longer.
     exact: bool,
 }
@@ -163,7 +187,11 @@ impl Found {
                 .running
                 .as_ref()
                 .and_then(|running| running.as_ref().ok().copied()),
+            limit: self.limit(),
             drain: self.drain().filter(|_| !only_collects),
+            lately: folder
+                .and_then(|folder| folder.activity)
+                .map(|activity| ActivityOutput::of(activity, self.now)),
             dispatch: self
                 .control
                 .as_ref()
@@ -207,13 +235,24 @@ impl Found {
         }
     }
 
+    fn limit(&self) -> LimitOutput {
+        LimitOutput {
+            by: self.limits.limit(self.now),
+            says: self.limits.words(self.now),
+            workers: self.limits.workers.map(|workers| workers.at_once),
+            in_flight_cap: self.limits.cap,
+            per_second: self.limits.per_second(self.now),
+        }
+    }
+
     fn drain(&self) -> Option<DrainOutput> {
         let waiting = both(&self.due, &self.later)?;
-        let time = self.rate.drain(waiting)?;
+        let drain = self.limits.drain(waiting, self.now);
         Some(DrainOutput {
             per_window: self.rate.per_window,
             window_seconds: self.rate.window.map(|window| window.as_secs_f64()),
-            seconds: time.as_secs_f64(),
+            seconds: drain.time()?.as_secs_f64(),
+            by_budget: matches!(drain, Drain::ByBudget(_)),
             exact: waiting.exact,
         })
     }

@@ -1,15 +1,17 @@
 //! Looking: the ledger first, then the queue and S3 as far as they have to do with it.
 
-use daybook_ledger::{Cause, Count, Ledger, LedgerError, RowFilter};
-use daybook_schema::{EventId, ObjectEvent, Row, SourceName, Status, Subject};
+use daybook_ledger::{Cause, Control, Count, Ledger, LedgerError, RowFilter};
+use daybook_schema::{EventId, ObjectEvent, Row, SourceName, Status, Subject, Timestamp};
 
 use crate::aws::notifications::Notifications;
 use crate::aws::queues;
 use crate::aws::s3::{Head, S3};
+use crate::limits;
 use crate::lookup::history;
 use crate::lookup::history::{Found, Open};
 use crate::object_ref::Wanted;
 use crate::parts::Parts;
+use crate::rate::Rate;
 use crate::why::verdict::facts::{Fact, Observed, Seen};
 
 /// Rows before one are counted up to about so many per shard.
@@ -26,6 +28,8 @@ pub struct Question<'a> {
     pub scan_receipts: bool,
     /// N, as the environment says.
     pub per_window: Option<u32>,
+    /// N and its window, as the deployment says.
+    pub rate: Rate,
     /// The event that should have sent a notification; any upload by default.
     pub event: Option<&'a str>,
     /// The S3 to ask, or why none is asked.
@@ -72,13 +76,16 @@ pub async fn observe(parts: &Parts<'_>, question: &Question<'_>) -> Result<Obser
         Some((sqs, url)) => queue_arn(sqs, url).await,
         None => None,
     };
+    let now = ledger.clock().now();
+    let control = ledger.control().await;
+    let limits = limits(parts, question, newest, control.as_ref().ok(), now).await;
     Ok(Observed {
-        now: ledger.clock().now(),
+        now,
         subject: subject(question.what, object.as_ref()),
         key: object.map(|object| object.key),
         ahead: ahead(ledger, newest).await,
         depth: depth(parts, newest).await,
-        control: match ledger.control().await {
+        control: match control {
             Ok(control) => Fact::Known(control),
             Err(error) => Fact::Unknown(error.into()),
         },
@@ -86,7 +93,7 @@ pub async fn observe(parts: &Parts<'_>, question: &Question<'_>) -> Result<Obser
         open,
         unreadable,
         unreadable_rows: found.unreadable,
-        per_window: question.per_window,
+        limits,
         up: parts.up(),
         object: head,
         notifications,
@@ -194,6 +201,31 @@ fn receipts(
     let mut receipts = std::mem::take(&mut found.receipts);
     receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.completed_at));
     Fact::Known(receipts)
+}
+
+/// What may keep that row from being sent, if it is due. A count that fails is not known.
+async fn limits(
+    parts: &Parts<'_>,
+    question: &Question<'_>,
+    newest: Option<&Row>,
+    control: Option<&Control>,
+    now: Timestamp,
+) -> limits::Observed {
+    let is_due = newest.is_some_and(|row| row.status == Status::Pending && row.due_at <= now);
+    let given = Rate {
+        per_window: question.per_window,
+        window: None,
+    };
+    let rate = Rate::of(control, given, question.rate);
+    let claimed = match is_due {
+        true => limits::observe::claimed(parts.ledger).await.ok(),
+        false => None,
+    };
+    let due = Count {
+        rows: u64::from(is_due),
+        exact: true,
+    };
+    limits::Observed::of(parts.folder, control, rate, (Some(due), claimed), now)
 }
 
 /// How many pending rows are due before this one, itself included.

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::gathering::{Gathering, Together, Turn};
 use super::handover::{Handed, Place};
 use super::job::{Call, Job, Report};
+use super::observer::RunObserver;
 use super::report::{TIME_TO_PUT_BACK, WorkerReport};
 use super::settings::WorkerSettings;
 use super::target::{Stop, Target};
@@ -42,6 +43,14 @@ impl DirectWorker {
     pub fn new(ledger: Ledger, target: Arc<dyn Target>, settings: WorkerSettings) -> Self {
         let job = Arc::new(Job::new(ledger, target, settings));
         Self { job }
+    }
+
+    /// The same, and that one hears of its runs.
+    pub fn observed_by(mut self, observer: Arc<dyn RunObserver>) -> Self {
+        if let Some(job) = Arc::get_mut(&mut self.job) {
+            job.observer = Some(observer);
+        }
+        self
     }
 
     /// What runs or waits here now. A lease of one of these that is over says nothing: after a suspend of the machine its run goes on.
@@ -186,14 +195,8 @@ impl DirectWorker {
         let worked = self.job.run_and_report(Call { rows, batch }, None, stop).await;
         drop(kept);
         for worked in &worked {
-            match worked {
-                Worked::LeaseLost(cause) => {
-                    tracing::warn!(%cause, "a lease was lost; its run is stopped");
-                }
-                Worked::Returned(cause) => {
-                    tracing::warn!(%cause, "what came of a run is not reported; its lease brings it back");
-                }
-                _ => {}
+            if let Worked::Returned(cause) = worked {
+                tracing::warn!(%cause, "what came of a run is not reported; its lease brings it back");
             }
         }
         worked

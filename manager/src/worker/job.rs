@@ -11,6 +11,8 @@ use futures::StreamExt;
 use futures::future::join_all;
 
 use super::inbox::Message;
+use super::observer::RunObserver;
+use super::overtaken::Ours;
 use super::run_log::RunLog;
 use super::settings::WorkerSettings;
 use super::settler::Settler;
@@ -25,6 +27,7 @@ pub(super) struct Job {
     pub(super) settings: WorkerSettings,
     pub(super) settler: Settler,
     pub(super) log: RunLog,
+    pub(super) observer: Option<Arc<dyn RunObserver>>,
     /// What runs here now.
     pub(super) running: Mutex<BTreeSet<ExecutionName>>,
 }
@@ -89,6 +92,7 @@ impl Job {
             settings,
             settler: Settler::default(),
             log: RunLog::default(),
+            observer: None,
             running: Mutex::default(),
         }
     }
@@ -115,13 +119,24 @@ impl Job {
             return call.rows.iter().map(|_| Worked::Dropped).collect();
         };
         let trace = call.rows.iter().find_map(|row| row.trace.clone());
+        let began = self.ledger.clock().now();
+        if let Some(observer) = &self.observer {
+            observer.began(&call.rows, began);
+        }
         let (ended, lost) = self.run(&mut call.rows, (input, trace), message, stop).await;
         let in_company = call.rows.len() > 1;
         let reports = call.rows.iter().map(|row| async {
-            match lost.get(&row.id) {
-                Some(cause) => Worked::LeaseLost(cause.clone()),
+            let worked = match lost.get(&row.id) {
+                Some(cause) => {
+                    self.tell_lost(row, cause);
+                    Worked::LeaseLost(cause.clone())
+                }
                 None => self.settle(row, &ended, in_company).await,
+            };
+            if let Some(observer) = &self.observer {
+                observer.ended(row, &worked, began, self.ledger.clock().now());
             }
+            worked
         });
         join_all(reports).await
     }
@@ -142,6 +157,7 @@ impl Job {
             stop: stop_run,
         });
         let mut lost = Lost::new();
+        let ours = Ours::of(rows);
         let mut holds = self.hold_each(rows, message);
         let ended = tokio::select! {
             biased;
@@ -149,6 +165,10 @@ impl Job {
             answer = &mut run => return (Ended::Answered(answer), lost),
             Some((id, cause)) = holds.next() => {
                 lost.insert(id, cause);
+                Ended::LeaseLost
+            }
+            gone = self.overtaken(&ours) => {
+                lost.extend(gone);
                 Ended::LeaseLost
             }
             () = stop.requested() => Ended::Stopped,
@@ -167,6 +187,18 @@ impl Job {
             }
         }
         (ended, lost)
+    }
+
+    fn tell_lost(&self, row: &Row, cause: &str) {
+        let event = row.event();
+        tracing::warn!(
+            event.id = %row.id,
+            s3.bucket = event.map(|event| event.bucket.as_str()),
+            s3.key = event.map(|event| event.key.as_str()),
+            attempt = row.attempt.0,
+            cause,
+            "a run is stopped, because its event is no longer this worker's"
+        );
     }
 
     /// Reports what the end of a run says of one of its rows.

@@ -25,7 +25,9 @@ mod hold;
 mod http;
 mod inbox;
 mod job;
+mod observer;
 mod outage;
+mod overtaken;
 mod queued;
 mod report;
 mod reporting;
@@ -54,6 +56,7 @@ pub use self::handover::{Handed, Handover, Places};
 pub use self::http::{HttpTarget, InvalidTarget};
 use self::inbox::{Held, Inbox};
 use self::job::Job;
+pub use self::observer::RunObserver;
 use self::queued::Signals;
 use self::report::TIME_TO_PUT_BACK;
 pub use self::report::WorkerReport;
@@ -95,6 +98,14 @@ impl Worker {
             job: Arc::new(job),
             inbox,
         }
+    }
+
+    /// The same, and that one hears of its runs.
+    pub fn observed_by(mut self, observer: Arc<dyn RunObserver>) -> Self {
+        if let Some(job) = Arc::get_mut(&mut self.job) {
+            job.observer = Some(observer);
+        }
+        self
     }
 
     /// Works until `shutdown` is ready, then drains: nothing is received any more, what runs may finish within the grace, and

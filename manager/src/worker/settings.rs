@@ -38,6 +38,9 @@ pub struct WorkerSettings {
     pub grace: Duration,
     /// How long a run that is asked to stop may take for it before it is dropped.
     pub stopping: Duration,
+    /// Between two looks at the row of each run: one that somebody took away, a person for example, has its run stopped. Half a read
+    /// unit for each look. `None`: it is found when the lease is extended next.
+    pub look_every: Option<Duration>,
 }
 
 impl WorkerSettings {
@@ -54,6 +57,7 @@ impl WorkerSettings {
             later: Duration::from_secs(60),
             grace: Duration::from_secs(20),
             stopping: Duration::from_secs(8),
+            look_every: None,
         }
     }
 

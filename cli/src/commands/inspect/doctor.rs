@@ -28,7 +28,8 @@ use crate::ui::output::Output;
 /// Checks the tables and the index, the queues with their dead letters, encryption and policies, the state
 /// machine, the clock, pause, the schedule, the sweep, parked and undelivered rows, N against quotas, and the
 /// notifications of each --bucket. Nothing is changed. A check that is refused is unknown, and its remedy
-/// names the missing permission. Of a folder (--local), its rows and its process are checked.
+/// names the missing permission. Of a folder (--local), its rows and its process are checked, and whether its
+/// ledger takes a write that changes nothing.
 ///
 /// The exit code is 1 if there are problems; warnings and unknowns leave it 0.
 #[derive(Args, Debug)]
@@ -72,11 +73,12 @@ pub async fn run(arguments: DoctorArguments, output: Output) -> anyhow::Result<E
         window: dispatch.window,
         lease: dispatch.lease,
         batching: dispatch.batching,
+        max_in_flight: dispatch.max_in_flight,
     };
     let (location, items) = match arguments.deployment.chosen {
         Chosen::Local(_) | Chosen::Usual(_) => {
             let deployment = arguments.deployment.open("doctor").await?;
-            let items = checks::of_folder(&deployment.parts(), configured).await;
+            let items = checks::of_folder(&deployment.parts(), deployment.rate(), configured).await;
             if items.iter().any(|item| item.level == Level::Unknown) {
                 deployment.location.note_an_end();
             }

@@ -75,7 +75,8 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
     };
     let found = list(&deployment.ledger, which).await;
     let now = deployment.ledger.clock().now();
-    arguments.form.print(&found, output, now)?;
+    let parts = deployment.parts();
+    arguments.form.print(&found, parts.runs(), output, now)?;
     if output == Output::Table && found.rows.is_empty() && found.failures.is_empty() {
         eprintln!("note: no such open events in {}", deployment.location);
     }

@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use daybook_inspect::lookup::list::List;
 use daybook_inspect::lookup::rows::Listed;
+use daybook_inspect::parts::Runs;
 use daybook_inspect::views::status_word;
 use daybook_schema::{ObjectEvent, Row, SourceName, Subject, Timestamp};
 
@@ -150,23 +151,29 @@ fn source(row: &Row) -> &SourceName {
 }
 
 impl FormArguments {
-    /// Prints it.
+    /// Prints it, with what a process of this machine runs, where that is known.
     ///
     /// # Errors
     /// When stdout is closed.
-    pub fn print(&self, list: &List, output: Output, now: Timestamp) -> anyhow::Result<()> {
+    pub fn print(
+        &self,
+        list: &List,
+        runs: Option<Runs<'_>>,
+        output: Output,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         let format = self.format.unwrap_or(match output {
             Output::Table => Format::Table,
             Output::Json => Format::Json,
         });
         match format {
-            Format::Table => output::print_either(Output::Table, || self.table(&list.rows, now), &()),
-            Format::Json => output::print_either(Output::Json, String::new, &list.output()),
+            Format::Table => output::print_either(Output::Table, || self.table(&list.rows, runs, now), &()),
+            Format::Json => output::print_either(Output::Json, String::new, &list.output(runs)),
             Format::Jsonl => {
                 let mut stdout = std::io::stdout().lock();
                 for row in &list.rows {
                     // As a value first: its fields are in the order of their names.
-                    writeln!(stdout, "{}", serde_json::to_value(row.output())?)?;
+                    writeln!(stdout, "{}", serde_json::to_value(row.output(runs))?)?;
                 }
                 Ok(stdout.flush()?)
             }
@@ -185,11 +192,11 @@ impl FormArguments {
         }
     }
 
-    fn table(&self, rows: &[Listed], now: Timestamp) -> String {
+    fn table(&self, rows: &[Listed], runs: Option<Runs<'_>>, now: Timestamp) -> String {
         if self.columns.is_empty() || rows.is_empty() {
             return match self.wide {
-                true => row_table::wide(rows, now),
-                false => row_table::table(rows, now),
+                true => row_table::wide(rows, runs, now),
+                false => row_table::table(rows, runs, now),
             };
         }
         let header: Vec<&str> = self.columns.iter().map(|column| column.name()).collect();

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::aws::notifications::Notifications;
 use crate::aws::s3::Head;
+use crate::limits;
 use crate::lookup::run::Run;
 use crate::parts::UpState;
 
@@ -42,8 +43,8 @@ pub struct Observed {
     pub receipts: Fact<Vec<Receipt>>,
     /// The control item.
     pub control: Fact<Control>,
-    /// N, as the environment says; what the control item says wins.
-    pub per_window: Option<u32>,
+    /// What may keep the newest open row from being sent, where it is due.
+    pub limits: limits::Observed,
     /// How many pending rows are due before the newest open one, it included.
     pub ahead: Fact<Count>,
     /// Messages in the dispatch queue.

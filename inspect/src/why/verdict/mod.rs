@@ -1,5 +1,6 @@
 //! From what was observed to one answer. Pure: what is not known is said to be unknown, and never guessed.
 
+mod due;
 pub mod facts;
 pub mod open;
 pub mod unseen;

@@ -1,19 +1,15 @@
 //! Answers about open rows.
 
-use std::time::Duration;
-
-use daybook_ledger::{Control, Lookup, Pause};
+use daybook_ledger::{Lookup, Pause};
 use daybook_manager::Described;
 use daybook_schema::{Attempt, Kind, ObjectEvent, Row, Status, Subject, Timestamp, notification};
 
 use crate::aws::s3::Head;
 use crate::lookup::run::{Named, Run};
 use crate::parts::UpState;
+use crate::why::verdict::due;
 use crate::why::verdict::facts::{Fact, Observed, Seen, Situation, Verdict};
 use crate::wording::{dispatch, text, time};
-
-/// A row that is due for so many windows should have been sent, unless others are before it.
-const LATE_WINDOWS: u32 = 3;
 
 /// The answer about that row.
 pub fn verdict(seen: &Observed, one: &Seen) -> Verdict {
@@ -103,7 +99,7 @@ fn pending(seen: &Observed, row: &Row) -> Verdict {
         let says = format!("Waiting because {why}: due since {}.", time::at(row.due_at, now));
         return Verdict::new(situation, says, next).without("pause", seen.control.why_not());
     }
-    due(seen, row).unless("pause", seen.control.why_not())
+    due::verdict(seen, row, &last_error(row)).unless("pause", seen.control.why_not())
 }
 
 /// Why nothing is sent on one machine, if that is so: the situation, the reason, and what to do.
@@ -132,71 +128,6 @@ fn lowered(sentence: &str) -> String {
 
 fn also_paused(pause: &Pause) -> String {
     format!("Dispatch is paused as well, {}.", dispatch::paused(pause))
-}
-
-/// A row that is due, while nothing is paused as far as is known.
-fn due(seen: &Observed, row: &Row) -> Verdict {
-    let now = seen.now;
-    let since = format!("due since {}", time::at(row.due_at, now));
-    let error = last_error(row);
-    let control = seen.control.known();
-    let before = seen
-        .ahead
-        .known()
-        .map(|count| (count.rows.saturating_sub(1), count.exact));
-    match before {
-        None => Verdict::new(
-            Situation::Due,
-            format!("Waiting to be sent: {since}{error}."),
-            "Nothing: windows send the oldest due rows first.",
-        )
-        .unless("rows before it", seen.ahead.why_not()),
-        Some((0, _)) => {
-            let late = control.and_then(|control| late(seen, row, control));
-            let next = match late {
-                None => "Nothing: the next window sends it.",
-                Some(_) => {
-                    "Is the schedule running? `daybook doctor` checks; `daybook schedule` runs it once."
-                }
-            };
-            let says = format!("Waiting to be sent: {since}, and nothing is before it{error}.");
-            Verdict::new(Situation::Due, says, next).also(late)
-        }
-        Some((before, exact)) => {
-            let at_least = if exact { "" } else { "at least " };
-            let n = control.and_then(|control| control.per_window).or(seen.per_window);
-            let windows = n.map(|n| before / u64::from(n.max(1)) + 1);
-            let room = match (n, windows) {
-                (Some(n), Some(windows)) => format!(
-                    "; at {n} per window that is {at_least}{}",
-                    text::many(windows, "window")
-                ),
-                _ => String::new(),
-            };
-            let says = format!(
-                "Waiting because {at_least}{} due before it and each window sends N at most: {since}{room}{error}.",
-                are(before)
-            );
-            let next = "Nothing, or raise N if the target can take more.";
-            Verdict::new(Situation::Backlog, says, next)
-        }
-    }
-}
-
-fn are(rows: u64) -> String {
-    match rows {
-        1 => "1 row is".to_owned(),
-        n => format!("{n} rows are"),
-    }
-}
-
-fn late(seen: &Observed, row: &Row, control: &Control) -> Option<String> {
-    let window = match control.window_millis {
-        0 => Duration::from_secs(60),
-        millis => Duration::from_millis(millis),
-    };
-    (seen.now.since(row.due_at) > window * LATE_WINDOWS)
-        .then(|| "It should have been sent by now, unless it waits for its batch to become full (the batch window): the schedule seems not to run.".to_owned())
 }
 
 fn claimed(seen: &Observed, one: &Seen) -> Verdict {

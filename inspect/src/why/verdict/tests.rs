@@ -1,3 +1,4 @@
+mod limited;
 mod situations;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use daybook_schema::{
 
 use crate::aws::notifications::{Destination, Entry, Notifications, Pattern};
 use crate::aws::s3::{Head, ObjectNow};
+use crate::limits;
 use crate::lookup::run::{Named, Run};
 use crate::why::verdict::facts::*;
 use crate::why::verdict::*;
@@ -90,7 +92,7 @@ fn nothing() -> Observed {
             installed_at: Some(at("2026-11-01T00:00:00Z")),
             ..Control::default()
         }),
-        per_window: None,
+        limits: limits::Observed::default(),
         ahead: Fact::Known(Count { rows: 1, exact: true }),
         depth: Fact::Known(7),
         up: None,
@@ -162,7 +164,7 @@ fn paused() -> Fact<Control> {
 #[test]
 fn every_situation_has_its_answer() {
     let mut told = String::new();
-    for (situation, name, seen) in situations::all() {
+    for (situation, name, seen) in situations::all().into_iter().chain(limited::all()) {
         let verdict = verdict(&seen);
         assert_eq!(verdict.situation, situation, "{name}: {verdict:?}");
         let certain = if verdict.is_certain { "" } else { " (not certain)" };

@@ -73,8 +73,8 @@ pub async fn run(arguments: ShowArguments, output: Output) -> anyhow::Result<Exi
     let now = deployment.ledger.clock().now();
     output::print_either(
         output,
-        || timeline::text(&found, parts.up(), now),
-        &lookup::output::output(&found, now),
+        || timeline::text(&found, (parts.up(), parts.runs()), now),
+        &lookup::output::output(&found, parts.runs(), now),
     )?;
     if deployment.ledger.receipts_kept_for().is_none() {
         eprintln!("note: receipts are off here, so what is done cannot be shown");

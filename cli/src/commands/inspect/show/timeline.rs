@@ -3,7 +3,7 @@
 use daybook_inspect::lookup::history::{Found, Open};
 use daybook_inspect::lookup::next_step::{Next, next};
 use daybook_inspect::lookup::run::{Named, Run};
-use daybook_inspect::parts::UpState;
+use daybook_inspect::parts::{Runs, UpState};
 use daybook_inspect::views;
 use daybook_inspect::wording::{text, time};
 use daybook_ledger::Lookup;
@@ -16,7 +16,7 @@ use crate::ui::escape;
 const PAYLOAD: usize = 400;
 
 /// For people.
-pub fn text(found: &Found, up: Option<UpState>, now: Timestamp) -> String {
+pub fn text(found: &Found, (up, runs): (Option<UpState>, Option<Runs<'_>>), now: Timestamp) -> String {
     let open = found.open.iter().map(|open| match open {
         Open::Unreadable { id, why } => section(
             "A row that this release cannot read",
@@ -33,6 +33,13 @@ pub fn text(found: &Found, up: Option<UpState>, now: Timestamp) -> String {
             let next = next(row, *done_by_receipt, control, now);
             let mut facts = facts(row);
             facts.push(fact("now", state(row, execution.as_ref())));
+            if let Some((since, pid)) = runs.and_then(|runs| runs.of(row)) {
+                let since = time::at(since, now);
+                facts.push(fact(
+                    "run",
+                    format!("since {since}, in process {pid} (`daybook up`)"),
+                ));
+            }
             if let Some(run) = execution {
                 facts.push(fact("execution", run_text(row, run, now)));
             }

@@ -1,5 +1,8 @@
 //! `daybook status` for people.
 
+use daybook_inspect::activity::{STRETCHES, Stretch};
+use daybook_inspect::limits;
+use daybook_inspect::limits::drain::Drain;
 use daybook_inspect::parts::Running;
 use daybook_inspect::status::observe::{FirstPart, Found, Part, both};
 use daybook_inspect::wording::dispatch::{pause_words, per_window_words};
@@ -29,7 +32,9 @@ pub fn lines(found: &Found, location: &Location) -> Vec<Line> {
         lines.push(counted("running", running, "executions of the state machine"));
     }
     lines.extend(dispatch_lines(found));
+    lines.push(("limit", found.limits.words(found.now), String::new()));
     lines.push(("drain", drain_words(found, location), String::new()));
+    lines.extend(lately_lines(found, location));
     if let Location::Local { access, .. } = location {
         let says = match access.up() {
             Some(Running {
@@ -166,26 +171,68 @@ fn drain_words(found: &Found, location: &Location) -> String {
     if location.only_collects() {
         return "never: `daybook up` runs without a target, and sends nothing".to_owned();
     }
-    let Some(time) = found.rate.drain(waiting) else {
-        return match found.rate.per_window {
-            None => "unknown, because N is: set --per-window (DAYBOOK_PER_WINDOW)",
-            Some(_) => "unknown, because the window's length is: set --every (DAYBOOK_EVERY)",
-        }
-        .to_owned();
-    };
     let paused = match &found.control {
         Ok(control) if control.pause(found.now).is_some() => ", once the pause is over",
         _ => "",
     };
-    let n = found
-        .rate
-        .per_window
-        .map(|n| format!("{n} per window"))
-        .unwrap_or_default();
-    format!(
-        "the backlog takes at least {} to be sent, at {n}{paused}",
-        time::span(time)
-    )
+    let at_least = if waiting.exact { "" } else { "at least " };
+    match found.limits.drain(waiting, found.now) {
+        Drain::ByBudget(time) => format!(
+            "the backlog takes at least {} to be sent, at {} per window{paused}",
+            time::span(time),
+            found.rate.per_window.unwrap_or_default()
+        ),
+        Drain::ByRuns { time, per_second } => format!(
+            "the backlog takes {at_least}about {}, at {per_second:.3} events per second, as the last runs went{paused}",
+            time::span(time)
+        ),
+        Drain::Unmeasured => "unknown: what limits has let nothing pass yet".to_owned(),
+        Drain::Unknown => match found.rate.per_window {
+            None => "unknown, because N is: set --per-window (DAYBOOK_PER_WINDOW)",
+            Some(_) => "unknown, because the window's length is: set --every (DAYBOOK_EVERY)",
+        }
+        .to_owned(),
+    }
+}
+
+/// What was done and failed lately: a line for each stretch, where it is known.
+fn lately_lines(found: &Found, location: &Location) -> Vec<Line> {
+    let activity = match location {
+        Location::Aws { .. } => {
+            let meaning = "the functions' metrics have what was done and failed (docs/functions.md)";
+            return vec![("lately", UNKNOWN.to_owned(), meaning.to_owned())];
+        }
+        Location::Local { activity, .. } => activity,
+    };
+    let Some(activity) = activity else {
+        let meaning = "no `daybook up` with a target has written yet what it did";
+        return vec![("lately", UNKNOWN.to_owned(), meaning.to_owned())];
+    };
+    let line = |stretch: &Stretch| {
+        let lately = activity.lately(found.now, *stretch);
+        let at_least = if lately.is_exact { "" } else { "at least " };
+        let put_off = match lately.ends.put_off {
+            0 => String::new(),
+            n => format!(", {n} put off"),
+        };
+        let mean = lately.ends.mean();
+        let mean = mean.map(|mean| format!("a run took {} on average", limits::seconds(mean)));
+        let since = lately
+            .since
+            .map(|since| format!("since {}", time::at(since, found.now)));
+        let name = match stretch {
+            Stretch::Minute => "last minute",
+            Stretch::Hour => "last hour",
+            Stretch::Day => "last day",
+        };
+        let said = format!(
+            "{at_least}{} done, {} failed{put_off}",
+            lately.ends.done, lately.ends.failed
+        );
+        let notes: Vec<String> = mean.into_iter().chain(since).collect();
+        (name, said, notes.join("; "))
+    };
+    STRETCHES.iter().map(line).collect()
 }
 
 fn dispatch_lines(found: &Found) -> Vec<Line> {

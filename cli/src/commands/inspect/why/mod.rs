@@ -35,6 +35,7 @@ pub async fn run(arguments: WhyArguments, output: Output) -> anyhow::Result<Exit
         source: arguments.source.as_ref(),
         scan_receipts: arguments.scan_receipts,
         per_window: arguments.per_window,
+        rate: deployment.rate(),
         event: arguments.event.as_deref(),
         s3: s3(&arguments, &deployment).await,
         intake,

@@ -48,17 +48,6 @@ impl Recording {
     }
 }
 
-/// What the target has answered so far.
-#[derive(Debug, Default)]
-pub struct Answers {
-    /// Successes.
-    pub success: AtomicU64,
-    /// Failed attempts.
-    pub failed: AtomicU64,
-    /// Events put off.
-    pub later: AtomicU64,
-}
-
 /// The open rows of a ledger in words, such as `3 open (2 pending, 1 claimed)`.
 ///
 /// # Errors

@@ -14,11 +14,13 @@ pub mod jumps;
 pub mod pipeline;
 pub mod print;
 pub mod refusal;
+pub mod runs;
 pub mod server;
 pub mod watch;
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use daybook_inspect::parts;
@@ -30,9 +32,10 @@ use tokio::sync::watch as channel;
 use crate::args::{target, values};
 pub use crate::commands::run::up::arguments::UpArguments;
 use crate::commands::run::up::connections::Limits;
-use crate::commands::run::up::counters::{Answers, Recording};
+use crate::commands::run::up::counters::Recording;
 use crate::commands::run::up::intake::{Backlog, Recorder};
 use crate::commands::run::up::pipeline::{Pipeline, Workers};
+use crate::commands::run::up::runs::Runs;
 use crate::commands::run::up::server::{ServerState, Services};
 use crate::deployment::folder::Folder;
 use crate::deployment::lock::{Credential, Door, Holder, Lock};
@@ -43,6 +46,9 @@ use crate::ui::output::Output;
 
 /// Open files that the process asks for: a connection is one, and a command needs three.
 const FILES: u64 = 65_536;
+
+/// Between two looks at the row of each run: within a second of it the run of an event that a person completes or cancels is stopped.
+const LOOK_AT_RUNS_EVERY: Duration = Duration::from_millis(700);
 
 /// What it holds before anything runs.
 struct Base {
@@ -74,6 +80,8 @@ impl Base {
             credential: Credential::draw().context("the system gives no random bytes")?,
             workers: arguments.target.is_given().then_some(parts::Workers {
                 at_once: arguments.target.workers,
+                batch: dispatch.batching.map_or(1, |batching| batching.size),
+                most_in_flight: Some(arguments.most_in_flight()),
             }),
         };
         // On a full disk it runs all the same, and says so at /health: what is in the ledger must not wait for commands beside it.
@@ -103,12 +111,13 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let folder = &base.folder;
 
     let recording = Arc::new(Recording::default());
-    let answers = Arc::new(Answers::default());
+    let has_target = arguments.target.is_given();
+    let runs = Arc::new(Runs::of(&arguments.data_dir, folder.ledger.clock(), has_target));
     let pipeline = Pipeline::new(
         folder.clone(),
         dispatch.clone(),
         workers,
-        (recording.clone(), answers.clone()),
+        (recording.clone(), runs.clone()),
     )?;
     let recovered = pipeline.recover(folder.mark_before).await;
     pipeline.bring_forward().await;
@@ -137,7 +146,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let watching = watch::Watch {
         ledger: &folder.ledger,
         recording: &recording,
-        answers: &answers,
+        runs: &runs,
     };
     let work = async { futures::join!(stopping, moving, serving) };
     let report = tokio::select! {
@@ -148,6 +157,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         () = watching.keep_health(&say_trouble) => None,
         () = backlog.keep_counting(&folder.ledger) => None,
         () = pipeline.expire() => None,
+        () = runs.keep_writing(&arguments.data_dir) => None,
         () = signals::impatience() => {
             logging::say("stopped immediately: the next start puts back what was running");
             return Ok(ExitCode::from(signals::INTERRUPTED));
@@ -155,6 +165,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     };
     // What waited in the queue, which ends with this process.
     pipeline.recover(folder.settings.token_mark).await;
+    runs.write_last(&arguments.data_dir).await;
     print::end(&recording, report.as_ref(), &folder.ledger, output).await?;
     tracing::info!(
         flushes = folder.aws.syncs(),
@@ -223,6 +234,7 @@ fn worker_settings(arguments: &UpArguments) -> Result<WorkerSettings, clap::Erro
             .backoff
             .checked()
             .map_err(|error| values::usage(&error))?,
+        look_every: Some(LOOK_AT_RUNS_EVERY),
         ..WorkerSettings::new(target::this_process())
     };
     settings.checked().map_err(|error| values::usage(&error))

@@ -1,22 +1,18 @@
 //! What moves events from the ledger to the target: scheduler, queue, workers and sweep, each in a loop of its own.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use daybook_ledger::{Deadline, Ledger, Refusal, TokenMark, Window, chain};
 use daybook_local::QueueAttributes;
-use daybook_manager::worker::{
-    DirectWorker, Handed, Handover, Run, Target, TargetAnswer, Worker, WorkerReport, WorkerSettings,
-};
+use daybook_manager::worker::{DirectWorker, Handed, Handover, Target, Worker, WorkerReport, WorkerSettings};
 use daybook_manager::{Dispatch, DispatchQueue, Immediate, Outlet, ScheduleReport, Scheduler, Start};
 use daybook_reconciler::{RecoverReport, SweepSettings, Sweeper, bring_forward, recover, recover_stale};
-use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use crate::commands::run::up::Answers;
 use crate::commands::run::up::counters::Recording;
 use crate::commands::run::up::jumps::{Jumps, Went, steady};
+use crate::commands::run::up::runs::Runs;
 use crate::deployment::folder::Folder;
 
 /// The queue between scheduler and workers.
@@ -41,31 +37,6 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 /// So long the clock must have gone steadily before it is believed that a receipt's time is over: one that is ahead when the machine
 /// starts, and set right then, would remove them all.
 const STEADY: Duration = Duration::from_secs(600);
-
-/// A target whose answers are counted.
-#[derive(Debug)]
-struct Counted {
-    target: Arc<dyn Target>,
-    answers: Arc<Answers>,
-}
-
-impl Target for Counted {
-    fn run(&self, run: Run) -> BoxFuture<'_, TargetAnswer> {
-        Box::pin(async move {
-            let events = run.input.events().len();
-            let answer = self.target.run(run).await;
-            let (failed, others) = match &answer {
-                TargetAnswer::Success => (0, &self.answers.success),
-                TargetAnswer::Later { .. } => (0, &self.answers.later),
-                TargetAnswer::Listed { failed, .. } => (failed.len(), &self.answers.success),
-                TargetAnswer::Failed { .. } => (events, &self.answers.success),
-            };
-            self.answers.failed.fetch_add(failed as u64, Ordering::Relaxed);
-            others.fetch_add((events - failed) as u64, Ordering::Relaxed);
-            answer
-        })
-    }
-}
 
 /// When the scheduler runs again; after [`REST`] in any case.
 enum Next {
@@ -110,7 +81,7 @@ enum Work {
 }
 
 impl Work {
-    fn new(folder: &Folder, dispatch: &Dispatch, queue_url: &str, workers: Workers) -> Self {
+    fn new(folder: &Folder, dispatch: &Dispatch, queue_url: &str, workers: Workers, runs: Arc<Runs>) -> Self {
         let Workers {
             target,
             settings,
@@ -120,14 +91,15 @@ impl Work {
         match dispatch.start {
             Start::Scheduled => {
                 let sqs = folder.clients.sqs.clone();
-                Self::Queue(Worker::new(ledger, sqs, queue_url, target, settings))
+                let worker = Worker::new(ledger, sqs, queue_url, target, settings);
+                Self::Queue(worker.observed_by(runs))
             }
             Start::Immediate => {
                 let workers = u32::try_from(settings.workers).unwrap_or(u32::MAX);
                 let clock = ledger.clock().clone();
                 let (handover, handed) = Handover::new(workers, most_in_flight, dispatch.batching, clock);
                 Self::Direct {
-                    worker: DirectWorker::new(ledger, target, settings),
+                    worker: DirectWorker::new(ledger, target, settings).observed_by(runs),
                     handover,
                     handed: Mutex::new(Some(handed)),
                 }
@@ -145,7 +117,7 @@ impl Pipeline {
         folder: Folder,
         dispatch: Dispatch,
         workers: Option<Workers>,
-        (recording, answers): (Arc<Recording>, Arc<Answers>),
+        (recording, runs): (Arc<Recording>, Arc<Runs>),
     ) -> anyhow::Result<Self> {
         // A message that a worker dies with is gone with the process: there is no need of a dead-letter queue.
         let attributes = QueueAttributes {
@@ -153,13 +125,7 @@ impl Pipeline {
             ..QueueAttributes::default()
         };
         let queue_url = folder.aws.sqs().create_queue(QUEUE, attributes)?;
-        let work = workers.map(|workers| {
-            let target = Arc::new(Counted {
-                target: workers.target.clone(),
-                answers,
-            });
-            Work::new(&folder, &dispatch, &queue_url, Workers { target, ..workers })
-        });
+        let work = workers.map(|workers| Work::new(&folder, &dispatch, &queue_url, workers, runs));
         Ok(Self {
             folder,
             dispatch,

@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use daybook_inspect::activity::slots::Ends;
 use daybook_inspect::wording::dispatch;
 use daybook_ledger::{Control, Ledger, Pause, chain};
 use daybook_schema::Timestamp;
 use tokio::sync::watch;
 
-use crate::commands::run::up::counters::{Answers, Recording, open};
+use crate::commands::run::up::counters::{Recording, open};
+use crate::commands::run::up::runs::Runs;
 use crate::ui::{escape, logging};
 
 /// Between two lines of progress, if there was any.
@@ -28,7 +30,7 @@ pub struct Watch<'a> {
     /// What came in.
     pub recording: &'a Arc<Recording>,
     /// What came out.
-    pub answers: &'a Arc<Answers>,
+    pub runs: &'a Runs,
 }
 
 /// What people set while it runs, as it was told last.
@@ -63,9 +65,7 @@ impl SetByPeople {
 pub struct Counts {
     recorded: u64,
     known: u64,
-    success: u64,
-    failed: u64,
-    later: u64,
+    ends: Ends,
 }
 
 impl Watch<'_> {
@@ -74,9 +74,7 @@ impl Watch<'_> {
         Counts {
             recorded: get(&self.recording.recorded),
             known: get(&self.recording.known),
-            success: get(&self.answers.success),
-            failed: get(&self.answers.failed),
-            later: get(&self.answers.later),
+            ends: self.runs.total(),
         }
     }
 
@@ -98,9 +96,9 @@ impl Watch<'_> {
             let parts = [
                 (now.recorded - before.recorded, "recorded"),
                 (now.known - before.known, "known before"),
-                (now.success - before.success, "done"),
-                (now.failed - before.failed, "failed"),
-                (now.later - before.later, "put off"),
+                (now.ends.done - before.ends.done, "done"),
+                (now.ends.failed - before.ends.failed, "failed"),
+                (now.ends.put_off - before.ends.put_off, "put off"),
             ];
             let parts: Vec<String> = parts
                 .into_iter()

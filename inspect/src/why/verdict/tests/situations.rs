@@ -80,7 +80,7 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
                     rows: 1201,
                     exact: false,
                 }),
-                per_window: Some(50),
+                limits: limited::budget(at(EARLIER), 0),
                 ..open(pending())
             },
         ),
@@ -177,7 +177,11 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
             S::Queued,
             "claimed, on one machine",
             Observed {
-                up: Some(UpState::Working(Workers { at_once: 4 })),
+                up: Some(UpState::Working(Workers {
+                    at_once: 4,
+                    batch: 1,
+                    most_in_flight: Some(100),
+                })),
                 depth: Fact::NotAsked("no dispatch queue is named".to_owned()),
                 ..open(claimed(LATER, 1))
             },

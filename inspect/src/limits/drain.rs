@@ -1,0 +1,69 @@
+//! How long what waits takes to be sent.
+
+use std::time::Duration;
+
+use daybook_ledger::Count;
+use daybook_schema::Timestamp;
+
+use crate::limits::{Limit, Observed};
+
+/// How long it takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Drain {
+    /// At least so long: N per window allows no more, and what else limits is not known.
+    ByBudget(Duration),
+    /// About so long, as the last runs went: so many events a second.
+    ByRuns {
+        /// How long.
+        time: Duration,
+        /// Events per second.
+        per_second: f64,
+    },
+    /// Not known: what limits has let nothing pass yet.
+    Unmeasured,
+    /// Not known: N or its window is not.
+    Unknown,
+}
+
+impl Observed {
+    /// How many events end per second when the workers are busy all the time, or as many as the target took in the last minute where that
+    /// limits. `None` where no run has ended.
+    pub fn per_second(&self, now: Timestamp) -> Option<f64> {
+        let workers = self.workers?;
+        if self.limit(now) == Limit::Target {
+            let ends = self.minute?;
+            let ended = ends.done + ends.failed;
+            return (ended > 0).then(|| ended as f64 / 60.0);
+        }
+        let mean = self.mean_run?.as_secs_f64().max(0.001);
+        Some(f64::from(workers.events_at_once()) / mean)
+    }
+
+    /// How long so many rows take.
+    pub fn drain(&self, waiting: Count, now: Timestamp) -> Drain {
+        let by_budget = self.rate.drain(waiting);
+        let limit = self.limit(now);
+        let by_runs = self.per_second(now).map(|per_second| {
+            let seconds = (waiting.rows as f64 / per_second).min(1e12);
+            (Duration::from_secs_f64(seconds.ceil()), per_second)
+        });
+        match (limit, by_runs, by_budget) {
+            (Limit::Workers | Limit::InFlightCap | Limit::Target, None, _) => Drain::Unmeasured,
+            (_, Some((time, per_second)), by_budget) if by_budget.is_none_or(|least| least < time) => {
+                Drain::ByRuns { time, per_second }
+            }
+            (_, _, Some(time)) => Drain::ByBudget(time),
+            (_, _, None) => Drain::Unknown,
+        }
+    }
+}
+
+impl Drain {
+    /// The time, where it is known.
+    pub fn time(self) -> Option<Duration> {
+        match self {
+            Self::ByBudget(time) | Self::ByRuns { time, .. } => Some(time),
+            Self::Unmeasured | Self::Unknown => None,
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The folder that `daybook up` keeps its ledger in, for the one process that has it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -80,6 +81,22 @@ const IS_IT_USABLE: &str = "is it on a local disk that is not full, and may this
 const RESTORE: &str = "nothing was changed. Keep a copy of the folder; then restore ledger.sqlite and ledger.sqlite-wal together \
                        from a backup, or begin with another folder and let `daybook audit --repair` find what is not processed";
 
+/// As much as a start writes at least, in bytes.
+const PROBE: usize = 64 * 1024;
+
+/// What to do about a ledger that does not open. Whether the disk takes anything is tried: what the database engine says of a full one is
+/// seldom more than that a write failed.
+fn advice(dir: &Path) -> String {
+    let tried = tempfile::NamedTempFile::new_in(dir).and_then(|mut file| file.write_all(&[0; PROBE]));
+    match tried {
+        Ok(()) => IS_IT_USABLE.to_owned(),
+        Err(error) => format!(
+            "the disk is full, or takes no file of {PROBE} bytes for another reason ({error}): free space on it, then start again. \
+             Nothing that was acknowledged is lost"
+        ),
+    }
+}
+
 fn cannot_open(dir: &Path) -> UserError {
     UserError::new(format!("the ledger in {} cannot be opened", dir.display()))
 }
@@ -88,7 +105,7 @@ fn cannot_open(dir: &Path) -> UserError {
 fn refused(dir: &Path, error: LocalError) -> UserError {
     let hint = match error {
         LocalError::NotALedger { .. } | LocalError::Damaged { .. } => RESTORE,
-        _ => IS_IT_USABLE,
+        _ => return cannot_open(dir).because(error).hint(advice(dir)),
     };
     cannot_open(dir).because(error).hint(hint)
 }
@@ -214,11 +231,11 @@ impl Folder {
     }
 
     async fn open_or_make(dir: &Path, settings: Settings, takes_back: bool) -> anyhow::Result<Self> {
-        let cannot = || cannot_open(dir).hint(IS_IT_USABLE);
+        let cannot = |error: anyhow::Error| cannot_open(dir).because(error).hint(advice(dir));
         let aws = LocalAws::builder()
             .data_dir(PathBuf::from(dir))
             .build()
-            .map_err(|error| cannot().because(error))?;
+            .map_err(|error| cannot(error.into()))?;
         let made = async {
             if takes_back {
                 drop_half_made(&aws, &tables::LEDGER, LEDGER_TABLE).await?;
@@ -228,7 +245,7 @@ impl Folder {
             let receipts = create_table(&aws, tables::RECEIPTS, RECEIPTS_TABLE).await?;
             anyhow::Ok((ledger, receipts))
         };
-        let (ledger_table, receipts_table) = made.await.map_err(|error| cannot().because(error))?;
+        let (ledger_table, receipts_table) = made.await.map_err(cannot)?;
         let clients = Clients::of(&aws);
         let ledger = ledger(
             clients.dynamodb.clone(),

@@ -75,6 +75,14 @@ async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_acknowledged()
         health.status == 503 && health.body.contains("the ledger takes no writes")
     })
     .await;
+    // So says whoever is asked what is wrong, and the exit code with it.
+    let doctor = crate::limits::said(&dir, &["doctor"]);
+    assert!(doctor.contains("the ledger takes no writes"), "{doctor}");
+    insta::assert_snapshot!("full_disk_doctor", doctor);
+    insta::assert_snapshot!(
+        "full_disk_why",
+        crate::limits::said(&dir, &["why", "s3://data/not-there"])
+    );
     // It has been written by then, and may not have been read yet.
     up.until_said("the ledger takes no writes").await;
     let said = up.stderr();
@@ -104,7 +112,7 @@ async fn a_disk_that_is_full_from_the_start_is_an_error_and_no_signal() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
     let said = format!("error: the ledger in {} cannot be opened", dir.display());
     assert!(ended.stderr.starts_with(&said), "{}", ended.stderr);
-    assert!(ended.stderr.contains("not full"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("disk is full"), "{}", ended.stderr);
     // With room it starts there.
     let mut up = Up::start(&dir, &[]).await;
     assert_eq!(up.record(forty(1)).await, 40);

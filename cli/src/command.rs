@@ -15,7 +15,7 @@ use crate::commands::inspect::show::ShowArguments;
 use crate::commands::inspect::status::StatusArguments;
 use crate::commands::inspect::why::arguments::WhyArguments;
 use crate::commands::operate::bulk::{
-    CompleteArguments, FailArguments, RedriveArguments, ReleaseArguments, RemoveArguments,
+    CancelArguments, CompleteArguments, FailArguments, RedriveArguments, ReleaseArguments, RemoveArguments,
 };
 use crate::commands::operate::pause::{PauseArguments, ResumeArguments, SetArguments};
 use crate::commands::operate::redrive_queue::RedriveQueueArguments;
@@ -74,6 +74,7 @@ const PURPOSES: [(&str, &[&str]); 4] = [
             "redrive",
             "release",
             "fail",
+            "cancel",
             "complete",
             "remove",
             "replay",
@@ -182,6 +183,7 @@ pub enum Command {
     Redrive(Box<RedriveArguments>),
     Release(Box<ReleaseArguments>),
     Fail(Box<FailArguments>),
+    Cancel(Box<CancelArguments>),
     Complete(Box<CompleteArguments>),
     Remove(Box<RemoveArguments>),
     Replay(Box<ReplayArguments>),
@@ -235,6 +237,7 @@ impl Command {
             Self::Redrive(arguments) => commands::operate::bulk::redrive(*arguments, output).await,
             Self::Release(arguments) => commands::operate::bulk::release(*arguments, output).await,
             Self::Fail(arguments) => commands::operate::bulk::fail(*arguments, output).await,
+            Self::Cancel(arguments) => commands::operate::bulk::cancel(*arguments, output).await,
             Self::Complete(arguments) => commands::operate::bulk::complete(*arguments, output).await,
             Self::Remove(arguments) => commands::operate::bulk::remove(*arguments, output).await,
             Self::Replay(arguments) => commands::operate::replay::run(*arguments, output).await,

@@ -118,6 +118,13 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         )],
     ),
     (
+        "cancel",
+        &[(
+            "daybook cancel s3://photos/2026/cat.jpg --why 'it fills the disk'",
+            "stop its run, and keep it parked",
+        )],
+    ),
+    (
         "complete",
         &[(
             "daybook complete s3://photos/2026/cat.jpg --why 'done by hand'",

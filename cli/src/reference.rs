@@ -83,7 +83,7 @@ fn fields(verb: &str) -> Vec<Field> {
         "detach" => schema::<DetachOutput>(),
         "redrive-queue" => schema::<RedriveQueueOutput>(),
         "audit" => schema::<AuditOutput>(),
-        "redrive" | "release" | "fail" | "complete" | "remove" => schema::<BulkOutput>(),
+        "redrive" | "release" | "fail" | "cancel" | "complete" | "remove" => schema::<BulkOutput>(),
         "replay" => schema::<ReplayOutput>(),
         "pause" | "resume" | "set" => schema::<ChangeOutput>(),
         "relay" => schema::<RelayOutput>(),
@@ -116,6 +116,7 @@ fn action(verb: &str) -> Option<Action> {
         "fail" => Some(Action::Fail {
             retry: RetryPolicy::default(),
         }),
+        "cancel" => Some(Action::Cancel),
         "complete" => Some(Action::Complete),
         "remove" => Some(Action::Remove),
         _ => None,

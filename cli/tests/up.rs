@@ -13,6 +13,8 @@ mod batches;
 mod beside;
 #[path = "up/bodies.rs"]
 mod bodies;
+#[path = "up/cancel.rs"]
+mod cancel;
 #[path = "up/crowds.rs"]
 mod crowds;
 #[path = "up/damage.rs"]
@@ -33,6 +35,8 @@ mod gate;
 mod keys;
 #[path = "up/kills.rs"]
 mod kills;
+#[path = "up/limits.rs"]
+mod limits;
 #[path = "up/lock_file.rs"]
 mod lock_file;
 #[path = "up/log.rs"]

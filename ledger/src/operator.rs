@@ -1,4 +1,4 @@
-//! What people do to rows: redrive, free, fail, complete, remove; row by row, or for many rows at once.
+//! What people do to rows: redrive, free, fail, cancel, complete, remove; row by row, or for many rows at once.
 //!
 //! For many, the caller hands in rows as a consistent read just showed them. What went on meanwhile is left alone and said to
 //! have gone on, so a step that is repeated does nothing twice.
@@ -261,6 +261,25 @@ impl Ledger {
             changed.map(|changed| settled_as(step, due_at, changed))
         };
         ends.into_iter().zip(changed).map(failed).collect()
+    }
+
+    /// Cancels claimed rows at a person's word: PARKED whatever attempts are left, until a person gives them another round. The person's
+    /// reason becomes the last error. `rows` as they were just seen, no row twice; whether each was parked, `false` is a row that went on.
+    /// Whoever runs one finds its row gone on, and stops; a success that is reported nevertheless completes it. Three write units each, 25
+    /// in one request.
+    pub async fn cancel_rows(
+        &self,
+        rows: &[Row],
+        person: Person<'_>,
+        deadline: Deadline,
+    ) -> Vec<Result<bool, LedgerError>> {
+        let now = self.clock.now();
+        let note = Person { why: None, ..person }.note(now, "cancelled");
+        let why = format!("cancelled: {}", person.why.unwrap_or("a person says so"));
+        let end = (Step::Park, now);
+        let parked = |row: &Row| settled(row, end, row.max_attempts, &why, Some(&note));
+        self.update_expecting(rows.iter().map(parked).collect(), deadline)
+            .await
     }
 
     /// Takes rows out of the ledger at a person's word, done (`Succeeded`) or not (`Removed`): a receipt that says who and why,

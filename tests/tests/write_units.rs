@@ -161,6 +161,10 @@ async fn what_people_do_to_25_rows_costs_three_each_in_one_request_and_a_receipt
     let before = stage.ledger.consumed();
     stage.ledger.fail_rows(&rows, kim, &policy, deadline).await;
     assert_eq!(used(&stage, before), (75.0, 1));
+    let rows = put(Status::Claimed);
+    let before = stage.ledger.consumed();
+    stage.ledger.cancel_rows(&rows, kim, deadline).await;
+    assert_eq!(used(&stage, before), (75.0, 1));
     let rows = put(Status::Parked);
     let before = stage.ledger.consumed();
     stage

@@ -201,7 +201,7 @@ fn a_row_of_another_release_is_told_and_left() {
 #[test]
 fn help_says_what_each_verb_does() {
     for verb in [
-        "redrive", "release", "fail", "complete", "remove", "pause", "resume", "set",
+        "redrive", "release", "fail", "cancel", "complete", "remove", "pause", "resume", "set",
     ] {
         let (code, stdout, stderr) = crate::stand_in::run(&mut crate::stand_in::daybook(&[verb, "--help"]));
         assert_eq!((code, stderr.as_str()), (0, ""));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use daybook_ledger::{Failed, Person, Recorded, Redriven, Removed, RetryPolicy};
-use daybook_schema::{Attempt, EventId, Outcome, Row, SourceName, Status};
+use daybook_schema::{Attempt, EventId, ExecutionName, Outcome, Row, SourceName, Status};
 use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
 use daybook_tests::{Fault, Stage};
@@ -302,6 +302,52 @@ async fn rows_that_go_on_after_a_person_saw_them_are_left_alone() {
         matches!(failed[..], [Failed::Retry(_), Failed::Retry(_), Failed::Stale]),
         "{failed:?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_cancels_is_parked_with_its_attempts_left_unless_it_went_on() {
+    let stage = Stage::usual().await;
+    let claimed = rows(&stage, 4, Status::Claimed);
+    // A longer lease is no reason to go on; another attempt is, and so is the end.
+    let extended = Row {
+        due_at: stage.now().plus(Duration::from_secs(1)),
+        ..claimed[0].clone()
+    };
+    let next = Row {
+        attempt: claimed[1].attempt.next(),
+        ..claimed[1].clone()
+    };
+    stage.put_rows([&extended, &next]);
+    stage.ledger.delete_done(&claimed[2]).await.unwrap();
+    let cancelled = stage.ledger.cancel_rows(&claimed, KIM, stage.deadline()).await;
+    let cancelled: Vec<bool> = cancelled.into_iter().map(Result::unwrap).collect();
+    assert_eq!(cancelled, [true, false, false, true]);
+    assert_eq!(stage.row(next.id).await, Some(next));
+    let row = stage.row(claimed[3].id).await.unwrap();
+    assert_eq!((row.status, row.due_at), (Status::Parked, stage.now()));
+    assert_eq!(
+        (row.attempt, row.max_attempts),
+        (claimed[3].attempt, claimed[3].max_attempts)
+    );
+    assert_eq!(row.last_error.as_deref(), Some("cancelled: mended"));
+    assert!(row.note.as_deref().unwrap().ends_with("cancelled by kim"));
+    // What runs nevertheless, and succeeds, is done; a failure that is told late changes nothing.
+    let name = ExecutionName {
+        id: row.id,
+        attempt: row.attempt,
+    };
+    let policy = RetryPolicy::default();
+    let failed = stage
+        .ledger
+        .fail(name, None, "late", &policy, stage.deadline())
+        .await;
+    assert_eq!(failed.unwrap(), Failed::Stale);
+    stage
+        .ledger
+        .complete(claimed[3].event().unwrap(), row.attempt, "arn")
+        .await
+        .unwrap();
+    assert_eq!(stage.row(row.id).await, None);
 }
 
 #[tokio::test(start_paused = true)]

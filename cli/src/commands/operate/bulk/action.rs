@@ -27,6 +27,8 @@ pub enum Action {
         /// How long it waits for the next.
         retry: RetryPolicy,
     },
+    /// It is to stop, and to wait for a person.
+    Cancel,
     /// It is done.
     Complete,
     /// It is not to be done.
@@ -85,6 +87,11 @@ const FAIL: [Outcome; 2] = [
     outcome("retried", "retried", "will be tried again, after a delay"),
     outcome("parked", "parked", "have no attempt left, and wait for a person"),
 ];
+const CANCEL: [Outcome; 1] = [outcome(
+    "cancelled",
+    "cancelled",
+    "parked: `daybook redrive` runs them again",
+)];
 const COMPLETE: [Outcome; 1] = [outcome(
     "completed",
     "completed",
@@ -121,6 +128,7 @@ impl Action {
             Self::Redrive { .. } => "Redrive",
             Self::Release => "Release",
             Self::Fail { .. } => "Fail",
+            Self::Cancel => "Cancel",
             Self::Complete => "Complete",
             Self::Remove => "Remove",
         }
@@ -132,6 +140,7 @@ impl Action {
             Self::Redrive { .. } => "redriven",
             Self::Release => "released",
             Self::Fail { .. } => "failed",
+            Self::Cancel => "cancelled",
             Self::Complete => "completed",
             Self::Remove => "removed",
         }
@@ -141,7 +150,7 @@ impl Action {
     pub fn statuses(self, asked: Option<Status>) -> Vec<Status> {
         match (self, asked) {
             (Self::Redrive { .. }, _) => vec![Status::Parked],
-            (Self::Release | Self::Fail { .. }, _) => vec![Status::Claimed],
+            (Self::Release | Self::Fail { .. } | Self::Cancel, _) => vec![Status::Claimed],
             (Self::Complete | Self::Remove, Some(status)) => vec![status],
             (Self::Complete | Self::Remove, None) => Status::ALL.to_vec(),
         }
@@ -169,6 +178,7 @@ impl Action {
             Self::Redrive { .. } => &REDRIVE,
             Self::Release => &RELEASE,
             Self::Fail { .. } => &FAIL,
+            Self::Cancel => &CANCEL,
             Self::Complete => &COMPLETE,
             Self::Remove => &REMOVE,
         }
@@ -220,6 +230,13 @@ impl Action {
                     Failed::Retry(_) => Applied::Done(0),
                     Failed::Parked => Applied::Done(1),
                     Failed::Stale => Applied::MovedOn,
+                })
+            }
+            Self::Cancel => {
+                let cancelled = ledger.cancel_rows(rows, person, deadline).await;
+                each(cancelled, |cancelled| match cancelled {
+                    true => Applied::Done(0),
+                    false => Applied::MovedOn,
                 })
             }
             Self::Complete | Self::Remove => {

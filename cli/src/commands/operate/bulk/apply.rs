@@ -7,6 +7,7 @@ use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::lookup::rows;
 use daybook_inspect::lookup::rows::RowRead;
 use daybook_ledger::{Cause, CauseKind, Ledger, Person};
+use daybook_manager::Executions;
 use daybook_schema::{EventId, Row};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -14,6 +15,7 @@ use futures::stream::FuturesUnordered;
 use crate::commands::operate::bulk::action::{Action, Applied};
 use crate::commands::operate::bulk::progress::Progress;
 use crate::commands::operate::bulk::selection::{Seen, Selected};
+use crate::commands::operate::bulk::still_running::{self, StillRunning};
 use crate::signals;
 
 /// Rows that are changed together: one BatchExecuteStatement.
@@ -31,6 +33,8 @@ pub struct Tally {
     pub moved_on: usize,
     /// Whether it was stopped before its end.
     pub interrupted: bool,
+    /// Executions of cancelled events that may go on.
+    pub still_running: StillRunning,
     unreadable: BTreeMap<String, String>,
     /// How many rows failed, by cause.
     causes: BTreeMap<Cause, usize>,
@@ -97,7 +101,7 @@ impl Tally {
 /// Does it to all that is selected. Ctrl-C stops it: no chunk is begun any more, and those under way are finished; a second
 /// one ends it at once, and what was under way is done or not.
 pub async fn apply(
-    ledger: &Ledger,
+    (ledger, executions): (&Ledger, Option<&Executions>),
     action: Action,
     person: Person<'_>,
     selected: &Selected,
@@ -115,7 +119,7 @@ pub async fn apply(
     loop {
         while !tally.interrupted && under_way.len() < CHUNKS {
             match waiting.next() {
-                Some(chunk) => under_way.push(apply_to(ledger, action, person, chunk)),
+                Some(chunk) => under_way.push(apply_to((ledger, executions), action, person, chunk)),
                 None => break,
             }
         }
@@ -129,8 +133,9 @@ pub async fn apply(
                 tally.interrupted = true;
                 changing.say("stopping: requests in flight are finished first; press Ctrl-C again to stop immediately");
             }
-            Some(applied) = under_way.next() => {
+            Some((applied, still_running)) = under_way.next() => {
                 let applied: Vec<(EventId, Applied)> = applied;
+                tally.still_running.add(still_running);
                 changing.add(applied.len());
                 for (id, applied) in applied {
                     tally.add(id, applied);
@@ -146,11 +151,11 @@ pub async fn apply(
 
 /// Reads the rows again, and does it to those that stand as they were selected.
 async fn apply_to(
-    ledger: &Ledger,
+    (ledger, executions): (&Ledger, Option<&Executions>),
     action: Action,
     person: Person<'_>,
     chunk: &[Seen],
-) -> Vec<(EventId, Applied)> {
+) -> (Vec<(EventId, Applied)>, StillRunning) {
     let ids: Vec<EventId> = chunk.iter().map(|seen| seen.id).collect();
     let (mut answers, failures) = rows::read(ledger, &ids).await;
     let cause = failures.into_iter().next().map(|failure| failure.cause);
@@ -169,8 +174,13 @@ async fn apply_to(
         applied.push((seen.id, outcome));
     }
     let outcomes = action.apply(ledger, person, &rows).await;
+    let still_running = match executions {
+        // After the rows are parked: the end of an execution that is stopped would use up an attempt.
+        Some(executions) => still_running::stop(executions, &rows, &outcomes).await,
+        None => StillRunning::default(),
+    };
     applied.extend(rows.iter().map(|row| row.id).zip(outcomes));
-    applied
+    (applied, still_running)
 }
 
 fn stands(row: &Row, seen: &Seen, action: Action) -> bool {

@@ -9,7 +9,7 @@ use crate::commands::operate::bulk::selection::SelectionArguments;
 use crate::deployment::DeploymentArguments;
 use crate::ui::confirm::ConfirmArguments;
 
-/// What the five share.
+/// What the six share.
 #[derive(Args, Debug)]
 pub struct BulkArguments {
     #[command(flatten)]
@@ -56,8 +56,9 @@ pub struct RedriveArguments {
 ///
 /// For claimed events for which you know that nothing runs; otherwise they come back by themselves when their
 /// leases end. With Step Functions an execution may still be running: then nothing runs twice, because the
-/// same attempt has the same execution name, and the event is done when it ends. A worker that is still
-/// running is not stopped, and the event would run once more beside it.
+/// same attempt has the same execution name, and the event is done when it ends. `daybook up` stops what it
+/// runs for the event within a second; a worker elsewhere finds out when it extends its lease next, and until
+/// then the event may run beside it.
 ///
 /// Of an event in a batch only the lease ends: the next sweep sends it again with its batch, in the same
 /// attempt, and if the batch's execution has the event, nothing runs twice. Put back, it would run in the next
@@ -77,9 +78,30 @@ pub struct ReleaseArguments {
 /// Mark claimed attempts as failed
 ///
 /// Each event is retried after the folder's backoff (on AWS, after 30 seconds, doubling to an hour), or parked
-/// when no attempt is left, with the reason as its last error. What is running is not stopped: if it succeeds after all, the event is done.
+/// when no attempt is left, with the reason as its last error. `daybook up` stops what it runs for the event
+/// within a second; what runs elsewhere is not stopped at once, and if it succeeds after all, the event is done.
 #[derive(Args, Debug)]
 pub struct FailArguments {
+    #[command(flatten)]
+    pub(super) bulk: BulkArguments,
+
+    /// Why; becomes the last error of the events
+    #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]
+    pub(super) why: String,
+}
+
+/// Stop what runs for claimed events, and park them
+///
+/// Each event is parked with the reason as its last error, whatever attempts it has left, and stays there until
+/// `daybook redrive` gives it another round or `daybook remove` removes it. What runs for it is stopped:
+///
+/// `daybook up` ends its command or drops its request within a second, and counts no failed attempt. A worker
+/// elsewhere stops when it extends its lease next, after a third of the lease at most. An execution of the
+/// state machine is stopped if these credentials may (states:StopExecution); stderr says which may still run. The
+/// execution of a batch goes on, because other events are in it. What cannot be stopped and succeeds after all
+/// completes its event. An event that is still queued on AWS may be started by its message once.
+#[derive(Args, Debug)]
+pub struct CancelArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
@@ -91,7 +113,8 @@ pub struct FailArguments {
 /// Mark open events as done, without running them
 ///
 /// Each event gets a receipt with who and why, like a processed event, and its row is deleted. Later
-/// notifications of the same upload are recognised as done. What is running is not stopped.
+/// notifications of the same upload are recognised as done. `daybook up` stops what it runs for the event
+/// within a second; what runs elsewhere is not stopped.
 #[derive(Args, Debug)]
 pub struct CompleteArguments {
     #[command(flatten)]

@@ -1,6 +1,6 @@
-//! What people do to open events, one or thousands: redrive, release, fail, complete, remove.
+//! What people do to open events, one or thousands: redrive, release, fail, cancel, complete, remove.
 //!
-//! All five go the same way: select rows, show how many and a few of them, ask, then change them chunk by chunk. Each row is
+//! All six go the same way: select rows, show how many and a few of them, ask, then change them chunk by chunk. Each row is
 //! read again right before it is changed, and one that went on meanwhile is left alone, so every command can be repeated.
 
 pub mod action;
@@ -8,13 +8,13 @@ pub mod apply;
 pub mod arguments;
 pub mod progress;
 pub mod selection;
+pub mod still_running;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::failure::Failure;
-use daybook_inspect::lookup::rows;
 use daybook_inspect::views;
 use daybook_inspect::views::RowOutput;
 use daybook_inspect::wording::dispatch;
@@ -27,7 +27,7 @@ use crate::commands::operate::bulk::action::Action;
 use crate::commands::operate::bulk::apply::Tally;
 use crate::commands::operate::bulk::arguments::BulkArguments;
 pub use crate::commands::operate::bulk::arguments::{
-    CompleteArguments, FailArguments, RedriveArguments, ReleaseArguments, RemoveArguments,
+    CancelArguments, CompleteArguments, FailArguments, RedriveArguments, ReleaseArguments, RemoveArguments,
 };
 use crate::commands::operate::bulk::progress::Progress;
 use crate::commands::operate::bulk::selection::Selected;
@@ -68,6 +68,14 @@ pub async fn fail(arguments: FailArguments, output: Output) -> anyhow::Result<Ex
         retry: RetryPolicy::default(),
     };
     run(arguments.bulk, action, None, Some(arguments.why), output).await
+}
+
+/// Cancels.
+///
+/// # Errors
+/// As [`redrive`].
+pub async fn cancel(arguments: CancelArguments, output: Output) -> anyhow::Result<ExitCode> {
+    run(arguments.bulk, Action::Cancel, None, Some(arguments.why), output).await
 }
 
 /// Completes.
@@ -149,7 +157,12 @@ async fn run(
             .confirm
             .ask(&format!("{} {events}?", action.imperative()))?;
     }
-    let tally = apply::apply(&deployment.ledger, action, run.person, &selected, &progress).await;
+    let executions = deployment
+        .executions
+        .as_ref()
+        .filter(|_| action == Action::Cancel);
+    let ledger = &deployment.ledger;
+    let tally = apply::apply((ledger, executions), action, run.person, &selected, &progress).await;
     run.print(output, &events, &tally, false)?;
     if tally.interrupted {
         let left = selected.rows.len() - tally.seen();
@@ -241,7 +254,12 @@ pub struct BulkOutput<'a> {
 
 impl Run<'_> {
     fn sample(&self) -> String {
-        row_table::table(&self.selected.sample, self.deployment.ledger.clock().now())
+        let parts = self.deployment.parts();
+        row_table::table(
+            &self.selected.sample,
+            parts.runs(),
+            self.deployment.ledger.clock().now(),
+        )
     }
 
     fn print(&self, output: Output, events: &str, tally: &Tally, dry_run: bool) -> anyhow::Result<()> {
@@ -266,6 +284,7 @@ impl Run<'_> {
                 escape::escaped(&dispatch::paused(&pause))
             );
         }
+        tally.still_running.tell();
         if self.action.waits_for_dispatch() {
             self.deployment.location.note_that_nothing_runs();
         }
@@ -303,11 +322,13 @@ impl Run<'_> {
     fn output<'a>(&'a self, tally: &'a Tally, dry_run: bool) -> BulkOutput<'a> {
         let now = self.deployment.ledger.clock().now();
         let outcomes = self.action.outcomes().iter().zip(&tally.outcomes);
+        let parts = self.deployment.parts();
+        let runs = parts.runs();
         BulkOutput {
             verb: self.action.imperative().to_lowercase(),
             location: self.deployment.location.to_string(),
             selected: self.selected.rows.len(),
-            sample: self.selected.sample.iter().map(rows::Listed::output).collect(),
+            sample: self.selected.sample.iter().map(|row| row.output(runs)).collect(),
             dry_run,
             outcomes: outcomes.map(|(outcome, n)| (outcome.word, *n)).collect(),
             moved_on: tally.moved_on,

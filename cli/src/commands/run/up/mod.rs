@@ -111,8 +111,12 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let folder = &base.folder;
 
     let recording = Arc::new(Recording::default());
-    let has_target = arguments.target.is_given();
-    let runs = Arc::new(Runs::of(&arguments.data_dir, folder.ledger.clock(), has_target));
+    let runs = Runs::of(
+        &arguments.data_dir,
+        folder.ledger.clock(),
+        arguments.target.is_given(),
+    );
+    let runs = Arc::new(runs);
     let pipeline = Pipeline::new(
         folder.clone(),
         dispatch.clone(),
@@ -167,13 +171,17 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     pipeline.recover(folder.settings.token_mark).await;
     runs.write_last(&arguments.data_dir).await;
     print::end(&recording, report.as_ref(), &folder.ledger, output).await?;
+    log_requests(folder);
+    drop(base.lock);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn log_requests(folder: &Folder) {
     tracing::info!(
         flushes = folder.aws.syncs(),
         requests = folder.aws.requests(),
         "flushes of the ledger's log to the disk, and requests to the embedded AWS"
     );
-    drop(base.lock);
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Says that it drains when it is asked to stop.

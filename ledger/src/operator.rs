@@ -274,10 +274,16 @@ impl Ledger {
         deadline: Deadline,
     ) -> Vec<Result<bool, LedgerError>> {
         let now = self.clock.now();
-        let note = Person { why: None, ..person }.note(now, "cancelled");
         let why = format!("cancelled: {}", person.why.unwrap_or("a person says so"));
-        let end = (Step::Park, now);
-        let parked = |row: &Row| settled(row, end, row.max_attempts, &why, Some(&note));
+        // A long reason is the last error alone, so that the row stays below one write unit.
+        let noted = Person {
+            why: person.why.filter(|why| why.len() <= LONGEST_REASON),
+            ..person
+        };
+        let parked = |row: &Row| {
+            let note = noted.note_on(row, now, "cancelled");
+            settled(row, (Step::Park, now), row.max_attempts, &why, Some(&note))
+        };
         self.update_expecting(rows.iter().map(parked).collect(), deadline)
             .await
     }

@@ -330,7 +330,7 @@ async fn what_a_person_cancels_is_parked_with_its_attempts_left_unless_it_went_o
         (claimed[3].attempt, claimed[3].max_attempts)
     );
     assert_eq!(row.last_error.as_deref(), Some("cancelled: mended"));
-    assert!(row.note.as_deref().unwrap().ends_with("cancelled by kim"));
+    assert!(row.note.as_deref().unwrap().ends_with("cancelled by kim: mended"));
     // What runs nevertheless, and succeeds, is done; a failure that is told late changes nothing.
     let name = ExecutionName {
         id: row.id,

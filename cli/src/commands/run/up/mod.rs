@@ -111,12 +111,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let folder = &base.folder;
 
     let recording = Arc::new(Recording::default());
-    let runs = Runs::of(
-        &arguments.data_dir,
-        folder.ledger.clock(),
-        arguments.target.is_given(),
-    );
-    let runs = Arc::new(runs);
+    let has_target = workers.is_some();
+    let runs = Arc::new(Runs::of(&arguments.data_dir, folder.ledger.clock(), has_target));
     let pipeline = Pipeline::new(
         folder.clone(),
         dispatch.clone(),

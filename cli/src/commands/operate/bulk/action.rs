@@ -113,7 +113,7 @@ impl Action {
             Self::Fail { .. } => Self::Fail {
                 retry: deployment.retry(),
             },
-            Self::Release | Self::Complete | Self::Remove => self,
+            Self::Release | Self::Cancel | Self::Complete | Self::Remove => self,
         }
     }
 

@@ -12,7 +12,7 @@ use futures::future::join_all;
 
 use super::inbox::Message;
 use super::observer::RunObserver;
-use super::overtaken::Ours;
+use super::overtaken::{Ours, overtaken};
 use super::run_log::RunLog;
 use super::settings::WorkerSettings;
 use super::settler::Settler;
@@ -167,7 +167,7 @@ impl Job {
                 lost.insert(id, cause);
                 Ended::LeaseLost
             }
-            gone = self.overtaken(&ours) => {
+            gone = overtaken(&self.ledger, self.settings.look_every, &ours) => {
                 lost.extend(gone);
                 Ended::LeaseLost
             }

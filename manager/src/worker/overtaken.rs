@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use daybook_ledger::Ledger;
 use daybook_schema::{EventId, Row, Status};
-
-use super::job::Job;
 
 /// What a row that is still ours looks like.
 #[derive(Debug)]
@@ -17,26 +16,28 @@ impl Ours {
     }
 }
 
-impl Job {
-    /// Looks at the rows of a run now and then, and returns each that went on without it, with what became of it. Never returns where the
-    /// settings ask for no look. A row that cannot be read is ours until its lease says otherwise.
-    pub(super) async fn overtaken(&self, ours: &Ours) -> Vec<(EventId, String)> {
-        let Some(every) = self.settings.look_every else {
-            return std::future::pending().await;
-        };
-        let ids: Vec<EventId> = ours.0.iter().map(|row| row.id).collect();
-        loop {
-            tokio::time::sleep(every.max(Duration::from_millis(10))).await;
-            let now = self.ledger.get_each(&ids).await;
-            let gone: Vec<_> = ours
-                .0
-                .iter()
-                .zip(now)
-                .filter_map(|(ours, now)| Some((ours.id, became(ours, now.ok()?.as_ref())?)))
-                .collect();
-            if !gone.is_empty() {
-                return gone;
-            }
+/// Looks at the rows of a run now and then, and returns each that went on without it, with what became of it. Never returns where no
+/// look is asked for. A row that cannot be read is ours until its lease says otherwise.
+pub(super) async fn overtaken(
+    ledger: &Ledger,
+    every: Option<Duration>,
+    ours: &Ours,
+) -> Vec<(EventId, String)> {
+    let Some(every) = every else {
+        return std::future::pending().await;
+    };
+    let ids: Vec<EventId> = ours.0.iter().map(|row| row.id).collect();
+    loop {
+        tokio::time::sleep(every.max(Duration::from_millis(10))).await;
+        let now = ledger.get_each(&ids).await;
+        let gone: Vec<_> = ours
+            .0
+            .iter()
+            .zip(now)
+            .filter_map(|(ours, now)| Some((ours.id, became(ours, now.ok()?.as_ref())?)))
+            .collect();
+        if !gone.is_empty() {
+            return gone;
         }
     }
 }

@@ -164,8 +164,13 @@ impl ByTable {
         }
     }
 
-    pub(crate) fn add_all(&mut self, other: &Self) {
-        other.0.iter().for_each(|(table, units)| self.add(table, units));
+    /// Adds what another has of the tables that are in this one.
+    pub(crate) fn add_to_same(&mut self, other: &Self) {
+        for (table, units) in &mut self.0 {
+            if let Some(more) = other.0.get(table) {
+                units.add(more);
+            }
+        }
     }
 
     /// `None` where the request does not ask for it.

@@ -73,6 +73,24 @@ pub(crate) struct Reason {
     pub(crate) item: Option<Item>,
 }
 
+impl Reason {
+    pub(crate) fn none() -> Self {
+        Self {
+            code: "None",
+            message: None,
+            item: None,
+        }
+    }
+
+    pub(crate) fn of(refusal: Refusal) -> Self {
+        Self {
+            code: refusal.code.of_member(),
+            message: Some(refusal.message),
+            item: refusal.item,
+        }
+    }
+}
+
 impl Refusal {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self {

@@ -6,7 +6,11 @@ use crate::dynamodb::value::{Invalid, Item, Value};
 
 /// Paths, none in another, in the order of the elements of lists.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Projection(Vec<Path>);
+pub(crate) struct Projection {
+    paths: Vec<Path>,
+    /// Each part is an attribute of its own, as PartiQL has it.
+    flat: bool,
+}
 
 impl Projection {
     /// # Errors
@@ -17,16 +21,30 @@ impl Projection {
             paths.push(with.path(path)?);
         }
         check_overlaps(&paths.iter().collect::<Vec<_>>())?;
+        Ok(Self::nested(paths))
+    }
+
+    /// As [`resolve`](Self::resolve), of a SELECT: `m.a[0]` is the attribute `a[0]` of what is found.
+    ///
+    /// # Errors
+    /// When a path is not one.
+    pub(crate) fn resolve_flat(written: Vec<WrittenPath>, with: &mut dyn Resolve) -> Result<Self, Invalid> {
+        let paths: Result<Vec<Path>, Invalid> = written.into_iter().map(|path| with.path(path)).collect();
+        Ok(Self {
+            paths: paths?,
+            flat: true,
+        })
+    }
+
+    fn nested(mut paths: Vec<Path>) -> Self {
         paths.sort();
-        Ok(Self(paths))
+        paths.dedup();
+        Self { paths, flat: false }
     }
 
     pub(crate) fn of_attributes<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let path = |name: &str| Path::new(name.to_owned(), Vec::new());
-        let mut paths: Vec<Path> = names.into_iter().map(path).collect();
-        paths.sort();
-        paths.dedup();
-        Self(paths)
+        Self::nested(names.into_iter().map(path).collect())
     }
 
     /// These paths, but of one with an index the whole attribute.
@@ -35,36 +53,49 @@ impl Projection {
             true => Path::new(path.attribute().to_owned(), Vec::new()),
             false => (*path).clone(),
         };
-        let mut paths: Vec<Path> = paths.iter().map(whole).collect();
-        paths.sort();
-        paths.dedup();
-        Self(paths)
+        Self::nested(paths.iter().map(whole).collect())
     }
 
     /// The attributes that it names parts of.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(Path::attribute)
+        self.paths.iter().map(Path::attribute)
     }
 
     /// The paths it names.
     pub(crate) fn paths(&self) -> &[Path] {
-        &self.0
+        &self.paths
     }
 
     /// The parts of an item that are there. Elements of a list come without those between them.
     pub(crate) fn of(&self, item: &Item) -> Item {
         let mut parts = Item::new();
         let mut last: Option<&Path> = None;
-        for path in &self.0 {
+        for path in &self.paths {
             let Some(value) = path.get(item) else {
                 continue;
             };
+            if self.flat {
+                parts.insert(last_name(path), value.clone());
+                continue;
+            }
             let same = last.map_or(0, |last| common(last, path));
             put(&mut parts, path, same, value.clone());
             last = Some(path);
         }
         parts
     }
+}
+
+/// The last name of a path with the indexes behind it.
+fn last_name(path: &Path) -> String {
+    let mut name = path.attribute().to_owned();
+    for step in path.steps() {
+        match step {
+            Step::Name(step) => name.clone_from(step),
+            Step::Index(index) => name.push_str(&format!("[{index}]")),
+        }
+    }
+    name
 }
 
 /// How many steps two paths have in common at their beginning; none of paths in two attributes.

@@ -165,9 +165,9 @@ impl Update {
     /// # Errors
     /// When what it refers to is not there, or of another type.
     pub(crate) fn apply(&self, before: Option<&Item>, key: &Item) -> Result<Updated, Invalid> {
-        let none = Item::new();
-        let old = before.unwrap_or(&none);
-        let mut item = before.unwrap_or(key).clone();
+        // A new item has its key, for what the update reads too.
+        let old = before.unwrap_or(key);
+        let mut item = old.clone();
         for (path, value) in &self.add {
             check_fits(path.get(old), value)?;
         }

@@ -133,7 +133,7 @@ fn resolve(written: WrittenStatement, parameters: &mut Parameters<'_>) -> Result
         },
         WrittenAction::Select(paths, order) => Action::Select {
             projection: paths
-                .map(|paths| Projection::resolve(paths, parameters))
+                .map(|paths| Projection::resolve_flat(paths, parameters))
                 .transpose()?,
             order: match order {
                 Some((path, descending)) => Some((attribute(parameters.path(path)?)?, descending)),

@@ -134,6 +134,18 @@ fn a_select_finds_its_items_by_key_where_it_can() {
 }
 
 #[test]
+fn a_select_names_its_parts_by_their_last_names() {
+    let statement = parse("SELECT a, m.b[1], m.\"c d\" FROM t", &[]).unwrap();
+    let Action::Select { projection, .. } = statement.action else {
+        panic!("no selection");
+    };
+    let found =
+        item(json!({"a": {"S": "x"}, "m": {"M": {"b": {"L": [{"N": "1"}, {"N": "2"}]}, "c d": {"N": "3"}}}}));
+    let expected = item(json!({"a": {"S": "x"}, "b[1]": {"N": "2"}, "c d": {"N": "3"}}));
+    assert_eq!(projection.unwrap().of(&found), expected);
+}
+
+#[test]
 fn what_is_not_a_statement_is_refused_and_said() {
     let formed = "Statement wasn't well formed, can't be processed: ";
     assert_eq!(

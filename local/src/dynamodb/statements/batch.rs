@@ -73,6 +73,14 @@ struct Member {
     shows_old: bool,
 }
 
+impl Member {
+    /// The table that the statement names, if it is one.
+    fn table(&self) -> Option<String> {
+        let statement = self.statement.as_ref().ok();
+        statement.map(|statement| statement.table.clone())
+    }
+}
+
 pub(crate) async fn batch(engine: &Engine, body: &[u8]) -> Result<Vec<u8>, Failure> {
     let request: Batch = request(body)?;
     let wanted = Wanted::of(request.return_consumed_capacity.as_deref())?;
@@ -135,15 +143,16 @@ impl Members {
     fn write(mut self, change: &mut dyn Change, members: Vec<Member>) -> Result<Self, Failure> {
         let mut writes = Vec::with_capacity(members.len());
         for member in members {
+            let named = member.table();
             writes.push(match self.resolved(change, member.statement) {
                 Ok(write) => Ok((write, member.shows_old)),
-                Err(Failure::Refused(refusal)) => Err(refusal),
+                Err(Failure::Refused(refusal)) => Err((named, refusal)),
                 Err(error) => return Err(error),
             });
         }
         for write in writes {
             match write {
-                Err(refusal) => self.refuse(None, refusal),
+                Err((named, refusal)) => self.refuse(named, refusal),
                 Ok((write, shows_old)) => self.make(change, write, shows_old)?,
             }
         }
@@ -196,6 +205,7 @@ impl Members {
     fn read(mut self, look: &dyn Look, members: Vec<Member>) -> Result<Self, Failure> {
         let mut reads = Vec::with_capacity(members.len());
         for member in members {
+            let named = member.table();
             let keyed = member.statement.map_err(Failure::from).and_then(|statement| {
                 let table = self.table(look, &statement.table)?;
                 Ok(keyed(statement, &table)?)
@@ -203,13 +213,13 @@ impl Members {
             reads.push(match keyed {
                 Ok(keyed) if !self.different.insert(keyed.place.clone()) => return Err(duplicates()),
                 Ok(keyed) => Ok((keyed, member.consistent)),
-                Err(Failure::Refused(refusal)) => Err(refusal),
+                Err(Failure::Refused(refusal)) => Err((named, refusal)),
                 Err(error) => return Err(error),
             });
         }
         for read in reads {
             match read {
-                Err(refusal) => self.refuse(None, refusal),
+                Err((named, refusal)) => self.refuse(named, refusal),
                 Ok((keyed, consistent)) => {
                     let Keyed { table, .. } = &keyed;
                     let table = table.clone();
@@ -273,13 +283,13 @@ impl Members {
         });
     }
 
-    /// AWS tells nothing where every statement was refused.
+    /// AWS tells nothing of a table where every statement was refused.
     fn consumed(&self, wanted: Wanted) -> Option<Vec<Consumed>> {
         if !self.is_any_made {
             return None;
         }
         let mut all = self.units.clone();
-        all.add_all(&self.refused);
+        all.add_to_same(&self.refused);
         all.consumed(wanted, Axis::Untold)
     }
 }

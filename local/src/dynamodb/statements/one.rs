@@ -75,13 +75,13 @@ pub(super) fn resolved(
     Ok((table, write, returning))
 }
 
-/// What of the item the statement answers.
+/// What of the item the statement answers; of what it modified nothing, where there is nothing.
 pub(super) fn returned(written: &Written, returning: Option<Returning>) -> Option<Item> {
     let updated = written.updated.as_ref();
     match returning? {
         Returning::AllOld => written.old.clone(),
         Returning::AllNew => written.new.clone(),
-        Returning::ModifiedOld => updated.map(|(old, _)| old.clone()),
-        Returning::ModifiedNew => updated.map(|(_, new)| new.clone()),
+        Returning::ModifiedOld => updated.map(|(old, _)| old.clone()).filter(|old| !old.is_empty()),
+        Returning::ModifiedNew => updated.map(|(_, new)| new.clone()).filter(|new| !new.is_empty()),
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::capacity::{Axis, Consumed, Wanted};
 use crate::dynamodb::engine::Engine;
-use crate::dynamodb::error::Failure;
+use crate::dynamodb::error::{Code, Failure};
 use crate::dynamodb::item::shows_old;
 use crate::dynamodb::read::limit;
 use crate::dynamodb::statements::one::{is_read, parse, resolved, returned};
@@ -66,7 +66,10 @@ pub(crate) async fn execute(engine: &Engine, body: &[u8]) -> Result<Vec<u8>, Fai
         Ok((apply(change, planned)?, returning))
     });
     let (written, returning) = match written.await {
-        Err(Failure::Refused(refusal)) => return Err(refusal.showing(shows_old).into()),
+        Err(Failure::Refused(refusal)) => {
+            let shows_old = shows_old && refusal.code == Code::ConditionalCheckFailed;
+            return Err(refusal.showing(shows_old).into());
+        }
         written => written?,
     };
     let consumed = Consumed::new(&table, &written.units, wanted, Axis::Untold);

@@ -12,7 +12,7 @@ use crate::dynamodb::error::{Failure, Reason, Refusal};
 use crate::dynamodb::item::{Action, Existing, ItemWrite, shows_old};
 use crate::dynamodb::tables::schema::Table;
 use crate::dynamodb::tokens::Token;
-use crate::dynamodb::transact::get::check_count;
+use crate::dynamodb::transact::get::{check_count, several_of_one};
 use crate::dynamodb::value::{Item, item_size};
 use crate::dynamodb::wire::{check_name, invalid, request, response};
 use crate::dynamodb::write::{Written, apply};
@@ -192,10 +192,7 @@ pub(crate) fn run(change: &mut dyn Change, members: Vec<Member>) -> Result<Vec<(
         if let Ok(key) = &key
             && !different.insert(key.clone())
         {
-            return Err(Refusal::validation(
-                "Transaction request cannot include multiple operations on one item",
-            )
-            .into());
+            return Err(several_of_one().into());
         }
         keyed.push((member, table, key));
     }
@@ -222,22 +219,4 @@ pub(crate) fn run(change: &mut dyn Change, members: Vec<Member>) -> Result<Vec<(
         written.push((name, apply(change, plan)?));
     }
     Ok(written)
-}
-
-impl Reason {
-    fn none() -> Self {
-        Self {
-            code: "None",
-            message: None,
-            item: None,
-        }
-    }
-
-    fn of(refusal: Refusal) -> Self {
-        Self {
-            code: refusal.code.of_member(),
-            message: Some(refusal.message),
-            item: refusal.item,
-        }
-    }
 }

@@ -22,6 +22,8 @@ mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod witness;
 
 use crate::answer::Answer;
 pub(crate) use engine::Engine;

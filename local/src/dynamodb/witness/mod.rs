@@ -1,0 +1,213 @@
+//! The same requests to our engine and to dynoxide, in memory: what they answer is the same, or a difference that is listed.
+//!
+//! `DAYBOOK_WITNESS_REQUESTS` is how many requests there are (20,000), `DAYBOOK_WITNESS_SEED` where they begin (0).
+
+mod compare;
+mod draw;
+mod expressions;
+mod known;
+mod pages;
+mod reads;
+mod statements;
+mod tables;
+mod writes;
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use dynoxide::Database;
+use serde_json::Value as Json;
+
+use crate::answer::Answer;
+use crate::clock::{Clock, DynoxideClock};
+use crate::dynamodb::{self, Engine};
+use crate::dynoxide_wire;
+use crate::ids::Ids;
+use crate::store::Store;
+use compare::{Seen, differ};
+use draw::Draw;
+use pages::Pages;
+
+/// Requests to one pair of engines: what they hold goes apart where a listed difference is.
+const REQUESTS_PER_PAIR: usize = 400;
+
+/// Both engines, with nothing in them.
+struct Pair {
+    ours: Engine,
+    theirs: Database,
+}
+
+/// One request, as it goes over the wire.
+struct Request {
+    operation: &'static str,
+    body: Json,
+}
+
+impl Request {
+    fn only_reads(&self) -> bool {
+        matches!(
+            self.operation,
+            "GetItem"
+                | "Query"
+                | "Scan"
+                | "BatchGetItem"
+                | "TransactGetItems"
+                | "DescribeTable"
+                | "ListTables"
+        )
+    }
+}
+
+impl Pair {
+    fn new(seed: u64) -> Self {
+        let clock: Clock = Arc::new(|| DateTime::from_timestamp(1_800_000_000, 0).expect("a time"));
+        let ids = Ids::new(seed);
+        Self {
+            ours: Engine::new(
+                Store::in_memory(),
+                clock.clone(),
+                ids,
+                "us-east-1",
+                "000000000000",
+            ),
+            theirs: Database::memory_with_clock(Arc::new(DynoxideClock(clock))).unwrap(),
+        }
+    }
+
+    async fn answers(&self, request: &Request) -> (Seen, Seen) {
+        let body = request.body.to_string().into_bytes();
+        (
+            self.our_answer(request.operation, &body).await,
+            self.their_answer(request.operation, &body),
+        )
+    }
+
+    async fn our_answer(&self, operation: &str, body: &[u8]) -> Seen {
+        seen(dynamodb::answer(&self.ours, operation, body).await)
+    }
+
+    fn their_answer(&self, operation: &str, body: &[u8]) -> Seen {
+        seen(dynoxide_wire::answer(&self.theirs, operation, body))
+    }
+
+    /// What all pages and segments have together, where nobody says in which order items come.
+    async fn whole(&self, request: &Request) -> (Seen, Seen) {
+        let (mut ours, mut theirs) = (Pages::default(), Pages::default());
+        for start in pages::starts(&request.body) {
+            let mut next = Some(start.clone());
+            while let Some(body) = next {
+                let answer = self
+                    .our_answer(request.operation, body.to_string().as_bytes())
+                    .await;
+                next = ours.add(&body, answer);
+            }
+            let mut next = Some(start);
+            while let Some(body) = next {
+                let answer = self.their_answer(request.operation, body.to_string().as_bytes());
+                next = theirs.add(&body, answer);
+            }
+        }
+        (ours.seen(), theirs.seen())
+    }
+}
+
+fn seen(answer: Answer) -> Seen {
+    Seen {
+        status: answer.status,
+        code: answer.error_code.clone(),
+        body: serde_json::from_slice(&answer.body).unwrap(),
+    }
+}
+
+/// What was found to be different: how often, and the first time in full.
+#[derive(Default)]
+struct Found(BTreeMap<String, (usize, String)>);
+
+impl Found {
+    fn add(&mut self, class: String, example: impl FnOnce() -> String) {
+        self.0.entry(class).or_insert_with(|| (0, example())).0 += 1;
+    }
+}
+
+/// Makes requests to one pair, until one is answered so that what they hold may differ.
+async fn compare_pair(
+    seed: u64,
+    requests: usize,
+    found: &mut Found,
+    answered: &mut BTreeMap<String, usize>,
+) -> usize {
+    let pair = Pair::new(seed);
+    let mut draw = Draw::new(seed);
+    for nth in 0..requests {
+        let request = draw.request(nth);
+        let (ours, theirs) = match pages::is_without_order(&request) {
+            true => pair.whole(&request).await,
+            false => pair.answers(&request).await,
+        };
+        *answered
+            .entry(format!("{} {}", request.operation, theirs.outcome()))
+            .or_default() += 1;
+        let Some(difference) = differ(&request, &ours, &theirs) else {
+            continue;
+        };
+        if known::reason(&request, &ours, &theirs).is_none() {
+            found.add(format!("{} {difference}", request.operation), || {
+                let mut example = String::new();
+                writeln!(example, "seed {seed}, request {nth}\n{}", request.body).unwrap();
+                writeln!(
+                    example,
+                    "ours   {} {}\ntheirs {} {}",
+                    ours.status, ours.body, theirs.status, theirs.body
+                )
+                .unwrap();
+                example
+            });
+        }
+        // What the two hold is still the same where neither wrote.
+        if !request.only_reads() && (ours.code.is_none() || theirs.code.is_none()) {
+            return nth + 1;
+        }
+    }
+    requests
+}
+
+fn number_from(variable: &str, otherwise: u64) -> u64 {
+    match std::env::var(variable) {
+        Ok(number) => number
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is not a number: {number}")),
+        Err(_) => otherwise,
+    }
+}
+
+#[tokio::test]
+async fn the_engine_and_dynoxide_answer_alike() {
+    let requests = usize::try_from(number_from("DAYBOOK_WITNESS_REQUESTS", 20_000)).unwrap();
+    let mut seed = number_from("DAYBOOK_WITNESS_SEED", 0);
+    let (mut found, mut answered) = (Found::default(), BTreeMap::new());
+    let mut made = 0;
+    while made < requests {
+        made += compare_pair(
+            seed,
+            REQUESTS_PER_PAIR.min(requests - made),
+            &mut found,
+            &mut answered,
+        )
+        .await;
+        seed += 1;
+    }
+    for (what, times) in &answered {
+        println!("{times:7} {what}");
+    }
+    let mut all = String::new();
+    for (class, (times, example)) in &found.0 {
+        writeln!(all, "\n{times} times: {class}\n{example}").unwrap();
+    }
+    assert!(
+        found.0.is_empty(),
+        "{} differences that are not listed:{all}",
+        found.0.len()
+    );
+}

@@ -29,25 +29,21 @@ pub enum LocalError {
         what: String,
     },
     /// The ledger is one of an earlier build, which kept it in SQLite.
-    #[cfg(test)]
     #[error("{} is a ledger of an earlier build of Daybook, which this one cannot read", path.display())]
     EarlierBuild {
         /// Its file.
         path: PathBuf,
     },
     /// Another process has the ledger open.
-    #[cfg(test)]
     #[error("{} is in use by another process", path.display())]
     InUse {
         /// The file.
         path: PathBuf,
     },
     /// The thread that writes the ledger could not be started.
-    #[cfg(test)]
     #[error("cannot start the thread that writes the ledger")]
     Thread(#[source] std::io::Error),
     /// A new ledger could not be made.
-    #[cfg(test)]
     #[error("cannot make {}", path.display())]
     Make {
         /// The file.

@@ -11,7 +11,6 @@
 mod answer;
 mod clock;
 mod durable;
-#[cfg(test)]
 mod dynamodb;
 mod dynoxide_wire;
 mod error;
@@ -23,7 +22,7 @@ mod integrity;
 mod local_aws;
 mod server;
 pub mod sqs;
-#[cfg(test)]
+#[allow(dead_code, reason = "what looks at a folder takes over with it")]
 mod store;
 
 pub use answer::Answer;
@@ -35,5 +34,5 @@ pub use executions::{
     ExecutionError, ExecutionStatus, ExecutionView, Executions, Outcome, StartedExecution, Target,
 };
 pub use integrity::{Found, LEDGER_FILE, check, look};
-pub use local_aws::{LocalAws, LocalAwsBuilder};
+pub use local_aws::{LocalAws, LocalAwsBuilder, PastTheWire};
 pub use sqs::{Depth, MessageView, Purged, QueueAttributes, RedrivePolicy, Sqs, SqsError};

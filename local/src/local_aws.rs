@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::answer::Answer;
 use crate::clock::{Clock, DynoxideClock, system_clock};
 use crate::durable::DurableDatabase;
+use crate::dynamodb::{self, Engine};
 use crate::dynoxide_wire;
 use crate::error::LocalError;
 use crate::executions::Executions;
 use crate::ids::Ids;
 use crate::sqs::Sqs;
+use crate::store;
 
 /// The embedded AWS. Clones share one state; when the last one is dropped, running executions stop.
 #[derive(Clone)]
@@ -32,13 +34,21 @@ struct Inner {
 enum Store {
     Memory(dynoxide::Database),
     Disk(Arc<DurableDatabase>),
+    /// The engine of our own, in memory or on disk.
+    Own(Box<Engine>),
 }
+
+/// Why items could not be put or removed past the wire.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PastTheWire(String);
 
 /// Settings of the embedded AWS; see [`LocalAws::builder`].
 pub struct LocalAwsBuilder {
     clock: Clock,
     seed: Option<u64>,
     data_dir: Option<PathBuf>,
+    own_dynamodb: bool,
     region: String,
     account: String,
 }
@@ -74,6 +84,14 @@ impl LocalAwsBuilder {
         self
     }
 
+    /// Keeps DynamoDB's tables in the engine of this crate's own, which is to take dynoxide's place: in memory, or in the file `ledger.redb`
+    /// of the data directory. Default: dynoxide.
+    #[must_use]
+    pub fn own_dynamodb(mut self, own: bool) -> Self {
+        self.own_dynamodb = own;
+        self
+    }
+
     /// The region in ARNs. Default: `us-east-1`.
     #[must_use]
     pub fn region(mut self, region: impl Into<String>) -> Self {
@@ -93,12 +111,23 @@ impl LocalAwsBuilder {
     /// # Errors
     /// When the data directory or the database in it cannot be opened, or not flushed to disk.
     pub fn build(self) -> Result<LocalAws, LocalError> {
-        let store = open_store(self.data_dir, &self.clock)?;
         #[allow(
             clippy::disallowed_methods,
             reason = "an edge: it draws the seed that nobody gave"
         )]
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
+        let store = match self.own_dynamodb {
+            false => open_store(self.data_dir, &self.clock)?,
+            true => {
+                let store = match &self.data_dir {
+                    Some(path) => store::Store::open(path)?,
+                    None => store::Store::in_memory(),
+                };
+                let (clock, ids) = (self.clock.clone(), Ids::new(seed ^ 4));
+                let engine = Engine::new(store, clock, ids, &self.region, &self.account);
+                Store::Own(Box::new(engine))
+            }
+        };
         // A stream of ids per service, so that one more DynamoDB request does not change every message id.
         let sqs = Sqs::new(
             self.clock.clone(),
@@ -138,6 +167,13 @@ fn open_store(data_dir: Option<PathBuf>, clock: &Clock) -> Result<Store, LocalEr
     })
 }
 
+fn swept(database: &dynoxide::Database) -> Result<u64, PastTheWire> {
+    let swept = database.sweep_ttl();
+    swept
+        .map(|items| items as u64)
+        .map_err(|error| PastTheWire(error.to_string()))
+}
+
 impl LocalAws {
     /// Settings to start from: everything in memory, the system's clock, `us-east-1`, account `000000000000`.
     pub fn builder() -> LocalAwsBuilder {
@@ -145,6 +181,7 @@ impl LocalAws {
             clock: system_clock(),
             seed: None,
             data_dir: None,
+            own_dynamodb: false,
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
         }
@@ -155,11 +192,45 @@ impl LocalAws {
     /// What is written through it on disk (`import_items`) goes past the wait for the disk: a crash can lose it until
     /// the next write that the endpoint answers, and the endpoint's reads show it before that. Do not call
     /// `enable_bulk_loading`: it takes SQLite's own flushes away.
+    ///
+    /// # Panics
+    /// With [`LocalAwsBuilder::own_dynamodb`], which has no such database.
     pub fn dynamodb(&self) -> &dynoxide::Database {
         match &self.inner.store {
             Store::Memory(database) => database,
             Store::Disk(durable) => durable.database(),
+            Store::Own(_) => panic!("the tables are not dynoxide's"),
         }
+    }
+
+    /// Removes the items whose time to live is over from the tables that have one; how many.
+    ///
+    /// # Errors
+    /// When they cannot be read or removed.
+    pub async fn expire(&self) -> Result<u64, PastTheWire> {
+        match &self.inner.store {
+            Store::Own(engine) => dynamodb::expire(engine).await.map_err(PastTheWire),
+            Store::Memory(database) => swept(database),
+            Store::Disk(durable) => swept(durable.database()),
+        }
+    }
+
+    /// Puts items, as DynamoDB's JSON has them, into a table: for tests. The engine of this crate's own does it in one commit.
+    ///
+    /// # Errors
+    /// When there is no such table, or it cannot take one of them.
+    pub async fn import(&self, table: &str, items: Vec<serde_json::Value>) -> Result<(), PastTheWire> {
+        if let Store::Own(engine) = &self.inner.store {
+            return dynamodb::import(engine, table, items).await.map_err(PastTheWire);
+        }
+        for item in items {
+            let put = serde_json::json!({ "TableName": table, "Item": item });
+            let answer = self.dynamodb_answer("PutItem", put.to_string().as_bytes()).await;
+            if answer.status != 200 {
+                return Err(PastTheWire(String::from_utf8_lossy(&answer.body).into_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// How many times DynamoDB's log has been flushed to disk (fdatasync) for requests since the start; always 0 in
@@ -168,6 +239,7 @@ impl LocalAws {
         match &self.inner.store {
             Store::Memory(_) => 0,
             Store::Disk(durable) => durable.flushes(),
+            Store::Own(engine) => engine.store.flushes(),
         }
     }
 
@@ -219,6 +291,7 @@ impl LocalAws {
         let durable = match &self.inner.store {
             Store::Memory(database) => return dynoxide_wire::answer(database, operation, body),
             Store::Disk(durable) => Arc::clone(durable),
+            Store::Own(engine) => return dynamodb::answer(engine, operation, body).await,
         };
         let (operation, body) = (operation.to_owned(), body.to_vec());
         let blocking = tokio::task::spawn_blocking(move || durable.answer(&operation, &body));

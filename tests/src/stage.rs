@@ -40,6 +40,8 @@ pub struct StageOptions {
     pub receipts: Option<Duration>,
     /// The three queues.
     pub queues: Queues,
+    /// Whether the tables are in the embedded DynamoDB's own engine instead of dynoxide's.
+    pub own_dynamodb: bool,
 }
 
 /// The settings of the three queues.
@@ -96,6 +98,7 @@ impl Default for StageOptions {
             fifo: false,
             receipts: Some(Duration::from_secs(14 * 24 * 3600)),
             queues: Queues::default(),
+            own_dynamodb: false,
         }
     }
 }
@@ -167,6 +170,7 @@ impl Stage {
                 chrono::DateTime::from_timestamp_millis(millis()).unwrap()
             }))
             .seed(options.seed)
+            .own_dynamodb(options.own_dynamodb)
             .build()
             .unwrap();
         let wire = Wire::new(aws.clone());

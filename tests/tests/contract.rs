@@ -53,6 +53,16 @@ async fn the_embedded_aws_holds_the_contract_in_process() {
 }
 
 #[tokio::test]
+async fn the_engine_of_our_own_holds_the_contract_in_memory_and_on_disk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let own = || LocalAws::builder().own_dynamodb(true);
+    for local in [own(), own().data_dir(directory.path())] {
+        let local = local.build().expect("it starts");
+        assert_all_agree(&run_all(&Services::in_process(local)).await);
+    }
+}
+
+#[tokio::test]
 async fn the_embedded_aws_holds_the_contract_over_its_port_and_on_disk() {
     let directory = tempfile::tempdir().expect("a directory");
     let local = LocalAws::builder()

@@ -97,6 +97,20 @@ fn the_same_seed_gives_the_same_trace() {
 }
 
 #[test]
+fn nothing_is_lost_with_the_tables_in_the_engine_of_our_own() {
+    let own = |seed| Scenario {
+        own_dynamodb: true,
+        ..Scenario::new(seed)
+    };
+    let twice = (0..300).step_by(30).flat_map(|seed| [own(seed), own(seed)]);
+    let reports = reports(&twice.collect::<Vec<_>>());
+    assert_eq!(tell(&reports), 0);
+    for pair in reports.chunks(2) {
+        assert_eq!(pair[0].trace, pair[1].trace, "seed {}", pair[0].scenario.seed);
+    }
+}
+
+#[test]
 fn without_faults_nothing_runs_twice_and_every_message_is_sent_once() {
     let scenarios: Vec<Scenario> = (0..12).map(Scenario::calm).collect();
     let reports = reports(&scenarios);

@@ -186,6 +186,15 @@ pub(crate) enum Failure {
     Store(StoreError),
 }
 
+impl Failure {
+    pub(crate) fn into_message(self) -> String {
+        match self {
+            Self::Refused(refusal) | Self::Batch(refusal) => refusal.message,
+            Self::Store(error) => error.to_string(),
+        }
+    }
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)

@@ -5,8 +5,10 @@ mod capacity;
 mod clauses;
 mod engine;
 mod error;
+mod expire;
 #[allow(dead_code, unused_imports, reason = "not all of it is used yet")]
 mod expression;
+mod import;
 mod item;
 mod keys;
 mod partiql;
@@ -39,6 +41,30 @@ pub(crate) async fn answer(engine: &Engine, operation: &str, body: &[u8]) -> Ans
         Err(Failure::Refused(refusal) | Failure::Batch(refusal)) => refusal.answer(),
         Err(Failure::Store(error)) => internal_error(&error.to_string()),
     }
+}
+
+/// Removes the items whose time to live is over; how many.
+///
+/// # Errors
+/// Why that could not be done.
+pub(crate) async fn expire(engine: &Engine) -> Result<u64, String> {
+    expire::expire(engine).await.map_err(Failure::into_message)
+}
+
+/// Puts items, in the wire's JSON, into a table, in one commit.
+///
+/// # Errors
+/// Why that could not be done.
+pub(crate) async fn import(
+    engine: &Engine,
+    table: &str,
+    items: Vec<serde_json::Value>,
+) -> Result<(), String> {
+    let read = items.into_iter().map(serde_json::from_value).collect();
+    let items = Result::<Vec<value::Item>, serde_json::Error>::map_err(read, |error| error.to_string())?;
+    import::import(engine, table, items)
+        .await
+        .map_err(Failure::into_message)
 }
 
 /// `None` for an operation that is not served.

@@ -231,12 +231,9 @@ pub(crate) fn projected_size(table: &Table, index: &Index, item: &Item) -> usize
 }
 
 fn is_unchanged(table: &Table, index: &Index, old: Option<&Item>, new: Option<&Item>) -> bool {
-    let projected = |item: Option<&'_ Item>| -> Vec<(String, Value)> {
-        let attributes = item.into_iter().flatten();
-        attributes
-            .filter(|(name, _)| index.projects(table, name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+    let (Some(old), Some(new)) = (old, new) else {
+        return false;
     };
-    projected(old) == projected(new)
+    let is_in = |(name, _): &(&String, &Value)| index.projects(table, name);
+    old.iter().filter(is_in).eq(new.iter().filter(is_in))
 }

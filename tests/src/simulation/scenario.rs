@@ -41,6 +41,8 @@ pub struct Scenario {
     pub faults: BTreeSet<&'static str>,
     /// Whether to keep a line per request and per thing that happens in the world.
     pub keep_lines: bool,
+    /// Whether the tables are in the embedded DynamoDB's own engine instead of dynoxide's.
+    pub own_dynamodb: bool,
 }
 
 impl Scenario {
@@ -53,6 +55,7 @@ impl Scenario {
             span: DAY * days,
             faults: CLASSES.iter().map(|class| class.name).collect(),
             keep_lines: false,
+            own_dynamodb: false,
         }
     }
 
@@ -189,6 +192,7 @@ impl Scenario {
             fifo: self.seed % 4 == 1,
             receipts: self.has_receipts().then(|| self.receipts_keep()),
             queues: self.queues(),
+            own_dynamodb: self.own_dynamodb,
         }
     }
 }

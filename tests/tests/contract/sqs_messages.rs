@@ -19,7 +19,7 @@ pub async fn a_message_goes_round(services: Services) {
         .client
         .send_message()
         .queue_url(&queue.url)
-        .message_body("hello services")
+        .message_body("hello world")
         .send()
         .await;
     let sent = sent.expect("sent");
@@ -29,7 +29,7 @@ pub async fn a_message_goes_round(services: Services) {
     );
     let received = queue.receive_one().await;
     assert_eq!(received.message_id(), sent.message_id());
-    assert_eq!(received.body(), Some("hello services"));
+    assert_eq!(received.body(), Some("hello world"));
     assert_eq!(received.md5_of_body(), Some("5eb63bbbe01eeed093cb22bb8f5acdc3"));
     queue.delete(&received).await;
     assert_eq!(queue.receive(10).await.len(), 0);

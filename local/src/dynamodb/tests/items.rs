@@ -227,3 +227,39 @@ async fn a_batch_writes_all_or_nothing_and_gets_what_is_there() {
     let (code, _) = world.refused("BatchGetItem", get(&many)).await;
     assert_eq!(code, "ValidationException");
 }
+
+#[tokio::test]
+async fn items_go_when_their_time_to_live_is_over_and_only_then() {
+    let world = World::new().await;
+    let enable = json!({
+        "TableName": "ledger", "TimeToLiveSpecification": {"AttributeName": "due_at", "Enabled": true},
+    });
+    world.ok("UpdateTimeToLive", enable).await;
+    for (id, expires) in [
+        ("old", 1_699_999_999_u64),
+        ("now", 1_700_000_000),
+        ("later", 1_700_000_001),
+    ] {
+        world
+            .put(
+                "sorted",
+                json!({"p": {"S": id}, "s": {"N": "1"}, "until": {"N": expires.to_string()}}),
+            )
+            .await;
+    }
+    let enable = json!({
+        "TableName": "sorted", "TimeToLiveSpecification": {"AttributeName": "until", "Enabled": true},
+    });
+    world.ok("UpdateTimeToLive", enable).await;
+    world
+        .put(
+            "sorted",
+            json!({"p": {"S": "none"}, "s": {"N": "1"}, "until": {"S": "1"}}),
+        )
+        .await;
+    assert_eq!(crate::dynamodb::expire(&world.engine).await, Ok(1));
+    world.now_ms.fetch_add(10_000, Ordering::Relaxed);
+    assert_eq!(crate::dynamodb::expire(&world.engine).await, Ok(2));
+    let left = world.ok("Scan", json!({"TableName": "sorted"})).await;
+    assert_eq!(texts(&left["Items"], "p"), ["none"]);
+}

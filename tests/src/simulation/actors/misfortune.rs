@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use daybook_local::dynoxide::{ImportOptions, Item};
 use serde_json::{Value, json};
 
 use super::Cast;
@@ -210,14 +209,7 @@ pub(super) async fn restore(cast: Cast) {
         let request = json!({"TableName": "ledger", "Key": {"id": item["id"]}});
         past_the_wire(&cast, "DeleteItem", &request).await;
     }
-    let items: Vec<Item> = then
-        .iter()
-        .map(|item| serde_json::from_value(item.clone()).unwrap())
-        .collect();
-    let database = cast.stage.aws.dynamodb();
-    database
-        .import_items("ledger", items, ImportOptions::default())
-        .unwrap();
+    cast.stage.aws.import("ledger", then.clone()).await.unwrap();
     let restore = Restore {
         to,
         at: cast.now(),

@@ -19,7 +19,8 @@ pub struct Recording {
     pub unreadable: AtomicU64,
     /// Events that were in the ledger already, or done.
     pub known: AtomicU64,
-    /// Events that were not certainly recorded, and whose senders were told so.
+    /// Events that the ledger did not certainly take: throttled, or with an unknown outcome. Those it will never take are not among them:
+    /// they say nothing of its health.
     pub refused: AtomicU64,
     /// Rung when there is something new to dispatch.
     pub news: Notify,
@@ -35,7 +36,7 @@ impl Recording {
             .iter()
             .filter(|row| **row == Recorded::Recorded)
             .count();
-        let refused = ingested.count(|row| !row.is_safe());
+        let refused = ingested.count(|row| matches!(row, Recorded::Throttled(_) | Recorded::Unknown(_)));
         for (counter, n) in [
             (&self.refused, refused),
             (&self.recorded, recorded),

@@ -54,9 +54,9 @@ impl Statement {
         set.extend(removed.map(|name| (name, String::new())));
         let mut when = Attributes::new();
         for part in condition.split(" AND ") {
-            // Of a row of version 1, which says none.
-            if part == "\"v\" IS MISSING" {
-                when.insert("v".into(), "missing".into());
+            // Of a row of version 1, which has no version, and of one that nobody has touched.
+            if let Some(name) = part.strip_suffix(" IS MISSING") {
+                when.insert(name.trim_matches('"').to_owned(), "missing".into());
                 continue;
             }
             // The one condition that is no equality is a version up to that one.

@@ -31,8 +31,8 @@ const FLAGS: [(&str, &str); 7] = [
 ];
 
 /// Where the rest is.
-const MORE: &str = "Most flags have a variable, DAYBOOK_PER_WINDOW for --per-window. Which do, and the\n\
-                    fields of JSON: docs/reference.md, or the pages that `daybook man DIR` writes.";
+const MORE: &str = "Most flags have a variable, such as DAYBOOK_PER_WINDOW. docs/reference.md lists\n\
+                    them, and the fields of JSON, as do the pages that `daybook man DIR` writes.";
 
 /// The same command with short help, for `-h` and `--help` alike.
 pub fn short(command: Command) -> Command {

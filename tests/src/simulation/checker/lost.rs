@@ -205,16 +205,36 @@ pub(super) fn nothing_is_lost(
             let is_batched = checker.scenario.batching().is_some() && all().any(is_again);
             let unprotected = checker.scenario.has_workers() || checker.scenario.has_express() || is_batched;
             let by_worker = unprotected && !checker.scenario.faults.is_empty() && of_one_row;
-            duplicate(event, &fate, (successes, by_worker), &history, &shadow, findings);
+            // The name of a batch's execution protects from nothing: what waited at the restored point, and was done since, runs again.
+            let waited_at = |id: &str, to: i64| {
+                shadow
+                    .inserts
+                    .get(id)
+                    .is_some_and(|insert| insert.at_millis <= to)
+            };
+            let by_restore = checker.scenario.batching().is_some()
+                && all().any(|id| history.restores.iter().any(|restore| waited_at(id, restore.to)));
+            let by = By {
+                worker: by_worker,
+                restore: by_restore,
+            };
+            duplicate(event, &fate, (successes, by), &history, &shadow, findings);
         }
     }
+}
+
+/// What may have run an event twice, beside what its own history shows.
+#[derive(Clone, Copy)]
+struct By {
+    worker: bool,
+    restore: bool,
 }
 
 /// A success too many: which documented case is it?
 fn duplicate(
     event: &S3Event,
     fate: &Fate<'_>,
-    (successes, by_worker): (usize, bool),
+    (successes, by): (usize, By),
     history: &History,
     shadow: &Shadow,
     findings: &mut Findings,
@@ -247,13 +267,15 @@ fn duplicate(
         Some("a receipt was gone before its time")
     } else if was_restored {
         Some("the ledger was restored while it ran")
+    } else if by.restore {
+        Some("the ledger was restored to when it waited, and it ran in another batch")
     } else if by_person {
         Some("a person called a running attempt failed")
     } else if !waited && own_at.zip(looked_at).is_some_and(|(own, looked)| own >= looked) {
         Some("a repair raced with a notification later than the grace")
-    } else if by_worker && was_recorded_again {
+    } else if by.worker && was_recorded_again {
         Some("an event was told of again after its receipt had expired")
-    } else if by_worker {
+    } else if by.worker {
         Some("a worker or an Express execution did not report its work in time")
     } else {
         None

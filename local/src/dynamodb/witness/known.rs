@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::Request;
-use super::compare::Seen;
+use super::seen::Seen;
 
 /// Why the answers to this request may differ.
 pub(super) fn reason(request: &Request, ours: &Seen, theirs: &Seen) -> Option<&'static str> {

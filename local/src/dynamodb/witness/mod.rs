@@ -8,6 +8,7 @@ mod expressions;
 mod known;
 mod pages;
 mod reads;
+mod seen;
 mod statements;
 mod tables;
 mod writes;
@@ -26,9 +27,10 @@ use crate::dynamodb::{self, Engine};
 use crate::dynoxide_wire;
 use crate::ids::Ids;
 use crate::store::Store;
-use compare::{Seen, differ};
+use compare::differ;
 use draw::Draw;
 use pages::Pages;
+use seen::Seen;
 
 /// Requests to one pair of engines: what they hold goes apart where a listed difference is.
 const REQUESTS_PER_PAIR: usize = 400;

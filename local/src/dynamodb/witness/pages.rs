@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::Request;
-use super::compare::Seen;
+use super::seen::Seen;
 
 /// Scans, and queries of an index, where items can have the same key.
 pub(super) fn is_without_order(request: &Request) -> bool {

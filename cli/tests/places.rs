@@ -214,7 +214,7 @@ fn a_folder_that_cannot_be_looked_at() {
     let path = file.to_str().unwrap();
     let said = failure(1, &mut daybook(&["status", "--local", path])).replace(path, "FILE");
     assert!(
-        said.starts_with("error: FILE/ledger.sqlite cannot be looked at\n  caused by: Not a directory"),
+        said.starts_with("error: FILE/ledger.redb cannot be looked at\n  caused by: Not a directory"),
         "{said}"
     );
     assert!(!said.contains("makes one"), "{said}");

@@ -32,6 +32,9 @@ const INGEST_PAUSE: Duration = Duration::from_millis(40);
 /// it would lose every try otherwise, and no tick would come to leave that note after its grant.
 const TRIES_UNTIL_NOTE: usize = 2;
 
+/// As much as intake writes at once, in bytes: a file with room for less takes small writes and refuses what comes in.
+pub const INTAKE_BYTES: usize = 256 * 1024;
+
 impl Ledger {
     /// The control item as it stands (consistent read, one read unit).
     ///
@@ -133,13 +136,23 @@ impl Ledger {
         Ok(now)
     }
 
-    /// Whether the ledger takes writes: writes when it was asked, into the control item, where nothing reads it. One write unit.
+    /// Whether the ledger takes a write of that many bytes, at most [`INTAKE_BYTES`]: writes when it was asked, and with more than none as
+    /// many bytes, into the control item, where nothing reads them, and takes the bytes off again. One write unit for none; made for the ledger of one machine.
     ///
     /// # Errors
     /// When it was not certainly written.
-    pub async fn try_write(&self) -> Result<(), LedgerError> {
-        let values = HashMap::from([(":now".to_owned(), text(self.clock.now()))]);
-        self.update_control("SET tried_at = :now", None, values).await
+    pub async fn try_write(&self, bytes: usize) -> Result<(), LedgerError> {
+        let mut values = HashMap::from([(":now".to_owned(), text(self.clock.now()))]);
+        if bytes == 0 {
+            return self
+                .update_control("SET tried_at = :now REMOVE tried_with", None, values)
+                .await;
+        }
+        values.insert(":bytes".to_owned(), text("-".repeat(bytes.min(INTAKE_BYTES))));
+        self.update_control("SET tried_at = :now, tried_with = :bytes", None, values)
+            .await?;
+        self.update_control("REMOVE tried_with", None, HashMap::new())
+            .await
     }
 
     /// Takes off the note of a backlog that was read as `seen`, unless another one was written since. One write unit.

@@ -58,6 +58,7 @@ pub use cause::{Cause, CauseKind, chain, describe};
 pub use claim::{Claim, Hand, Released};
 pub use claimed::ClaimedFirst;
 pub use complete::{Deleted, Success};
+pub use control::INTAKE_BYTES;
 pub use error::LedgerError;
 pub use lease::{Lease, Moved};
 pub use ledger::Ledger;

@@ -25,7 +25,8 @@ impl Answer {
         Self::json(200, body.to_string().into_bytes())
     }
 
-    pub(crate) fn json(status: u16, body: Vec<u8>) -> Self {
+    /// With that body.
+    pub fn json(status: u16, body: Vec<u8>) -> Self {
         Self {
             status,
             body,
@@ -47,7 +48,8 @@ impl Answer {
         }
     }
 
-    pub(crate) fn unknown_operation(target: &str) -> Self {
+    /// The refusal of an `X-Amz-Target` that is not served.
+    pub fn unknown_operation(target: &str) -> Self {
         let message = format!("Daybook's embedded AWS does not know the operation '{target}'");
         Self::error(
             400,

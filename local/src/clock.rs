@@ -15,16 +15,3 @@ pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 pub fn system_clock() -> Clock {
     Arc::new(Utc::now)
 }
-
-/// Shows a [`Clock`] to dynoxide, which wants seconds since 1970.
-pub(crate) struct DynoxideClock(pub(crate) Clock);
-
-impl dynoxide::storage_backend::Clock for DynoxideClock {
-    fn now_unix_secs(&self) -> u64 {
-        u64::try_from((self.0)().timestamp()).unwrap_or(0)
-    }
-
-    fn now_unix_secs_f64(&self) -> f64 {
-        (self.0)().timestamp_micros() as f64 / 1e6
-    }
-}

@@ -14,12 +14,6 @@ pub enum LocalError {
         /// What the operating system said.
         source: std::io::Error,
     },
-    /// The data directory's name is not UTF-8, which SQLite needs.
-    #[error("the data directory {} is not valid UTF-8", path.display())]
-    DataDirName {
-        /// The directory.
-        path: PathBuf,
-    },
     /// The file in the ledger's place is something else.
     #[error("{} is not Daybook's ledger: {what}", path.display())]
     NotALedger {
@@ -75,18 +69,10 @@ pub enum LocalError {
         /// What the operating system or the database engine said.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// SQLite could not open the database.
-    #[error("cannot open the ledger database {path}")]
-    Database {
-        /// The file, or `:memory:`.
-        path: String,
-        /// What dynoxide said.
-        source: Box<dynoxide::DynoxideError>,
-    },
     /// What is in the data directory could not be flushed to disk.
     #[error("cannot flush {} to disk", path.display())]
     Flush {
-        /// The directory, or the write-ahead log in it.
+        /// The directory, or the ledger in it.
         path: PathBuf,
         /// What the operating system said.
         source: std::io::Error,

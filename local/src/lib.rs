@@ -2,7 +2,7 @@
 //!
 //! It stands in for AWS at the wire, behind the SDK's own `HttpClient` ([`LocalAws::http_client`]) or on a
 //! loopback port ([`LocalAws::serve`]), so that local mode, tests and simulation run the very requests that AWS
-//! would get. DynamoDB is dynoxide on SQLite; SQS and Step Functions are the operations that Daybook uses,
+//! would get. All three are the operations that Daybook uses,
 //! held to the contract tests in `tests/tests/contract.rs`. `docs/emulators.md` says where it and others differ
 //! from AWS.
 //!
@@ -10,29 +10,22 @@
 
 mod answer;
 mod clock;
-mod durable;
 mod dynamodb;
-mod dynoxide_wire;
 mod error;
 pub mod executions;
-mod group_commit;
 mod http_client;
 mod ids;
-mod integrity;
 mod local_aws;
 mod server;
 pub mod sqs;
-#[allow(dead_code, reason = "what looks at a folder takes over with it")]
 mod store;
 
 pub use answer::Answer;
 pub use clock::{Clock, system_clock};
-pub use durable::flush_directory;
-pub use dynoxide;
 pub use error::LocalError;
 pub use executions::{
     ExecutionError, ExecutionStatus, ExecutionView, Executions, Outcome, StartedExecution, Target,
 };
-pub use integrity::{Found, LEDGER_FILE, check, look};
-pub use local_aws::{LocalAws, LocalAwsBuilder, PastTheWire};
+pub use local_aws::{DynamoDb, LocalAws, LocalAwsBuilder, PastTheWire};
 pub use sqs::{Depth, MessageView, Purged, QueueAttributes, RedrivePolicy, Sqs, SqsError};
+pub use store::{Found, LEDGER_FILE, flush_directory, look};

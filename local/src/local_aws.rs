@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::answer::Answer;
-use crate::clock::{Clock, DynoxideClock, system_clock};
-use crate::durable::DurableDatabase;
+use crate::clock::{Clock, system_clock};
 use crate::dynamodb::{self, Engine};
-use crate::dynoxide_wire;
 use crate::error::LocalError;
 use crate::executions::Executions;
 use crate::ids::Ids;
 use crate::sqs::Sqs;
-use crate::store;
+use crate::store::Store;
 
 /// The embedded AWS. Clones share one state; when the last one is dropped, running executions stop.
 #[derive(Clone)]
@@ -22,20 +20,29 @@ pub struct LocalAws {
 }
 
 struct Inner {
-    store: Store,
+    tables: Tables,
     sqs: Sqs,
     executions: Executions,
     request_ids: Ids,
     requests: AtomicU64,
 }
 
-/// Where DynamoDB is. On a disk it blocks for an fsync; in memory it does not, and simulation needs it to answer at
-/// once.
-enum Store {
-    Memory(dynoxide::Database),
-    Disk(Arc<DurableDatabase>),
-    /// The engine of our own, in memory or on disk.
-    Own(Box<Engine>),
+/// Who answers DynamoDB's requests.
+enum Tables {
+    Engine(Box<Engine>),
+    Other(Arc<dyn DynamoDb>),
+}
+
+/// A DynamoDB to take the place of the embedded one, in memory: for tests that compare the two.
+pub trait DynamoDb: Send + Sync {
+    /// Answers one request, at once.
+    fn answer(&self, operation: &str, body: &[u8]) -> Answer;
+
+    /// Removes the items whose time to live is over; how many.
+    ///
+    /// # Errors
+    /// Why that could not be done.
+    fn expire(&self) -> Result<u64, String>;
 }
 
 /// Why items could not be put or removed past the wire.
@@ -48,16 +55,13 @@ pub struct LocalAwsBuilder {
     clock: Clock,
     seed: Option<u64>,
     data_dir: Option<PathBuf>,
-    own_dynamodb: bool,
+    dynamodb: Option<Arc<dyn DynamoDb>>,
     region: String,
     account: String,
 }
 
 impl LocalAwsBuilder {
-    /// Whose time SQS, executions and (in memory) DynamoDB live in. Default: [`system_clock`].
-    ///
-    /// On disk dynoxide takes no clock, so there DynamoDB keeps the system's; it matters for table creation
-    /// times and TTL only.
+    /// Whose time the services live in. Default: [`system_clock`].
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -72,9 +76,9 @@ impl LocalAwsBuilder {
         self
     }
 
-    /// Keeps DynamoDB in the file [`LEDGER_FILE`](crate::LEDGER_FILE) of this directory. No request is answered, reads included, before
-    /// all that its answer may rest on is flushed to disk; requests that wait together share one fsync. If a flush
-    /// fails, every DynamoDB request from then on is answered with 500 `InternalServerError`, until a restart.
+    /// Keeps DynamoDB in the file [`LEDGER_FILE`](crate::LEDGER_FILE) of this directory. What a request writes is flushed to disk before it
+    /// is answered, and a read sees only what is flushed; requests that wait together share one flush. If a flush fails, every
+    /// DynamoDB request from then on is answered with 500 `InternalServerError`, until a restart; where the disk is full, until it is not.
     ///
     /// A directory that is not there is made, readable by this user alone (0700 on Unix). Queues and executions stay
     /// in memory. Default: everything in memory.
@@ -84,11 +88,10 @@ impl LocalAwsBuilder {
         self
     }
 
-    /// Keeps DynamoDB's tables in the engine of this crate's own, which is to take dynoxide's place: in memory, or in the file `ledger.redb`
-    /// of the data directory. Default: dynoxide.
+    /// Has this answer DynamoDB's requests, and no data directory. Default: the embedded engine.
     #[must_use]
-    pub fn own_dynamodb(mut self, own: bool) -> Self {
-        self.own_dynamodb = own;
+    pub fn dynamodb(mut self, dynamodb: Arc<dyn DynamoDb>) -> Self {
+        self.dynamodb = Some(dynamodb);
         self
     }
 
@@ -109,23 +112,23 @@ impl LocalAwsBuilder {
     /// Starts the embedded AWS.
     ///
     /// # Errors
-    /// When the data directory or the database in it cannot be opened, or not flushed to disk.
+    /// When the data directory or the ledger in it cannot be opened, is not whole, or cannot be flushed to disk.
     pub fn build(self) -> Result<LocalAws, LocalError> {
         #[allow(
             clippy::disallowed_methods,
             reason = "an edge: it draws the seed that nobody gave"
         )]
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
-        let store = match self.own_dynamodb {
-            false => open_store(self.data_dir, &self.clock)?,
-            true => {
+        let tables = match self.dynamodb {
+            Some(other) => Tables::Other(other),
+            None => {
                 let store = match &self.data_dir {
-                    Some(path) => store::Store::open(path)?,
-                    None => store::Store::in_memory(),
+                    Some(path) => Store::open(path)?,
+                    None => Store::in_memory(),
                 };
                 let (clock, ids) = (self.clock.clone(), Ids::new(seed ^ 4));
                 let engine = Engine::new(store, clock, ids, &self.region, &self.account);
-                Store::Own(Box::new(engine))
+                Tables::Engine(Box::new(engine))
             }
         };
         // A stream of ids per service, so that one more DynamoDB request does not change every message id.
@@ -143,7 +146,7 @@ impl LocalAwsBuilder {
             sqs.clone(),
         );
         let inner = Inner {
-            store,
+            tables,
             sqs,
             executions,
             request_ids: Ids::new(seed ^ 3),
@@ -155,25 +158,6 @@ impl LocalAwsBuilder {
     }
 }
 
-fn open_store(data_dir: Option<PathBuf>, clock: &Clock) -> Result<Store, LocalError> {
-    if let Some(path) = data_dir {
-        return Ok(Store::Disk(Arc::new(DurableDatabase::open(&path)?)));
-    }
-    let clock = Arc::new(DynoxideClock(clock.clone()));
-    let opened = dynoxide::Database::memory_with_clock(clock);
-    opened.map(Store::Memory).map_err(|source| LocalError::Database {
-        path: ":memory:".to_owned(),
-        source: Box::new(source),
-    })
-}
-
-fn swept(database: &dynoxide::Database) -> Result<u64, PastTheWire> {
-    let swept = database.sweep_ttl();
-    swept
-        .map(|items| items as u64)
-        .map_err(|error| PastTheWire(error.to_string()))
-}
-
 impl LocalAws {
     /// Settings to start from: everything in memory, the system's clock, `us-east-1`, account `000000000000`.
     pub fn builder() -> LocalAwsBuilder {
@@ -181,25 +165,9 @@ impl LocalAws {
             clock: system_clock(),
             seed: None,
             data_dir: None,
-            own_dynamodb: false,
+            dynamodb: None,
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
-        }
-    }
-
-    /// The database behind the DynamoDB endpoint, for what the API does not show (`sweep_ttl`, sizes).
-    ///
-    /// What is written through it on disk (`import_items`) goes past the wait for the disk: a crash can lose it until
-    /// the next write that the endpoint answers, and the endpoint's reads show it before that. Do not call
-    /// `enable_bulk_loading`: it takes SQLite's own flushes away.
-    ///
-    /// # Panics
-    /// With [`LocalAwsBuilder::own_dynamodb`], which has no such database.
-    pub fn dynamodb(&self) -> &dynoxide::Database {
-        match &self.inner.store {
-            Store::Memory(database) => database,
-            Store::Disk(durable) => durable.database(),
-            Store::Own(_) => panic!("the tables are not dynoxide's"),
         }
     }
 
@@ -208,19 +176,19 @@ impl LocalAws {
     /// # Errors
     /// When they cannot be read or removed.
     pub async fn expire(&self) -> Result<u64, PastTheWire> {
-        match &self.inner.store {
-            Store::Own(engine) => dynamodb::expire(engine).await.map_err(PastTheWire),
-            Store::Memory(database) => swept(database),
-            Store::Disk(durable) => swept(durable.database()),
-        }
+        let expired = match &self.inner.tables {
+            Tables::Engine(engine) => dynamodb::expire(engine).await,
+            Tables::Other(other) => other.expire(),
+        };
+        expired.map_err(PastTheWire)
     }
 
-    /// Puts items, as DynamoDB's JSON has them, into a table: for tests. The engine of this crate's own does it in one commit.
+    /// Puts items, as DynamoDB's JSON has them, into a table: for tests. The embedded engine does it in one commit.
     ///
     /// # Errors
     /// When there is no such table, or it cannot take one of them.
     pub async fn import(&self, table: &str, items: Vec<serde_json::Value>) -> Result<(), PastTheWire> {
-        if let Store::Own(engine) = &self.inner.store {
+        if let Tables::Engine(engine) = &self.inner.tables {
             return dynamodb::import(engine, table, items).await.map_err(PastTheWire);
         }
         for item in items {
@@ -233,13 +201,11 @@ impl LocalAws {
         Ok(())
     }
 
-    /// How many times DynamoDB's log has been flushed to disk (fdatasync) for requests since the start; always 0 in
-    /// memory. Flushes at the start and SQLite's own, about three per 1000 pages of log, are not among them.
+    /// How many times the ledger's file has been flushed to disk for requests since the start; always 0 in memory.
     pub fn syncs(&self) -> u64 {
-        match &self.inner.store {
-            Store::Memory(_) => 0,
-            Store::Disk(durable) => durable.flushes(),
-            Store::Own(engine) => engine.store.flushes(),
+        match &self.inner.tables {
+            Tables::Engine(engine) => engine.store.flushes(),
+            Tables::Other(_) => 0,
         }
     }
 
@@ -283,20 +249,10 @@ impl LocalAws {
         answer.with_header("x-amzn-requestid", self.inner.request_ids.uuid().to_string())
     }
 
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "an fsync must not stall the runtime's other tasks"
-    )]
     async fn dynamodb_answer(&self, operation: &str, body: &[u8]) -> Answer {
-        let durable = match &self.inner.store {
-            Store::Memory(database) => return dynoxide_wire::answer(database, operation, body),
-            Store::Disk(durable) => Arc::clone(durable),
-            Store::Own(engine) => return dynamodb::answer(engine, operation, body).await,
-        };
-        let (operation, body) = (operation.to_owned(), body.to_vec());
-        let blocking = tokio::task::spawn_blocking(move || durable.answer(&operation, &body));
-        blocking
-            .await
-            .unwrap_or_else(|error| dynoxide_wire::internal_error(&error.to_string()))
+        match &self.inner.tables {
+            Tables::Engine(engine) => dynamodb::answer(engine, operation, body).await,
+            Tables::Other(other) => other.answer(operation, body),
+        }
     }
 }

@@ -255,8 +255,5 @@ async fn leave_a_receipt(world: &FaultyAws, row: &Row) {
     );
     let item = serde_json::to_value(&receipt).unwrap();
     let items = vec![daybook_tests::rows::item(item)];
-    let database = world.aws.dynamodb();
-    database
-        .import_items("receipts", items, Default::default())
-        .unwrap();
+    world.aws.import("receipts", items).await.unwrap();
 }

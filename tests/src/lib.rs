@@ -7,6 +7,7 @@
 )]
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
 
+pub mod dynoxide;
 pub mod lambda;
 pub mod latency;
 pub mod notifications;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use daybook_ledger::{Claim, Hand, IndexKey, Moved, NewRow, Recorded};
-use daybook_local::dynoxide::{AttributeValue, ImportOptions, Item};
 use daybook_local::{ExecutionStatus, MessageView, Outcome};
 use daybook_manager::{Delivered, Disposition, ScheduleReport, batch_response};
 use daybook_schema::{
@@ -12,24 +11,24 @@ use daybook_schema::{
     Timestamp,
 };
 use futures::FutureExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::notifications::Upload;
 use crate::stage::Stage;
 use crate::wire::{Fault, Wire};
 
-/// A row as the ledger's table holds it.
-pub fn row_item(row: &Row) -> Item {
+/// A row as the ledger's table holds it, in DynamoDB's JSON.
+pub fn row_item(row: &Row) -> Value {
     item(serde_json::to_value(row).unwrap())
 }
 
-/// An item of plain strings, numbers and truth values.
-pub fn item(attributes: Value) -> Item {
+/// An item of plain strings, numbers and truth values, in DynamoDB's JSON.
+pub fn item(attributes: Value) -> Value {
     let attribute = |value: &Value| match value {
-        Value::String(text) => AttributeValue::S(text.clone()),
-        Value::Number(number) => AttributeValue::N(number.to_string()),
-        Value::Bool(value) => AttributeValue::BOOL(*value),
+        Value::String(text) => json!({ "S": text }),
+        Value::Number(number) => json!({ "N": number.to_string() }),
+        Value::Bool(value) => json!({ "BOOL": value }),
         other => panic!("neither a string, a number nor a truth value: {other}"),
     };
     let Value::Object(attributes) = attributes else {
@@ -42,7 +41,7 @@ pub fn item(attributes: Value) -> Item {
 }
 
 /// The row as a newer release would have written it: with a version and an attribute that this one does not know.
-pub fn newer_item(row: &Row) -> Item {
+pub fn newer_item(row: &Row) -> Value {
     let mut newer = serde_json::to_value(row).unwrap();
     newer["v"] = (BATCH_ROW_VERSION + 1).into();
     newer["novelty"] = "kept".into();
@@ -80,16 +79,9 @@ impl Stage {
     }
 
     /// Puts items into a table as they are, past the wire; fast for many.
-    pub fn put_items(&self, table: &str, items: Vec<Item>) {
-        if self.options.own_dynamodb {
-            let items = items.iter().map(|item| serde_json::to_value(item).unwrap());
-            let imported = self.aws.import(table, items.collect()).now_or_never();
-            return imported.expect("in memory it is done at once").unwrap();
-        }
-        let database = self.aws.dynamodb();
-        database
-            .import_items(table, items, ImportOptions::default())
-            .unwrap();
+    pub fn put_items(&self, table: &str, items: Vec<Value>) {
+        let imported = self.aws.import(table, items).now_or_never();
+        imported.expect("in memory it is done at once").unwrap();
     }
 
     /// The item of that key, past the wire.

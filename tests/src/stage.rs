@@ -20,6 +20,7 @@ use daybook_schema::notification::Reading;
 use daybook_schema::{Timestamp, tables};
 use tokio::time::Instant;
 
+use crate::dynoxide::Dynoxide;
 use crate::wire::Wire;
 
 /// 2026-11-21T00:00:00Z: when every stage's day begins.
@@ -40,8 +41,8 @@ pub struct StageOptions {
     pub receipts: Option<Duration>,
     /// The three queues.
     pub queues: Queues,
-    /// Whether the tables are in the embedded DynamoDB's own engine instead of dynoxide's.
-    pub own_dynamodb: bool,
+    /// Whether dynoxide has the tables, instead of the embedded engine.
+    pub dynoxide: bool,
 }
 
 /// The settings of the three queues.
@@ -98,7 +99,7 @@ impl Default for StageOptions {
             fifo: false,
             receipts: Some(Duration::from_secs(14 * 24 * 3600)),
             queues: Queues::default(),
-            own_dynamodb: false,
+            dynoxide: false,
         }
     }
 }
@@ -165,14 +166,13 @@ impl Stage {
         };
         let millis = move || EPOCH_SECONDS * 1000 + i64::try_from(time.since().as_millis()).unwrap();
         let clock = Clock::new(move || Timestamp::from_unix_millis(millis()).unwrap());
-        let aws = LocalAws::builder()
-            .clock(Arc::new(move || {
-                chrono::DateTime::from_timestamp_millis(millis()).unwrap()
-            }))
-            .seed(options.seed)
-            .own_dynamodb(options.own_dynamodb)
-            .build()
-            .unwrap();
+        let local_clock: daybook_local::Clock =
+            Arc::new(move || chrono::DateTime::from_timestamp_millis(millis()).unwrap());
+        let mut aws = LocalAws::builder().clock(local_clock.clone()).seed(options.seed);
+        if options.dynoxide {
+            aws = aws.dynamodb(Arc::new(Dynoxide::new(local_clock)));
+        }
+        let aws = aws.build().unwrap();
         let wire = Wire::new(aws.clone());
         create_tables(&aws).await;
         let queues = options.queues;

@@ -26,7 +26,10 @@ mod suite;
 #[path = "contract/table.rs"]
 mod table;
 
-use daybook_local::LocalAws;
+use std::sync::Arc;
+
+use daybook_local::{LocalAws, system_clock};
+use daybook_tests::dynoxide::Dynoxide;
 use services::Services;
 use suite::{CASES, Verdict, run_all};
 
@@ -47,19 +50,22 @@ fn assert_all_agree(verdicts: &[Verdict]) {
 }
 
 #[tokio::test]
-async fn the_embedded_aws_holds_the_contract_in_process() {
-    let local = LocalAws::builder().build().expect("it starts");
-    assert_all_agree(&run_all(&Services::in_process(local)).await);
-}
-
-#[tokio::test]
-async fn the_engine_of_our_own_holds_the_contract_in_memory_and_on_disk() {
+async fn the_embedded_aws_holds_the_contract_in_memory_and_on_disk() {
     let directory = tempfile::tempdir().expect("a directory");
-    let own = || LocalAws::builder().own_dynamodb(true);
-    for local in [own(), own().data_dir(directory.path())] {
+    for local in [
+        LocalAws::builder(),
+        LocalAws::builder().data_dir(directory.path()),
+    ] {
         let local = local.build().expect("it starts");
         assert_all_agree(&run_all(&Services::in_process(local)).await);
     }
+}
+
+#[tokio::test]
+async fn dynoxide_in_its_place_holds_the_contract_too() {
+    let dynoxide = Arc::new(Dynoxide::new(system_clock()));
+    let local = LocalAws::builder().dynamodb(dynoxide).build().expect("it starts");
+    assert_all_agree(&run_all(&Services::in_process(local)).await);
 }
 
 #[tokio::test]

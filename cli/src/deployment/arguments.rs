@@ -163,7 +163,10 @@ fn usual_dir() -> Option<PathBuf> {
     let named = std::env::var_os(folder::DIR_VARIABLE).filter(|dir| !dir.is_empty());
     let dir = named.map_or_else(|| PathBuf::from(folder::USUAL_DIR), PathBuf::from);
     match std::fs::symlink_metadata(dir.join(LEDGER_FILE)) {
-        Err(error) if error.kind() == ErrorKindOfIo::NotFound => None,
+        Err(error) if error.kind() == ErrorKindOfIo::NotFound => {
+            // One of an earlier build is refused by its name, not overlooked.
+            daybook_local::look(&dir).is_err().then_some(dir)
+        }
         Ok(_) | Err(_) => Some(dir),
     }
 }

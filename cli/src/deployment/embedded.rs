@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use aws_credential_types::Credentials;
 use daybook_ledger::{TableName, client_timeouts};
-use daybook_local::LocalAws;
+use daybook_local::{Answer, LocalAws};
 use daybook_schema::tables::TableDefinition;
 use serde_json::Value;
 
@@ -46,9 +46,6 @@ impl Clients {
     }
 }
 
-/// What SQLite says of a table that dynoxide has only written down: it makes both one after the other.
-const NO_TABLE: &str = "no such table";
-
 /// Makes the table if it is not there, with the TTL that its definition has.
 ///
 /// # Errors
@@ -58,8 +55,7 @@ pub async fn create_table(
     definition: TableDefinition,
     name: &str,
 ) -> anyhow::Result<TableName> {
-    let describe = serde_json::json!({ "TableName": name });
-    if request(aws, "DescribeTable", &describe).await.is_err() {
+    if !has_table(aws, name).await? {
         request(aws, "CreateTable", &definition.create_table(name))
             .await
             .with_context(|| format!("table {name} cannot be created"))?;
@@ -73,32 +69,27 @@ pub async fn create_table(
     name.parse().context("the name of an embedded table")
 }
 
-/// Takes back a table whose making was cut off: it is described, and what holds its items or those of an index is not there. It has
-/// never held an item, because no write to it succeeds. Only for a folder whose ledger was never made to its end.
+/// Whether there is a table of that name.
 ///
 /// # Errors
-/// When it cannot be taken back.
-pub async fn drop_half_made(aws: &LocalAws, definition: &TableDefinition, name: &str) -> anyhow::Result<()> {
-    let mut reads = vec![serde_json::json!({ "TableName": name, "Limit": 1 })];
-    let created = definition.create_table(name);
-    for index in created["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
-        reads.push(serde_json::json!({ "TableName": name, "IndexName": index["IndexName"], "Limit": 1 }));
+/// When that cannot be found out.
+pub async fn has_table(aws: &LocalAws, name: &str) -> anyhow::Result<bool> {
+    let describe = serde_json::json!({ "TableName": name });
+    let described = aws
+        .handle("DynamoDB_20120810.DescribeTable", describe.to_string().as_bytes())
+        .await;
+    match described.error_code.as_deref() {
+        Some("ResourceNotFoundException") => Ok(false),
+        _ => done(described).map(|()| true),
     }
-    for read in reads {
-        let read = request(aws, "Scan", &read).await;
-        if read.is_err_and(|cause| cause.to_string().contains(NO_TABLE)) {
-            let table = serde_json::json!({ "TableName": name });
-            return request(aws, "DeleteTable", &table)
-                .await
-                .with_context(|| format!("table {name} is half created and cannot be removed"));
-        }
-    }
-    Ok(())
 }
 
 async fn request(aws: &LocalAws, operation: &str, body: &Value) -> anyhow::Result<()> {
     let target = format!("DynamoDB_20120810.{operation}");
-    let answer = aws.handle(&target, body.to_string().as_bytes()).await;
+    done(aws.handle(&target, body.to_string().as_bytes()).await)
+}
+
+fn done(answer: Answer) -> anyhow::Result<()> {
     if answer.status != 200 {
         bail!("{}", String::from_utf8_lossy(&answer.body));
     }

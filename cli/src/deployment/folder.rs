@@ -12,7 +12,7 @@ use daybook_schema::notification::KeyEncoding;
 use daybook_schema::{SourceName, tables};
 use serde::{Deserialize, Serialize};
 
-use crate::deployment::embedded::{Clients, create_table, drop_half_made};
+use crate::deployment::embedded::{Clients, create_table, has_table};
 use crate::deployment::lock::Lock;
 use crate::ui::error::UserError;
 
@@ -78,8 +78,12 @@ pub struct Folder {
 const IS_IT_USABLE: &str = "is it on a local disk that is not full, and may this user read and write it?";
 
 /// What to do with a ledger that is not what it was.
-const RESTORE: &str = "nothing was changed. Keep a copy of the folder; then restore ledger.sqlite and ledger.sqlite-wal together \
-                       from a backup, or begin with another folder and let `daybook audit --repair` find what is not processed";
+const RESTORE: &str = "nothing was changed. Keep a copy of the folder; then restore ledger.redb from a backup, or begin with another \
+                       folder and let `daybook audit --repair` find what is not processed";
+
+/// What to do with one that an earlier build has made.
+const EARLIER: &str = "nothing was changed. Let the build that made it finish what is open, or begin with another folder \
+                       (`daybook up --data-dir`) and let `daybook audit --repair` find what is not processed";
 
 /// As much as a start writes at least, in bytes.
 const PROBE: usize = 64 * 1024;
@@ -105,6 +109,7 @@ fn cannot_open(dir: &Path) -> UserError {
 fn refused(dir: &Path, error: LocalError) -> UserError {
     let hint = match error {
         LocalError::NotALedger { .. } | LocalError::Damaged { .. } => RESTORE,
+        LocalError::EarlierBuild { .. } => EARLIER,
         _ => return cannot_open(dir).because(error).hint(advice(dir)),
     };
     cannot_open(dir).because(error).hint(hint)
@@ -112,15 +117,19 @@ fn refused(dir: &Path, error: LocalError) -> UserError {
 
 /// An empty file, or none, is a new ledger only where there was none before: a truncated one must not pass for new.
 fn not_lost(dir: &Path, settings: &Settings, found: Found) -> Result<(), UserError> {
-    if found == Found::Nothing && settings.ledger_made {
-        let file = dir.join(LEDGER_FILE);
-        let lost = anyhow::anyhow!(
-            "{} is empty or gone, and there was one before, as far as {SETTINGS_FILE} can be read",
-            file.display()
-        );
-        return Err(cannot_open(dir).because(lost).hint(RESTORE));
+    match found == Found::Nothing && settings.ledger_made {
+        true => Err(lost(dir, "is empty or gone")),
+        false => Ok(()),
     }
-    Ok(())
+}
+
+fn lost(dir: &Path, how: &str) -> UserError {
+    let file = dir.join(LEDGER_FILE);
+    let lost = anyhow::anyhow!(
+        "{} {how}, and there was one before, as far as {SETTINGS_FILE} can be read",
+        file.display()
+    );
+    cannot_open(dir).because(lost).hint(RESTORE)
 }
 
 /// Whether `daybook up` has run there before.
@@ -138,9 +147,12 @@ pub fn has_ledger(dir: &Path) -> Result<(), UserError> {
                 "whether there is a ledger is not known: ask as the user that runs `daybook up`, or as root",
             ));
     }
-    match file.is_file() {
-        true => Ok(()),
-        false => Err(
+    if file.is_file() {
+        return Ok(());
+    }
+    match daybook_local::look(dir) {
+        Err(error) => Err(refused(dir, error)),
+        Ok(_) => Err(
             UserError::new(format!("there is no ledger in {}", dir.display())).hint(format!(
                 "`daybook up --data-dir {}` makes one; --local (DAYBOOK_LOCAL) names the folder that it made",
                 dir.display()
@@ -173,25 +185,24 @@ pub fn ledger(
 }
 
 impl Folder {
-    /// Opens the ledger of a folder in which `daybook up` has run before. Only whoever has the lock may.
+    /// Opens the ledger of a folder in which `daybook up` has run before. Only whoever has the lock may. Reads the whole ledger once.
     ///
     /// # Errors
-    /// When there is none, or it cannot be opened.
+    /// When there is none, or it is damaged or cannot be opened.
     pub async fn open(dir: &Path, _: &Lock) -> anyhow::Result<Self> {
         has_ledger(dir)?;
         let settings = Settings::read_or_explain(dir)?;
-        let found = daybook_local::look(dir).map_err(|error| refused(dir, error))?;
-        not_lost(dir, &settings, found)?;
-        Self::open_or_make(dir, settings, false).await
+        not_lost(dir, &settings, look(dir)?)?;
+        Self::on(build(dir)?, dir, settings).await
     }
 
     /// Opens the ledger of a folder that is locked, makes what is missing, and writes down the settings. Reads the whole
-    /// database once before anything is written.
+    /// ledger once before anything is written.
     ///
     /// # Errors
     /// When it cannot be opened or made, is damaged, or was there before and is gone.
     pub async fn create(dir: &Path, settings: Settings, _: &Lock) -> anyhow::Result<Self> {
-        let found = daybook_local::check(dir).map_err(|error| refused(dir, error))?;
+        let found = look(dir)?;
         let before = Settings::read(dir).ok();
         let mark_before = before.as_ref().and_then(|before| before.token_mark);
         let mut settings = Settings {
@@ -201,6 +212,7 @@ impl Folder {
             ..settings
         };
         not_lost(dir, &settings, found)?;
+        let aws = build(dir)?;
         // What is there already is not written again: a disk that is full keeps no folder from starting as it was.
         let write = |settings: &Settings| {
             if Settings::stored(dir).as_ref() == Some(settings) {
@@ -214,12 +226,11 @@ impl Folder {
             })
         };
         write(&settings)?;
-        // Nobody but the holder of the lock takes back what another start has half made: it may be at it.
-        let takes_back = !settings.ledger_made;
-        let folder = Self::open_or_make(dir, settings.clone(), takes_back).await?;
-        if takes_back {
+        let is_new = !settings.ledger_made;
+        let folder = Self::on(aws, dir, settings.clone()).await?;
+        if is_new {
             let begun = folder.ledger.begin_watermark().await;
-            begun.map_err(|error| cannot_open(dir).because(error).hint(IS_IT_USABLE))?;
+            begun.map_err(|error| cannot_open(dir).because(error).hint(advice(dir)))?;
         }
         settings.ledger_made = true;
         write(&settings)?;
@@ -230,28 +241,19 @@ impl Folder {
         })
     }
 
-    async fn open_or_make(dir: &Path, settings: Settings, takes_back: bool) -> anyhow::Result<Self> {
+    async fn on(aws: LocalAws, dir: &Path, settings: Settings) -> anyhow::Result<Self> {
         let cannot = |error: anyhow::Error| cannot_open(dir).because(error).hint(advice(dir));
-        let aws = LocalAws::builder()
-            .data_dir(PathBuf::from(dir))
-            .build()
-            .map_err(|error| cannot(error.into()))?;
+        if settings.ledger_made && !has_table(&aws, LEDGER_TABLE).await.map_err(cannot)? {
+            return Err(lost(dir, "holds no ledger").into());
+        }
         let made = async {
-            if takes_back {
-                drop_half_made(&aws, &tables::LEDGER, LEDGER_TABLE).await?;
-                drop_half_made(&aws, &tables::RECEIPTS, RECEIPTS_TABLE).await?;
-            }
             let ledger = create_table(&aws, tables::LEDGER, LEDGER_TABLE).await?;
             let receipts = create_table(&aws, tables::RECEIPTS, RECEIPTS_TABLE).await?;
             anyhow::Ok((ledger, receipts))
         };
-        let (ledger_table, receipts_table) = made.await.map_err(cannot)?;
+        let names = made.await.map_err(cannot)?;
         let clients = Clients::of(&aws);
-        let ledger = ledger(
-            clients.dynamodb.clone(),
-            (ledger_table, receipts_table),
-            &settings,
-        );
+        let ledger = ledger(clients.dynamodb.clone(), names, &settings);
         Ok(Self {
             aws,
             clients,
@@ -264,12 +266,21 @@ impl Folder {
     /// Removes receipts whose time is over; how many.
     ///
     /// # Errors
-    /// When the database cannot be written.
-    pub async fn expire_receipts(&self) -> anyhow::Result<usize> {
-        let database = self.aws.dynamodb().clone();
-        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await?;
-        swept.context("receipts whose time is over cannot be removed")
+    /// When the ledger cannot be written.
+    pub async fn expire_receipts(&self) -> anyhow::Result<u64> {
+        let expired = self.aws.expire().await;
+        expired.context("receipts whose time is over cannot be removed")
     }
+}
+
+fn look(dir: &Path) -> Result<Found, UserError> {
+    daybook_local::look(dir).map_err(|error| refused(dir, error))
+}
+
+/// The embedded AWS on the folder's ledger, which is made if there is none.
+fn build(dir: &Path) -> Result<LocalAws, UserError> {
+    let built = LocalAws::builder().data_dir(PathBuf::from(dir)).build();
+    built.map_err(|error| refused(dir, error))
 }
 
 impl Settings {

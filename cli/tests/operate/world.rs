@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use daybook_local::LocalAws;
-use daybook_local::dynoxide::{AttributeValue, ImportOptions, Item};
 use daybook_schema::{EventId, Row, Status};
+use daybook_tests::rows::row_item;
 use serde_json::Value;
 
 use crate::stand_in::rows::{self, Fixtures, PAST};
@@ -92,22 +92,6 @@ pub fn parked(n: u32) -> Vec<Row> {
 
 /// Puts them there as they are, fast.
 pub fn import(aws: &LocalAws, table: &str, rows: &[Row]) {
-    let items = rows.iter().map(|row| {
-        let Value::Object(attributes) = serde_json::to_value(row).unwrap() else {
-            panic!("a row is an object")
-        };
-        let attribute = |value: Value| match value {
-            Value::String(text) => AttributeValue::S(text),
-            Value::Number(number) => AttributeValue::N(number.to_string()),
-            other => panic!("no such attribute here: {other}"),
-        };
-        attributes
-            .into_iter()
-            .map(|(name, value)| (name, attribute(value)))
-            .collect::<Item>()
-    });
-    let database = aws.dynamodb();
-    database
-        .import_items(table, items.collect(), ImportOptions::default())
-        .unwrap();
+    let items = rows.iter().map(row_item).collect();
+    runtime().block_on(aws.import(table, items)).unwrap();
 }

@@ -37,21 +37,17 @@ fn folder(dir: &Path, files: &BTreeMap<String, Vec<u8>>, ledger: Option<&[u8]>) 
         std::fs::write(dir.join(name), bytes).unwrap();
     }
     match ledger {
-        Some(bytes) => std::fs::write(dir.join("ledger.sqlite"), bytes).unwrap(),
-        None => std::fs::remove_file(dir.join("ledger.sqlite")).unwrap(),
+        Some(bytes) => std::fs::write(dir.join("ledger.redb"), bytes).unwrap(),
+        None => std::fs::remove_file(dir.join("ledger.redb")).unwrap(),
     }
 }
 
-/// What is in the place of the ledger, and in its log. Looking at a database makes an empty log.
-fn data(dir: &Path) -> (Option<Vec<u8>>, Vec<u8>) {
-    let read = |name| std::fs::read(dir.join(name)).ok();
-    (
-        read("ledger.sqlite"),
-        read("ledger.sqlite-wal").unwrap_or_default(),
-    )
+/// What is in the place of the ledger.
+fn data(dir: &Path) -> Option<Vec<u8>> {
+    std::fs::read(dir.join("ledger.redb")).ok()
 }
 
-/// `daybook up` refuses the folder, says which file it is about and what to do, and leaves ledger and log as they are.
+/// `daybook up` refuses the folder, says which file it is about and what to do, and leaves it as it is.
 async fn is_refused(what: &str, dir: &Path) {
     let before = data(dir);
     // For whoever reads of one that is not refused, and does not end.
@@ -64,7 +60,7 @@ async fn is_refused(what: &str, dir: &Path) {
     );
     let said = format!("error: the ledger in {} cannot be opened", dir.display());
     assert!(ended.stderr.starts_with(&said), "{what}: {}", ended.stderr);
-    let file = dir.join("ledger.sqlite").display().to_string();
+    let file = dir.join("ledger.redb").display().to_string();
     assert!(ended.stderr.contains(&file), "{what}: {}", ended.stderr);
     assert!(ended.stderr.contains("hint: "), "{what}: {}", ended.stderr);
     assert!(data(dir) == before, "{what}: something was written");
@@ -84,7 +80,7 @@ fn is_refused_to_others(what: &str, dir: &Path) {
 async fn what_is_no_ledger_any_more_is_refused_and_left_as_it_is() {
     let home = tempfile::tempdir().unwrap();
     let files = whole(&home.path().join("whole")).await;
-    let good = &files["ledger.sqlite"];
+    let good = &files["ledger.redb"];
     let pages = good.len() / PAGE;
     assert!(pages >= 20, "{pages} pages");
     let mut damaged: Vec<(String, Option<Vec<u8>>)> = vec![
@@ -134,34 +130,26 @@ async fn settings_that_cannot_be_read_do_not_make_a_lost_ledger_a_new_one() {
     }
     // Beside a whole ledger they are written anew.
     let dir = home.path().join("good");
-    folder(&dir, &files, Some(&files["ledger.sqlite"]));
+    folder(&dir, &files, Some(&files["ledger.redb"]));
     Up::start(&dir, &[]).await.drained().await;
     assert_eq!(counts(&ledger(&dir)).await.iter().sum::<u64>(), 300);
 }
 
-/// The header says which SQLite may write; to an older one the database is to be read only.
-#[tokio::test]
-async fn a_ledger_that_can_only_be_read_is_refused() {
-    let home = tempfile::tempdir().unwrap();
-    let files = whole(&home.path().join("whole")).await;
-    let mut bytes = files["ledger.sqlite"].clone();
-    bytes[18] = 9;
-    let dir = home.path().join("read only");
-    folder(&dir, &files, Some(&bytes));
-    is_refused("a header that forbids to write", &dir).await;
-}
-
+/// Nothing that is torn or overwritten is taken for what was written: it is refused, or nothing has it.
 #[tokio::test]
 async fn a_page_that_is_torn_or_overwritten_is_found_before_anything_is_answered() {
     let home = tempfile::tempdir().unwrap();
     let files = whole(&home.path().join("whole")).await;
-    let good = &files["ledger.sqlite"];
-    let pages = good.len() / PAGE;
-    // The head of a page says what it is; a page of zeros is what a lost write leaves.
-    for page in [1, 2, pages / 3, pages / 2, pages - 1] {
+    let good = &files["ledger.redb"];
+    let used: Vec<usize> = (1..good.len() / PAGE)
+        .filter(|page| good[page * PAGE..(page + 1) * PAGE].iter().any(|byte| *byte != 0))
+        .collect();
+    let mut refusals = 0;
+    // A page of zeros is what a lost write leaves.
+    for page in (0..8).map(|n| used[n * used.len() / 8]) {
         let start = page * PAGE;
         let mut flipped = good.clone();
-        flipped[start..start + 8]
+        flipped[start + 100..start + 108]
             .iter_mut()
             .for_each(|byte| *byte ^= 0xFF);
         let mut zeros = good.clone();
@@ -169,42 +157,72 @@ async fn a_page_that_is_torn_or_overwritten_is_found_before_anything_is_answered
         for (what, bytes) in [("flipped", flipped), ("zeros", zeros)] {
             let dir = home.path().join(format!("{what} {page}"));
             folder(&dir, &files, Some(&bytes));
-            is_refused(&format!("page {page} {what}"), &dir).await;
+            println!("page {page} {what}");
+            match daybook_local::LocalAws::builder().data_dir(&dir).build() {
+                // Pages that are free keep what was in them.
+                Ok(aws) => {
+                    drop(aws);
+                    assert_eq!(counts(&ledger(&dir)).await, [300, 0, 0]);
+                }
+                Err(_) => {
+                    is_refused(&format!("page {page} {what}"), &dir).await;
+                    refusals += 1;
+                }
+            }
         }
     }
+    assert!(refusals >= 4, "{refusals}");
 }
 
-/// The log holds what is not in the database yet. That it is missing shows only where nothing else is there.
 #[tokio::test]
-async fn without_its_log_a_young_ledger_is_refused_and_an_older_one_is_what_it_was() {
+async fn an_empty_ledger_in_the_place_of_one_is_refused() {
     let home = tempfile::tempdir().unwrap();
-    let dir = home.path().join("young");
-    let mut up = Up::start(&dir, &[]).await;
-    assert_eq!(up.record(notification(vec![record("a", 1)]).to_string()).await, 1);
-    up.kill();
-    let mut left = files(&dir);
-    assert!(!left.remove("ledger.sqlite-wal").unwrap().is_empty());
-    left.remove("ledger.sqlite-shm");
-    let without = home.path().join("young without");
-    folder(&without, &left, Some(&left["ledger.sqlite"]));
-    is_refused("a young ledger without its log", &without).await;
-    is_refused_to_others("a young ledger without its log", &without);
+    let files = whole(&home.path().join("whole")).await;
+    let empty = home.path().join("empty");
+    drop(
+        daybook_local::LocalAws::builder()
+            .data_dir(&empty)
+            .build()
+            .unwrap(),
+    );
+    let empty = std::fs::read(empty.join("ledger.redb")).unwrap();
+    let dir = home.path().join("data");
+    folder(&dir, &files, Some(&empty));
+    let ended = Up::spawn(command(&dir, &[])).ended().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stderr.contains("holds no ledger, and there was one before"),
+        "{ended:?}"
+    );
+    let (code, _, beside) = run(daybook(&["status", "--local"]).arg(&dir));
+    assert_eq!(code, 1, "{beside}");
+    assert!(
+        beside.contains("holds no ledger, and there was one before"),
+        "{beside}"
+    );
+}
 
-    // With the log it goes on; and what a good end moved into the database is there without one.
-    let up = Up::start(&dir, &[]).await;
-    up.drained().await;
-    let mut up = Up::start(&dir, &[]).await;
-    assert_eq!(up.record(notification(vec![record("b", 2)]).to_string()).await, 1);
-    assert_eq!(counts(&ledger(&dir)).await, [2, 0, 0]);
-    up.kill();
-    let mut left = files(&dir);
-    assert!(!left.remove("ledger.sqlite-wal").unwrap().is_empty());
-    left.remove("ledger.sqlite-shm");
-    let without = home.path().join("older without");
-    folder(&without, &left, Some(&left["ledger.sqlite"]));
-    let up = Up::start(&without, &[]).await;
-    assert_eq!(counts(&ledger(&without)).await, [1, 0, 0]);
-    up.drained().await;
+#[tokio::test]
+async fn a_folder_of_an_earlier_build_is_refused_and_left_as_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("daybook-data");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("ledger.sqlite"), "SQLite format 3\0").unwrap();
+    std::fs::write(dir.join("settings.json"), "{}").unwrap();
+    let before = files(&dir);
+    let ended = Up::spawn(command(&dir, &[])).ended().await;
+    let (code, _, beside) = run(daybook(&["status"]).current_dir(home.path()));
+    assert_eq!((ended.code, code), (Some(1), 1), "{ended:?} {beside}");
+    for said in [&ended.stderr, &beside] {
+        assert!(
+            said.contains("ledger.sqlite is a ledger of an earlier build"),
+            "{said}"
+        );
+        assert!(said.contains("daybook audit --repair"), "{said}");
+    }
+    let mut after = files(&dir);
+    after.remove("up.lock");
+    assert_eq!(after, before);
 }
 
 /// Settings that nobody can read do not take the ledger with them.

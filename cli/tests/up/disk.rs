@@ -165,10 +165,10 @@ async fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
         refused(Path::new("/proc/daybook")).await;
     }
     let taken = home.path().join("taken");
-    std::fs::create_dir_all(taken.join("ledger.sqlite")).unwrap();
+    std::fs::create_dir_all(taken.join("ledger.redb")).unwrap();
     let said = refused(&taken).await;
-    assert!(said.contains("ledger.sqlite"), "{said}");
-    assert!(taken.join("ledger.sqlite").is_dir());
+    assert!(said.contains("ledger.redb"), "{said}");
+    assert!(taken.join("ledger.redb").is_dir());
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ async fn what_cannot_start_says_why_and_what_to_do() {
     let (file, broken) = (folder.path().join("file"), folder.path().join("broken"));
     std::fs::write(&file, "").unwrap();
     std::fs::create_dir(&broken).unwrap();
-    std::fs::write(broken.join("ledger.sqlite"), "no database".repeat(1000)).unwrap();
+    std::fs::write(broken.join("ledger.redb"), "no ledger".repeat(1000)).unwrap();
     let mut up = Up::start(&folder.path().join("data"), &[]).await;
     let taken = up.url().await;
     let free = folder.path().join("free");
@@ -254,6 +254,6 @@ async fn what_cannot_start_says_why_and_what_to_do() {
         .ended()
         .await;
     assert!(ended.stderr.contains("cannot listen on"), "{}", ended.stderr);
-    assert!(!free.join("ledger.sqlite").exists() && !free.join("settings.json").exists());
+    assert!(!free.join("ledger.redb").exists() && !free.join("settings.json").exists());
     up.drained().await;
 }

@@ -1,6 +1,6 @@
 //! All checks of a deployment, the worst first.
 
-use daybook_ledger::{Cause, Ledger, Lookup};
+use daybook_ledger::{Cause, INTAKE_BYTES, Ledger, Lookup};
 use daybook_manager::{Batching, Executions};
 use daybook_schema::{BatchName, Timestamp, tables as definitions};
 use schemars::JsonSchema;
@@ -88,7 +88,9 @@ impl<'a> DoctorOutput<'a> {
 pub async fn of_folder(parts: &Parts<'_>, rate: Rate, configured: Configured) -> Vec<Item> {
     let seen = observe::flow(parts.ledger, parts.folder, (rate, None)).await;
     let mut items = flow::checks(&seen, configured);
-    items.push(flow::writes(parts.ledger.try_write().await.map_err(Cause::from)));
+    items.push(flow::writes(
+        parts.ledger.try_write(INTAKE_BYTES).await.map_err(Cause::from),
+    ));
     worst_first(items)
 }
 

@@ -6,7 +6,6 @@ mod clauses;
 mod engine;
 mod error;
 mod expire;
-#[allow(dead_code, unused_imports, reason = "not all of it is used yet")]
 mod expression;
 mod import;
 mod item;
@@ -17,15 +16,12 @@ mod statements;
 mod tables;
 mod tokens;
 mod transact;
-#[allow(dead_code, unused_imports, reason = "not all of it is used yet")]
 pub(crate) mod value;
 mod wire;
 mod write;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod witness;
 
 use crate::answer::Answer;
 pub(crate) use engine::Engine;

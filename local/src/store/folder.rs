@@ -12,7 +12,6 @@ use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, StorageBackend, StorageError, TableDefinition,
 };
 
-use crate::durable::flush_directory;
 use crate::error::LocalError;
 use crate::store::guard::Guard;
 use crate::store::rows;
@@ -324,4 +323,26 @@ fn create_private(directory: &Path) -> io::Result<()> {
         flush_directory(parent.unwrap_or(Path::new(".")))?;
     }
     Ok(())
+}
+
+/// Flushes the names in a directory, where the operating system and the file system can: a file that was made or renamed there
+/// stays so after a power cut.
+///
+/// # Errors
+/// When the directory cannot be opened, or its flush failed.
+pub fn flush_directory(path: &Path) -> io::Result<()> {
+    if !cfg!(unix) {
+        return Ok(());
+    }
+    match File::open(path)?.sync_all() {
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        outcome => outcome,
+    }
 }

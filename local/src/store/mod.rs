@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use error::StoreError;
+pub use folder::{Found, LEDGER_FILE, flush_directory, look};
 pub(crate) use maps::{Change, Look, Map};
 
 use crate::error::LocalError;

@@ -8,7 +8,7 @@ use daybook_tests::simulation::{CLASSES, Scenario};
 pub const USAGE: &str =
     "simulate [--seeds N] [--first N] [--jobs N] [--until-failure] [--each-class]   many seeds
 simulate --seed N [--trace [--lines N] [--width N]]                          one seed
-both:    [--faults a,b,c | none] [--uploads N] [--hours N] [--shrink]";
+both:    [--faults a,b,c | none] [--uploads N] [--hours N] [--dynoxide] [--shrink]";
 
 pub struct Arguments {
     pub seeds: u64,
@@ -24,6 +24,7 @@ pub struct Arguments {
     faults: Option<BTreeSet<&'static str>>,
     uploads: Option<usize>,
     hours: Option<u64>,
+    dynoxide: bool,
 }
 
 impl Arguments {
@@ -42,6 +43,7 @@ impl Arguments {
             faults: None,
             uploads: None,
             hours: None,
+            dynoxide: false,
         };
         while let Some(name) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
@@ -59,6 +61,7 @@ impl Arguments {
                 "--each-class" => parsed.each_class = true,
                 "--trace" => parsed.trace = true,
                 "--shrink" => parsed.shrink = true,
+                "--dynoxide" => parsed.dynoxide = true,
                 other => return Err(format!("{other} is not known")),
             }
         }
@@ -79,6 +82,7 @@ impl Arguments {
         if let Some(faults) = &self.faults {
             scenario.faults.clone_from(faults);
         }
+        scenario.dynoxide = self.dynoxide;
         scenario.uploads = self.uploads.unwrap_or(scenario.uploads);
         scenario.span = self
             .hours

@@ -41,8 +41,8 @@ pub struct Scenario {
     pub faults: BTreeSet<&'static str>,
     /// Whether to keep a line per request and per thing that happens in the world.
     pub keep_lines: bool,
-    /// Whether the tables are in the embedded DynamoDB's own engine instead of dynoxide's.
-    pub own_dynamodb: bool,
+    /// Whether dynoxide has the tables, instead of the embedded engine.
+    pub dynoxide: bool,
 }
 
 impl Scenario {
@@ -55,7 +55,7 @@ impl Scenario {
             span: DAY * days,
             faults: CLASSES.iter().map(|class| class.name).collect(),
             keep_lines: false,
-            own_dynamodb: false,
+            dynoxide: false,
         }
     }
 
@@ -101,6 +101,9 @@ impl Scenario {
                 names.join(",")
             };
             command += &format!(" --faults {names}");
+        }
+        if self.dynoxide {
+            command += " --dynoxide";
         }
         command
     }
@@ -192,7 +195,7 @@ impl Scenario {
             fifo: self.seed % 4 == 1,
             receipts: self.has_receipts().then(|| self.receipts_keep()),
             queues: self.queues(),
-            own_dynamodb: self.own_dynamodb,
+            dynoxide: self.dynoxide,
         }
     }
 }

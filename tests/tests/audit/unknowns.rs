@@ -1,6 +1,5 @@
 //! What is not known is called unknown, never missing and never done.
 
-use daybook_local::dynoxide::AttributeValue;
 use daybook_reconciler::audit::{AuditError, Class, Finding, Repair, Unknown};
 use daybook_schema::{Row, SourceName};
 use daybook_tests::rows::row_item;
@@ -50,7 +49,7 @@ async fn while_a_row_cannot_be_read_nothing_is_called_missing() {
     world.notify([&open]).await;
     let newer = world.put("newer", "1").event();
     let mut item = row_item(&Row::recorded(newer, 5, None, world.stage.now()));
-    item.insert("v".into(), AttributeValue::N("99".into()));
+    item["v"] = serde_json::json!({ "N": "99" });
     world.stage.put_items("ledger", vec![item]);
     world.pass(HOUR).await;
 

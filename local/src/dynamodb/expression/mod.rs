@@ -19,10 +19,9 @@ pub(super) mod written;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use condition::{Comparator, Condition, Operand};
+pub(crate) use condition::{Comparator, Condition};
 pub(crate) use key_condition::{KeyClauses, KeyCondition, SortRange};
-pub(crate) use path::{Path, Step};
 pub(crate) use projection::Projection;
 pub(crate) use read::{ConditionKind, condition, key_condition, projection, update};
 pub(crate) use substitutions::Substitutions;
-pub(crate) use update::{Assigned, Update, Updated};
+pub(crate) use update::{Update, Updated};

@@ -163,11 +163,6 @@ pub(super) fn check_overlaps(paths: &[&Path]) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// The order in which list elements are met.
-pub(super) fn in_order(paths: &mut [&Path]) {
-    paths.sort_by(|left, right| compare(left, right));
-}
-
 pub(super) fn compare(left: &Path, right: &Path) -> Ordering {
     left.cmp(right)
 }

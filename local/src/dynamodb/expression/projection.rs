@@ -42,11 +42,6 @@ impl Projection {
         Self { paths, flat: false }
     }
 
-    pub(crate) fn of_attributes<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
-        let path = |name: &str| Path::new(name.to_owned(), Vec::new());
-        Self::nested(names.into_iter().map(path).collect())
-    }
-
     /// These paths, but of one with an index the whole attribute.
     pub(super) fn of_attributes_and_paths(paths: &[&Path]) -> Self {
         let whole = |path: &&Path| match path.steps().iter().any(|step| matches!(step, Step::Index(_))) {
@@ -59,11 +54,6 @@ impl Projection {
     /// The attributes that it names parts of.
     pub(crate) fn attributes(&self) -> impl Iterator<Item = &str> {
         self.paths.iter().map(Path::attribute)
-    }
-
-    /// The paths it names.
-    pub(crate) fn paths(&self) -> &[Path] {
-        &self.paths
     }
 
     /// The parts of an item that are there. Elements of a list come without those between them.

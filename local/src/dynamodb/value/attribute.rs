@@ -80,7 +80,7 @@ mod tests {
     fn a_leaf_in_31_lists_is_taken_and_one_in_32_is_not() {
         let nested = |levels| (0..levels).fold(Value::Null, |value, _| Value::L(vec![value]));
         assert!(nested(31).check_nesting().is_ok());
-        assert_eq!(nested(32).check_nesting().unwrap_err().message(), TOO_DEEP);
+        assert_eq!(nested(32).check_nesting().unwrap_err().into_message(), TOO_DEEP);
         let item = Item::from([("a".to_owned(), nested(32))]);
         assert!(check_nesting(&item).is_err());
     }

@@ -16,10 +16,6 @@ impl Invalid {
         Self(format!("One or more parameter values were invalid: {reason}"))
     }
 
-    pub(crate) fn message(&self) -> &str {
-        &self.0
-    }
-
     pub(crate) fn into_message(self) -> String {
         self.0
     }

@@ -12,6 +12,6 @@ pub(crate) use attribute::{Item, TOO_DEEP, Value, check_nesting};
 pub(crate) use invalid::Invalid;
 pub(crate) use json::{Refusal, refusal};
 pub(crate) use key::{KeyType, append_key, append_key_prefix};
-pub(crate) use number::{Number, NumberError};
+pub(crate) use number::Number;
 pub(crate) use size::{MAX_ITEM_BYTES, item_size};
-pub(crate) use storage::{StorageError, decode, encode};
+pub(crate) use storage::{decode, encode};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use daybook_inspect::activity::slots::Ends;
 use daybook_inspect::wording::dispatch;
-use daybook_ledger::{Control, Ledger, Pause, chain};
+use daybook_ledger::{Control, INTAKE_BYTES, Ledger, Pause, chain};
 use daybook_schema::Timestamp;
 use tokio::sync::watch;
 
@@ -140,7 +140,9 @@ impl Watch<'_> {
             let looked = match must_write || quiet >= LOOKS_BEFORE_A_WRITE {
                 true => {
                     quiet = 0;
-                    let tried = self.ledger.try_write().await;
+                    // A file that has no room for what came in may have room for less.
+                    let bytes = if must_write { INTAKE_BYTES } else { 0 };
+                    let tried = self.ledger.try_write(bytes).await;
                     tried.map_err(|error| format!("the ledger takes no writes: {}", chain(&error)))
                 }
                 false => looked,

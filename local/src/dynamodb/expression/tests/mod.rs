@@ -186,7 +186,7 @@ fn names_and_values_must_be_used_and_well_formed() {
     )
     .unwrap();
     assert_eq!(
-        substitutions.finish().unwrap_err().message(),
+        substitutions.finish().unwrap_err().into_message(),
         "Value provided in ExpressionAttributeNames unused in expressions: keys: {#dot}"
     );
     let mut substitutions = Substitutions::new(None, Some(&values), &[("X", true)]).unwrap();

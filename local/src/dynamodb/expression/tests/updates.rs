@@ -186,11 +186,11 @@ fn what_is_no_update_is_refused_in_the_words_of_aws() {
             .unwrap()
             .apply(Some(&sample), &Item::new())
             .unwrap_err();
-        assert_eq!(refused.message(), words, "{text}");
+        assert_eq!(refused.into_message(), words, "{text}");
     }
     let keys = update_of("SET id = :a").unwrap().check_keys(["id"]).unwrap_err();
     assert_eq!(
-        keys.message(),
+        keys.into_message(),
         "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key"
     );
 }

@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 /// An answer as a client sees it.
+#[derive(Default)]
 pub(super) struct Seen {
     pub(super) status: u16,
     pub(super) code: Option<String>,

@@ -1,16 +1,28 @@
-//! The same requests to our engine and to dynoxide, in memory: what they answer is the same, or a difference that is listed.
+//! The same requests to the embedded DynamoDB and to dynoxide, in memory: what they answer is the same, or a difference that is listed.
 //!
 //! `DAYBOOK_WITNESS_REQUESTS` is how many requests there are (20,000), `DAYBOOK_WITNESS_SEED` where they begin (0).
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up must stop")]
+
+#[path = "witness/compare.rs"]
 mod compare;
+#[path = "witness/draw.rs"]
 mod draw;
+#[path = "witness/expressions.rs"]
 mod expressions;
+#[path = "witness/known.rs"]
 mod known;
+#[path = "witness/pages.rs"]
 mod pages;
+#[path = "witness/reads.rs"]
 mod reads;
+#[path = "witness/seen.rs"]
 mod seen;
+#[path = "witness/statements.rs"]
 mod statements;
+#[path = "witness/tables.rs"]
 mod tables;
+#[path = "witness/writes.rs"]
 mod writes;
 
 use std::collections::BTreeMap;
@@ -18,15 +30,10 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use chrono::DateTime;
-use dynoxide::Database;
+use daybook_local::{Answer, Clock, LocalAws};
+use daybook_tests::dynoxide::Dynoxide;
 use serde_json::Value as Json;
 
-use crate::answer::Answer;
-use crate::clock::{Clock, DynoxideClock};
-use crate::dynamodb::{self, Engine};
-use crate::dynoxide_wire;
-use crate::ids::Ids;
-use crate::store::Store;
 use compare::differ;
 use draw::Draw;
 use pages::Pages;
@@ -35,10 +42,10 @@ use seen::Seen;
 /// Requests to one pair of engines: what they hold goes apart where a listed difference is.
 const REQUESTS_PER_PAIR: usize = 400;
 
-/// Both engines, with nothing in them.
+/// Both, with nothing in them.
 struct Pair {
-    ours: Engine,
-    theirs: Database,
+    ours: LocalAws,
+    theirs: LocalAws,
 }
 
 /// One request, as it goes over the wire.
@@ -65,54 +72,43 @@ impl Request {
 impl Pair {
     fn new(seed: u64) -> Self {
         let clock: Clock = Arc::new(|| DateTime::from_timestamp(1_800_000_000, 0).expect("a time"));
-        let ids = Ids::new(seed);
+        let builder = || LocalAws::builder().seed(seed).clock(clock.clone());
+        let dynoxide = Arc::new(Dynoxide::new(clock.clone()));
         Self {
-            ours: Engine::new(
-                Store::in_memory(),
-                clock.clone(),
-                ids,
-                "us-east-1",
-                "000000000000",
-            ),
-            theirs: Database::memory_with_clock(Arc::new(DynoxideClock(clock))).unwrap(),
+            ours: builder().build().unwrap(),
+            theirs: builder().dynamodb(dynoxide).build().unwrap(),
         }
     }
 
     async fn answers(&self, request: &Request) -> (Seen, Seen) {
         let body = request.body.to_string().into_bytes();
         (
-            self.our_answer(request.operation, &body).await,
-            self.their_answer(request.operation, &body),
+            answer(&self.ours, request.operation, &body).await,
+            answer(&self.theirs, request.operation, &body).await,
         )
-    }
-
-    async fn our_answer(&self, operation: &str, body: &[u8]) -> Seen {
-        seen(dynamodb::answer(&self.ours, operation, body).await)
-    }
-
-    fn their_answer(&self, operation: &str, body: &[u8]) -> Seen {
-        seen(dynoxide_wire::answer(&self.theirs, operation, body))
     }
 
     /// What all pages and segments have together, where nobody says in which order items come.
     async fn whole(&self, request: &Request) -> (Seen, Seen) {
-        let (mut ours, mut theirs) = (Pages::default(), Pages::default());
-        for start in pages::starts(&request.body) {
-            let mut next = Some(start.clone());
-            while let Some(body) = next {
-                let answer = self
-                    .our_answer(request.operation, body.to_string().as_bytes())
-                    .await;
-                next = ours.add(&body, answer);
+        let mut whole = [Seen::default(), Seen::default()];
+        for (aws, whole) in [&self.ours, &self.theirs].into_iter().zip(&mut whole) {
+            let mut pages = Pages::default();
+            for start in pages::starts(&request.body) {
+                let mut next = Some(start);
+                while let Some(body) = next {
+                    let answer = answer(aws, request.operation, body.to_string().as_bytes()).await;
+                    next = pages.add(&body, answer);
+                }
             }
-            let mut next = Some(start);
-            while let Some(body) = next {
-                let answer = self.their_answer(request.operation, body.to_string().as_bytes());
-                next = theirs.add(&body, answer);
-            }
+            *whole = pages.seen();
         }
-        (ours.seen(), theirs.seen())
+        let [ours, theirs] = whole;
+        (ours, theirs)
     }
+}
+
+async fn answer(aws: &LocalAws, operation: &str, body: &[u8]) -> Seen {
+    seen(aws.handle(&format!("DynamoDB_20120810.{operation}"), body).await)
 }
 
 fn seen(answer: Answer) -> Seen {

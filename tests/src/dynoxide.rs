@@ -1,17 +1,51 @@
-//! DynamoDB's wire in front of dynoxide.
+//! dynoxide behind DynamoDB's wire: the witness against the embedded engine.
 //!
 //! dynoxide keeps its own HTTP dispatcher private, so the requests are dispatched here, and its errors are put
 //! into AWS's words: the markers that it writes into deserialisation errors never reach the wire.
 //! dynoxide calls itself a development tool. It never throttles, and its index reads are never stale.
 
+use std::sync::Arc;
+
+use daybook_local::{Answer, Clock, DynamoDb};
 use dynoxide::{Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::answer::Answer;
+/// DynamoDB by dynoxide, in memory, for [`daybook_local::LocalAwsBuilder::dynamodb`].
+pub struct Dynoxide(Database);
 
-/// Answers one DynamoDB request. Blocks on SQLite.
-pub(crate) fn answer(database: &Database, operation: &str, body: &[u8]) -> Answer {
+impl Dynoxide {
+    /// With no tables, on that clock.
+    pub fn new(clock: Clock) -> Self {
+        Self(Database::memory_with_clock(Arc::new(Seconds(clock))).unwrap())
+    }
+}
+
+impl DynamoDb for Dynoxide {
+    fn answer(&self, operation: &str, body: &[u8]) -> Answer {
+        answer(&self.0, operation, body)
+    }
+
+    fn expire(&self) -> Result<u64, String> {
+        let swept = self.0.sweep_ttl();
+        swept.map(|items| items as u64).map_err(|error| error.to_string())
+    }
+}
+
+/// A clock as dynoxide wants it.
+struct Seconds(Clock);
+
+impl dynoxide::storage_backend::Clock for Seconds {
+    fn now_unix_secs(&self) -> u64 {
+        u64::try_from((self.0)().timestamp()).unwrap_or(0)
+    }
+
+    fn now_unix_secs_f64(&self) -> f64 {
+        (self.0)().timestamp_micros() as f64 / 1e6
+    }
+}
+
+fn answer(database: &Database, operation: &str, body: &[u8]) -> Answer {
     let Some(result) = dispatch(database, operation, body) else {
         return Answer::unknown_operation(&format!("DynamoDB_20120810.{operation}"));
     };
@@ -26,32 +60,6 @@ pub(crate) fn answer(database: &Database, operation: &str, body: &[u8]) -> Answe
             }
         }
     }
-}
-
-/// Whether the operation leaves the database as it is. PartiQL statements count as writes, a SELECT too: Daybook
-/// sends none.
-pub(crate) fn only_reads(operation: &str) -> bool {
-    matches!(
-        operation,
-        "DescribeTable"
-            | "ListTables"
-            | "DescribeTimeToLive"
-            | "ListTagsOfResource"
-            | "GetItem"
-            | "Query"
-            | "Scan"
-            | "BatchGetItem"
-            | "TransactGetItems"
-    )
-}
-
-/// The answer when it is not known what became of a request.
-pub(crate) fn internal_error(message: &str) -> Answer {
-    Answer::error(
-        500,
-        "com.amazonaws.dynamodb.v20120810#InternalServerError",
-        message,
-    )
 }
 
 fn run<Request: DeserializeOwned, Response: Serialize>(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use daybook_schema::tables::CONTROL_ID;
 use daybook_schema::tables::attribute::ID;
-use daybook_schema::{BATCH_ROW_VERSION, BatchId, Row, Status, Timestamp};
+use daybook_schema::{BatchId, NEWEST_ROW_VERSION, Row, Status, Timestamp};
 use futures::future::join_all;
 
 use crate::cause::describe;
@@ -208,12 +208,14 @@ impl Expression {
             // All of them; an empty expression is none.
             parts.push(format!("attribute_exists({})", made.name(ID)));
         }
-        // What this release cannot read: of a later version, or neither an event nor a payload.
-        let newer = made.value(AttributeValue::N(BATCH_ROW_VERSION.to_string()));
+        // What this release cannot read: of a later version, or neither an object's event, nor a general one, nor a payload.
+        let newer = made.value(AttributeValue::N(NEWEST_ROW_VERSION.to_string()));
         let (v, bucket, raw) = (made.name("v"), made.name("bucket"), made.name("raw"));
+        let general = made.name("cloud_event");
         let string = made.value(text("S"));
         let wanted_or_unreadable = format!(
-            "(({}) OR {v} > {newer} OR (NOT attribute_type({bucket}, {string}) AND attribute_not_exists({raw})))",
+            "(({}) OR {v} > {newer} OR (NOT attribute_type({bucket}, {string}) AND attribute_not_exists({raw}) AND \
+             attribute_not_exists({general})))",
             parts.join(" AND ")
         );
         // A status can be read of any row that is in the index.

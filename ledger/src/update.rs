@@ -78,8 +78,15 @@ impl Update {
 
     /// Claims it into a batch.
     pub(crate) fn into_batch(self, batch: Option<BatchId>) -> Self {
-        self.set_if("batch", batch.map(text))
-            .set_if(version::VERSION, batch.map(|_| version::mine()))
+        match batch {
+            None => self,
+            Some(batch) => self.set("batch", text(batch)).set_version(version::INTO_BATCH),
+        }
+    }
+
+    fn set_version(mut self, to: &str) -> Self {
+        self.set.push((version::VERSION, to.to_owned()));
+        self
     }
 
     /// The row as it stands afterwards comes back with the write.
@@ -91,14 +98,13 @@ impl Update {
     /// As PartiQL, which asks for a version that this release knows, besides. Names are Daybook's own; everything else is a
     /// parameter.
     pub(crate) fn statement(mut self, table: &TableName) -> Statement {
-        let mut known = version::single();
+        let is_single = self.batch.is_none();
         if let Some(batch) = self.batch {
-            known = version::mine();
             self = self.when("batch", text(batch));
         }
         let leaves_batch = self.batch.is_some() && self.leaves;
         if leaves_batch {
-            self = self.set(version::VERSION, version::single());
+            self = self.set_version(version::OUT_OF_BATCH);
         }
         let mut set: Vec<String> = self
             .set
@@ -111,6 +117,7 @@ impl Update {
             .iter()
             .map(|(name, _)| format!("\"{name}\" = ?"))
             .collect();
+        when.extend(is_single.then(|| version::SINGLE.to_owned()));
         when.push(version::KNOWN.to_owned());
         Statement {
             text: format!(
@@ -123,7 +130,7 @@ impl Update {
                 .set_to
                 .into_iter()
                 .chain(self.when.into_iter().map(|(_, value)| value))
-                .chain([known])
+                .chain([version::mine()])
                 .collect(),
         }
     }

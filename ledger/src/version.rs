@@ -1,6 +1,7 @@
 //! Rows that a newer release wrote: this one changes none of them. `newer.rs` counts them.
 //!
-//! The condition stands here once. A row without `v` is of version 1.
+//! The condition stands here once. A row without `v` is of version 1. A claim into a batch adds one to the version and whatever leaves
+//! CLAIMED takes it off again, for a claim cannot know whether a row is about an object or a general event: the index has keys only.
 //!
 //! A statement asks for `v <= ?`, which is false for a row without `v`; such a row is asked for once more, by `v IS
 //! MISSING`. That costs one refused write per step of such a row, in the days after an upgrade. One condition with an OR
@@ -8,14 +9,14 @@
 //! imitates DynamoDB, refuses it.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use daybook_schema::{BATCH_ROW_VERSION, InvalidRow, ROW_VERSION};
+use daybook_schema::{BATCH_ROW_VERSION, InvalidRow, NEWEST_ROW_VERSION};
 
 use crate::statement::{Item, Statement, Written, id_of, number};
 
 /// The attribute.
 pub(crate) const VERSION: &str = "v";
 
-/// What every PartiQL statement that changes a row asks for; its one parameter is [`single`] or [`mine`], the statement's last.
+/// What every PartiQL statement that changes a row asks for; its one parameter is [`mine`], the statement's last.
 pub(crate) const KNOWN: &str = "\"v\" <= ?";
 
 /// The same of a row of version 1, which has no `v`.
@@ -26,14 +27,18 @@ pub(crate) const KNOWN_EXPRESSION: &str = "attribute_not_exists(v) OR v <= :mine
 
 /// The newest version that this release writes, as a parameter.
 pub(crate) fn mine() -> AttributeValue {
-    number(BATCH_ROW_VERSION)
+    number(NEWEST_ROW_VERSION)
 }
 
-/// The version of a row that is in no batch, as a parameter: what speaks of a single row does not mean one that is in a batch, at
-/// whatever attempt.
-pub(crate) fn single() -> AttributeValue {
-    number(ROW_VERSION)
-}
+/// What a statement asks for besides that means no row in a batch: what speaks of a single row does not mean one that is in a batch, at
+/// whatever attempt. It has no parameter.
+pub(crate) const SINGLE: &str = "\"batch\" IS MISSING";
+
+/// How a claim into a batch sets the version.
+pub(crate) const INTO_BATCH: &str = "v + 1";
+
+/// How it is set where a row leaves its batch.
+pub(crate) const OUT_OF_BATCH: &str = "v - 1";
 
 /// The statement as it is to be tried again, where it was refused for a row of version 1.
 pub(crate) fn for_version_one(statement: &Statement, outcome: &Written) -> Option<Statement> {
@@ -44,6 +49,11 @@ pub(crate) fn for_version_one(statement: &Statement, outcome: &Written) -> Optio
         return None;
     }
     let (before, after) = statement.text.split_once(KNOWN)?;
+    // It has no number to count from, and is about an object.
+    let before = before.replace(
+        &format!("\"{VERSION}\" = {INTO_BATCH}"),
+        &format!("\"{VERSION}\" = {BATCH_ROW_VERSION}"),
+    );
     let (_mine, parameters) = statement.parameters.split_last()?;
     Some(Statement {
         text: format!("{before}{VERSION_ONE}{after}"),
@@ -58,5 +68,5 @@ pub(crate) fn newer(item: &Item) -> Option<InvalidRow> {
         _ => return None,
     };
     let id = id_of(item).parse().ok()?;
-    (version > BATCH_ROW_VERSION).then_some(InvalidRow::Newer { id, version })
+    (version > NEWEST_ROW_VERSION).then_some(InvalidRow::Newer { id, version })
 }

@@ -69,6 +69,7 @@ fn event(version: Option<&str>, etag: Option<&str>, time: Option<Timestamp>, n: 
         event_time: time,
         region: None,
         origin: Origin::Notification,
+        general: None,
     }
 }
 

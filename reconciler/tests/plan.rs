@@ -34,6 +34,7 @@ fn event(n: u32) -> ObjectEvent {
         event_time: Some(at(0)),
         region: None,
         origin: Origin::Notification,
+        general: None,
     }
 }
 

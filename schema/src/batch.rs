@@ -10,8 +10,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-use crate::execution::{ExecutionInput, ExecutionName, ForeignExecution, queue_safe_json};
+use crate::execution::{ExecutionInput, ExecutionName, ForeignExecution};
 use crate::identity::EventId;
+use crate::queue_text::queue_safe_json;
 
 /// The most events of one batch.
 pub const MOST_OF_A_BATCH: u32 = 100;

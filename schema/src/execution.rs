@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cloud_event::CloudEvent;
 use crate::event::{ObjectEvent, Origin};
 use crate::identity::EventId;
 use crate::kind::Kind;
-use crate::names::{BucketName, ObjectKey, SourceName};
+use crate::names::{BucketName, InvalidName, ObjectKey, SourceName};
+use crate::queue_text::queue_safe_json;
 use crate::sequencer::Sequencer;
 use crate::status::Attempt;
 use crate::time::Timestamp;
@@ -57,11 +59,14 @@ impl FromStr for ExecutionName {
     }
 }
 
-/// What an execution, a command or an HTTP target is given: the object event and the attempt, from the row alone.
+/// What an execution, a command or an HTTP target is given: the event and the attempt, from the row alone.
 ///
 /// The bytes of [`ExecutionInput::to_json`] never change for one (row, attempt), in no release: the same name with another
 /// input is an error to Step Functions, so a redelivered message must carry the very same text. A snapshot test holds it.
+///
+/// In the input of a general event its `cloud_event` stands in the place of what describes an object, `bucket` to `region`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "StoredInput", into = "StoredInput")]
 pub struct ExecutionInput {
     /// The event.
     pub id: EventId,
@@ -74,33 +79,27 @@ pub struct ExecutionInput {
     /// The decoded key.
     pub key: ObjectKey,
     /// The version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version_id: Option<String>,
     /// What happened.
     pub kind: Kind,
     /// The etag without quotes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etag: Option<String>,
     /// Bytes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// S3's order of this key's events.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequencer: Option<Sequencer>,
     /// S3's name for the event.
     pub event_name: String,
     /// S3's time for the event.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_time: Option<Timestamp>,
     /// The region.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// For an object that the audit found: uploads up to this instant are covered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub covers_until: Option<Timestamp>,
     /// For a replay: its nonce.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<String>,
+    /// The CloudEvent, of a general event.
+    pub general: Option<Box<CloudEvent>>,
 }
 
 impl ExecutionInput {
@@ -127,6 +126,7 @@ impl ExecutionInput {
             region: event.region.clone(),
             covers_until,
             replay,
+            general: event.general.clone(),
         }
     }
 
@@ -136,6 +136,11 @@ impl ExecutionInput {
             id: self.id,
             attempt: self.attempt,
         }
+    }
+
+    /// The group in which a general event's order is kept, where it names one: for targets that keep order.
+    pub fn partition_key(&self) -> Option<&str> {
+        self.general.as_ref()?.partition_key()
     }
 
     /// The event that the input was made from.
@@ -158,6 +163,7 @@ impl ExecutionInput {
                 (None, Some(covers_until)) => Origin::Listing { covers_until },
                 (None, None) => Origin::Notification,
             },
+            general: self.general.clone(),
         }
     }
 
@@ -167,13 +173,105 @@ impl ExecutionInput {
     }
 }
 
-/// JSON that every queue takes: SQS refuses a message with U+FFFE or U+FFFF in it (SendMessage, SQS API Reference), and an
-/// object's key may have them. Control characters are escaped by JSON itself.
-pub(crate) fn queue_safe_json(value: &impl Serialize) -> String {
-    let json = serde_json::to_string(value).expect("texts, numbers and options always serialise");
-    match json.contains(['\u{fffe}', '\u{ffff}']) {
-        // They can only stand inside of a string, where an escape means the same.
-        true => json.replace('\u{fffe}', "\\uFFFE").replace('\u{ffff}', "\\uFFFF"),
-        false => json,
+/// The members as they are written, in this order.
+#[derive(Clone, Serialize, Deserialize)]
+struct StoredInput {
+    id: EventId,
+    attempt: Attempt,
+    source: SourceName,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bucket: Option<BucketName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<ObjectKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kind: Option<Kind>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sequencer: Option<Sequencer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event_time: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    covers_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replay: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cloud_event: Option<Box<CloudEvent>>,
+}
+
+impl From<ExecutionInput> for StoredInput {
+    fn from(input: ExecutionInput) -> Self {
+        let is_of_object = input.general.is_none();
+        Self {
+            id: input.id,
+            attempt: input.attempt,
+            source: input.source,
+            bucket: is_of_object.then_some(input.bucket),
+            key: is_of_object.then_some(input.key),
+            version_id: input.version_id,
+            kind: is_of_object.then_some(input.kind),
+            etag: input.etag,
+            size: input.size,
+            sequencer: input.sequencer,
+            event_name: is_of_object.then_some(input.event_name),
+            event_time: input.event_time.filter(|_| is_of_object),
+            region: input.region,
+            covers_until: input.covers_until,
+            replay: input.replay,
+            cloud_event: input.general,
+        }
+    }
+}
+
+/// Why an input is not one of Daybook's.
+#[derive(Debug, thiserror::Error)]
+enum InvalidInput {
+    #[error("missing field `{0}`")]
+    Missing(&'static str),
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+}
+
+impl TryFrom<StoredInput> for ExecutionInput {
+    type Error = InvalidInput;
+
+    fn try_from(stored: StoredInput) -> Result<Self, InvalidInput> {
+        let missing = InvalidInput::Missing;
+        if let Some(general) = stored.cloud_event {
+            let event = ObjectEvent::of_cloud_event(stored.source, *general)?;
+            let input = Self::new(&event, stored.attempt);
+            return Ok(Self {
+                id: stored.id,
+                covers_until: stored.covers_until,
+                replay: stored.replay,
+                ..input
+            });
+        }
+        Ok(Self {
+            id: stored.id,
+            attempt: stored.attempt,
+            source: stored.source,
+            bucket: stored.bucket.ok_or(missing("bucket"))?,
+            key: stored.key.ok_or(missing("key"))?,
+            version_id: stored.version_id,
+            kind: stored.kind.ok_or(missing("kind"))?,
+            etag: stored.etag,
+            size: stored.size,
+            sequencer: stored.sequencer,
+            event_name: stored.event_name.ok_or(missing("event_name"))?,
+            event_time: stored.event_time,
+            region: stored.region,
+            covers_until: stored.covers_until,
+            replay: stored.replay,
+            general: None,
+        })
     }
 }

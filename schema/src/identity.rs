@@ -193,6 +193,50 @@ impl ObjectParts<'_> {
     }
 }
 
+/// What identifies a general event: "source and id together are unique for each distinct event" (CloudEvents 1.0, `id`). The name of the
+/// source of notifications is no part of it.
+#[derive(Clone, Copy, Debug)]
+pub struct GeneralParts<'a> {
+    /// The CloudEvent's `source`.
+    pub source: &'a str,
+    /// The CloudEvent's `id`.
+    pub id: &'a str,
+}
+
+impl GeneralParts<'_> {
+    /// The ledger's key for the event.
+    pub fn event_id(&self) -> EventId {
+        EventId(self.write().uuid())
+    }
+
+    /// The receipts' key for the event, the same UUID: whoever has an event's id finds its receipt.
+    pub fn receipt_id(&self) -> ObjectId {
+        ObjectId(self.write().uuid())
+    }
+
+    /// The ledger's key for a replay of the event.
+    pub fn replay_id(&self, nonce: &str) -> EventId {
+        EventId(EventBasis::Replay { nonce }.write(self.write()).uuid())
+    }
+
+    fn write(&self) -> Name {
+        Name::new("general").field(Some(self.source)).field(Some(self.id))
+    }
+}
+
+impl ObjectId {
+    /// What all general events of that source share that have this partition key.
+    pub(crate) fn of_partition(source: &str, key: &str) -> Self {
+        let name = Name::new("partition").field(Some(source)).field(Some(key));
+        Self(name.uuid())
+    }
+
+    /// The receipts' key for a general event of that id.
+    pub fn of_general(id: EventId) -> Self {
+        Self(id.0)
+    }
+}
+
 impl EventId {
     /// The id of the row that keeps a payload which could not be read: from the SHA-256 of the payload and the source it
     /// came from. The same payload twice is one row.

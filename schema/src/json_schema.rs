@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::{
-    Attempt, BucketName, EventId, Kind, ObjectId, ObjectKey, Outcome, Sequencer, SourceName, Timestamp,
+    Attempt, BucketName, CloudEvent, EventId, Kind, ObjectId, ObjectKey, Outcome, Sequencer, SourceName,
+    Timestamp,
 };
 
 macro_rules! described {
@@ -29,6 +30,7 @@ macro_rules! described {
 described! {
     Attempt: "integer";
     BucketName: "string";
+    CloudEvent: "object", "CloudEvents 1.0";
     EventId: "string", "UUID";
     Kind: "string";
     ObjectId: "string", "UUID";

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{BatchId, BatchInput, BatchName};
-use crate::execution::{ExecutionInput, queue_safe_json};
+use crate::execution::ExecutionInput;
+use crate::queue_text::queue_safe_json;
 use crate::row::Row;
 use crate::time::Timestamp;
 

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 /// The version that this code writes. It reads this one and all older ones.
 pub const RECEIPT_VERSION: u32 = 1;
 
-/// Proof that an object was processed, or that a person took it out. One per object, the newest wins.
+/// Proof that an object was processed, or that a person took it out. One per object, the newest wins; one per general event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The object, the partition key.
@@ -54,6 +54,15 @@ pub struct Receipt {
     /// The later of `event_time` and `covers_until`: the order of receipts where a sequencer is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_at: Option<Timestamp>,
+    /// Of a general event, which `key` has the id of: the CloudEvent's `source`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_source: Option<String>,
+    /// Of a general event: the CloudEvent's `type`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_type: Option<String>,
+    /// Of a general event: the CloudEvent's `subject`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// The attempt that did it.
     pub attempt: Attempt,
     /// How it ended.
@@ -87,6 +96,19 @@ fn first_version() -> u32 {
 }
 
 impl Receipt {
+    /// Whether it is of an object, not of a general event.
+    pub fn is_of_object(&self) -> bool {
+        self.event_source.is_none()
+    }
+
+    /// What a general event is about, on one line: untrusted text, to be escaped where it is printed.
+    pub fn general_event(&self) -> Option<String> {
+        let (source, kind) = (self.event_source.as_ref()?, self.event_type.as_deref());
+        let subject = self.subject.as_ref().map(|subject| format!(" {subject}"));
+        let (kind, subject) = (kind.unwrap_or_default(), subject.unwrap_or_default());
+        Some(format!("{kind}{subject} ({source} {})", self.key))
+    }
+
     /// The receipt for an event that ended `now`, to be kept for `keep`.
     pub fn new(
         event: &ObjectEvent,
@@ -116,6 +138,9 @@ impl Receipt {
             event_time: event.event_time,
             covers_until,
             order_at: event.event_time.max(covers_until),
+            event_source: event.general.as_ref().map(|general| general.source.clone()),
+            event_type: event.general.as_ref().map(|general| general.event_type.clone()),
+            subject: event.subject().map(str::to_owned),
             attempt,
             outcome,
             by,
@@ -131,7 +156,8 @@ impl Receipt {
     /// It does when it is of the same event, or its sequencer is comparable and newer. Where the sequencers do not tell (one has
     /// none, or they come from different kinds of servers), when the etag is the same and the event happened strictly before the
     /// receipt's time. Two uploads may share a sequencer at a server that sends a constant: an equal one covers only the same
-    /// etag. A replay on purpose is never covered, and a receipt of a removal covers only its own event.
+    /// etag. A replay on purpose is never covered, and a receipt of a removal covers only its own event. That of a general event's replay
+    /// covers the event.
     pub fn covers(&self, event: &ObjectEvent) -> bool {
         if self.event_id == event.id {
             return true;
@@ -141,6 +167,9 @@ impl Receipt {
             || self.id != event.object_id()
         {
             return false;
+        }
+        if !event.is_of_object() {
+            return true;
         }
         match (&self.sequencer, &event.sequencer) {
             (Some(done), Some(asked)) if done == asked => self.etag == event.etag,

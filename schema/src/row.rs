@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::batch::{BatchId, BatchName, RunName};
+use crate::cloud_event::CloudEvent;
 use crate::event::{ObjectEvent, Origin};
 use crate::execution::ExecutionName;
 use crate::identity::EventId;
@@ -17,13 +18,20 @@ use crate::time::Timestamp;
 /// From so many deliveries of one attempt a row is shown as undelivered.
 const UNDELIVERED: u32 = 5;
 
-/// The version that this code writes. It reads this one and all older ones, and [`BATCH_ROW_VERSION`]. A field that older code may
+/// The version that this code writes for an object event. It reads all versions up to [`NEWEST_ROW_VERSION`]. A field that older code may
 /// ignore needs no new version; a change of meaning does.
 pub const ROW_VERSION: u32 = 2;
 
 /// The version of a row while it is in a batch: older code would start it by itself, beside the batch's execution. Only CLAIMED rows
 /// have it, and whatever leaves CLAIMED takes batch and version back.
 pub const BATCH_ROW_VERSION: u32 = 3;
+
+/// The version of a general event's row: older code would give its target an event without what it is about. In a batch it is one more,
+/// as an object event's is.
+pub const GENERAL_ROW_VERSION: u32 = 4;
+
+/// The newest version that this code writes.
+pub const NEWEST_ROW_VERSION: u32 = GENERAL_ROW_VERSION + (BATCH_ROW_VERSION - ROW_VERSION);
 
 /// The attempts of a row that does not say how many it may have: version 1 did not.
 const DEFAULT_MAX_ATTEMPTS: u32 = 5;
@@ -74,7 +82,7 @@ pub struct Row {
 /// What a row is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// An object event.
+    /// An event, of an object or general.
     Event(Box<ObjectEvent>),
     /// A notification that could not be parsed, as it came. Such a row is PARKED from the start.
     Raw {
@@ -166,11 +174,15 @@ impl Row {
         self.status == Status::Claimed && self.deliveries >= UNDELIVERED
     }
 
-    /// The version that the row is stored with.
-    fn version(&self) -> u32 {
+    /// The version that the row is stored with. That of a row in a batch is one more than it has outside of it, whatever it is about.
+    pub fn version(&self) -> u32 {
+        let single = match self.event() {
+            Some(event) if !event.is_of_object() => GENERAL_ROW_VERSION,
+            _ => ROW_VERSION,
+        };
         match self.batch {
-            None => ROW_VERSION,
-            Some(_) => BATCH_ROW_VERSION,
+            None => single,
+            Some(_) => single + (BATCH_ROW_VERSION - ROW_VERSION),
         }
     }
 
@@ -188,7 +200,17 @@ impl Row {
         }
     }
 
-    /// The object event, unless the row keeps a payload that could not be read.
+    /// The event, if it is about an object.
+    pub fn object_event(&self) -> Option<&ObjectEvent> {
+        self.event().filter(|event| event.is_of_object())
+    }
+
+    /// The CloudEvent of a general event.
+    pub fn cloud_event(&self) -> Option<&CloudEvent> {
+        self.event()?.general.as_deref()
+    }
+
+    /// The event, of an object or general, unless the row keeps a payload that could not be read.
     pub fn event(&self) -> Option<&ObjectEvent> {
         match &self.subject {
             Subject::Event(event) => Some(event),
@@ -202,7 +224,7 @@ impl Row {
 pub enum InvalidRow {
     /// It was written by a newer release.
     #[error(
-        "row {id} was written by a newer Daybook (v = {version}; this one knows up to {BATCH_ROW_VERSION}): use that release"
+        "row {id} was written by a newer Daybook (v = {version}; this one knows up to {NEWEST_ROW_VERSION}): use that release"
     )]
     Newer {
         /// The row.
@@ -217,6 +239,12 @@ pub enum InvalidRow {
         id: EventId,
         /// The attribute.
         attribute: &'static str,
+    },
+    /// Its general event is not in the form that this code writes.
+    #[error("the cloud_event of row {id} is not a CloudEvent in Daybook's form")]
+    CloudEvent {
+        /// The row.
+        id: EventId,
     },
 }
 
@@ -283,6 +311,9 @@ struct StoredRow {
     replay: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     raw: Option<String>,
+    /// A general event, as JSON: in the place of bucket, key, kind, and what else describes an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cloud_event: Option<String>,
     /// Of a raw payload.
     #[serde(default, skip_serializing_if = "is_auto")]
     keys: KeyEncoding,
@@ -340,6 +371,7 @@ impl From<Row> for StoredRow {
             covers_until: None,
             replay: None,
             raw: None,
+            cloud_event: None,
             keys: KeyEncoding::Auto,
         };
         match row.subject {
@@ -352,84 +384,115 @@ impl From<Row> for StoredRow {
                 stored.source = source;
                 stored.keys = keys;
             }
-            Subject::Event(event) => {
-                stored.source = event.source;
-                stored.bucket = Some(event.bucket);
-                stored.key = Some(event.key);
-                stored.version_id = event.version_id;
-                stored.kind = Some(event.kind);
-                stored.etag = event.etag;
-                stored.size = event.size;
-                stored.sequencer = event.sequencer;
-                stored.event_name = Some(event.event_name);
-                stored.event_time = event.event_time;
-                stored.region = event.region;
-                match event.origin {
-                    Origin::Notification => {}
-                    Origin::Listing { covers_until } => stored.covers_until = Some(covers_until),
-                    Origin::Replay { nonce } => stored.replay = Some(nonce),
-                }
-            }
+            Subject::Event(event) => stored.with_event(*event),
         }
         stored
+    }
+}
+
+impl StoredRow {
+    fn with_event(&mut self, event: ObjectEvent) {
+        self.source = event.source;
+        match event.origin {
+            Origin::Notification => {}
+            Origin::Listing { covers_until } => self.covers_until = Some(covers_until),
+            Origin::Replay { nonce } => self.replay = Some(nonce),
+        }
+        if let Some(general) = event.general {
+            self.cloud_event = Some(general.to_json());
+            return;
+        }
+        self.bucket = Some(event.bucket);
+        self.key = Some(event.key);
+        self.version_id = event.version_id;
+        self.kind = Some(event.kind);
+        self.etag = event.etag;
+        self.size = event.size;
+        self.sequencer = event.sequencer;
+        self.event_name = Some(event.event_name);
+        self.event_time = event.event_time;
+        self.region = event.region;
+    }
+
+    /// The event that it is about.
+    fn into_event(self) -> Result<ObjectEvent, InvalidRow> {
+        let id = self.id;
+        let missing = |attribute| InvalidRow::Missing { id, attribute };
+        let origin = match (self.replay, self.covers_until) {
+            (Some(nonce), _) => Origin::Replay { nonce },
+            (None, Some(covers_until)) => Origin::Listing { covers_until },
+            (None, None) => Origin::Notification,
+        };
+        if let Some(text) = self.cloud_event {
+            let general = serde_json::from_str(&text).map_err(|_| InvalidRow::CloudEvent { id })?;
+            let event = ObjectEvent::of_cloud_event(self.source, general)
+                .map_err(|_| InvalidRow::CloudEvent { id })?;
+            return Ok(ObjectEvent { id, origin, ..event });
+        }
+        Ok(ObjectEvent {
+            id,
+            source: self.source,
+            bucket: self.bucket.ok_or(missing("bucket"))?,
+            key: self.key.ok_or(missing("key"))?,
+            version_id: self.version_id,
+            kind: self.kind.ok_or(missing("kind"))?,
+            etag: self.etag,
+            size: self.size,
+            sequencer: self.sequencer,
+            event_name: self.event_name.unwrap_or_default(),
+            event_time: self.event_time,
+            region: self.region,
+            origin,
+            general: None,
+        })
     }
 }
 
 impl TryFrom<StoredRow> for Row {
     type Error = InvalidRow;
 
-    fn try_from(stored: StoredRow) -> Result<Self, InvalidRow> {
+    fn try_from(mut stored: StoredRow) -> Result<Self, InvalidRow> {
         let id = stored.id;
-        if stored.v > BATCH_ROW_VERSION {
+        if stored.v > NEWEST_ROW_VERSION {
             return Err(InvalidRow::Newer {
                 id,
                 version: stored.v,
             });
         }
-        let missing = |attribute| InvalidRow::Missing { id, attribute };
-        let subject = match stored.raw {
+        let (status, due_at, recorded_at) = (stored.status, stored.due_at, stored.recorded_at);
+        let (attempt, max_attempts) = (
+            stored.attempt,
+            stored.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
+        );
+        let (deliveries, lease_moves, deaths) = (stored.deliveries, stored.lease_moves, stored.deaths);
+        let (claim_token, batch, alone) = (stored.claim_token, stored.batch, stored.alone);
+        let (last_error, note) = (stored.last_error.take(), stored.note.take());
+        let (caveat, trace) = (stored.caveat.take(), stored.trace.take());
+        let subject = match stored.raw.take() {
             Some(payload) => Subject::Raw {
                 payload,
                 source: stored.source,
                 keys: stored.keys,
             },
-            None => Subject::Event(Box::new(ObjectEvent {
-                id,
-                source: stored.source,
-                bucket: stored.bucket.ok_or(missing("bucket"))?,
-                key: stored.key.ok_or(missing("key"))?,
-                version_id: stored.version_id,
-                kind: stored.kind.ok_or(missing("kind"))?,
-                etag: stored.etag,
-                size: stored.size,
-                sequencer: stored.sequencer,
-                event_name: stored.event_name.unwrap_or_default(),
-                event_time: stored.event_time,
-                region: stored.region,
-                origin: match (stored.replay, stored.covers_until) {
-                    (Some(nonce), _) => Origin::Replay { nonce },
-                    (None, Some(covers_until)) => Origin::Listing { covers_until },
-                    (None, None) => Origin::Notification,
-                },
-            })),
+            None => Subject::Event(Box::new(stored.into_event()?)),
         };
         Ok(Self {
             id,
-            status: stored.status,
-            due_at: stored.due_at,
-            recorded_at: stored.recorded_at,
-            attempt: stored.attempt,
-            max_attempts: stored.max_attempts.unwrap_or(DEFAULT_MAX_ATTEMPTS),
-            deliveries: stored.deliveries,
-            lease_moves: stored.lease_moves,
-            deaths: stored.deaths,
-            claim_token: stored.claim_token,
-            batch: stored.batch,
-            alone: stored.alone,
-            last_error: stored.last_error,
-            note: stored.note,
-            caveat: stored.caveat,
-            trace: stored.trace,
+            status,
+            due_at,
+            recorded_at,
+            attempt,
+            max_attempts,
+            deliveries,
+            lease_moves,
+            deaths,
+            claim_token,
+            batch,
+            alone,
+            last_error,
+            note,
+            caveat,
+            trace,
             subject,
         })
     }

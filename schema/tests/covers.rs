@@ -29,6 +29,7 @@ fn event(sequencer: Option<u64>, second: i64, etag: &str) -> ObjectEvent {
         event_time: Some(at(second)),
         region: None,
         origin: Origin::Notification,
+        general: None,
     };
     identify(&mut event);
     event

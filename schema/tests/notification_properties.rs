@@ -97,6 +97,8 @@ fn any_json() -> impl Strategy<Value = Value> {
             "1763791200478",
             "2026-11-20T10:15:00Z",
             "k+%41",
+            "1.0",
+            "AAAA",
         ])
         .prop_map(Value::from),
     ];
@@ -127,6 +129,14 @@ fn any_json() -> impl Strategy<Value = Value> {
             "x",
             "responseElements",
             "version-id",
+            "specversion",
+            "id",
+            "source",
+            "type",
+            "subject",
+            "data",
+            "data_base64",
+            "partitionkey",
         ]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),

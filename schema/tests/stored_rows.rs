@@ -148,11 +148,11 @@ fn every_row_of_version_2_is_written_as_it_was_read() {
 #[test]
 fn a_row_of_a_newer_release_is_an_error_that_names_row_and_versions() {
     let mut stored: Value = serde_json::from_str(stored!("row_v2_parked")).unwrap();
-    stored["v"] = json!(4);
+    stored["v"] = json!(6);
     let error = serde_json::from_value::<Row>(stored).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "row 0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11 was written by a newer Daybook (v = 4; this one knows up to 3): use that release"
+        "row 0b8f7a52-9c5e-5a06-8d6c-0d6f1a3e9a11 was written by a newer Daybook (v = 6; this one knows up to 5): use that release"
     );
 }
 

@@ -7,7 +7,7 @@ use daybook_ledger::{Claim, Hand, IndexKey, Moved, NewRow, Recorded};
 use daybook_local::{ExecutionStatus, MessageView, Outcome};
 use daybook_manager::{Delivered, Disposition, ScheduleReport, batch_response};
 use daybook_schema::{
-    Attempt, BATCH_ROW_VERSION, DispatchMessage, EventId, ExecutionName, ObjectEvent, Receipt, Row, Status,
+    Attempt, DispatchMessage, EventId, ExecutionName, NEWEST_ROW_VERSION, ObjectEvent, Receipt, Row, Status,
     Timestamp,
 };
 use futures::FutureExt;
@@ -43,7 +43,7 @@ pub fn item(attributes: Value) -> Value {
 /// The row as a newer release would have written it: with a version and an attribute that this one does not know.
 pub fn newer_item(row: &Row) -> Value {
     let mut newer = serde_json::to_value(row).unwrap();
-    newer["v"] = (BATCH_ROW_VERSION + 1).into();
+    newer["v"] = (NEWEST_ROW_VERSION + 1).into();
     newer["novelty"] = "kept".into();
     item(newer)
 }

@@ -81,6 +81,8 @@ pub struct OpenSummary {
     /// Rows about the bucket under the name of another source: many of them, and none in scope, mean that the audit was given
     /// the wrong name.
     pub of_other_sources: u64,
+    /// Rows about general events (CloudEvents): no listing knows of them, and no audit covers them.
+    pub general: u64,
     /// Parked payloads that ingest could not read: each may hold an event of any object that it names.
     pub payloads: u64,
     /// Rows that this release cannot read. While there is one, nothing is called missing.
@@ -162,6 +164,7 @@ impl OpenRows {
                 {
                     self.summary.of_other_sources += 1;
                 }
+                self.summary.general += u64::from(row.cloud_event().is_some());
                 self.rows.extend(OpenRow::of(row, scope));
             }
             Err(error) => {

@@ -185,6 +185,7 @@ fn event(judge: &Judge, object: &ListedObject, seen_at: Timestamp, etag: Option<
         origin: Origin::Listing {
             covers_until: Timestamp::from_unix_millis(covers_until).unwrap_or(last_modified),
         },
+        general: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a record cannot be read.
 
+use crate::cloud_event::InvalidJson;
 use crate::names::InvalidName;
 
 /// Why a record cannot be read. The messages name fields, limits and lengths, never a value; but for the topic and the URL of a
@@ -10,8 +11,8 @@ pub(super) enum Fault {
     #[error("this is not JSON: {0}")]
     NotJson(serde_json::Error),
     #[error(
-        "this is no S3 event: Records, an EventBridge event with detail-type \"Object …\", an SNS or SQS message, or \
-         a list of these was expected"
+        "this is no event of a known form: S3's Records, an EventBridge event with detail-type \"Object …\", an SNS or SQS message, a \
+         CloudEvent, or a list of these was expected"
     )]
     UnknownForm,
     #[error("the list is empty, at least one record was expected")]
@@ -39,6 +40,14 @@ pub(super) enum Fault {
         limit: usize,
         found: usize,
     },
+    #[error("specversion must be 1.0")]
+    SpecVersion,
+    #[error("data and data_base64 are both there, so what is meant is unknown")]
+    TwoData,
+    #[error("data is JSON that not every program can read: {0}")]
+    Data(InvalidJson),
+    #[error("the event may have {limit} bytes with its data, and this one has {found}")]
+    TooLarge { limit: usize, found: usize },
     #[error("{field} is of another major version than {major}, whose structure is unknown here")]
     Version { field: &'static str, major: u32 },
     #[error("the key is not UTF-8 after decoding")]

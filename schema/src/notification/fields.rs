@@ -64,6 +64,7 @@ impl Fields {
             event_time: self.event_time.at,
             region: self.region,
             origin: Origin::Notification,
+            general: None,
         }
     }
 

@@ -34,6 +34,12 @@ impl<'a> Object<'a> {
         !self.0.is_empty() && self.0.iter().all(|(member, _)| known(member))
     }
 
+    /// All members in their order, `null`s left out.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        let members = self.0.iter().filter(|(_, value)| value.get() != "null");
+        members.map(|(member, value)| (member.as_str(), *value))
+    }
+
     /// The field's value. It may be there twice with the same value, or once with a value and once empty.
     ///
     /// # Errors

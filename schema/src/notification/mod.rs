@@ -1,4 +1,4 @@
-//! Every delivery form of an S3 event, read into object events.
+//! Every delivery form of an S3 event, read into object events; and CloudEvents, which are about whatever their senders like.
 //!
 //! | form | AWS page |
 //! |---|---|
@@ -8,12 +8,14 @@
 //! | SNS's event for a function, `Records` with `Sns` | "Using Lambda with Amazon SNS", Lambda Developer Guide |
 //! | SQS's event for a function, one of these in `body` | "Using Lambda with Amazon SQS", Lambda Developer Guide |
 //! | ReceiveMessage's answer, or a message or `Body` of it, as the AWS CLI prints them | "ReceiveMessage", SQS API Reference |
+//! | CloudEvents 1.0: an event as JSON, or a batch of them | "JSON Event Format for CloudEvents", cloudevents/spec |
 //! | a list of any of these, or one record by itself | none: relays and pipes send them |
 //!
 //! The forms are told apart by their members, not by where they came from, so any of them may be inside any
 //! other. `aws_lambda_events` has types for most of them. They are not used here, because each fails as a
 //! whole when one record of many is odd, and because they demand members that other servers leave out.
 
+mod cloud_event;
 mod envelope;
 mod event_name;
 mod eventbridge;
@@ -183,6 +185,15 @@ impl Reader<'_> {
         if object.has("detail-type") {
             let event = eventbridge::read(object, delivered, &mut caveats)?;
             self.event(event, &caveats);
+        } else if cloud_event::is_one(object) {
+            match cloud_event::object_events(object) {
+                // The same event has one identity, whatever carries it.
+                Some(data) => self.value(data, Wrap::Nothing, depth + 1),
+                None => {
+                    let event = cloud_event::read(object, &reading.source, &mut caveats)?;
+                    self.event(event, &caveats);
+                }
+            }
         } else if let Some(message) = envelope::sns_message(object)? {
             self.payload(&message, depth + 1);
         } else if let Some(body) = envelope::sqs_body(object)? {

@@ -1,9 +1,10 @@
 //! Arbitrary rows and events, each of a legal shape.
 
+use daybook_schema::cloud_event::{Attribute, Data};
 use daybook_schema::notification::KeyEncoding;
 use daybook_schema::{
-    Attempt, EventId, Kind, ObjectEvent, ObjectKey, Origin, Row, Sequencer, SourceName, Status, Subject,
-    Timestamp,
+    Attempt, CloudEvent, EventId, Kind, ObjectEvent, ObjectKey, Origin, Row, Sequencer, SourceName, Status,
+    Subject, Timestamp,
 };
 use proptest::option::of;
 use proptest::prelude::*;
@@ -64,9 +65,58 @@ pub fn event() -> impl Strategy<Value = ObjectEvent> {
                 event_time,
                 region,
                 origin,
+                general: None,
             }
         },
     )
+}
+
+fn attribute() -> impl Strategy<Value = Attribute> {
+    prop_oneof![
+        any::<bool>().prop_map(Attribute::Boolean),
+        any::<i32>().prop_map(Attribute::Integer),
+        text().prop_map(Attribute::Text),
+    ]
+}
+
+fn data() -> impl Strategy<Value = Data> {
+    let json = prop_oneof![
+        Just("true".to_owned()),
+        Just(" [1.50, 1E3, \"\u{fffe}\"]".to_owned()),
+        any::<String>().prop_map(|text| serde_json::json!({"text": text}).to_string()),
+        any::<f64>().prop_map(|number| serde_json::json!([number]).to_string()),
+    ];
+    prop_oneof![
+        json.prop_map(|json| Data::Json(json.try_into().unwrap())),
+        "([A-Za-z0-9+/]{4}){1,9}".prop_map(Data::Base64),
+    ]
+}
+
+pub fn cloud_event() -> impl Strategy<Value = CloudEvent> {
+    let texts = (text(), text(), text(), of(text()), of(text()), of(text()));
+    let time = of(timestamp().prop_map(|at| at.to_string()));
+    let extensions = prop::collection::btree_map("[a-z0-9]{1,4}x", attribute(), 0..3);
+    (texts, time, extensions, of(data())).prop_map(|(texts, time, extensions, data)| CloudEvent {
+        id: texts.0,
+        source: texts.1,
+        event_type: texts.2,
+        subject: texts.3,
+        time,
+        data_content_type: texts.4,
+        data_schema: texts.5,
+        extensions,
+        data,
+    })
+}
+
+fn general() -> impl Strategy<Value = ObjectEvent> {
+    (cloud_event(), "[a-z]{1,8}", origin()).prop_map(|(event, source, origin)| {
+        let event = ObjectEvent::of_cloud_event(source.parse().unwrap(), event).unwrap();
+        match &origin {
+            Origin::Replay { nonce } => event.replayed(nonce),
+            Origin::Notification | Origin::Listing { .. } => event,
+        }
+    })
 }
 
 fn keys() -> impl Strategy<Value = KeyEncoding> {
@@ -76,6 +126,7 @@ fn keys() -> impl Strategy<Value = KeyEncoding> {
 fn subject() -> impl Strategy<Value = Subject> {
     prop_oneof![
         4 => event().prop_map(|event| Subject::Event(Box::new(event))),
+        2 => general().prop_map(|event| Subject::Event(Box::new(event))),
         1 => (".{0,80}", "[a-z]{1,8}", keys()).prop_map(|(payload, source, keys)| Subject::Raw {
             payload,
             source: source.parse::<SourceName>().unwrap(),

@@ -96,7 +96,7 @@ async fn every_step_leaves_a_row_of_a_newer_release_as_it_is_and_says_so() {
             assert!(
                 said.contains("Newer")
                     || said.contains(
-                        "was written by a newer Daybook (v = 4; this one knows up to 3): use that release"
+                        "was written by a newer Daybook (v = 6; this one knows up to 5): use that release"
                     ),
                 "{step:?}: {said}"
             );
@@ -235,7 +235,7 @@ async fn a_person_can_neither_complete_nor_remove_a_row_of_a_newer_release() {
     stage.put_items("ledger", vec![newer_item(&parked)]);
     let before = stage.row_as_stored(seen.id).await;
     let words = format!(
-        "row {} was written by a newer Daybook (v = 4; this one knows up to 3): use that release",
+        "row {} was written by a newer Daybook (v = 6; this one knows up to 5): use that release",
         seen.id
     );
     let removed = stage.ledger.remove(seen.id, "kim", "no").await;

@@ -227,7 +227,7 @@ async fn reports_about_them_wait_for_the_newer_release() {
     let Completed::Returned(cause) = &completed[1] else {
         panic!("{completed:?}");
     };
-    assert!(cause.contains("was written by a newer Daybook (v = 4"), "{cause}");
+    assert!(cause.contains("was written by a newer Daybook (v = 6"), "{cause}");
     let again = Row {
         deliveries: 2,
         ..left[1].clone()
@@ -241,7 +241,7 @@ async fn reports_about_them_wait_for_the_newer_release() {
     let Invoked::Returned(cause) = invoked else {
         panic!("{invoked:?}");
     };
-    assert!(cause.contains("was written by a newer Daybook (v = 4"), "{cause}");
+    assert!(cause.contains("was written by a newer Daybook (v = 6"), "{cause}");
     assert!(stage.execution_names().is_empty());
     assert_eq!(stored(&stage, &left).await, before);
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_schema::{BATCH_ROW_VERSION, ROW_VERSION, Status};
+use daybook_schema::{BATCH_ROW_VERSION, GENERAL_ROW_VERSION, NEWEST_ROW_VERSION, ROW_VERSION, Status};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use crate::simulation::checker::scan;
 use crate::simulation::scenario::PER_WINDOW;
 
 /// The version of rows that stay a newer release's.
-const STRANGE: u32 = BATCH_ROW_VERSION + 7;
+const STRANGE: u32 = NEWEST_ROW_VERSION + 7;
 
 /// Rows become a newer release's now and then, and are again of this one hours later; all of them when the faults stop.
 pub(super) async fn newer_rows(cast: Cast) {
@@ -24,17 +24,17 @@ pub(super) async fn newer_rows(cast: Cast) {
         tokio::time::sleep(Duration::from_secs(1800 + rng.u64(0..3600))).await;
         for row in scan(&cast.stage, "ledger").await {
             let is_back = rng.u8(0..3) == 0;
-            if is_of(&row, BATCH_ROW_VERSION + 1) {
+            if is_of(&row, NEWEST_ROW_VERSION + 1) {
                 if is_back {
                     write(&cast, &row, own_version(&row)).await;
                 }
             } else if row.get("status").is_some() && !is_newer(&row) && cast.chaos.strikes("newer_row") {
-                write(&cast, &row, BATCH_ROW_VERSION + 1).await;
+                write(&cast, &row, NEWEST_ROW_VERSION + 1).await;
             }
         }
     }
     for row in scan(&cast.stage, "ledger").await {
-        if is_of(&row, BATCH_ROW_VERSION + 1) {
+        if is_of(&row, NEWEST_ROW_VERSION + 1) {
             write(&cast, &row, own_version(&row)).await;
         }
     }
@@ -71,14 +71,18 @@ pub(super) async fn strangers(cast: Cast) {
 
 /// Whether a stored row is of a newer release.
 pub(crate) fn is_newer(row: &Value) -> bool {
-    is_of(row, BATCH_ROW_VERSION + 1) || is_of(row, STRANGE)
+    is_of(row, NEWEST_ROW_VERSION + 1) || is_of(row, STRANGE)
 }
 
 /// The version that this release gives such a row.
 fn own_version(row: &Value) -> u32 {
-    match row.get("batch") {
-        Some(_) => BATCH_ROW_VERSION,
+    let single = match row.get("cloud_event") {
+        Some(_) => GENERAL_ROW_VERSION,
         None => ROW_VERSION,
+    };
+    match row.get("batch") {
+        Some(_) => single + (BATCH_ROW_VERSION - ROW_VERSION),
+        None => single,
     }
 }
 
@@ -96,7 +100,7 @@ async fn write(cast: &Cast, row: &Value, version: u32) {
     past_the_wire(cast, "UpdateItem", &request).await;
     cast.line(|| format!("row {id:?} is of version {version}"));
     let newer = &mut cast.shadows.lock().newer;
-    match version > BATCH_ROW_VERSION {
+    match version > NEWEST_ROW_VERSION {
         true => newer.insert(id),
         false => newer.remove(&id),
     };

@@ -135,6 +135,7 @@ fn event_of(receipt: &Receipt) -> ObjectEvent {
         event_time: receipt.event_time,
         region: None,
         origin: Origin::Notification,
+        general: None,
     }
 }
 
@@ -160,5 +161,6 @@ fn named(object: &ObjectText, source: Option<&SourceName>) -> Result<ObjectEvent
         event_time: None,
         region: None,
         origin: Origin::Notification,
+        general: None,
     })
 }

@@ -66,6 +66,7 @@ install_ministack() { install ministack 'ministack==1.5.33'; }
 install_moto() { install moto 'moto[server]==5.2.5' 'boto3==1.44.5' 'botocore==1.44.5'; }
 install_audit() { install audit 'moto[server]==5.2.5' 'boto3==1.44.5' 'botocore==1.44.5' 'pyarrow==26.0.1'; }
 install_boto3() { install boto3 'boto3==1.44.5' 'botocore==1.44.5' 'awscli==1.46.2'; }
+install_cloudevents() { install cloudevents 'cloudevents==2.2.0'; }
 install_linters() {
     install cfn-lint 'cfn-lint==1.58.0'
     install sam 'aws-sam-cli==1.170.0'

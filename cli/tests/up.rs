@@ -27,6 +27,8 @@ mod door;
 mod encodings;
 #[path = "up/ends.rs"]
 mod ends;
+#[path = "up/events.rs"]
+mod events;
 #[path = "up/folder.rs"]
 mod folder;
 #[path = "up/gate.rs"]

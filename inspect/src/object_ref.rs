@@ -81,7 +81,8 @@ impl ObjectText {
 
     /// Whether the event is about it; of any source unless one is given.
     pub fn is_of(&self, event: &ObjectEvent, source: Option<&SourceName>) -> bool {
-        event.bucket.as_str() == self.bucket
+        event.is_of_object()
+            && event.bucket.as_str() == self.bucket
             && source.is_none_or(|source| event.source == *source)
             && self.candidates().into_iter().any(|(key, version)| {
                 event.key.as_str() == key

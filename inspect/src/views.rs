@@ -1,8 +1,8 @@
 //! Rows, events and receipts as programs get them, the same everywhere.
 
 use daybook_schema::{
-    Attempt, BucketName, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, Outcome, Receipt, Row, Sequencer,
-    SourceName, Status, Subject, Timestamp,
+    Attempt, BucketName, CloudEvent, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, Outcome, Receipt, Row,
+    Sequencer, SourceName, Status, Subject, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -144,14 +144,18 @@ pub struct EventOutput<'a> {
     event_time: Option<Timestamp>,
     /// The region, as the notification says.
     region: Option<&'a str>,
+    /// What a general event is about, within its source: the CloudEvent's `subject`.
+    subject: Option<&'a str>,
+    /// A general event, in the JSON format of CloudEvents 1.0, with its data; bucket and key are null.
+    cloud_event: Option<&'a CloudEvent>,
 }
 
 impl<'a> From<&'a ObjectEvent> for EventOutput<'a> {
     fn from(event: &'a ObjectEvent) -> Self {
         Self {
             source: Some(&event.source),
-            bucket: Some(&event.bucket),
-            key: Some(&event.key),
+            bucket: Some(&event.bucket).filter(|_| event.is_of_object()),
+            key: Some(&event.key).filter(|_| event.is_of_object()),
             version_id: event.version_id.as_deref(),
             kind: Some(&event.kind),
             etag: event.etag.as_deref(),
@@ -160,6 +164,8 @@ impl<'a> From<&'a ObjectEvent> for EventOutput<'a> {
             event_name: Some(&event.event_name),
             event_time: event.event_time,
             region: event.region.as_deref(),
+            subject: event.subject(),
+            cloud_event: event.general.as_deref(),
         }
     }
 }
@@ -169,14 +175,22 @@ impl<'a> From<&'a ObjectEvent> for EventOutput<'a> {
 pub struct ReceiptOutput<'a> {
     /// The event.
     event_id: EventId,
-    /// The object, the key of the receipts table.
+    /// The object, the key of the receipts table; of a general event its own id.
     object_id: ObjectId,
     /// The S3 that the object is in.
     source: &'a SourceName,
-    /// The bucket.
-    bucket: &'a BucketName,
-    /// The key.
-    key: &'a ObjectKey,
+    /// The bucket; null: it is of a general event.
+    bucket: Option<&'a BucketName>,
+    /// The key; null: it is of a general event.
+    key: Option<&'a ObjectKey>,
+    /// Of a general event: the CloudEvent's `id`.
+    cloud_event_id: Option<&'a str>,
+    /// Of a general event: the CloudEvent's `source`.
+    cloud_event_source: Option<&'a str>,
+    /// Of a general event: the CloudEvent's `type`.
+    cloud_event_type: Option<&'a str>,
+    /// Of a general event: the CloudEvent's `subject`.
+    subject: Option<&'a str>,
     /// The version, where the bucket has versions.
     version_id: Option<&'a str>,
     /// What happened to the object.
@@ -209,12 +223,17 @@ pub struct ReceiptOutput<'a> {
 
 impl<'a> From<&'a Receipt> for ReceiptOutput<'a> {
     fn from(receipt: &'a Receipt) -> Self {
+        let is_of_object = receipt.is_of_object();
         Self {
             event_id: receipt.event_id,
             object_id: receipt.id,
             source: &receipt.source,
-            bucket: &receipt.bucket,
-            key: &receipt.key,
+            bucket: Some(&receipt.bucket).filter(|_| is_of_object),
+            key: Some(&receipt.key).filter(|_| is_of_object),
+            cloud_event_id: Some(receipt.key.as_str()).filter(|_| !is_of_object),
+            cloud_event_source: receipt.event_source.as_deref(),
+            cloud_event_type: receipt.event_type.as_deref(),
+            subject: receipt.subject.as_deref(),
             version_id: receipt.version_id.as_deref(),
             kind: &receipt.kind,
             etag: receipt.etag.as_deref(),

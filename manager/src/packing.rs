@@ -68,10 +68,12 @@ pub(crate) fn pack(rows: &[Row]) -> Packed<'_> {
 }
 
 impl Entry<'_> {
-    /// What a FIFO queue keeps in order: an object's messages; of a batch, which has many objects, its own.
+    /// What a FIFO queue keeps in order: an object's messages, or those of general events with one partition key; of a batch, which has
+    /// many objects, its own.
     pub(crate) fn group(&self) -> String {
         match (self.name, self.first.event()) {
-            (RunName::Single(_), Some(event)) => event.object_id().to_string(),
+            // A partition key may be longer than a group's id, and have other characters.
+            (RunName::Single(_), Some(event)) => event.order_id().to_string(),
             (name, _) => match name {
                 RunName::Batch(name) => name.batch.to_string(),
                 RunName::Single(name) => name.id.to_string(),

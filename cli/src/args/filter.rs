@@ -16,6 +16,10 @@ pub struct Filter {
     #[arg(long, value_name = "PREFIX", value_parser = prefix)]
     prefix: Option<Prefix>,
 
+    /// Only general events (CloudEvents) whose subject begins with this
+    #[arg(long, value_name = "PREFIX")]
+    subject: Option<String>,
+
     /// Only events whose last error contains this text
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
@@ -48,7 +52,12 @@ impl Filter {
     pub fn covers(&self, row: &Row, now: Timestamp) -> bool {
         let has_error = |text: &String| row.last_error.as_ref().is_some_and(|error| error.contains(text));
         let is_old = |age: Duration| row.recorded_at.plus(age) <= now;
+        let has_subject = |prefix: &String| {
+            let subject = row.event().and_then(|event| event.subject());
+            subject.is_some_and(|subject| subject.starts_with(prefix))
+        };
         self.prefix.as_ref().is_none_or(|prefix| prefix.covers(row))
+            && self.subject.as_ref().is_none_or(has_subject)
             && self.error.as_ref().is_none_or(has_error)
             && self.older_than.is_none_or(is_old)
     }
@@ -63,7 +72,7 @@ struct Prefix {
 
 impl Prefix {
     fn covers(&self, row: &Row) -> bool {
-        row.event().is_some_and(|event| {
+        row.object_event().is_some_and(|event| {
             let in_bucket = self
                 .bucket
                 .as_ref()
@@ -119,12 +128,31 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_is_of_general_events_and_a_prefix_of_objects() {
+        let body = r#"{"specversion":"1.0","id":"in/a","source":"/shop","type":"view","subject":"user/42"}"#;
+        let event = notification::read(body, &SourceName::default()).events.remove(0);
+        let general = Row::recorded(event, 5, None, "2026-11-21T00:00:00Z".parse().unwrap());
+        let by_subject = |text: &str| Filter {
+            subject: Some(text.to_owned()),
+            ..Filter::default()
+        };
+        assert!(covers(&by_subject("user/"), &general) && !covers(&by_subject("user/7"), &general));
+        assert!(!covers(&by_subject("in/"), &row(None)) && !by_subject("u").is_empty());
+        let by_key = Filter {
+            prefix: Some(prefix("in/").unwrap()),
+            ..Filter::default()
+        };
+        assert!(covers(&by_key, &row(None)) && !covers(&by_key, &general));
+    }
+
+    #[test]
     fn all_that_is_given_must_hold() {
         let parked = row(Some("FAILED: no such column"));
         let any = Filter::default();
         assert!(any.is_empty() && covers(&any, &parked) && covers(&any, &row(None)));
         let hour = Some(Duration::from_secs(3600));
         let whole = Filter {
+            subject: None,
             prefix: Some(prefix("s3://data/in/").unwrap()),
             error: Some("such col".to_owned()),
             older_than: hour,

@@ -22,8 +22,11 @@ pub fn object_uri(bucket: &str, key: &str, version_id: Option<&str>) -> String {
     escaped(&format!("s3://{bucket}/{key}{}", version.unwrap_or_default()))
 }
 
-/// The object of an event as a URI, for a terminal.
+/// The object of an event as a URI, or what a general event is about, for a terminal.
 pub fn event_uri(event: &ObjectEvent) -> String {
+    if let Some(general) = &event.general {
+        return escaped(&general.to_string());
+    }
     object_uri(
         event.bucket.as_str(),
         event.key.as_str(),

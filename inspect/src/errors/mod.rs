@@ -43,10 +43,12 @@ pub struct Group {
 pub struct Example {
     /// The event.
     pub id: EventId,
-    /// Its bucket; null: its notification could not be read.
+    /// Its bucket; null: it is a general event, or its notification could not be read.
     pub bucket: Option<String>,
     /// Its key.
     pub key: Option<String>,
+    /// What a general event is about: its type, its subject, its source and id.
+    pub about: Option<String>,
     /// Its error as it was reported.
     pub error: String,
 }
@@ -193,11 +195,12 @@ fn placeholder(text: &str) -> Option<(usize, usize)> {
 
 impl Example {
     fn of(row: &Row) -> Self {
-        let event = row.event();
+        let event = row.object_event();
         Self {
             id: row.id,
             bucket: event.map(|event| event.bucket.as_str().to_owned()),
             key: event.map(|event| event.key.as_str().to_owned()),
+            about: row.cloud_event().map(ToString::to_string),
             error: row.last_error.clone().unwrap_or_default(),
         }
     }

@@ -37,6 +37,7 @@ pub fn of(row: &Row) -> Option<String> {
         own.extend(event.version_id.clone().map(|version| (version, "<id>")));
         own.extend(event.etag.clone().map(|etag| (etag, "<id>")));
         own.push((row.id.to_string(), "<id>"));
+        own.extend(event.subject().map(|subject| (subject.to_owned(), "<key>")));
         own.retain(|(name, _)| name.len() >= 3);
         own.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
         for (name, placeholder) in own {

@@ -201,11 +201,17 @@ impl Batch {
 
     fn member(&self, id: EventId, member: &Member) -> MemberOutput {
         let row = member.row.row();
+        let event = member.event.as_ref();
+        let (object, general) = (
+            event.filter(|event| event.is_of_object()),
+            event.and_then(|event| event.general.as_deref()),
+        );
         let is_known = !matches!(member.row, MemberRow::Unknown);
         MemberOutput {
             id,
-            bucket: member.event.as_ref().map(|event| event.bucket.to_string()),
-            key: member.event.as_ref().map(|event| event.key.to_string()),
+            bucket: object.map(|event| event.bucket.to_string()),
+            key: object.map(|event| event.key.to_string()),
+            about: general.map(ToString::to_string),
             named: match (&self.named, &self.execution) {
                 (Some(_), _) => Some(member.named.is_some()),
                 (None, Some(Lookup::Absent)) => Some(false),
@@ -245,6 +251,8 @@ struct MemberOutput {
     bucket: Option<String>,
     /// The key.
     key: Option<String>,
+    /// What a general event is about: its type, its subject, its source and id.
+    about: Option<String>,
     /// Whether the execution's input names it; null: not known.
     named: Option<bool>,
     /// At which attempt it does.

@@ -199,6 +199,12 @@ impl Found {
                 self.receipts.retain(|receipt| receipt.covers(&event));
             }
         }
+        if self.receipts.is_empty() && self.unknown_receipts.is_none() {
+            // That of a general event bears the event's own id.
+            self.look_up(ledger, BTreeSet::from([ObjectId::of_general(id)]))
+                .await;
+            self.receipts.retain(|receipt| receipt.event_id == id);
+        }
         if !scan || !self.receipts.is_empty() {
             return;
         }

@@ -81,7 +81,7 @@ pub async fn observe(parts: &Parts<'_>, question: &Question<'_>) -> Result<Obser
     let limits = limits(parts, question, newest, control.as_ref().ok(), now).await;
     Ok(Observed {
         now,
-        subject: subject(question.what, object.as_ref()),
+        subject: subject(question.what, object.as_ref(), general(&found)),
         key: object.map(|object| object.key),
         ahead: ahead(ledger, newest).await,
         depth: depth(parts, newest).await,
@@ -104,7 +104,7 @@ pub async fn observe(parts: &Parts<'_>, question: &Question<'_>) -> Result<Obser
 }
 
 /// What was asked for, in words.
-fn subject(wanted: &Wanted, object: Option<&Object>) -> String {
+fn subject(wanted: &Wanted, object: Option<&Object>, general: Option<String>) -> String {
     match (wanted, object) {
         (Wanted::Object(object), _) => object.to_string(),
         (Wanted::Id(_), Some(it)) => {
@@ -112,8 +112,18 @@ fn subject(wanted: &Wanted, object: Option<&Object>) -> String {
             let version = version.map_or_else(String::new, |version| format!("?versionId={version}"));
             format!("s3://{}/{}{version}", it.bucket, it.key)
         }
-        (Wanted::Id(id), None) => format!("event {id}"),
+        (Wanted::Id(id), None) => general.unwrap_or_else(|| format!("event {id}")),
     }
+}
+
+/// What a general event is about, that an id was asked of.
+fn general(found: &Found) -> Option<String> {
+    let mut rows = found.open.iter().filter_map(|open| match open {
+        Open::Row { row, .. } => row.cloud_event().map(ToString::to_string),
+        Open::Unreadable { .. } => None,
+    });
+    let done = || found.receipts.iter().find_map(|receipt| receipt.general_event());
+    rows.next().or_else(done)
 }
 
 /// The object as it is now, and whom its bucket notifies.
@@ -170,10 +180,11 @@ fn object(wanted: &Wanted, found: &Found) -> Option<Object> {
         version_id: event.version_id.clone(),
     };
     let mut events = found.open.iter().filter_map(|open| match open {
-        Open::Row { row, .. } => row.event(),
+        Open::Row { row, .. } => row.object_event(),
         Open::Unreadable { .. } => None,
     });
-    let of_receipt = found.receipts.first().map(|receipt| Object {
+    let receipt = found.receipts.first().filter(|receipt| receipt.is_of_object());
+    let of_receipt = receipt.map(|receipt| Object {
         bucket: receipt.bucket.to_string(),
         key: receipt.key.to_string(),
         version_id: receipt.version_id.clone(),

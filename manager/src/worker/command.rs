@@ -53,7 +53,9 @@ pub enum NotStartable {
 /// The object is in the environment: `DAYBOOK_BUCKET`, `DAYBOOK_KEY` (decoded, as it is in the bucket), `DAYBOOK_VERSION_ID`,
 /// `DAYBOOK_ETAG`, `DAYBOOK_SIZE` (bytes), `DAYBOOK_EVENT` (such as `ObjectCreated:Put`), `DAYBOOK_KIND` (such as `created`),
 /// `DAYBOOK_EVENT_TIME`, `DAYBOOK_SEQUENCER`, `DAYBOOK_SOURCE`, `DAYBOOK_REGION`, `DAYBOOK_ID` and `DAYBOOK_ATTEMPT`; what the
-/// event does not have is not set. The same is on stdin as JSON, as an execution's input. `_X_AMZN_TRACE_ID` is the X-Ray header.
+/// event does not have is not set. A general event has `DAYBOOK_CE_ID`, `DAYBOOK_CE_SOURCE`, `DAYBOOK_CE_TYPE`, `DAYBOOK_CE_SUBJECT` and
+/// `DAYBOOK_CE_PARTITIONKEY` in the place of what describes an object. The same is on stdin as JSON, with a general event's data, as an
+/// execution's input. `_X_AMZN_TRACE_ID` is the X-Ray header.
 /// A value with a NUL cannot be in the environment: that run fails and says so.
 ///
 /// A command that cannot be started is "later", after as long as that has lasted, from 5 seconds to 10 minutes; only an environment that is

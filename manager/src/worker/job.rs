@@ -190,11 +190,13 @@ impl Job {
     }
 
     fn tell_lost(&self, row: &Row, cause: &str) {
-        let event = row.event();
+        let (event, general) = (row.object_event(), row.cloud_event());
         tracing::warn!(
             event.id = %row.id,
             s3.bucket = event.map(|event| event.bucket.as_str()),
             s3.key = event.map(|event| event.key.as_str()),
+            cloudevents.event_source = general.map(|event| event.source.as_str()),
+            cloudevents.event_id = general.map(|event| event.id.as_str()),
             attempt = row.attempt.0,
             cause,
             "a run is stopped, because its event is no longer this worker's"

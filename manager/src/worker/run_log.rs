@@ -67,11 +67,13 @@ impl RunLog {
         };
         let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).ask(now);
         let Some(left_out) = asked else { return };
-        let event = row.event();
+        let (event, general) = (row.object_event(), row.cloud_event());
         tracing::warn!(
             event.id = %row.id,
             s3.bucket = event.map(|event| event.bucket.as_str()),
             s3.key = event.map(|event| event.key.as_str()),
+            cloudevents.event_source = general.map(|event| event.source.as_str()),
+            cloudevents.event_id = general.map(|event| event.id.as_str()),
             attempt = row.attempt.0,
             max_attempts = row.max_attempts,
             error = why,
@@ -83,11 +85,13 @@ impl RunLog {
 }
 
 fn succeeded(row: &Row) {
-    let event = row.event();
+    let (event, general) = (row.object_event(), row.cloud_event());
     tracing::info!(
         event.id = %row.id,
         s3.bucket = event.map(|event| event.bucket.as_str()),
         s3.key = event.map(|event| event.key.as_str()),
+        cloudevents.event_source = general.map(|event| event.source.as_str()),
+        cloudevents.event_id = general.map(|event| event.id.as_str()),
         attempt = row.attempt.0,
         "an event is done"
     );

@@ -102,10 +102,10 @@ impl TargetLog {
             .open(self.folder.join(name))?;
         let now = self.clock.now();
         for event in input.events() {
-            let object = format!("s3://{}/{}", event.bucket, event.key);
+            let about = event.event().to_string();
             writeln!(
                 file,
-                "== {now} attempt {} of {object:?} ({})",
+                "== {now} attempt {} of {about:?} ({})",
                 event.attempt.0, event.id
             )?;
         }

@@ -203,6 +203,12 @@ impl AuditSummary<'_> {
                 self.scope.source
             );
         }
+        if rows.general > 0 {
+            eprintln!(
+                "note: {} of the ledger are about general events (CloudEvents), which no audit covers: no listing knows of them",
+                text::many(rows.general, "row")
+            );
+        }
         if rows.unreadable > 0 {
             eprintln!(
                 "warning: {} of the ledger cannot be read by this release: nothing is reported as missing while that is so",

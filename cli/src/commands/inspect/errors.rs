@@ -91,8 +91,10 @@ fn paragraphs(found: &Errors, now: Timestamp) -> String {
 }
 
 fn lines(group: &Group, now: Timestamp) -> Vec<(&'static str, String, String)> {
-    let object = match (&group.example.bucket, &group.example.key) {
-        (Some(bucket), Some(key)) => escape::escaped(&format!("s3://{bucket}/{key}")),
+    let example = &group.example;
+    let object = match (&example.bucket, &example.key, &example.about) {
+        (Some(bucket), Some(key), _) => escape::escaped(&format!("s3://{bucket}/{key}")),
+        (_, _, Some(about)) => escape::escaped(about),
         _ => "a notification that cannot be read".to_owned(),
     };
     let mut lines = vec![

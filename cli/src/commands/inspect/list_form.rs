@@ -7,7 +7,7 @@ use daybook_inspect::lookup::list::List;
 use daybook_inspect::lookup::rows::Listed;
 use daybook_inspect::parts::Runs;
 use daybook_inspect::views::status_word;
-use daybook_schema::{ObjectEvent, Row, SourceName, Subject, Timestamp};
+use daybook_schema::{CloudEvent, ObjectEvent, Row, SourceName, Subject, Timestamp};
 
 use crate::ui::output::Output;
 use crate::ui::{escape, output, row_table, table};
@@ -60,6 +60,8 @@ enum Column {
     VersionId,
     Size,
     Etag,
+    Type,
+    Subject,
     Batch,
     LastError,
     Note,
@@ -105,6 +107,8 @@ impl Column {
             Self::VersionId => "version-id",
             Self::Size => "size",
             Self::Etag => "etag",
+            Self::Type => "type",
+            Self::Subject => "subject",
             Self::Batch => "batch",
             Self::LastError => "last-error",
             Self::Note => "note",
@@ -124,7 +128,8 @@ impl Column {
     }
 
     fn of_row(self, row: &Row) -> Option<String> {
-        let of_event = |text: fn(&ObjectEvent) -> Option<String>| row.event().and_then(text);
+        let of_event = |text: fn(&ObjectEvent) -> Option<String>| row.object_event().and_then(text);
+        let of_general = |text: fn(&CloudEvent) -> Option<&str>| row.cloud_event().and_then(text);
         match self {
             Self::Status | Self::DueAt | Self::Id => None,
             Self::RecordedAt => Some(row.recorded_at.to_string()),
@@ -136,6 +141,8 @@ impl Column {
             Self::VersionId => of_event(|event| event.version_id.clone()),
             Self::Size => of_event(|event| event.size.map(|size| size.to_string())),
             Self::Etag => of_event(|event| event.etag.clone()),
+            Self::Type => of_general(|event| Some(&event.event_type)).map(str::to_owned),
+            Self::Subject => of_general(|event| event.subject.as_deref()).map(str::to_owned),
             Self::Batch => row.batch.map(|batch| batch.to_string()),
             Self::LastError => row.last_error.clone(),
             Self::Note => row.note.clone(),

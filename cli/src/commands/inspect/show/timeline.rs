@@ -8,7 +8,10 @@ use daybook_inspect::views;
 use daybook_inspect::wording::{text, time};
 use daybook_ledger::Lookup;
 use daybook_manager::Described;
-use daybook_schema::{ObjectEvent, Origin, Outcome, Receipt, Row, RunName, Status, Subject, Timestamp};
+use daybook_schema::cloud_event::Data;
+use daybook_schema::{
+    CloudEvent, ObjectEvent, Origin, Outcome, Receipt, Row, RunName, Status, Subject, Timestamp,
+};
 
 use crate::ui::escape;
 
@@ -108,7 +111,45 @@ fn facts(row: &Row) -> Vec<Fact> {
     facts
 }
 
+/// What a general event says, but for its data: of that its beginning.
+fn general_facts(general: &CloudEvent) -> Vec<Fact> {
+    let mut facts = vec![
+        fact(
+            "event",
+            format!("{}, a CloudEvent", escape::escaped(&general.event_type)),
+        ),
+        fact(
+            "source",
+            format!(
+                "{}, id {}",
+                escape::escaped(&general.source),
+                escape::escaped(&general.id)
+            ),
+        ),
+    ];
+    let texts = [
+        ("subject", general.subject.as_deref()),
+        ("group", general.partition_key()),
+    ];
+    for (name, text) in texts {
+        facts.extend(text.map(|text| fact(name, escape::escaped(text))));
+    }
+    let data = match &general.data {
+        None => "none".to_owned(),
+        Some(Data::Json(json)) => {
+            let beginning = escape::escaped(&text::shortened(json.as_str(), PAYLOAD));
+            format!("{} bytes: {beginning}", json.as_str().len())
+        }
+        Some(Data::Base64(base64)) => format!("{} bytes of Base64", base64.len()),
+    };
+    facts.push(fact("data", data));
+    facts
+}
+
 fn event_facts(event: &ObjectEvent) -> Vec<Fact> {
+    if let Some(general) = &event.general {
+        return general_facts(general);
+    }
     let region = event.region.as_deref().map(escape::escaped);
     let region = region
         .map(|region| format!(", region {region}"))
@@ -238,7 +279,11 @@ fn why(described: &Described) -> String {
 fn timeline(row: &Row, execution: Option<&Run>, next: &Next) -> Vec<Moment> {
     let happened = row.event().and_then(|event| event.event_time);
     let mut moments: Vec<Moment> = Vec::new();
-    moments.extend(happened.map(|at| (at, "happened, as S3 says".to_owned())));
+    let says = match row.cloud_event() {
+        None => "happened, as S3 says",
+        Some(_) => "happened, as its sender says",
+    };
+    moments.extend(happened.map(|at| (at, says.to_owned())));
     moments.push((row.recorded_at, "recorded in the ledger".to_owned()));
     if let Some(Run {
         lookup: Lookup::Found(described),
@@ -278,7 +323,11 @@ fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {
         Outcome::Removed => "removed by a person",
     };
     let version = receipt.version_id.as_deref();
-    let uri = escape::object_uri(receipt.bucket.as_str(), receipt.key.as_str(), version);
+    let general = receipt.general_event();
+    let uri = match &general {
+        Some(general) => escape::escaped(general),
+        None => escape::object_uri(receipt.bucket.as_str(), receipt.key.as_str(), version),
+    };
     let unknown = || "unknown".to_owned();
     let size = receipt.size.map_or_else(unknown, |size| text::many(size, "byte"));
     let etag = receipt.etag.as_deref().map_or_else(unknown, escape::escaped);
@@ -303,6 +352,9 @@ fn receipt_text(receipt: &Receipt, is_open: bool, now: Timestamp) -> String {
             ),
         ),
     ];
+    if general.is_some() {
+        facts.retain(|(name, _)| *name != "object");
+    }
     if let Some(why) = &receipt.why {
         facts.push(fact("why", escape::escaped(why)));
     }

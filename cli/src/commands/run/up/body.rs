@@ -5,7 +5,11 @@ use std::io::{Cursor, ErrorKind, Read};
 use axum::http::{HeaderMap, StatusCode, header};
 
 use crate::aws::encoding;
+use crate::commands::run::up::binary_mode;
 use crate::commands::run::up::refusal::Refusal;
+
+/// How a body begins that is compressed by gzip.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Refuses what is encoded in another way than gzip, before it is read. Whether a body is compressed by gzip, its own bytes
 /// say: proxies unpack bodies and leave the header, and people post files without one.
@@ -32,12 +36,25 @@ pub(super) fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// The body as text. `hold` has the memory for a decoded body accounted for before it is decoded.
+/// The body as text; of a CloudEvent in binary mode, the event as JSON. `hold` has the memory for a decoded body accounted for before it is decoded.
 pub(super) fn text(
+    headers: &HeaderMap,
     body: Vec<u8>,
     most: usize,
     hold: impl FnOnce(usize) -> Result<(), Refusal>,
 ) -> Result<String, Refusal> {
+    if binary_mode::is_used(headers) {
+        // Its data may be anything, a file of another encoding as well: only what is said to be compressed is unpacked.
+        let is_packed = headers.contains_key(header::CONTENT_ENCODING) && body.starts_with(&GZIP);
+        let bytes = match is_packed {
+            false => body,
+            true => {
+                hold(most)?;
+                decode(body, most)?
+            }
+        };
+        return binary_mode::structured(headers, &bytes);
+    }
     let bytes = match encoding::is_plain(&body) {
         true => body,
         false => {

@@ -32,9 +32,8 @@ impl Printer {
                 continue;
             }
             let words = format!(
-                "would run for s3://{}/{}  ({}, {})",
-                event.bucket.to_string().escape_debug(),
-                event.key.to_string().escape_debug(),
+                "would run for {}  ({}, {})",
+                event.to_string().escape_debug(),
                 event.event_name.escape_debug(),
                 event.id
             );

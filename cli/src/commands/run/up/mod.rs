@@ -5,6 +5,7 @@
 //! Killed at any point, the ledger has every event that was acknowledged, and the next start puts back what was claimed.
 
 pub mod arguments;
+pub mod binary_mode;
 pub mod body;
 pub mod collect_only;
 pub mod connections;

@@ -24,7 +24,7 @@ use crate::commands::run::up::arguments::Token;
 use crate::commands::run::up::connections::{Ends, Limits};
 use crate::commands::run::up::intake::{Backlog, Intake};
 use crate::commands::run::up::refusal::Refusal;
-use crate::commands::run::up::{body, connections};
+use crate::commands::run::up::{binary_mode, body, connections};
 use crate::deployment::door;
 use crate::deployment::lock::Credential;
 
@@ -198,19 +198,21 @@ async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Res
             "too many events wait already (--max-backlog); nothing was recorded, send this again later";
         return Err(Refusal::come_again(StatusCode::TOO_MANY_REQUESTS, error));
     }
-    let trace = request
-        .headers()
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers;
+    let trace = headers
         .get("x-amzn-trace-id")
         .and_then(|trace| trace.to_str().ok())
         .map(str::to_owned);
-    body::check_encoding(request.headers())?;
-    let (body, mut memory) = read(request.into_body(), MAX_BODY, &inner).await?;
-    let body = body::text(body, MAX_BODY, |bytes| {
+    body::check_encoding(&headers)?;
+    let (body, mut memory) = read(body, MAX_BODY, &inner).await?;
+    let body = body::text(&headers, body, MAX_BODY, |bytes| {
         memory.merge(take(&inner.memory, bytes)?);
         Ok(())
     })?;
     // Some MinIO releases ask with these whether anybody is there.
-    if matches!(body.trim(), "" | "{}") {
+    let is_empty_batch = binary_mode::is_batch(&headers) && body.trim() == "[]";
+    if matches!(body.trim(), "" | "{}") || is_empty_batch {
         return Ok(answer(&Ingested::default()));
     }
     // What is JSON and not understood is kept for a person to see. What is no JSON at all says nothing about any event.
@@ -249,7 +251,7 @@ fn answer(ingested: &Ingested) -> Response {
     });
     if !unreadable.is_empty() {
         answer["note"] =
-            "what could not be read as an object event is kept as a PARKED row, for a person to see".into();
+            "what could not be read as an event is kept as a PARKED row, for a person to see".into();
     }
     axum::Json(answer).into_response()
 }

@@ -42,8 +42,9 @@ impl LedgerError {
             Self::Request { .. } => None,
             Self::Item { id, source, .. } => Some((id.clone(), source.to_string())),
             Self::Newer(row) => {
-                let (InvalidRow::Newer { id, .. } | InvalidRow::Missing { id, .. } | InvalidRow::CloudEvent { id }) =
-                    row;
+                let (InvalidRow::Newer { id, .. }
+                | InvalidRow::Missing { id, .. }
+                | InvalidRow::CloudEvent { id }) = row;
                 Some((id.to_string(), row.to_string()))
             }
         }

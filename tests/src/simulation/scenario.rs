@@ -118,12 +118,6 @@ impl Scenario {
         self.seed % 16 == 7
     }
 
-    /// On one day of eleven general events come between the uploads. They are drawn from a stream of their own: on the other days nothing
-    /// is different.
-    pub fn has_general_events(&self) -> bool {
-        self.seed % 11 == 5
-    }
-
     /// Every third day has a cap below what is uploaded in a burst.
     pub(super) fn cap(&self) -> Option<u32> {
         (self.seed % 3 == 2).then_some(4)

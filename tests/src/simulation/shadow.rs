@@ -30,8 +30,6 @@ pub(crate) struct ShadowRow {
 #[derive(Clone, Debug)]
 pub(crate) struct Insert {
     pub(crate) key: String,
-    /// Whether it is of a general event.
-    pub(crate) general: bool,
     pub(crate) version: Option<String>,
     pub(crate) removed: bool,
     pub(crate) etag: Option<String>,
@@ -296,16 +294,8 @@ impl Shadow {
                 .and_then(|process| self.scans.get(&process.number).copied()),
             false => None,
         };
-        // Of a general event the receipt has the CloudEvent's id as its key.
-        let general = item.get("cloud_event");
-        let general: Option<Value> = general.map(|text| serde_json::from_str(text).unwrap());
-        let key = match &general {
-            Some(event) => event["id"].as_str().map(str::to_owned),
-            None => item.get("key").cloned(),
-        };
         let insert = self.inserts.entry(id).or_insert_with(|| Insert {
-            key: key.unwrap_or_default(),
-            general: general.is_some(),
+            key: item.get("key").cloned().unwrap_or_default(),
             version: item.get("version_id").cloned(),
             removed: item.get("kind").is_some_and(|kind| kind == "removed"),
             etag: item.get("etag").cloned(),

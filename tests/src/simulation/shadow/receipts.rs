@@ -16,11 +16,7 @@ impl Shadow {
         let Some(insert) = self.inserts.get(id).filter(|insert| !insert.key.is_empty()) else {
             return;
         };
-        let kind = match (insert.general, insert.removed) {
-            (true, _) => "event",
-            (false, true) => "removed",
-            (false, false) => "created",
-        };
+        let kind = if insert.removed { "removed" } else { "created" };
         let object = (insert.key.clone(), insert.version.clone(), kind.to_owned());
         if !self.receipts_on || world.lock().receipts_removed.contains(&insert.key) {
             return;

@@ -10,6 +10,7 @@ use crate::delivery::{Delivered, Disposition, NO_ANSWER};
 use crate::executions::{Ended, EndedStatus, Executions, Observed, why};
 use crate::settle_batch::{BatchEnd, SettledBatch};
 use crate::settle_execution::{Settled, event_of_input, settle};
+use crate::settle_report::Report;
 
 /// Ends settled one by one at once.
 const CONCURRENCY: usize = 16;
@@ -27,7 +28,7 @@ pub struct Completer {
 pub enum Completed {
     /// The row follows the execution.
     Settled(Settled),
-    /// The rows that a batch's input names follow.
+    /// The rows that a batch's input, or a report, names follow.
     SettledBatch(SettledBatch),
     /// Nothing to do: another state machine, a name that is not Daybook's, or an execution that has not ended.
     Ignored,
@@ -82,6 +83,8 @@ enum Read {
     Other(ExecutionName, Ended),
     /// A batch's execution ended.
     Batch(BatchName, Ended),
+    /// A target's own report.
+    Report(Report),
     /// Nothing that could be settled.
     Done(Completed),
 }
@@ -112,19 +115,23 @@ impl Completer {
     /// completed together, and everything else is settled one by one, overlapping with them. Nobody waits for another one's trouble.
     pub async fn handle(&self, messages: &[Delivered], deadline: Deadline) -> Vec<Completed> {
         let (mut completed, mut successes, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let mut reports = Vec::new();
         for (position, message) in messages.iter().enumerate() {
             match self.read(&message.body) {
                 Read::Success(name, ended, event) => successes.push((position, name, ended, event)),
                 Read::Other(name, ended) => others.push((position, RunName::Single(name), ended)),
                 Read::Batch(name, ended) => others.push((position, RunName::Batch(name), ended)),
+                Read::Report(report) => reports.push((position, report)),
                 Read::Done(done) => completed.push((position, done)),
             }
         }
-        let (together, one_by_one) = futures::join!(
+        let (together, one_by_one, reported) = futures::join!(
             self.complete_together(&successes, deadline),
-            self.settle_one_by_one(&others, deadline)
+            self.settle_one_by_one(&others, deadline),
+            self.settle_reports(&reports, deadline)
         );
         completed.extend(together);
+        completed.extend(reported);
         completed.extend(one_by_one);
         completed.sort_by_key(|(position, _)| *position);
         let completed: Vec<Completed> = completed.into_iter().map(|(_, completed)| completed).collect();
@@ -137,6 +144,13 @@ impl Completer {
     }
 
     fn read(&self, body: &str) -> Read {
+        match Report::read(body) {
+            Some(Ok(report)) => return Read::Report(report),
+            Some(Err(error)) => {
+                return Read::Done(Completed::Returned(format!("not a valid report: {error}")));
+            }
+            None => {}
+        }
         let event: EventBridgeEvent<StatusChange> = match serde_json::from_str(body) {
             Ok(event) => event,
             // Not acknowledged: what it is should be looked at, and the dead-letter queue keeps it for that.
@@ -194,6 +208,33 @@ impl Completer {
             .buffer_unordered(CONCURRENCY)
             .collect()
             .await
+    }
+
+    async fn settle_reports(
+        &self,
+        reports: &[(usize, Report)],
+        deadline: Deadline,
+    ) -> Vec<(usize, Completed)> {
+        let settled: Vec<_> = reports
+            .iter()
+            .map(|(position, report)| async move { (*position, self.settle_report(report, deadline).await) })
+            .collect();
+        futures::stream::iter(settled)
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await
+    }
+
+    async fn settle_report(&self, report: &Report, deadline: Deadline) -> Completed {
+        if deadline.is_over(self.ledger.clock()) {
+            return no_time_left();
+        }
+        let settled = report.settle(&self.ledger, &self.retry, deadline);
+        match deadline.bound(self.ledger.clock(), settled).await {
+            Some(Ok(settled)) => Completed::SettledBatch(settled),
+            Some(Err(error)) => Completed::Returned(chain(&error)),
+            None => Completed::Returned(NO_ANSWER.into()),
+        }
     }
 
     async fn settle_one(&self, name: RunName, ended: &Ended, deadline: Deadline) -> Completed {

@@ -33,6 +33,7 @@ mod send_batch;
 mod settings;
 mod settle_batch;
 mod settle_execution;
+mod settle_report;
 pub mod worker;
 
 pub use complete::{Completed, Completer};

@@ -1,6 +1,8 @@
 //! What the scheduler, the sweep and the invoker say that they did: every row counted once, whatever became of it.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "reports/own.rs"]
+mod own;
 #[path = "reports/schedule.rs"]
 mod schedule;
 #[path = "reports/send.rs"]

@@ -48,7 +48,9 @@ fn on_all_cores<W: Sync, T: Send>(work: &[W], of: impl Fn(&W) -> T + Sync) -> Ve
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
+            // Unoptimised, a story's futures take more than the 2 MiB of a thread.
+            let thread = std::thread::Builder::new().stack_size(8 << 20);
+            let working = thread.spawn_scoped(scope, || {
                 loop {
                     let position = next.fetch_add(1, Ordering::Relaxed);
                     let Some(one) = work.get(position) else { return };
@@ -56,6 +58,7 @@ fn on_all_cores<W: Sync, T: Send>(work: &[W], of: impl Fn(&W) -> T + Sync) -> Ve
                     results.lock().unwrap().push((position, result));
                 }
             });
+            working.unwrap();
         }
     });
     let mut results = results.into_inner().unwrap();

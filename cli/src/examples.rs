@@ -26,6 +26,10 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "what waits for a person",
             ),
             (
+                "daybook list --status done --since 1h",
+                "what was completed in the last hour, on one machine",
+            ),
+            (
                 "daybook list --prefix s3://photos/2026/ --older-than 2h",
                 "what is late below a prefix",
             ),

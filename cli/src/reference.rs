@@ -1,5 +1,6 @@
 //! What every verb takes and prints, from its arguments and its output's type: for its help, its page and `docs/reference.md`.
 
+use daybook_inspect::activity::completions::CompletionsOutput as ListedCompletions;
 use daybook_inspect::checks::deployment::DoctorOutput;
 use daybook_inspect::errors::Errors;
 use daybook_inspect::lookup::batch::BatchOutput;
@@ -66,8 +67,12 @@ fn help(fields: &[Field]) -> String {
 
 /// The fields of a verb's JSON.
 fn fields(verb: &str) -> Vec<Field> {
-    // What it prints of a batch is something else.
-    let of_batch = (verb == "show").then(schema::<BatchOutput>);
+    // What it prints of a batch, or of what is done, is something else.
+    let or = match verb {
+        "show" => Some(schema::<BatchOutput>()),
+        "list" => Some(schema::<ListedCompletions>()),
+        _ => None,
+    };
     let schema = match verb {
         "demo" => schema::<Evidence>(),
         "up" => schema::<UpOutput>(),
@@ -96,8 +101,8 @@ fn fields(verb: &str) -> Vec<Field> {
     };
     let mut fields = Vec::new();
     members(&mut fields, "", schema.as_value());
-    if let Some(of_batch) = of_batch {
-        members(&mut fields, "", of_batch.as_value());
+    if let Some(or) = or {
+        members(&mut fields, "", or.as_value());
     }
     let outcomes = action(verb).map_or(&[][..], Action::outcomes);
     fields.extend(outcomes.iter().map(|outcome| Field {

@@ -15,6 +15,8 @@ mod beside;
 mod bodies;
 #[path = "up/cancel.rs"]
 mod cancel;
+#[path = "up/completed.rs"]
+mod completed;
 #[path = "up/crowds.rs"]
 mod crowds;
 #[path = "up/damage.rs"]

@@ -35,6 +35,18 @@ impl Filter {
         *self == Self::default()
     }
 
+    /// Whether it asks about the key alone, if it asks about anything.
+    pub fn is_of_keys(&self) -> bool {
+        self.error.is_none() && self.older_than.is_none()
+    }
+
+    /// Whether it lets an object through, as far as it asks about the key.
+    pub fn covers_object(&self, bucket: &str, key: &str) -> bool {
+        self.prefix
+            .as_ref()
+            .is_none_or(|prefix| prefix.covers_object(bucket, key))
+    }
+
     /// Which rows it may let through, as far as the ledger can tell; [`Filter::covers`] tells.
     pub fn rows(&self, status: Option<Status>, now: Timestamp) -> RowFilter {
         let prefix = self.prefix.as_ref();
@@ -72,13 +84,12 @@ struct Prefix {
 
 impl Prefix {
     fn covers(&self, row: &Row) -> bool {
-        row.object_event().is_some_and(|event| {
-            let in_bucket = self
-                .bucket
-                .as_ref()
-                .is_none_or(|bucket| event.bucket.as_str() == bucket);
-            in_bucket && event.key.as_str().starts_with(&self.key)
-        })
+        row.object_event()
+            .is_some_and(|event| self.covers_object(event.bucket.as_str(), event.key.as_str()))
+    }
+
+    fn covers_object(&self, bucket: &str, key: &str) -> bool {
+        self.bucket.as_ref().is_none_or(|of| bucket == of) && key.starts_with(&self.key)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod arguments;
 pub mod aws;
+pub mod completions;
 pub mod door;
 pub mod embedded;
 pub mod failures;

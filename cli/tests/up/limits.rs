@@ -33,7 +33,7 @@ fn pace(dir: &Path) -> String {
 }
 
 /// Numbers with a unit, times, addresses, ids and process ids: those are of this run.
-fn masked(line: &str) -> String {
+pub fn masked(line: &str) -> String {
     let mask = |word: &str| -> String {
         let core = word.trim_matches(|c: char| "(),;:.".contains(c));
         let is_time = core.len() == 24 && core.ends_with('Z') && core.contains('T');

@@ -1,6 +1,7 @@
 //! What a `daybook up` does and did lately: what runs now, and what was done and failed in the last minute, hour and day. `up` counts it and
 //! keeps it beside the ledger; verbs read it there, and a page or a scrape of metrics in `up` reads it in memory.
 
+pub mod completions;
 pub mod output;
 pub mod slots;
 

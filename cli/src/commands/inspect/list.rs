@@ -1,6 +1,7 @@
 //! `daybook list`: the open events, row by row.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use daybook_inspect::lookup::list::{Cursor, Narrowed, Which, list};
@@ -9,13 +10,15 @@ use daybook_schema::{BatchId, Row, Status};
 
 use crate::args::filter::Filter;
 use crate::args::{filter, values};
+use crate::commands::inspect::list_done;
 use crate::commands::inspect::list_form::FormArguments;
 use crate::deployment::{DeploymentArguments, failures};
 use crate::ui::output::Output;
 
 /// List open events by status, oldest due first
 ///
-/// Finished events are no longer in the ledger: `daybook show` finds their receipts. With --prefix, --error,
+/// Finished events are no longer in the ledger: `daybook show` finds their receipts. --status done lists the
+/// newest that the workers of `daybook up` completed, on one machine (docs/one-machine.md). With --prefix, --error,
 /// --older-than or --batch, all open rows are read, and those that match are sent.
 ///
 /// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut.
@@ -25,9 +28,13 @@ pub struct ListArguments {
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// Only rows of this status: pending, claimed or parked
-    #[arg(long, value_name = "STATUS", value_parser = filter::status, help_heading = "Rows")]
-    status: Option<Status>,
+    /// Only rows of this status: pending, claimed or parked; or what is done
+    #[arg(long, value_name = "STATUS", value_parser = wanted, help_heading = "Rows")]
+    status: Option<Wanted>,
+
+    /// With --status done: only what was completed in this time, such as 1h
+    #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = "Rows")]
+    since: Option<Duration>,
 
     #[command(flatten)]
     filter: Filter,
@@ -49,23 +56,74 @@ pub struct ListArguments {
     form: FormArguments,
 }
 
+/// What a list is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wanted {
+    Open(Status),
+    Done,
+}
+
+fn wanted(text: &str) -> Result<Wanted, String> {
+    match text {
+        "done" => Ok(Wanted::Done),
+        text => filter::status(text)
+            .map(Wanted::Open)
+            .map_err(|_| "pending, claimed, parked or done is needed".to_owned()),
+    }
+}
+
+impl ListArguments {
+    fn check(&self) -> Result<(), clap::Error> {
+        if self.status != Some(Wanted::Done) {
+            return match self.since {
+                Some(_) => Err(values::usage_of("since", &"--status done is needed with it")),
+                None => Ok(()),
+            };
+        }
+        let of_open = [
+            ("batch", self.batch.is_some()),
+            ("after", self.after.is_some()),
+            ("columns", self.form.has_columns()),
+            ("error or --older-than", !self.filter.is_of_keys()),
+        ];
+        match of_open.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => Err(values::usage_of(
+                flag,
+                &"asks about open events, and --status done about others",
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Runs it.
 ///
 /// # Errors
 /// When the deployment cannot be found, or not all rows be read.
 pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<ExitCode> {
+    arguments.check()?;
     let deployment = arguments.deployment.open("list").await?;
+    let status = match arguments.status {
+        Some(Wanted::Done) => {
+            let asked = list_done::Asked {
+                since: arguments.since,
+                limit: arguments.limit as usize,
+                filter: &arguments.filter,
+            };
+            return list_done::run(&deployment, asked, &arguments.form, output);
+        }
+        Some(Wanted::Open(status)) => Some(status),
+        None => None,
+    };
     let is_in_batch = |row: &Row| arguments.batch.is_none_or(|batch| row.batch == Some(batch));
     let filter = |row: &Row, now| is_in_batch(row) && arguments.filter.covers(row, now);
     let rows = RowFilter {
         batch: arguments.batch,
-        ..arguments
-            .filter
-            .rows(arguments.status, deployment.ledger.clock().now())
+        ..arguments.filter.rows(status, deployment.ledger.clock().now())
     };
     let filters = !arguments.filter.is_empty() || arguments.batch.is_some();
     let which = Which {
-        status: arguments.status,
+        status,
         limit: arguments.limit as usize,
         after: arguments.after,
         filter: filters.then_some(Narrowed {
@@ -81,7 +139,7 @@ pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<Exi
         eprintln!("note: no such open events in {}", deployment.location);
     }
     if found.more {
-        let next = found.cursor().filter(|_| arguments.status.is_some());
+        let next = found.cursor().filter(|_| status.is_some());
         let next = next.map_or_else(
             || "--status and --prefix narrow it down".to_owned(),
             |cursor| format!("--after {cursor} shows the next"),

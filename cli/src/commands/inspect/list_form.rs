@@ -38,7 +38,7 @@ pub struct FormArguments {
 
 /// A form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     Table,
     Json,
     Jsonl,
@@ -158,6 +158,24 @@ fn source(row: &Row) -> &SourceName {
 }
 
 impl FormArguments {
+    /// The form that is asked for.
+    pub fn format(&self, output: Output) -> Format {
+        self.format.unwrap_or(match output {
+            Output::Table => Format::Table,
+            Output::Json => Format::Json,
+        })
+    }
+
+    /// The width that a table has to keep to, if any.
+    pub fn width(&self) -> Option<u16> {
+        table::terminal_width().filter(|_| !self.wide)
+    }
+
+    /// Whether columns are chosen.
+    pub fn has_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
     /// Prints it, with what a process of this machine runs, where that is known.
     ///
     /// # Errors
@@ -169,11 +187,7 @@ impl FormArguments {
         output: Output,
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        let format = self.format.unwrap_or(match output {
-            Output::Table => Format::Table,
-            Output::Json => Format::Json,
-        });
-        match format {
+        match self.format(output) {
             Format::Table => output::print_either(Output::Table, || self.table(&list.rows, runs, now), &()),
             Format::Json => output::print_either(Output::Json, String::new, &list.output(runs)),
             Format::Jsonl => {
@@ -211,7 +225,7 @@ impl FormArguments {
             let cell = |column: &Column| escape::escaped(&column.of(row));
             self.columns.iter().map(cell).collect()
         };
-        let width = table::terminal_width().filter(|_| !self.wide);
+        let width = self.width();
         let id = self.columns.iter().position(|column| *column == Column::Id);
         table::table(&header, id.as_slice(), rows.iter().map(cells).collect(), width)
     }

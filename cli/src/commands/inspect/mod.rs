@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod errors;
 pub mod list;
+pub mod list_done;
 pub mod list_form;
 pub mod show;
 pub mod status;

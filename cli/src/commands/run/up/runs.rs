@@ -4,16 +4,20 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use daybook_inspect::activity::completions::{Completion, Line};
 use daybook_inspect::activity::slots::Ends;
 use daybook_inspect::activity::{Activity, Running};
 use daybook_ledger::{Clock, Failed};
 use daybook_manager::worker::{RunObserver, Worked};
 use daybook_schema::{Row, Timestamp};
 
-use crate::deployment::activity;
+use crate::deployment::{activity, completions};
 
 /// Between two writes, if anything changed.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
+
+/// Completions that wait to be written, while the disk takes none.
+const MOST_UNWRITTEN: usize = 20_000;
 
 /// The runs of this process.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ struct Counted {
     total: Ends,
     /// Whether anything happened since the last write.
     is_new: bool,
+    /// What was completed since the last write, and what is said of the process.
+    unwritten: Vec<Line>,
 }
 
 impl Runs {
@@ -43,6 +49,7 @@ impl Runs {
                 activity: Activity::begin(std::process::id(), clock.now(), activity::read(dir)),
                 total: Ends::default(),
                 is_new: true,
+                unwritten: vec![Line::Start(clock.now())],
             }),
         }
     }
@@ -78,17 +85,61 @@ impl Runs {
         if !self.are_kept {
             return true;
         }
-        let written = self.counted().activity.written(self.clock.now(), is_end);
-        let dir = dir.to_owned();
-        let done = tokio::task::spawn_blocking(move || activity::write(&dir, &written)).await;
-        match done {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "what was done lately is not written beside the ledger");
-                false
-            }
-            Err(_) => false,
+        let now = self.clock.now();
+        let (written, mut lines) = {
+            let mut counted = self.counted();
+            let lines = std::mem::take(&mut counted.unwritten);
+            (counted.activity.written(now, is_end), lines)
+        };
+        if is_end {
+            lines.push(Line::End(now));
         }
+        let dir = dir.to_owned();
+        let done = tokio::task::spawn_blocking(move || {
+            let listed = match lines.is_empty() {
+                true => Ok(()),
+                false => completions::append(&dir, &lines, now),
+            };
+            let unwritten = if listed.is_err() { lines } else { Vec::new() };
+            (activity::write(&dir, &written).and(listed), unwritten)
+        });
+        let Ok((done, unwritten)) = done.await else {
+            return false;
+        };
+        self.counted().put_back(unwritten, now);
+        if let Err(error) = &done {
+            tracing::debug!(%error, "what was done lately is not written beside the ledger");
+        }
+        done.is_ok()
+    }
+}
+
+impl Counted {
+    /// Keeps for the next write what the last could not write, as much as there is room for.
+    fn put_back(&mut self, mut lines: Vec<Line>, now: Timestamp) {
+        if lines.is_empty() {
+            return;
+        }
+        if lines.len() > MOST_UNWRITTEN {
+            // How the process began and what is lost already stay known.
+            lines.retain(|line| matches!(line, Line::Start(_)));
+            lines.push(Line::Lost(now));
+        }
+        lines.append(&mut self.unwritten);
+        self.unwritten = lines;
+    }
+
+    fn list(&mut self, row: &Row, millis: u64, now: Timestamp) {
+        let Some(event) = row.object_event() else { return };
+        self.unwritten.push(Line::Done(Completion {
+            done_at: now,
+            id: row.id,
+            attempt: row.attempt,
+            bucket: event.bucket.as_str().to_owned(),
+            key: event.key.as_str().to_owned(),
+            version_id: event.version_id.clone(),
+            millis,
+        }));
     }
 }
 
@@ -114,7 +165,12 @@ impl RunObserver for Runs {
             ..Ends::default()
         };
         match worked {
-            Worked::Completed => ends.done = 1,
+            Worked::Completed => {
+                ends.done = 1;
+                if self.are_kept {
+                    counted.list(row, ends.millis, now);
+                }
+            }
             Worked::Failed(Failed::Retry(_) | Failed::Parked) => ends.failed = 1,
             Worked::Later(_) => ends.put_off = 1,
             Worked::Failed(Failed::Stale)

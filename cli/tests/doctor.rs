@@ -189,6 +189,26 @@ fn an_intake_that_keeps_messages_as_long_as_its_dead_letters_do_is_a_warning() {
     }
 }
 
+/// S3 fills the intake whether anybody reads it or not.
+#[test]
+fn an_intake_that_nobody_reads_is_a_warning() {
+    let world = Deployment::new();
+    let url = world.url("prod-intake");
+    world.aws.sqs().send(&url, "{}").unwrap();
+    world.finds(
+        "intake readers",
+        "warning",
+        &format!("daybook ingest --queue {url}"),
+    );
+    // Somebody has it in flight.
+    world.handle(
+        "AmazonSQS.ReceiveMessage",
+        &json!({"QueueUrl": url, "VisibilityTimeout": 600}),
+    );
+    let (_, json) = world.examine(&[]);
+    assert_eq!(json["warnings"], 0, "{json:#}");
+}
+
 #[test]
 fn each_planted_misconfiguration_is_found_with_its_remedy() {
     // 1, 2: the wrong table, and a table without the index.

@@ -239,6 +239,19 @@ fn list_at_an_endpoint_by_status() {
     insta::assert_snapshot!("list_parked", stdout);
 }
 
+/// On AWS nothing lists receipts by time, and that is said, with what answers instead.
+#[test]
+fn what_is_done_is_not_listed_at_an_endpoint() {
+    let (code, stdout, stderr) = at_endpoint(&filled(), "list", &["--status", "done", "--since", "1h"]);
+    assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+    for part in [
+        "found by their object, not by time",
+        "daybook show s3://BUCKET/KEY",
+    ] {
+        assert!(stderr.contains(part), "{part}: {stderr}");
+    }
+}
+
 #[test]
 fn a_list_says_when_there_is_more() {
     let local = Local::new();

@@ -155,6 +155,11 @@ impl Activity {
         }
     }
 
+    /// What ended in the newest minute in which anything did, of the last hour.
+    pub fn newest(&self, now: Timestamp) -> Option<Ends> {
+        self.coarse.newest(now, Stretch::Hour.length())
+    }
+
     /// How long a run takes on average, by the shortest stretch in which any ended.
     pub fn mean_run(&self, now: Timestamp) -> Option<Duration> {
         let mut means = STRETCHES

@@ -96,6 +96,16 @@ impl Slots {
         !later.is_empty()
     }
 
+    /// Those of the newest slot of that stretch in which anything ended.
+    pub fn newest(&self, now: Timestamp, stretch: Duration) -> Option<Ends> {
+        let (first, last) = (self.slot(now.minus(stretch)) + 1, self.slot(now));
+        let mut newest = self.slots.range(..=last).rev();
+        newest
+            .find(|(_, ends)| ends.runs() > 0)
+            .filter(|(slot, _)| **slot >= first)
+            .map(|(_, ends)| *ends)
+    }
+
     /// All of that stretch up to now. What ended in the slot that the stretch begins in is not in it.
     pub fn within(&self, now: Timestamp, stretch: Duration) -> Ends {
         let first = self.slot(now.minus(stretch)) + 1;
@@ -137,6 +147,8 @@ mod tests {
         assert_eq!(slots.slots.len(), 13);
         assert_eq!(slots.within(at(199), SECOND * 60).done, 60);
         assert_eq!(slots.within(at(199), SECOND * 10).done, 10);
+        assert_eq!(slots.newest(at(250), SECOND * 60), Some(done(5)));
+        assert_eq!(slots.newest(at(300), SECOND * 60), None);
         // A minute later nothing is left of it.
         assert_eq!(slots.within(at(259), SECOND * 60), Ends::default());
         assert_eq!(slots.within(at(400), SECOND * 60), Ends::default());

@@ -19,6 +19,8 @@ pub enum Check {
     Policy(String),
     /// Whether a `daybook up` runs on a folder.
     UpRuns,
+    /// Whether a folder's target takes events.
+    Target,
     /// Whether the ledger of a folder takes writes.
     Writes,
     /// Whether dispatch is paused.
@@ -95,6 +97,7 @@ impl fmt::Display for Check {
             Self::Notifications(bucket) => write!(f, "notifications of {bucket}"),
             Self::Policy(bucket) => write!(f, "policy for {bucket}"),
             Self::UpRuns => f.write_str("daybook up"),
+            Self::Target => f.write_str("target"),
             Self::Writes => f.write_str("writes"),
             Self::Pause => f.write_str("pause"),
             Self::Schedule => f.write_str("schedule"),

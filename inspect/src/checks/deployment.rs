@@ -88,6 +88,9 @@ impl<'a> DoctorOutput<'a> {
 pub async fn of_folder(parts: &Parts<'_>, rate: Rate, configured: Configured) -> Vec<Item> {
     let seen = observe::flow(parts.ledger, parts.folder, (rate, None)).await;
     let mut items = flow::checks(&seen, configured);
+    let activity = parts.folder.filter(|folder| folder.running.is_some());
+    let newest = activity.and_then(|folder| folder.activity?.newest(seen.now));
+    items.extend(flow::target(newest));
     items.push(flow::writes(
         parts.ledger.try_write(INTAKE_BYTES).await.map_err(Cause::from),
     ));

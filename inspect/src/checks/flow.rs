@@ -7,6 +7,7 @@ use daybook_ledger::{Cause, Control, Count};
 use daybook_manager::Batching;
 use daybook_schema::Timestamp;
 
+use crate::activity::slots::Ends;
 use crate::aws::answer::Answer;
 use crate::checks::check::Check;
 use crate::checks::finding::Item;
@@ -88,6 +89,20 @@ pub fn writes(tried: Result<(), Cause>) -> Item {
              Senders get 503 until then, and nothing that was acknowledged is lost",
         ),
     }
+}
+
+/// Whether a folder's target takes events, by what ended in the newest minute in which anything did. `None` where nothing did lately, or it
+/// does.
+pub fn target(newest: Option<Ends>) -> Option<Item> {
+    let newest = newest.filter(|ends| ends.put_off > 0 && ends.done + ends.failed == 0)?;
+    Some(Item::warning(
+        &Check::Target,
+        format!(
+            "it put off {} and worked on none when it was last asked: it cannot be reached, or says later",
+            text::many(newest.put_off, "event")
+        ),
+        "`daybook why` and the log of `daybook up` have its answer. No attempt is used, and events are sent again by themselves once it is there",
+    ))
 }
 
 /// All checks of rows and dispatch.

@@ -18,7 +18,7 @@ use crate::ui::output::Output;
 /// List open events by status, oldest due first
 ///
 /// Finished events are no longer in the ledger: `daybook show` finds their receipts. --status done lists the
-/// newest that the workers of `daybook up` completed, on one machine (docs/one-machine.md). With --prefix, --error,
+/// newest that the workers of `daybook up` completed, on one machine (docs/looking.md). With --prefix, --error,
 /// --older-than or --batch, all open rows are read, and those that match are sent.
 ///
 /// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut.

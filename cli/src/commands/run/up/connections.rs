@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tower::ServiceExt;
 
 /// The head of a request, in bytes.
@@ -57,6 +57,9 @@ impl Default for Limits {
         }
     }
 }
+
+/// Between two lines of the log that say that connections cannot be accepted.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// A connection's two ends.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +145,9 @@ async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, P
             ))
         }
         Err(error) => {
-            tracing::warn!(%error, "a connection cannot be accepted");
+            if places.is_to_be_told() {
+                tracing::warn!(%error, "connections cannot be accepted: senders wait until one can (told once a minute at most)");
+            }
             tokio::time::sleep(Duration::from_millis(100)).await;
             None
         }
@@ -153,6 +158,8 @@ async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, P
 struct Places {
     all: Arc<Semaphore>,
     shares: Shares,
+    /// When it was last told that none can be accepted.
+    told: Mutex<Option<Instant>>,
 }
 
 /// One connection's place, until it is dropped.
@@ -169,7 +176,19 @@ impl Places {
                 most: limits.per_address,
                 taken: Arc::default(),
             },
+            told: Mutex::new(None),
         }
+    }
+
+    /// Whether that a connection cannot be accepted is to be told again: where descriptors are short, ten a second cannot.
+    fn is_to_be_told(&self) -> bool {
+        let now = Instant::now();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = told.is_none_or(|told| now.duration_since(told) >= TELL_AGAIN);
+        if is_due {
+            *told = Some(now);
+        }
+        is_due
     }
 }
 

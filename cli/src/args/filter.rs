@@ -37,7 +37,7 @@ impl Filter {
 
     /// Whether it asks about the key alone, if it asks about anything.
     pub fn is_of_keys(&self) -> bool {
-        self.error.is_none() && self.older_than.is_none()
+        self.error.is_none() && self.older_than.is_none() && self.subject.is_none()
     }
 
     /// Whether it lets an object through, as far as it asks about the key.

@@ -84,7 +84,7 @@ impl ListArguments {
             ("batch", self.batch.is_some()),
             ("after", self.after.is_some()),
             ("columns", self.form.has_columns()),
-            ("error or --older-than", !self.filter.is_of_keys()),
+            ("error, --older-than or --subject", !self.filter.is_of_keys()),
         ];
         match of_open.iter().find(|(_, is_given)| *is_given) {
             Some((flag, _)) => Err(values::usage_of(

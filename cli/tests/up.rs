@@ -25,6 +25,8 @@ mod damage;
 mod disk;
 #[path = "up/door.rs"]
 mod door;
+#[path = "up/drills.rs"]
+mod drills;
 #[path = "up/encodings.rs"]
 mod encodings;
 #[path = "up/ends.rs"]

@@ -7,6 +7,7 @@ use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcom
 
 use crate::commands;
 use crate::commands::audit::arguments::AuditArguments;
+use crate::commands::console::ConsoleArguments;
 use crate::commands::demo::DemoArguments;
 use crate::commands::inspect::doctor::DoctorArguments;
 use crate::commands::inspect::errors::ErrorsArguments;
@@ -63,7 +64,9 @@ pub struct Cli {
 const PURPOSES: [(&str, &[&str]); 4] = [
     (
         "Look",
-        &["status", "list", "errors", "show", "why", "doctor", "audit"],
+        &[
+            "status", "list", "errors", "show", "why", "doctor", "audit", "console",
+        ],
     ),
     (
         "Operate",
@@ -180,6 +183,7 @@ pub enum Command {
     Detach(Box<DetachArguments>),
     RedriveQueue(RedriveQueueArguments),
     Audit(Box<AuditArguments>),
+    Console(Box<ConsoleArguments>),
     Redrive(Box<RedriveArguments>),
     Release(Box<ReleaseArguments>),
     Fail(Box<FailArguments>),
@@ -234,6 +238,7 @@ impl Command {
             Self::Detach(arguments) => commands::setup::attach::detach(*arguments, output).await,
             Self::RedriveQueue(arguments) => commands::operate::redrive_queue::run(arguments, output).await,
             Self::Audit(arguments) => commands::audit::run(*arguments, output).await,
+            Self::Console(arguments) => commands::console::run(*arguments, output).await,
             Self::Redrive(arguments) => commands::operate::bulk::redrive(*arguments, output).await,
             Self::Release(arguments) => commands::operate::bulk::release(*arguments, output).await,
             Self::Fail(arguments) => commands::operate::bulk::fail(*arguments, output).await,

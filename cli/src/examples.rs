@@ -56,6 +56,19 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "console",
+        &[
+            (
+                "daybook console --stack daybook-prod",
+                "pages at http://127.0.0.1:9481, with your own permissions",
+            ),
+            (
+                "daybook console --local daybook-data --read-only",
+                "of a folder, for looking only",
+            ),
+        ],
+    ),
+    (
         "why",
         &[(
             "daybook why s3://photos/2026/cat.jpg",

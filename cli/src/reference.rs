@@ -15,6 +15,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::Value;
 
 use crate::commands::audit::programs::AuditOutput;
+use crate::commands::console::ConsoleOutput;
 use crate::commands::demo::result::Evidence;
 use crate::commands::operate::bulk::BulkOutput;
 use crate::commands::operate::bulk::action::Action;
@@ -87,6 +88,7 @@ fn fields(verb: &str) -> Vec<Field> {
         "attach" => schema::<AttachOutput>(),
         "detach" => schema::<DetachOutput>(),
         "redrive-queue" => schema::<RedriveQueueOutput>(),
+        "console" => schema::<ConsoleOutput>(),
         "audit" => schema::<AuditOutput>(),
         "redrive" | "release" | "fail" | "cancel" | "complete" | "remove" => schema::<BulkOutput>(),
         "replay" => schema::<ReplayOutput>(),

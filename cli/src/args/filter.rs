@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
+use daybook_inspect::lookup::filter;
+use daybook_inspect::lookup::filter::Prefix;
 use daybook_ledger::RowFilter;
 use daybook_schema::{Row, Status, Timestamp};
 
@@ -13,7 +15,7 @@ use crate::args::values;
 #[command(next_help_heading = "Rows")]
 pub struct Filter {
     /// Only keys that begin with this, or with s3://bucket/prefix; never what has no key
-    #[arg(long, value_name = "PREFIX", value_parser = prefix)]
+    #[arg(long, value_name = "PREFIX")]
     prefix: Option<Prefix>,
 
     /// Only general events (CloudEvents) whose subject begins with this
@@ -30,6 +32,16 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The same without its flags.
+    pub fn plain(&self) -> filter::Filter {
+        filter::Filter {
+            prefix: self.prefix.clone(),
+            error: self.error.clone(),
+            older_than: self.older_than,
+            subject: self.subject.clone(),
+        }
+    }
+
     /// Whether it lets all rows through.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -49,64 +61,12 @@ impl Filter {
 
     /// Which rows it may let through, as far as the ledger can tell; [`Filter::covers`] tells.
     pub fn rows(&self, status: Option<Status>, now: Timestamp) -> RowFilter {
-        let prefix = self.prefix.as_ref();
-        RowFilter {
-            bucket: prefix.and_then(|prefix| prefix.bucket.clone()),
-            key_prefix: prefix.map(|prefix| prefix.key.clone()),
-            error: self.error.clone(),
-            recorded_until: self.older_than.map(|age| now.minus(age)),
-            status,
-            ..RowFilter::default()
-        }
+        self.plain().rows(status, now)
     }
 
     /// Whether it lets the row through.
     pub fn covers(&self, row: &Row, now: Timestamp) -> bool {
-        let has_error = |text: &String| row.last_error.as_ref().is_some_and(|error| error.contains(text));
-        let is_old = |age: Duration| row.recorded_at.plus(age) <= now;
-        let has_subject = |prefix: &String| {
-            let subject = row.event().and_then(|event| event.subject());
-            subject.is_some_and(|subject| subject.starts_with(prefix))
-        };
-        self.prefix.as_ref().is_none_or(|prefix| prefix.covers(row))
-            && self.subject.as_ref().is_none_or(has_subject)
-            && self.error.as_ref().is_none_or(has_error)
-            && self.older_than.is_none_or(is_old)
-    }
-}
-
-/// Which objects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Prefix {
-    bucket: Option<String>,
-    key: String,
-}
-
-impl Prefix {
-    fn covers(&self, row: &Row) -> bool {
-        row.object_event()
-            .is_some_and(|event| self.covers_object(event.bucket.as_str(), event.key.as_str()))
-    }
-
-    fn covers_object(&self, bucket: &str, key: &str) -> bool {
-        self.bucket.as_ref().is_none_or(|of| bucket == of) && key.starts_with(&self.key)
-    }
-}
-
-fn prefix(text: &str) -> Result<Prefix, String> {
-    let Some(rest) = text.strip_prefix("s3://") else {
-        return Ok(Prefix {
-            bucket: None,
-            key: text.to_owned(),
-        });
-    };
-    let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-    match bucket.is_empty() {
-        true => Err("a bucket is needed after s3://, such as s3://data/2026/".to_owned()),
-        false => Ok(Prefix {
-            bucket: Some(bucket.to_owned()),
-            key: key.to_owned(),
-        }),
+        self.plain().covers(row, now)
     }
 }
 
@@ -114,101 +74,4 @@ fn prefix(text: &str) -> Result<Prefix, String> {
 pub fn status(text: &str) -> Result<Status, String> {
     text.parse()
         .map_err(|_| "pending, claimed or parked is needed".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use daybook_schema::{SourceName, notification};
-
-    use super::*;
-
-    const NOW: &str = "2026-11-21T01:00:00Z";
-
-    fn row(error: Option<&str>) -> Row {
-        let body = r#"{"Records":[{"eventSource":"aws:s3","eventName":"ObjectCreated:Put","eventTime":"2026-11-20T10:15:00.000Z",
-            "s3":{"bucket":{"name":"data"},"object":{"key":"in/a.json","sequencer":"01"}}}]}"#;
-        let read = notification::read(body, &SourceName::default());
-        let event = read.events.into_iter().next().unwrap();
-        let mut row = Row::recorded(event, 5, None, "2026-11-21T00:00:00Z".parse().unwrap());
-        row.last_error = error.map(str::to_owned);
-        row
-    }
-
-    fn covers(filter: &Filter, row: &Row) -> bool {
-        filter.covers(row, NOW.parse().unwrap())
-    }
-
-    #[test]
-    fn a_subject_is_of_general_events_and_a_prefix_of_objects() {
-        let body = r#"{"specversion":"1.0","id":"in/a","source":"/shop","type":"view","subject":"user/42"}"#;
-        let event = notification::read(body, &SourceName::default()).events.remove(0);
-        let general = Row::recorded(event, 5, None, "2026-11-21T00:00:00Z".parse().unwrap());
-        let by_subject = |text: &str| Filter {
-            subject: Some(text.to_owned()),
-            ..Filter::default()
-        };
-        assert!(covers(&by_subject("user/"), &general) && !covers(&by_subject("user/7"), &general));
-        assert!(!covers(&by_subject("in/"), &row(None)) && !by_subject("u").is_empty());
-        let by_key = Filter {
-            prefix: Some(prefix("in/").unwrap()),
-            ..Filter::default()
-        };
-        assert!(covers(&by_key, &row(None)) && !covers(&by_key, &general));
-    }
-
-    #[test]
-    fn all_that_is_given_must_hold() {
-        let parked = row(Some("FAILED: no such column"));
-        let any = Filter::default();
-        assert!(any.is_empty() && covers(&any, &parked) && covers(&any, &row(None)));
-        let hour = Some(Duration::from_secs(3600));
-        let whole = Filter {
-            subject: None,
-            prefix: Some(prefix("s3://data/in/").unwrap()),
-            error: Some("such col".to_owned()),
-            older_than: hour,
-        };
-        assert!(!whole.is_empty() && covers(&whole, &parked));
-        let others = [
-            Filter {
-                prefix: Some(prefix("out/").unwrap()),
-                ..whole.clone()
-            },
-            Filter {
-                prefix: Some(prefix("s3://dat/in/").unwrap()),
-                ..whole.clone()
-            },
-            Filter {
-                error: Some("TIMED_OUT".to_owned()),
-                ..whole.clone()
-            },
-            Filter {
-                older_than: Some(Duration::from_secs(3601)),
-                ..whole.clone()
-            },
-        ];
-        for other in others {
-            assert!(!covers(&other, &parked), "{other:?}");
-        }
-        assert!(!covers(&whole, &row(None)), "no error contains nothing");
-    }
-
-    #[test]
-    fn what_has_no_key_has_no_prefix() {
-        let source = SourceName::default();
-        let raw = Row::unreadable(
-            &source,
-            "in/".into(),
-            "no JSON".into(),
-            None,
-            NOW.parse().unwrap(),
-        );
-        let filter = Filter {
-            prefix: Some(prefix("").unwrap()),
-            ..Filter::default()
-        };
-        assert!(!covers(&filter, &raw));
-        assert!(covers(&Filter::default(), &raw));
-        assert!(prefix("s3://").is_err() && prefix("s3:///in").is_err());
-    }
 }

@@ -14,14 +14,17 @@ pub struct ByArguments {
 impl ByArguments {
     /// Their name.
     pub fn name(&self) -> String {
-        self.by.clone().unwrap_or_else(|| {
-            let user = ["USER", "LOGNAME"].into_iter().find_map(|name| {
-                let user = std::env::var(name).ok();
-                user.filter(|user| !user.trim().is_empty())
-            });
-            format!("{}@{}", user.unwrap_or_else(user_of_process), host())
-        })
+        self.by.clone().unwrap_or_else(usual_name)
     }
+}
+
+/// `$USER@host`, or the user id's name.
+pub fn usual_name() -> String {
+    let user = ["USER", "LOGNAME"].into_iter().find_map(|name| {
+        let user = std::env::var(name).ok();
+        user.filter(|user| !user.trim().is_empty())
+    });
+    format!("{}@{}", user.unwrap_or_else(user_of_process), host())
 }
 
 /// The name of the process's user id, or the id where it has none here.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
+use daybook_console::quoted;
 use daybook_ledger::TableName;
 use daybook_local::LEDGER_FILE;
 
@@ -96,6 +97,36 @@ struct Given {
 
     #[command(flatten)]
     machine: MachineArguments,
+}
+
+impl DeploymentArguments {
+    /// The flags that name the same deployment, as a shell takes them.
+    pub fn flags(&self) -> String {
+        let flag =
+            |name: &str, value: Option<String>| value.map(|value| format!("--{name} {}", quoted(&value)));
+        match (&self.chosen, &self.aws.stack) {
+            (Chosen::Local(dir) | Chosen::Usual(dir), _) => {
+                flag("local", Some(dir.display().to_string())).unwrap_or_default()
+            }
+            (Chosen::Aws, Some(stack)) => flag("stack", Some(stack.clone())).unwrap_or_default(),
+            (Chosen::Aws, None) => {
+                let flags = [
+                    flag(
+                        "ledger-table",
+                        self.aws.ledger_table.as_ref().map(ToString::to_string),
+                    ),
+                    flag(
+                        "receipts-table",
+                        self.aws.receipts_table.as_ref().map(ToString::to_string),
+                    ),
+                    flag("dispatch-queue-url", self.aws.dispatch_queue_url.clone()),
+                    flag("state-machine-arn", self.machine.state_machine_arn.clone()),
+                ];
+                let given: Vec<String> = flags.into_iter().flatten().collect();
+                given.join(" ")
+            }
+        }
+    }
 }
 
 /// The flags that only a deployment on AWS has.

@@ -2,19 +2,7 @@
 
 use daybook_schema::ObjectEvent;
 
-/// A text that a stranger chose, such as an object's key, for a terminal: what a terminal would obey, hide or reorder (control
-/// characters, escape sequences, newlines, direction overrides, invisible characters) and backslashes are written as
-/// escapes, as in Rust's literals. The rest stays as it is.
-pub fn escaped(text: &str) -> String {
-    // Quotes mean nothing here, and escape_debug would escape them.
-    text.split_inclusive(['"', '\''])
-        .flat_map(|part| {
-            let quote = part.chars().next_back().filter(|c| matches!(c, '"' | '\''));
-            let plain = &part[..part.len() - quote.map_or(0, char::len_utf8)];
-            plain.escape_debug().chain(quote)
-        })
-        .collect()
-}
+pub use daybook_inspect::wording::escape::escaped;
 
 /// An object as a URI, for a terminal.
 pub fn object_uri(bucket: &str, key: &str, version_id: Option<&str>) -> String {

@@ -23,6 +23,8 @@ pub fn daybook(arguments: &[&str]) -> Command {
         .env_clear()
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("HOME", "/nonexistent")
+        // Its port is one for all processes of a machine.
+        .env("DAYBOOK_CONSOLE", "off")
         .args(arguments);
     command
 }

@@ -1,6 +1,7 @@
 //! Rows, receipts and what becomes of them.
 
 pub mod batch;
+pub mod filter;
 pub mod history;
 pub mod list;
 pub mod next_step;

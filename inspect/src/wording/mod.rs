@@ -1,5 +1,6 @@
 //! Times, counts, names and the dispatch in words.
 
 pub mod dispatch;
+pub mod escape;
 pub mod text;
 pub mod time;

@@ -4,16 +4,25 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// From the bottom up: each crate and the crates of the workspace that its own code may depend on.
-const MAY_DEPEND_ON: [(&str, &[&str]); 7] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
     ("schema", &[]),
     ("ledger", &["schema"]),
     ("local", &[]),
     ("manager", &["schema", "ledger"]),
     ("reconciler", &["schema", "ledger", "manager"]),
     ("inspect", &["schema", "ledger", "manager", "reconciler"]),
+    ("console", &["schema", "ledger", "inspect"]),
     (
         "cli",
-        &["schema", "ledger", "local", "manager", "reconciler", "inspect"],
+        &[
+            "schema",
+            "ledger",
+            "local",
+            "manager",
+            "reconciler",
+            "inspect",
+            "console",
+        ],
     ),
 ];
 

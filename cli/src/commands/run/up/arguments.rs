@@ -1,9 +1,7 @@
 //! The flags of `daybook up`.
 
-use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -11,9 +9,12 @@ use daybook_manager::{Dispatch, Start};
 use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
 
+pub use crate::args::listen::Token;
+use crate::args::listen::address;
 use crate::args::log::LogArguments;
 use crate::args::target::TargetArguments;
 use crate::args::values;
+use crate::commands::run::up::console::UpConsoleArguments;
 use crate::deployment::folder;
 
 /// Events that may be in flight for each worker unless said otherwise: enough that none waits for work, and few enough that
@@ -107,6 +108,9 @@ pub struct UpArguments {
 
     #[command(flatten)]
     pub pace: PaceArguments,
+
+    #[command(flatten)]
+    pub console: UpConsoleArguments,
 
     #[command(flatten)]
     pub log: LogArguments,
@@ -226,6 +230,7 @@ impl UpArguments {
             );
             return Err(values::usage_of("listen", &why));
         }
+        self.console.check(self.token.as_ref())?;
         if self.admission == Admission::Reject && self.max_backlog.is_none() {
             let why = "reject needs to know from where on: give --max-backlog";
             return Err(values::usage_of("admission", &why));
@@ -242,44 +247,6 @@ pub enum Admission {
     Buffer,
     /// Refuse them with 429
     Reject,
-}
-
-/// A secret that senders share with us. It shows itself to nobody.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
-
-impl Token {
-    /// The secret.
-    pub fn secret(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
-    }
-}
-
-impl FromStr for Token {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let is_fit = |b: u8| b.is_ascii_graphic() && b != b'/' && b != b',';
-        match text.len() >= 8 && text.bytes().all(is_fit) {
-            true => Ok(Self(text.to_owned())),
-            false => Err(
-                "a token has 8 or more visible ASCII characters and no space, slash or comma, such as `openssl rand -hex 32` gives"
-                    .into(),
-            ),
-        }
-    }
-}
-
-/// An address to listen on.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let found = text.to_socket_addrs().ok().and_then(|mut found| found.next());
-    found.ok_or_else(|| "HOST:PORT is needed, such as 127.0.0.1:9480 or [::1]:9480".to_owned())
 }
 
 fn millis(time: Duration) -> Option<u64> {

@@ -9,6 +9,7 @@ pub mod binary_mode;
 pub mod body;
 pub mod collect_only;
 pub mod connections;
+pub mod console;
 pub mod counters;
 pub mod intake;
 pub mod jumps;
@@ -97,6 +98,41 @@ impl Base {
             door,
         })
     }
+
+    /// DynamoDB, SQS and Step Functions behind its port.
+    fn services(&self) -> std::io::Result<Services> {
+        Ok(Services {
+            aws: self.folder.aws.clone(),
+            for_clients: self.listener.local_addr()?.ip().is_loopback(),
+            credential: self.door.credential.clone(),
+        })
+    }
+
+    /// Serves the console until `stop` is true.
+    fn look(
+        &self,
+        arguments: &UpArguments,
+        dispatch: &Dispatch,
+        (runs, recording): (&Arc<Runs>, &Arc<Recording>),
+        listener: Option<TcpListener>,
+        stop: channel::Receiver<bool>,
+    ) -> impl Future<Output = ()> + use<> {
+        let shown = console::Shown {
+            folder: self.folder.clone(),
+            dispatch: dispatch.clone(),
+            dir: arguments.data_dir.clone(),
+            running: parts::Running {
+                pid: std::process::id(),
+                url: self.door.url.clone(),
+                workers: self.door.workers,
+            },
+            runs: runs.clone(),
+            recording: recording.clone(),
+        };
+        let token = arguments.token.clone();
+        let read_only = arguments.console.console_read_only;
+        console::serve(listener, (read_only, token), shown, stop)
+    }
 }
 
 /// Runs until SIGTERM or Ctrl-C.
@@ -109,11 +145,15 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let workers = workers(&arguments)?;
     raise_file_limit();
     let base = Base::take(&arguments, &dispatch).await?;
+    let pages = arguments.console.listen().await?;
     let folder = &base.folder;
 
     let recording = Arc::new(Recording::default());
-    let has_target = workers.is_some();
-    let runs = Arc::new(Runs::of(&arguments.data_dir, folder.ledger.clock(), has_target));
+    let runs = Arc::new(Runs::of(
+        &arguments.data_dir,
+        folder.ledger.clock(),
+        workers.is_some(),
+    ));
     let pipeline = Pipeline::new(
         folder.clone(),
         dispatch.clone(),
@@ -127,16 +167,12 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     print::start(&arguments, &dispatch, &base.door.url, &recovered, &folder.ledger).await;
 
     let printer = (!pipeline.has_target()).then(|| collect_only::Printer::new(arguments.reading(), output));
-    let address = base.listener.local_addr()?;
-    let services = Services {
-        aws: folder.aws.clone(),
-        for_clients: address.ip().is_loopback(),
-        credential: base.door.credential.clone(),
-    };
+    let services = base.services()?;
     let (state, recorder, say_trouble) = way_in(&arguments, &pipeline, &recording, printer, services);
     let backlog = state.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
     let stopping = stop_when(asked_to_stop, say_stop);
+    let looking = base.look(&arguments, &dispatch, (&runs, &recording), pages, stop.clone());
     let moving = pipeline.run(stop.clone());
     let serving = async {
         futures::join!(
@@ -149,10 +185,10 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         recording: &recording,
         runs: &runs,
     };
-    let work = async { futures::join!(stopping, moving, serving) };
+    let work = async { futures::join!(stopping, moving, serving, looking) };
     let report = tokio::select! {
         biased;
-        (_, report, ()) = work => report,
+        (_, report, (), ()) = work => report,
         // These never end.
         () = watching.tell() => None,
         () = watching.keep_health(&say_trouble) => None,

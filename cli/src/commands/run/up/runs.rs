@@ -58,6 +58,11 @@ impl Runs {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What runs now, and what ended lately.
+    pub fn activity(&self) -> Activity {
+        self.counted().activity.clone()
+    }
+
     /// What ended since this process began.
     pub fn total(&self) -> Ends {
         self.counted().total

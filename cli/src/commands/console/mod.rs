@@ -1,0 +1,150 @@
+//! `daybook console`: the pages of a deployment, for a browser. What they say is `daybook-console`'s; here is where it listens.
+
+pub mod listen;
+pub mod opener;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use daybook_console::{Settings, Source, router};
+use schemars::JsonSchema;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::args::listen::{Token, address};
+use crate::args::operator::ByArguments;
+use crate::args::values;
+use crate::commands::console::listen::{access, hosts, listen};
+use crate::commands::console::opener::Opener;
+use crate::commands::run::up::connections::{self, Limits};
+use crate::deployment::s3::S3Arguments;
+use crate::deployment::{Chosen, DeploymentArguments};
+use crate::signals;
+use crate::ui::error::UserError;
+use crate::ui::logging;
+use crate::ui::output::{self, Line, Output};
+
+/// How old what the pages say of a folder may be.
+const POLL_FOLDER: Duration = Duration::from_secs(2);
+
+/// The same on AWS, where each look is paid for.
+const POLL_AWS: Duration = Duration::from_secs(30);
+
+/// See and operate a deployment in a browser
+///
+/// Serves pages with what `daybook status`, `list`, `why` and `errors` say, and pauses, resumes and sets N.
+/// The ledger is asked every 2 seconds at most (every 30 on AWS), however many tabs are open, and not at all
+/// while none is. A folder is opened for each look, so that other verbs and `daybook up` get it in between;
+/// `daybook up` has a console of its own. On AWS everything is done with your own permissions. Ctrl-C ends it.
+#[derive(Args, Debug)]
+pub struct ConsoleArguments {
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+
+    /// Address to listen on, as HOST:PORT; port 0 picks a free one. Any but a loopback address requires --token
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9481", value_parser = address)]
+    #[arg(help_heading = "Console")]
+    listen: SocketAddr,
+
+    /// Secret that people give once in the browser, and programs as `Authorization: Bearer TOKEN`. Prefer
+    /// DAYBOOK_TOKEN: other users of this machine can read flags
+    #[arg(long, value_name = "TOKEN", env = "DAYBOOK_TOKEN", hide_env_values = true)]
+    #[arg(help_heading = "Console")]
+    token: Option<Token>,
+
+    /// Another name that the console is reached by, without a port; may be repeated. Requests for other names
+    /// are refused
+    #[arg(long = "host", value_name = "NAME", help_heading = "Console")]
+    hosts: Vec<String>,
+
+    /// Change nothing: the routes that write do not exist
+    #[arg(long, help_heading = "Console")]
+    read_only: bool,
+
+    #[command(flatten)]
+    by: ByArguments,
+
+    #[command(flatten)]
+    s3: S3Arguments,
+}
+
+/// Where it listens.
+#[derive(Serialize, JsonSchema)]
+pub struct ConsoleOutput {
+    /// The deployment.
+    #[serde(rename = "where")]
+    location: String,
+    /// Where the pages are.
+    url: String,
+    /// Whether nothing can be changed there.
+    read_only: bool,
+}
+
+/// Runs until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// When the deployment cannot be found, or the address cannot be had.
+pub async fn run(mut arguments: ConsoleArguments, output: Output) -> anyhow::Result<ExitCode> {
+    if !arguments.listen.ip().is_loopback() && arguments.token.is_none() {
+        let why = format!(
+            "{} can be reached by other machines, so a token is needed: set DAYBOOK_TOKEN",
+            arguments.listen
+        );
+        return Err(values::usage_of("listen", &why).into());
+    }
+    // What cannot be opened is said here, and not in the browser.
+    let deployment = arguments.deployment.open("console").await?;
+    let location = deployment.location.to_string();
+    let is_local = deployment.is_local();
+    drop(deployment);
+    if let Chosen::Usual(dir) = &arguments.deployment.chosen {
+        arguments.deployment.chosen = Chosen::Local(dir.clone());
+    }
+    let asked_to_stop = signals::requested();
+    let listener = listen(arguments.listen).await.map_err(|error| {
+        UserError::new(format!("cannot listen on {}", arguments.listen))
+            .because(error)
+            .hint("give an address of this machine and a port that is free with --listen; port 0 takes any")
+    })?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let (say_stop, stop) = watch::channel(false);
+    let settings = Settings {
+        hosts: hosts(arguments.listen, &arguments.hosts),
+        access: access(arguments.token.as_ref())?,
+        read_only: arguments.read_only,
+        poll: if is_local { POLL_FOLDER } else { POLL_AWS },
+        by: arguments.by.name(),
+        stop: stop.clone(),
+    };
+    let lines: Vec<Line> = vec![
+        ("where", location.clone(), ""),
+        ("console", url.clone(), ""),
+        (
+            "changes",
+            if arguments.read_only { "none" } else { "allowed" }.to_owned(),
+            "",
+        ),
+    ];
+    let json = ConsoleOutput {
+        location,
+        url,
+        read_only: arguments.read_only,
+    };
+    output::print(output, &lines, &json)?;
+    logging::say("Ctrl-C or SIGTERM ends it.");
+    let source: Arc<dyn Source> = Arc::new(Opener::new(arguments.deployment, arguments.s3));
+    let stopping = async {
+        asked_to_stop.await;
+        say_stop.send_replace(true);
+    };
+    let serving = connections::serve(listener, router(source, settings), Limits::default(), stop);
+    let both = async { futures::join!(stopping, serving) };
+    tokio::select! {
+        biased;
+        _ = both => Ok(ExitCode::SUCCESS),
+        () = signals::impatience() => Ok(ExitCode::from(signals::INTERRUPTED)),
+    }
+}

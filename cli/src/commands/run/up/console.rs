@@ -1,0 +1,267 @@
+//! The console of `daybook up`: pages on a listener of their own, since the port for events refuses browsers on purpose.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::Args;
+use daybook_console::source::Counter;
+use daybook_console::{Deployment, Settings, Source, quoted, router};
+use daybook_inspect::activity::Activity;
+use daybook_inspect::aws::s3::S3;
+use daybook_inspect::parts::{LocalFolder, Parts, Running};
+use daybook_inspect::rate::Rate;
+use daybook_ledger::RetryPolicy;
+use daybook_manager::Dispatch;
+use futures::future::{BoxFuture, FutureExt};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::args::listen::{Token, address};
+use crate::args::{operator, values};
+use crate::commands::console::listen::{access, hosts, listen};
+use crate::commands::run::up::connections::{self, Limits};
+use crate::commands::run::up::counters::Recording;
+use crate::commands::run::up::runs::Runs;
+use crate::deployment::folder::Folder;
+use crate::ui::error::UserError;
+use crate::ui::logging;
+
+/// Where it listens unless said otherwise.
+const USUAL: &str = "127.0.0.1:9481";
+
+/// How old what the pages say may be.
+const POLL: Duration = Duration::from_secs(2);
+
+/// The console.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Console")]
+pub struct UpConsoleArguments {
+    /// Address of the web console, as HOST:PORT, or `off`; 127.0.0.1:9481 by default, if that is free. Port 0 picks
+    /// a free one; any but a loopback address requires --token
+    #[arg(long, value_name = "ADDRESS", env = "DAYBOOK_CONSOLE", hide_env_values = true)]
+    pub console: Option<ConsoleAddress>,
+
+    /// Let nothing be changed in the console
+    #[arg(long, env = "DAYBOOK_CONSOLE_READ_ONLY", hide_env_values = true)]
+    pub console_read_only: bool,
+}
+
+/// Where the console listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConsoleAddress {
+    /// Nowhere.
+    Off,
+    /// There.
+    At(SocketAddr),
+}
+
+impl FromStr for ConsoleAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            text => address(text).map(Self::At),
+        }
+    }
+}
+
+impl UpConsoleArguments {
+    /// Checks what the flags do not say one by one.
+    ///
+    /// # Errors
+    /// A usage error of clap's.
+    pub fn check(&self, token: Option<&Token>) -> Result<(), clap::Error> {
+        match self.console {
+            Some(ConsoleAddress::At(address)) if !address.ip().is_loopback() && token.is_none() => {
+                let why = format!(
+                    "{address} can be reached by other machines, so a token is needed: set DAYBOOK_TOKEN"
+                );
+                Err(values::usage_of("console", &why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Listens, unless the console is off. Where the usual port is taken, `daybook up` goes on without a console.
+    ///
+    /// # Errors
+    /// When an address that was asked for cannot be had.
+    pub async fn listen(&self) -> Result<Option<TcpListener>, UserError> {
+        let (address, is_usual) = match self.console {
+            Some(ConsoleAddress::Off) => return Ok(None),
+            Some(ConsoleAddress::At(address)) => (address, false),
+            None => match USUAL.parse() {
+                Ok(address) => (address, true),
+                Err(_) => return Ok(None),
+            },
+        };
+        match listen(address).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) if is_usual => {
+                logging::say(&format!(
+                    "no console: {address} cannot be had ({error}); --console ADDRESS names another"
+                ));
+                Ok(None)
+            }
+            Err(error) => Err(UserError::new(format!("cannot listen on {address}"))
+                .because(error)
+                .hint("give another address with --console (DAYBOOK_CONSOLE); port 0 takes any, `off` does without")),
+        }
+    }
+}
+
+/// What the console of a process shows.
+pub struct Shown {
+    pub folder: Folder,
+    pub dispatch: Dispatch,
+    pub dir: PathBuf,
+    pub running: Running,
+    pub runs: Arc<Runs>,
+    pub recording: Arc<Recording>,
+}
+
+/// Serves the pages until `stop` is true. Without a console nothing is served.
+pub async fn serve(
+    listener: Option<TcpListener>,
+    (read_only, token): (bool, Option<Token>),
+    shown: Shown,
+    stop: watch::Receiver<bool>,
+) {
+    let Some(listener) = listener else { return };
+    match settings(&listener, (read_only, token), stop.clone()) {
+        Ok((address, settings)) => {
+            logging::say(&format!("  console  http://{address}"));
+            let router = router(Arc::new(UpSource(Arc::new(shown))), settings);
+            connections::serve(listener, router, Limits::default(), stop).await;
+        }
+        Err(error) => logging::say(&format!("no console: {error:#}")),
+    }
+}
+
+fn settings(
+    listener: &TcpListener,
+    (read_only, token): (bool, Option<Token>),
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<(SocketAddr, Settings)> {
+    let address = listener.local_addr()?;
+    let token = token.filter(|_| !address.ip().is_loopback());
+    let settings = Settings {
+        hosts: hosts(address, &[]),
+        access: access(token.as_ref())?,
+        read_only,
+        poll: POLL,
+        by: operator::usual_name(),
+        stop,
+    };
+    Ok((address, settings))
+}
+
+struct UpSource(Arc<Shown>);
+
+/// The process at one moment.
+struct Moment {
+    shown: Arc<Shown>,
+    activity: Activity,
+}
+
+impl Source for UpSource {
+    fn open(&self) -> BoxFuture<'_, Result<Arc<dyn Deployment>, String>> {
+        let moment = Moment {
+            shown: self.0.clone(),
+            activity: self.0.runs.activity(),
+        };
+        async { Ok(Arc::new(moment) as Arc<dyn Deployment>) }.boxed()
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        let recording = &self.0.recording;
+        let ended = self.0.runs.total();
+        let counter = |name, help, value| Counter { name, help, value };
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        vec![
+            counter(
+                "daybook_events_recorded_total",
+                "Events and unreadable parts that became rows.",
+                get(&recording.recorded),
+            ),
+            counter(
+                "daybook_events_known_total",
+                "Events that were in the ledger already, or done.",
+                get(&recording.known),
+            ),
+            counter(
+                "daybook_events_unreadable_total",
+                "Parts of notifications that could not be read and are parked.",
+                get(&recording.unreadable),
+            ),
+            counter(
+                "daybook_events_refused_total",
+                "Events that the ledger did not certainly take.",
+                get(&recording.refused),
+            ),
+            counter(
+                "daybook_events_completed_total",
+                "Events that workers completed.",
+                ended.done,
+            ),
+            counter(
+                "daybook_attempts_failed_total",
+                "Attempts that failed.",
+                ended.failed,
+            ),
+            counter(
+                "daybook_events_put_off_total",
+                "Events that the target put off.",
+                ended.put_off,
+            ),
+        ]
+    }
+}
+
+impl Deployment for Moment {
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            ledger: &self.shown.folder.ledger,
+            queue: None,
+            executions: None,
+            source: self.shown.folder.settings.source.clone(),
+            folder: Some(LocalFolder {
+                path: &self.shown.dir,
+                running: Some(&self.shown.running),
+                activity: Some(&self.activity),
+            }),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("folder {}", self.shown.dir.display())
+    }
+
+    fn rate(&self) -> Rate {
+        Rate {
+            per_window: Some(self.shown.dispatch.per_window),
+            window: Some(self.shown.dispatch.window),
+        }
+    }
+
+    fn max_attempts(&self) -> u32 {
+        self.shown.folder.settings.max_attempts
+    }
+
+    fn retry(&self) -> RetryPolicy {
+        self.shown.dispatch.retry
+    }
+
+    fn s3(&self) -> Result<S3, String> {
+        Err("S3 is not asked: `daybook why` with --s3-endpoint asks it".to_owned())
+    }
+
+    fn flags(&self) -> String {
+        format!("--local {}", quoted(&self.shown.dir.display().to_string()))
+    }
+}

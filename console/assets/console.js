@@ -1,0 +1,77 @@
+// What works without script works better with it: the live part follows the ledger, times are in the browser's zone on hover, and
+// keys lead round. Nothing here makes HTML of a text.
+"use strict";
+const zoned = root => {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = new Date(time.dateTime);
+    if (!Number.isNaN(at.getTime())) time.title = `${at.toLocaleString()} · ${time.dateTime}`;
+  }
+};
+zoned(document);
+
+const live = document.querySelector("[data-live]");
+if (live) {
+  const lost = document.getElementById("lost");
+  const source = new EventSource(live.dataset.live);
+  source.onmessage = event => {
+    const inside = live.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    // Rendered and escaped by the server, as the page itself was.
+    live.innerHTML = event.data;
+    zoned(live);
+    lost.hidden = true;
+    if (inside) live.querySelector(`a[href="${CSS.escape(inside)}"]`)?.focus();
+  };
+  source.onerror = () => { lost.hidden = false; };
+  source.onopen = () => { lost.hidden = true; };
+  source.addEventListener("lost", () => { lost.hidden = false; });
+}
+
+const reload = document.querySelector("[data-reload]");
+if (reload) setTimeout(() => location.reload(), 1000);
+
+const all = document.querySelector("[data-all]");
+all?.addEventListener("change", () => {
+  for (const box of document.querySelectorAll("input[name=id]")) box.checked = all.checked;
+});
+
+let pending = false;
+let place = -1;
+const help = "Keys: / searches, j and k go through rows, Enter opens one, g then n, r, o, e or p goes to a page.";
+const move = step => {
+  const rows = [...document.querySelectorAll("table.rows tbody tr, article.group")];
+  if (rows.length === 0) return;
+  place = Math.min(rows.length - 1, Math.max(0, place + step));
+  rows[place].querySelector("a")?.focus();
+};
+document.addEventListener("keydown", event => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+  if (pending) {
+    pending = false;
+    const link = document.querySelector(`nav a[data-key="${CSS.escape(event.key)}"]`);
+    if (link) { event.preventDefault(); link.click(); }
+    return;
+  }
+  switch (event.key) {
+    case "g": pending = true; break;
+    case "j": move(1); break;
+    case "k": move(-1); break;
+    case "/": {
+      const search = document.querySelector("[data-search]");
+      event.preventDefault();
+      if (search) search.focus(); else location.assign("/object");
+      break;
+    }
+    case "?": {
+      const dialog = document.createElement("dialog");
+      const text = document.createElement("p");
+      const close = document.createElement("button");
+      text.textContent = help;
+      close.textContent = "Close";
+      close.onclick = () => dialog.close();
+      dialog.onclose = () => dialog.remove();
+      dialog.append(text, close);
+      document.body.append(dialog);
+      dialog.showModal();
+    }
+  }
+});

@@ -1,0 +1,101 @@
+//! The pages, one file each.
+
+pub mod errors;
+pub mod login;
+pub mod now;
+pub mod object;
+pub mod operations;
+pub mod rows;
+
+use askama::Template;
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::settings::Settings;
+use crate::text;
+
+/// Colours that tell deployments apart.
+const HUES: u8 = 6;
+
+/// What every page has around it.
+pub struct Frame {
+    /// The page's name.
+    pub title: String,
+    /// The deployment.
+    pub name: String,
+    /// Its colour, by its name.
+    pub hue: u8,
+    pub read_only: bool,
+}
+
+impl Frame {
+    pub fn of(title: &str, name: &str, settings: &Settings) -> Self {
+        let first = Sha256::digest(name).first().copied().unwrap_or_default();
+        Self {
+            title: title.to_owned(),
+            name: text::shown(name),
+            hue: first % HUES,
+            read_only: settings.read_only,
+        }
+    }
+}
+
+/// What kept a page from being shown.
+#[derive(Template)]
+#[template(path = "trouble.html")]
+struct Trouble {
+    frame: Frame,
+    why: String,
+}
+
+/// A page that says what is wrong, and what to do.
+pub fn trouble(settings: &Settings, status: StatusCode, why: &str) -> Response {
+    let page = Trouble {
+        frame: Frame::of("Trouble", "Daybook", settings),
+        why: text::shown(why),
+    };
+    (status, render(&page)).into_response()
+}
+
+/// The deployment cannot be asked.
+pub fn unavailable(settings: &Settings, why: &str) -> Response {
+    trouble(settings, StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+/// A page as HTML.
+pub fn render(page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be written");
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be written\n").into_response()
+        }
+    }
+}
+
+/// What the command line says with `--output json`.
+pub fn json(output: &impl Serialize) -> Response {
+    match serde_json::to_string(output) {
+        Ok(text) => ([(header::CONTENT_TYPE, "application/json")], text + "\n").into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// There is no such page.
+pub async fn nowhere() -> Response {
+    (StatusCode::NOT_FOUND, "no such page\n").into_response()
+}
+
+/// The fields of a form or a query, in their order.
+pub fn fields(text: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+/// A field that is given and not empty.
+pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let mut of_name = fields.iter().filter(|(given, _)| given == name);
+    let value = of_name.next().map(|(_, value)| value.as_str());
+    value.filter(|value| !value.trim().is_empty())
+}

@@ -1,0 +1,131 @@
+//! Where a deployment stands, asked once per process and interval and shared by all tabs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use daybook_inspect::errors::{Errors, errors};
+use daybook_inspect::rate::Rate;
+use daybook_inspect::status::observe::gather;
+use daybook_schema::Timestamp;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::source::Source;
+
+/// Rows are counted up to about this many per shard of a status: beyond that the console says "at least".
+const ENOUGH: u32 = 250;
+
+/// How old what is known of failed events may be: all open rows are read for it.
+const ERRORS_EVERY: Duration = Duration::from_secs(15);
+
+/// Where a deployment stands.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When that was.
+    pub at: Timestamp,
+    /// The deployment's name.
+    pub name: String,
+    /// The flags that name it on the command line.
+    pub flags: String,
+    /// What `daybook status --output json` says.
+    pub status: Value,
+}
+
+/// What events failed of.
+pub struct Causes {
+    /// When that was.
+    pub at: Timestamp,
+    /// The deployment's name.
+    pub name: String,
+    /// The flags that name it on the command line.
+    pub flags: String,
+    /// What `daybook errors --output json` says.
+    pub errors: Errors,
+}
+
+/// The newest snapshots. Whoever asks while one is being made waits for it, and nobody makes a second.
+pub struct Snapshots {
+    source: Arc<dyn Source>,
+    poll: Duration,
+    status: Cell<Snapshot>,
+    causes: Cell<Causes>,
+}
+
+/// What was found out last, and when. A failure is kept as long as a success: a ledger in trouble is not asked more often.
+type Cell<T> = Mutex<Option<(Instant, Result<Arc<T>, String>)>>;
+
+impl Snapshots {
+    /// None yet.
+    pub fn new(source: Arc<dyn Source>, poll: Duration) -> Self {
+        Self {
+            source,
+            poll,
+            status: Mutex::default(),
+            causes: Mutex::default(),
+        }
+    }
+
+    /// The newest, not older than the interval.
+    ///
+    /// # Errors
+    /// Why the deployment cannot be opened, in words.
+    pub async fn status(&self) -> Result<Arc<Snapshot>, String> {
+        fresh(&self.status, self.poll, || self.look()).await
+    }
+
+    /// What events fail of, read again after 15 seconds.
+    ///
+    /// # Errors
+    /// As [`Snapshots::status`].
+    pub async fn causes(&self) -> Result<Arc<Causes>, String> {
+        fresh(&self.causes, ERRORS_EVERY, || self.group()).await
+    }
+
+    /// Something was changed: what was known before is not shown any more.
+    pub async fn forget(&self) {
+        *self.status.lock().await = None;
+        *self.causes.lock().await = None;
+    }
+
+    async fn look(&self) -> Result<Snapshot, String> {
+        let deployment = self.source.open().await?;
+        let parts = deployment.parts();
+        let found = gather(&parts, Some(ENOUGH), Rate::default(), deployment.rate()).await;
+        let failures = found.failures();
+        let output = found.output(deployment.name(), parts.folder, &failures);
+        Ok(Snapshot {
+            at: found.now,
+            name: deployment.name(),
+            flags: deployment.flags(),
+            status: serde_json::to_value(output).map_err(|error| error.to_string())?,
+        })
+    }
+
+    async fn group(&self) -> Result<Causes, String> {
+        let deployment = self.source.open().await?;
+        let ledger = deployment.parts().ledger;
+        Ok(Causes {
+            at: ledger.clock().now(),
+            name: deployment.name(),
+            flags: deployment.flags(),
+            errors: errors(ledger, |_| {}).await,
+        })
+    }
+}
+
+async fn fresh<T, F: Future<Output = Result<T, String>>>(
+    cell: &Cell<T>,
+    keep: Duration,
+    make: impl FnOnce() -> F,
+) -> Result<Arc<T>, String> {
+    let mut kept = cell.lock().await;
+    if let Some((made, result)) = &*kept
+        && made.elapsed() < keep
+    {
+        return result.clone();
+    }
+    let result = make().await.map(Arc::new);
+    *kept = Some((Instant::now(), result.clone()));
+    result
+}

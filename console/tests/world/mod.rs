@@ -1,0 +1,265 @@
+//! A console on the stage's ledger.
+#![allow(dead_code, reason = "each test executable uses a part of it")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
+use daybook_console::settings::{Access, LOOPBACK_HOSTS};
+use daybook_console::{Deployment, Settings, Source, router};
+use daybook_inspect::aws::s3::S3;
+use daybook_inspect::parts::Parts;
+use daybook_inspect::rate::Rate;
+use daybook_ledger::{Ledger, NewRow, Person, Recorded, RetryPolicy};
+use daybook_schema::{SourceName, Status, notification};
+use daybook_tests::stage::Stage;
+use futures::future::{BoxFuture, FutureExt};
+use http_body_util::BodyExt;
+use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// Keys that would do something, if they were more than texts.
+pub const HOSTILE: [&str; 7] = [
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror=alert(1)>",
+    "gpj.\u{202e}exe.txt",
+    "100%25/'quotes'\"&amp;",
+    "../../etc/passwd?versionId=<b>",
+    "\u{200b}line\nbreak\u{7}\u{1b}[31m",
+    "{{ frame.name }}{% raw %}",
+];
+
+pub struct World {
+    pub stage: Stage,
+    pub opened: Arc<AtomicUsize>,
+    router: Router,
+    _stop: watch::Sender<bool>,
+}
+
+#[derive(Clone)]
+struct Opener {
+    ledger: Ledger,
+    opened: Arc<AtomicUsize>,
+}
+
+impl Source for Opener {
+    fn open(&self) -> BoxFuture<'_, Result<Arc<dyn Deployment>, String>> {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        let opened = self.clone();
+        async { Ok(Arc::new(opened) as Arc<dyn Deployment>) }.boxed()
+    }
+}
+
+impl Deployment for Opener {
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            ledger: &self.ledger,
+            queue: None,
+            executions: None,
+            source: SourceName::default(),
+            folder: None,
+        }
+    }
+
+    fn name(&self) -> String {
+        "a folder".to_owned()
+    }
+
+    fn rate(&self) -> Rate {
+        Rate::default()
+    }
+
+    fn max_attempts(&self) -> u32 {
+        5
+    }
+
+    fn retry(&self) -> RetryPolicy {
+        RetryPolicy::default()
+    }
+
+    fn s3(&self) -> Result<S3, String> {
+        Err("S3 is not asked".to_owned())
+    }
+
+    fn flags(&self) -> String {
+        "--local data".to_owned()
+    }
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::of(Stage::usual().await, None, false)
+    }
+
+    pub async fn read_only() -> Self {
+        Self::of(Stage::usual().await, None, true)
+    }
+
+    pub async fn with_token(token: &str) -> Self {
+        let access = Access {
+            token: token.to_owned(),
+            session: "5e55".repeat(16),
+        };
+        Self::of(Stage::usual().await, Some(access), false)
+    }
+
+    /// With a parked row for each hostile key, whose error has the key in it.
+    pub async fn hostile() -> Self {
+        let stage = Stage::usual().await;
+        for key in HOSTILE {
+            park(&stage, key).await;
+        }
+        Self::of(stage, None, false)
+    }
+
+    fn of(stage: Stage, access: Option<Access>, read_only: bool) -> Self {
+        let (say_stop, stop) = watch::channel(false);
+        let opened = Arc::new(AtomicUsize::new(0));
+        let source = Opener {
+            ledger: stage.ledger.clone(),
+            opened: opened.clone(),
+        };
+        let settings = Settings {
+            hosts: LOOPBACK_HOSTS.map(str::to_owned).into(),
+            access,
+            read_only,
+            poll: Duration::from_secs(60),
+            by: "tester".to_owned(),
+            stop,
+        };
+        Self {
+            stage,
+            opened,
+            router: router(Arc::new(source), settings),
+            _stop: say_stop,
+        }
+    }
+
+    pub fn parts(&self) -> Parts<'_> {
+        Parts {
+            ledger: &self.stage.ledger,
+            queue: None,
+            executions: None,
+            source: SourceName::default(),
+            folder: None,
+        }
+    }
+
+    /// The answer; of a stream its head.
+    pub async fn ask(&self, asked: Asked) -> (StatusCode, HeaderMap, String) {
+        let is_stream = asked.route == "/live";
+        let response = self.router.clone().oneshot(asked.request()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        if is_stream && parts.status == StatusCode::OK {
+            return (parts.status, parts.headers, String::new());
+        }
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (
+            parts.status,
+            parts.headers,
+            String::from_utf8(bytes.to_vec()).unwrap(),
+        )
+    }
+
+    pub async fn ask_but_stream(&self, asked: Asked) -> (StatusCode, HeaderMap, String) {
+        self.ask(asked).await
+    }
+}
+
+/// Records an event and parks it, with an error of its own.
+pub async fn park(stage: &Stage, key: &str) {
+    let body = serde_json::json!({"Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "eventTime": "2026-11-20T10:15:00.000Z",
+        "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": "data"},
+            "object": {"key": form_urlencoded::byte_serialize(key.as_bytes()).collect::<String>(), "sequencer": "0A"}},
+    }]})
+    .to_string();
+    let event = notification::read(&body, &SourceName::default()).events.remove(0);
+    let row = NewRow::Event {
+        event,
+        max_attempts: 1,
+        trace: None,
+        caveat: None,
+        at_once: false,
+    };
+    let ledger = &stage.ledger;
+    assert_eq!(
+        ledger.record(vec![row], stage.deadline()).await,
+        [Recorded::Recorded]
+    );
+    let (window, deadline) = (stage.window(), stage.deadline());
+    stage.scheduler().run(window, deadline).await.unwrap();
+    let mut claimed = Vec::new();
+    let mut rows = ledger.open_rows();
+    while let Some(page) = rows.next().await.unwrap() {
+        claimed.extend(
+            page.into_iter()
+                .flatten()
+                .filter(|row| row.status == Status::Claimed),
+        );
+    }
+    let why = format!("no such column in {key}");
+    let person = Person {
+        by: "tester",
+        why: Some(&why),
+    };
+    let failed = ledger
+        .fail_rows(&claimed, person, &RetryPolicy::default(), stage.deadline())
+        .await;
+    assert!(failed.iter().all(Result::is_ok), "{failed:?}");
+}
+
+/// A request.
+#[derive(Clone)]
+pub struct Asked {
+    method: Method,
+    route: String,
+    headers: HeaderMap,
+    body: String,
+}
+
+pub fn get(route: &str) -> Asked {
+    let asked = Asked {
+        method: Method::GET,
+        route: route.to_owned(),
+        headers: HeaderMap::new(),
+        body: String::new(),
+    };
+    asked.with("host", "localhost:9481")
+}
+
+pub fn post(route: &str, body: &str) -> Asked {
+    Asked {
+        body: body.to_owned(),
+        ..get(route).by(Method::POST)
+    }
+}
+
+impl Asked {
+    pub fn by(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().unwrap();
+        self.headers.insert(name, HeaderValue::from_str(value).unwrap());
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    fn request(self) -> Request<Body> {
+        let mut request = Request::new(Body::from(self.body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.route.parse().unwrap();
+        *request.headers_mut() = self.headers;
+        request
+    }
+}

@@ -46,7 +46,8 @@ pub fn router(source: Arc<dyn Source>, settings: Settings) -> Router {
         .route("/errors.json", get(pages::errors::json))
         .route("/metrics", get(metrics::page))
         .route("/assets/console.css", get(assets::css))
-        .route("/assets/console.js", get(assets::script));
+        .route("/assets/console.js", get(assets::script))
+        .route("/assets/icon.svg", get(assets::icon));
     if has_token {
         router = router.route("/login", get(pages::login::page).post(pages::login::exchange));
     }

@@ -46,7 +46,18 @@ pub fn text(snapshot: &Snapshot, counters: &[Counter]) -> String {
         "Age of the event that comes first in its status; 0 where there is none.",
         |word| age(&status[word], snapshot.at),
     );
-    let gauges = [
+    for (name, help, value) in gauges(status) {
+        text.one(name, help, "gauge", value);
+    }
+    for counter in counters {
+        text.one(counter.name, counter.help, "counter", Some(counter.value as f64));
+    }
+    text.0
+}
+
+/// What has one value: its name, its meaning, and the value where it is known.
+fn gauges(status: &Value) -> [(&'static str, &'static str, Option<f64>); 8] {
+    [
         (
             "daybook_due_events",
             "Pending events that are due.",
@@ -91,14 +102,7 @@ pub fn text(snapshot: &Snapshot, counters: &[Counter]) -> String {
                 .as_array()
                 .map(|failures| failures.len() as f64),
         ),
-    ];
-    for (name, help, value) in gauges {
-        text.one(name, help, "gauge", value);
-    }
-    for counter in counters {
-        text.one(counter.name, counter.help, "counter", Some(counter.value as f64));
-    }
-    text.0
+    ]
 }
 
 fn age(standing: &Value, now: Timestamp) -> Option<f64> {

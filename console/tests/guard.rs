@@ -5,7 +5,7 @@ mod world;
 use axum::http::{Method, StatusCode, header};
 use world::{World, get, post};
 
-const LOOKS: [&str; 11] = [
+const LOOKS: [&str; 13] = [
     "/",
     "/live",
     "/rows",
@@ -17,6 +17,8 @@ const LOOKS: [&str; 11] = [
     "/errors.json",
     "/metrics",
     "/assets/console.css",
+    "/assets/console.js",
+    "/assets/icon.svg",
 ];
 const WRITES: [&str; 3] = ["/pause", "/resume", "/per-window"];
 

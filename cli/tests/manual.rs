@@ -39,7 +39,7 @@ fn help_of_a_verb_is_reached_both_ways() {
 #[test]
 fn help_fits_60_lines_of_80_columns() {
     let longer = [
-        "audit", "up", "doctor", "schedule", "sweep", "worker", "replay", "attach", "redrive",
+        "audit", "up", "doctor", "schedule", "sweep", "worker", "replay", "attach", "redrive", "console",
     ];
     for verb in verbs() {
         let (_, help, _) = run(daybook(&[&verb, "--help"]).env("COLUMNS", "80"));

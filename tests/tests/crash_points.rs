@@ -41,6 +41,9 @@ struct Deaths {
     twice: BTreeMap<Function, usize>,
 }
 
+/// Unoptimised, a story's futures take more than the 2 MiB that a thread has.
+const STACK_BYTES: usize = 8 << 20;
+
 /// Does the work of all on all cores; the results in the order of the work.
 fn on_all_cores<W: Sync, T: Send>(work: &[W], of: impl Fn(&W) -> T + Sync) -> Vec<T> {
     let next = AtomicUsize::new(0);
@@ -48,8 +51,7 @@ fn on_all_cores<W: Sync, T: Send>(work: &[W], of: impl Fn(&W) -> T + Sync) -> Ve
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            // Unoptimised, a story's futures take more than the 2 MiB of a thread.
-            let thread = std::thread::Builder::new().stack_size(8 << 20);
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
             let working = thread.spawn_scoped(scope, || {
                 loop {
                     let position = next.fetch_add(1, Ordering::Relaxed);
@@ -200,6 +202,11 @@ const KINDS: [(Function, &str); 10] = [
 
 #[test]
 fn a_death_before_and_after_any_request_and_another_in_the_repeat_lose_nothing() {
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    thread.spawn(crash_all).unwrap().join().unwrap();
+}
+
+fn crash_all() {
     let mut deaths = Deaths::default();
     let mut kinds = BTreeSet::new();
     for story in &STORIES {

@@ -18,7 +18,7 @@ pub struct Filter {
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<Prefix>,
 
-    /// Only general events (CloudEvents) whose subject begins with this
+    /// Only general events whose subject begins with this
     #[arg(long, value_name = "PREFIX")]
     subject: Option<String>,
 

@@ -28,7 +28,7 @@ pub struct ListArguments {
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// Only rows of this status: pending, claimed or parked; or what is done
+    /// Only pending, claimed or parked rows; or what is done
     #[arg(long, value_name = "STATUS", value_parser = wanted, help_heading = "Rows")]
     status: Option<Wanted>,
 

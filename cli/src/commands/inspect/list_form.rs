@@ -20,7 +20,7 @@ pub struct FormArguments {
     #[arg(long)]
     wide: bool,
 
-    /// Only these columns, separated by commas, in a table or CSV
+    /// Only these columns, with commas, of a table or CSV
     #[arg(
         long,
         value_name = "NAMES",
@@ -86,7 +86,7 @@ fn columns_help() -> String {
         .map(|column| column.name())
         .collect();
     format!(
-        "Only these columns, separated by commas, in a table or CSV: {}",
+        "Only these columns, with commas, of a table or CSV: {}",
         names.join(", ")
     )
 }

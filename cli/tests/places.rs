@@ -289,7 +289,10 @@ fn an_id_that_is_none() {
     let told = [said("reading.json"), said("s3://data"), said("s3:///a")];
     insta::assert_snapshot!("ids", told.join("\n\n"));
     let said = failure(2, &mut daybook(&["list", "--status", "finished", "--local", "x"]));
-    assert!(said.contains("pending, claimed, parked or done is needed"), "{said}");
+    assert!(
+        said.contains("pending, claimed, parked or done is needed"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::args::values;
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Rows")]
 pub struct Filter {
-    /// Only keys that begin with this, or with s3://bucket/prefix; never what has no key
+    /// Only keys that begin with this, or s3://bucket/prefix
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<Prefix>,
 

@@ -26,7 +26,6 @@ use axum::routing::{get, post};
 pub use crate::settings::Settings;
 pub use crate::source::{Deployment, Source};
 use crate::state::State;
-pub use crate::text::quoted;
 
 /// All routes, guarded. With `read_only` there is no route that writes.
 pub fn router(source: Arc<dyn Source>, settings: Settings) -> Router {

@@ -51,15 +51,6 @@ pub fn query(pairs: &[(&str, &str)]) -> String {
     query.finish()
 }
 
-/// As a POSIX shell takes it for one word.
-pub fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    match !text.is_empty() && text.chars().all(is_plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,12 +61,5 @@ mod tests {
         assert_eq!(count(999, true), "999");
         assert_eq!(count(1000, true), "1,000");
         assert_eq!(count(1_234_567, false), "at least 1,234,567");
-    }
-
-    #[test]
-    fn a_shell_takes_what_is_quoted_for_one_word() {
-        assert_eq!(quoted("s3://data/2026/"), "s3://data/2026/");
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(quoted(""), "''");
     }
 }

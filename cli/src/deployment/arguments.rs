@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use daybook_console::quoted;
+use daybook_inspect::wording::shell::quoted;
 use daybook_ledger::TableName;
 use daybook_local::LEDGER_FILE;
 

@@ -6,12 +6,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use daybook_inspect::errors::Group;
+use daybook_inspect::wording::shell::quoted;
 use daybook_schema::Timestamp;
 
 use crate::pages::{Frame, json as as_json, render, unavailable};
 use crate::snapshot::Causes;
 use crate::state;
-use crate::text::{self, When, query, quoted, shown};
+use crate::text::{self, When, query, shown};
 
 /// Groups on the page.
 const SHOWN: usize = 50;

@@ -11,13 +11,14 @@ use daybook_inspect::why::observe::{Question, observe};
 use daybook_inspect::why::output;
 use daybook_inspect::why::verdict::facts::{Fact, Observed, Seen, Verdict};
 use daybook_inspect::why::verdict::verdict;
+use daybook_inspect::wording::shell::quoted;
 use daybook_schema::{Receipt, Row, Status, Timestamp};
 
 use crate::pages::rows::subject;
 use crate::pages::{Frame, field, fields, json as as_json, render, trouble, unavailable};
 use crate::source::Deployment;
 use crate::state;
-use crate::text::{When, quoted, shown};
+use crate::text::{When, shown};
 
 /// A place of the row's state machine.
 struct Step {

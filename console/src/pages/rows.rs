@@ -9,12 +9,13 @@ use axum::response::Response;
 use daybook_inspect::lookup::filter::Filter;
 use daybook_inspect::lookup::list::{Cursor, List, Narrowed, Which, list};
 use daybook_inspect::lookup::rows::Listed;
+use daybook_inspect::wording::shell::quoted;
 use daybook_ledger::{Ledger, RowFilter};
 use daybook_schema::{BatchId, Row, Status, Timestamp};
 
 use crate::pages::{Frame, field, fields, json as as_json, render, trouble, unavailable};
 use crate::state;
-use crate::text::{When, query, quoted, shown};
+use crate::text::{When, query, shown};
 
 /// Rows on a page.
 const PAGE: usize = 50;

@@ -2,5 +2,6 @@
 
 pub mod dispatch;
 pub mod escape;
+pub mod shell;
 pub mod text;
 pub mod time;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::errors::{Errors, Group, errors};
+use daybook_inspect::wording::shell::quoted;
 use daybook_inspect::wording::{text, time};
 use daybook_schema::Timestamp;
 
@@ -113,6 +114,7 @@ fn lines(group: &Group, now: Timestamp) -> Vec<(&'static str, String, String)> {
             0 => String::new(),
             n => format!(" (and {n} of other groups)"),
         };
+        // There is nothing in it that a terminal would not show.
         let quoted = quoted(text);
         lines.push((
             "redrive",
@@ -121,9 +123,4 @@ fn lines(group: &Group, now: Timestamp) -> Vec<(&'static str, String, String)> {
         ));
     }
     lines
-}
-
-/// As a POSIX shell takes it for one word. There is nothing in it that a terminal would not show.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 use daybook_console::source::Counter;
-use daybook_console::{Deployment, Settings, Source, quoted, router};
+use daybook_console::{Deployment, Settings, Source, router};
 use daybook_inspect::activity::Activity;
 use daybook_inspect::aws::s3::S3;
 use daybook_inspect::parts::{LocalFolder, Parts, Running};
 use daybook_inspect::rate::Rate;
+use daybook_inspect::wording::shell::quoted;
 use daybook_ledger::RetryPolicy;
 use daybook_manager::Dispatch;
 use futures::future::{BoxFuture, FutureExt};

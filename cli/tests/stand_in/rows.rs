@@ -225,7 +225,7 @@ fn normal_words(text: &str) -> String {
         }
     }
     for word in text.split(' ') {
-        let bare = word.trim_matches(['(', ')', ',', ';']);
+        let bare = word.trim_matches(['(', ')', ',', ';', '.']);
         let is_length = humantime::parse_duration(bare).is_ok() && bare.len() > 1;
         let is_today =
             bare.parse::<Timestamp>().is_ok() && !bare.starts_with("2020-") && !bare.starts_with("2120-");

@@ -49,6 +49,8 @@ mod lock_file;
 mod log;
 #[path = "up/machine.rs"]
 mod machine;
+#[path = "up/metrics.rs"]
+mod metrics;
 #[path = "up/notices.rs"]
 mod notices;
 #[path = "up/one_process.rs"]

@@ -24,14 +24,21 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 pub use crate::settings::Settings;
+use crate::snapshot::Snapshots;
 pub use crate::source::{Deployment, Source};
 use crate::state::State;
 
 /// All routes, guarded. With `read_only` there is no route that writes.
 pub fn router(source: Arc<dyn Source>, settings: Settings) -> Router {
+    let snapshots = Snapshots::new(source, settings.poll);
+    router_on(Arc::new(snapshots), settings)
+}
+
+/// The same on snapshots that others use, too: all of them together ask the ledger once.
+pub fn router_on(snapshots: Arc<Snapshots>, settings: Settings) -> Router {
     let read_only = settings.read_only;
     let has_token = settings.access.is_some();
-    let state = Arc::new(State::new(source, settings));
+    let state = Arc::new(State::new(snapshots, settings));
     let mut router = Router::new()
         .route("/", get(pages::now::page))
         .route("/live", get(pages::now::live))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daybook_inspect::errors::{Errors, errors};
+use daybook_inspect::metrics;
 use daybook_inspect::rate::Rate;
 use daybook_inspect::status::observe::gather;
 use daybook_schema::Timestamp;
@@ -30,6 +31,8 @@ pub struct Snapshot {
     pub flags: String,
     /// What `daybook status --output json` says.
     pub status: Value,
+    /// The same as metrics.
+    pub gauges: String,
 }
 
 /// What events failed of.
@@ -56,7 +59,7 @@ pub struct Snapshots {
 type Cell<T> = Mutex<Option<(Instant, Result<Arc<T>, String>)>>;
 
 impl Snapshots {
-    /// None yet.
+    /// None yet; one is not older than `poll`.
     pub fn new(source: Arc<dyn Source>, poll: Duration) -> Self {
         Self {
             source,
@@ -64,6 +67,11 @@ impl Snapshots {
             status: Mutex::default(),
             causes: Mutex::default(),
         }
+    }
+
+    /// What opens the deployment.
+    pub fn source(&self) -> &dyn Source {
+        &*self.source
     }
 
     /// The newest, not older than the interval.
@@ -99,6 +107,10 @@ impl Snapshots {
             name: deployment.name(),
             flags: deployment.flags(),
             status: serde_json::to_value(output).map_err(|error| error.to_string())?,
+            gauges: metrics::gauges(&metrics::Seen {
+                found: &found,
+                folder: parts.folder,
+            }),
         })
     }
 

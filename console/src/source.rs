@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use daybook_inspect::aws::s3::S3;
+use daybook_inspect::metrics::Counted;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
 use daybook_ledger::RetryPolicy;
@@ -47,19 +48,8 @@ pub trait Source: Send + Sync {
     /// The error says in words why it cannot be opened, and what to do.
     fn open(&self) -> BoxFuture<'_, Result<Arc<dyn Deployment>, String>>;
 
-    /// What the process counts besides, for `GET /metrics`: names, what they mean, and values.
-    fn counters(&self) -> Vec<Counter> {
-        Vec::new()
+    /// What the process has counted since it began, for `GET /metrics`; `None` where it records and works on nothing.
+    fn counted(&self) -> Option<Counted> {
+        None
     }
-}
-
-/// A number that only grows while the process runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counter {
-    /// Its name by Prometheus' conventions, such as `daybook_events_recorded_total`.
-    pub name: &'static str,
-    /// What it counts.
-    pub help: &'static str,
-    /// So many since the process began.
-    pub value: u64,
 }

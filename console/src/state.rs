@@ -4,27 +4,21 @@ use std::sync::Arc;
 
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
-use crate::source::{Deployment, Source};
+use crate::source::Deployment;
 
 /// What all requests share.
 pub struct State {
-    pub source: Arc<dyn Source>,
     pub settings: Settings,
-    pub snapshots: Snapshots,
+    pub snapshots: Arc<Snapshots>,
 }
 
 impl State {
-    pub fn new(source: Arc<dyn Source>, settings: Settings) -> Self {
-        let snapshots = Snapshots::new(source.clone(), settings.poll);
-        Self {
-            source,
-            settings,
-            snapshots,
-        }
+    pub fn new(snapshots: Arc<Snapshots>, settings: Settings) -> Self {
+        Self { settings, snapshots }
     }
 
     /// The deployment.
     pub async fn open(&self) -> Result<Arc<dyn Deployment>, String> {
-        self.source.open().await
+        self.snapshots.source().open().await
     }
 }

@@ -14,6 +14,7 @@ pub mod checks;
 pub mod errors;
 pub mod limits;
 pub mod lookup;
+pub mod metrics;
 pub mod object_ref;
 pub mod parts;
 pub mod rate;

@@ -9,7 +9,7 @@ use crate::activity::output::ActivityOutput;
 use crate::aws::failure::Failure;
 use crate::limits::Limit;
 use crate::limits::drain::Drain;
-use crate::parts::LocalFolder;
+use crate::parts::{LocalFolder, UpState};
 use crate::status::observe::{FirstPart, Found, Part, both};
 use crate::wording::dispatch::DispatchOutput;
 
@@ -174,8 +174,6 @@ impl Found {
         failures: &'a [Failure],
     ) -> StatusOutput<'a> {
         let [pending, _, parked] = &self.first;
-        let running = folder.and_then(|folder| folder.running);
-        let only_collects = running.is_some_and(|running| running.workers.is_none());
         StatusOutput {
             location,
             pending: self.pending(pending),
@@ -188,7 +186,7 @@ impl Found {
                 .as_ref()
                 .and_then(|running| running.as_ref().ok().copied()),
             limit: self.limit(),
-            drain: self.drain().filter(|_| !only_collects),
+            drain: self.drain(folder),
             lately: folder
                 .and_then(|folder| folder.activity)
                 .map(|activity| ActivityOutput::of(activity, self.now)),
@@ -245,7 +243,15 @@ impl Found {
         }
     }
 
-    fn drain(&self) -> Option<DrainOutput> {
+    /// How long sending the backlog takes, in seconds; `None` where that is not known, or nothing is sent.
+    pub fn drain_seconds(&self, folder: Option<LocalFolder<'_>>) -> Option<f64> {
+        self.drain(folder).map(|drain| drain.seconds)
+    }
+
+    fn drain(&self, folder: Option<LocalFolder<'_>>) -> Option<DrainOutput> {
+        if folder.is_some_and(|folder| folder.up() == UpState::Collecting) {
+            return None;
+        }
         let waiting = both(&self.due, &self.later)?;
         let drain = self.limits.drain(waiting, self.now);
         Some(DrainOutput {

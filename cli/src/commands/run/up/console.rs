@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use daybook_console::source::Counter;
-use daybook_console::{Deployment, Settings, Source, router};
+use daybook_console::snapshot::Snapshots;
+use daybook_console::{Deployment, Settings, Source, router_on};
 use daybook_inspect::activity::Activity;
 use daybook_inspect::aws::s3::S3;
+use daybook_inspect::metrics::Counted;
 use daybook_inspect::parts::{LocalFolder, Parts, Running};
 use daybook_inspect::rate::Rate;
 use daybook_inspect::wording::shell::quoted;
@@ -126,18 +127,23 @@ pub struct Shown {
     pub recording: Arc<Recording>,
 }
 
+/// What is known of where the process stands, for the console and for `GET /metrics`: the ledger is asked once for both.
+pub fn snapshots(shown: Shown) -> Arc<Snapshots> {
+    Arc::new(Snapshots::new(Arc::new(UpSource(Arc::new(shown))), POLL))
+}
+
 /// Serves the pages until `stop` is true. Without a console nothing is served.
 pub async fn serve(
     listener: Option<TcpListener>,
     (read_only, token): (bool, Option<Token>),
-    shown: Shown,
+    snapshots: Arc<Snapshots>,
     stop: watch::Receiver<bool>,
 ) {
     let Some(listener) = listener else { return };
     match settings(&listener, (read_only, token), stop.clone()) {
         Ok((address, settings)) => {
             logging::say(&format!("  console  http://{address}"));
-            let router = router(Arc::new(UpSource(Arc::new(shown))), settings);
+            let router = router_on(snapshots, settings);
             connections::serve(listener, router, Limits::default(), stop).await;
         }
         Err(error) => logging::say(&format!("no console: {error:#}")),
@@ -179,48 +185,16 @@ impl Source for UpSource {
         async { Ok(Arc::new(moment) as Arc<dyn Deployment>) }.boxed()
     }
 
-    fn counters(&self) -> Vec<Counter> {
+    fn counted(&self) -> Option<Counted> {
         let recording = &self.0.recording;
-        let ended = self.0.runs.total();
-        let counter = |name, help, value| Counter { name, help, value };
-        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        vec![
-            counter(
-                "daybook_events_recorded_total",
-                "Events and unreadable parts that became rows.",
-                get(&recording.recorded),
-            ),
-            counter(
-                "daybook_events_known_total",
-                "Events that were in the ledger already, or done.",
-                get(&recording.known),
-            ),
-            counter(
-                "daybook_events_unreadable_total",
-                "Parts of notifications that could not be read and are parked.",
-                get(&recording.unreadable),
-            ),
-            counter(
-                "daybook_events_refused_total",
-                "Events that the ledger did not certainly take.",
-                get(&recording.refused),
-            ),
-            counter(
-                "daybook_events_completed_total",
-                "Events that workers completed.",
-                ended.done,
-            ),
-            counter(
-                "daybook_attempts_failed_total",
-                "Attempts that failed.",
-                ended.failed,
-            ),
-            counter(
-                "daybook_events_put_off_total",
-                "Events that the target put off.",
-                ended.put_off,
-            ),
-        ]
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Some(Counted {
+            recorded: get(&recording.recorded),
+            unreadable: get(&recording.unreadable),
+            known: get(&recording.known),
+            refused: get(&recording.refused),
+            ends: self.0.runs.total(),
+        })
     }
 }
 

@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod print;
 pub mod refusal;
 pub mod runs;
+pub mod scrape;
 pub mod server;
 pub mod watch;
 
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use daybook_console::snapshot::Snapshots;
 use daybook_inspect::parts;
 use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerSettings;
@@ -99,25 +101,19 @@ impl Base {
         })
     }
 
-    /// DynamoDB, SQS and Step Functions behind its port.
-    fn services(&self) -> std::io::Result<Services> {
-        Ok(Services {
-            aws: self.folder.aws.clone(),
-            for_clients: self.listener.local_addr()?.ip().is_loopback(),
-            credential: self.door.credential.clone(),
-        })
-    }
-
-    /// Serves the console until `stop` is true.
-    fn look(
+    /// DynamoDB, SQS and Step Functions behind its port, and what is shown there and by the console.
+    fn services(
         &self,
         arguments: &UpArguments,
         dispatch: &Dispatch,
         (runs, recording): (&Arc<Runs>, &Arc<Recording>),
-        listener: Option<TcpListener>,
-        stop: channel::Receiver<bool>,
-    ) -> impl Future<Output = ()> + use<> {
-        let shown = console::Shown {
+    ) -> std::io::Result<(Services, Arc<Snapshots>)> {
+        let services = Services {
+            aws: self.folder.aws.clone(),
+            for_clients: self.listener.local_addr()?.ip().is_loopback(),
+            credential: self.door.credential.clone(),
+        };
+        let snapshots = console::snapshots(console::Shown {
             folder: self.folder.clone(),
             dispatch: dispatch.clone(),
             dir: arguments.data_dir.clone(),
@@ -128,10 +124,8 @@ impl Base {
             },
             runs: runs.clone(),
             recording: recording.clone(),
-        };
-        let token = arguments.token.clone();
-        let read_only = arguments.console.console_read_only;
-        console::serve(listener, (read_only, token), shown, stop)
+        });
+        Ok((services, snapshots))
     }
 }
 
@@ -167,12 +161,13 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     print::start(&arguments, &dispatch, &base.door.url, &recovered, &folder.ledger).await;
 
     let printer = (!pipeline.has_target()).then(|| collect_only::Printer::new(arguments.reading(), output));
-    let services = base.services()?;
+    let services = base.services(&arguments, &dispatch, (&runs, &recording))?;
     let (state, recorder, say_trouble) = way_in(&arguments, &pipeline, &recording, printer, services);
     let backlog = state.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
     let stopping = stop_when(asked_to_stop, say_stop);
-    let looking = base.look(&arguments, &dispatch, (&runs, &recording), pages, stop.clone());
+    let who = (arguments.console.console_read_only, arguments.token.clone());
+    let looking = console::serve(pages, who, state.snapshots.clone(), stop.clone());
     let moving = pipeline.run(stop.clone());
     let serving = async {
         futures::join!(
@@ -232,7 +227,7 @@ fn way_in(
     pipeline: &Pipeline,
     recording: &Arc<Recording>,
     printer: Option<collect_only::Printer>,
-    services: Services,
+    (services, snapshots): (Services, Arc<Snapshots>),
 ) -> (ServerState, Recorder, channel::Sender<Option<String>>) {
     let (intake, recorder) = Recorder::new(
         pipeline.ledger().clone(),
@@ -250,6 +245,7 @@ fn way_in(
         token: arguments.token.clone(),
         services,
         trouble,
+        snapshots,
     };
     (state, recorder, say_trouble)
 }

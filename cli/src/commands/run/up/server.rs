@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use base64::prelude::{BASE64_STANDARD, Engine};
+use daybook_console::snapshot::Snapshots;
 use daybook_ledger::Recorded;
 use daybook_local::LocalAws;
 use daybook_manager::{Ingested, Payload};
@@ -24,7 +25,7 @@ use crate::commands::run::up::arguments::Token;
 use crate::commands::run::up::connections::{Ends, Limits};
 use crate::commands::run::up::intake::{Backlog, Intake};
 use crate::commands::run::up::refusal::Refusal;
-use crate::commands::run::up::{binary_mode, body, connections};
+use crate::commands::run::up::{binary_mode, body, connections, scrape};
 use crate::deployment::door;
 use crate::deployment::lock::Credential;
 
@@ -40,6 +41,9 @@ const MAX_BODIES: usize = 64 * 1024 * 1024;
 /// How the token is given. SNS gives the password of its URL only when it is asked for Basic.
 const CHALLENGE: &str = "Bearer, Basic realm=\"daybook\"";
 
+/// And in words.
+const HOW: &str = "as Authorization: Bearer TOKEN, or as the password of Basic";
+
 /// What every request needs.
 pub struct ServerState {
     /// Where bodies go.
@@ -52,6 +56,8 @@ pub struct ServerState {
     pub services: Services,
     /// How the ledger is, as a sentence if it is not well.
     pub trouble: watch::Receiver<Option<String>>,
+    /// Where events stand, for `GET /metrics`.
+    pub snapshots: Arc<Snapshots>,
 }
 
 /// DynamoDB, SQS and Step Functions behind the port.
@@ -83,6 +89,7 @@ pub async fn serve(listener: TcpListener, state: ServerState, limits: Limits, st
     let router = Router::new()
         .route("/events", get(not_allowed).head(probe).post(events))
         .route("/health", get(health))
+        .route("/metrics", get(metrics))
         .fallback(elsewhere)
         .method_not_allowed_fallback(not_allowed)
         .layer(axum::middleware::from_fn(no_browsers))
@@ -112,18 +119,26 @@ async fn health(State(inner): State<Arc<Inner>>) -> Response {
     }
 }
 
+async fn metrics(State(inner): State<Arc<Inner>>, headers: HeaderMap) -> Result<Response, Refusal> {
+    scrape::check(&headers, inner.state.token.is_some())?;
+    let given = given_token(&headers);
+    allowed(&inner, given.as_deref(), HOW)?;
+    Ok(daybook_console::metrics::answer(&inner.state.snapshots).await)
+}
+
 async fn not_allowed(method: Method, uri: Uri) -> Refusal {
     let allowed = match uri.path() {
-        "/health" => "GET, HEAD",
+        "/health" | "/metrics" => "GET, HEAD",
         _ => "POST, HEAD",
     };
-    let error = format!("{method} is not for this path: POST notifications to /events, GET /health");
+    let error =
+        format!("{method} is not for this path: POST notifications to /events, GET /health and /metrics");
     Refusal::new(StatusCode::METHOD_NOT_ALLOWED, error).with(header::ALLOW, allowed)
 }
 
 async fn elsewhere(State(inner): State<Arc<Inner>>, request: Request) -> Result<Response, Refusal> {
     if !request.headers().contains_key("x-amz-target") {
-        let error = "nothing is here: POST notifications to /events, GET /health";
+        let error = "nothing is here: POST notifications to /events, GET /health and /metrics";
         return Err(Refusal::new(StatusCode::NOT_FOUND, error));
     }
     let services = &inner.state.services;
@@ -188,11 +203,7 @@ fn aws_error(status: StatusCode, kind: &str, message: &str) -> Response {
 
 async fn events(State(inner): State<Arc<Inner>>, request: Request) -> Result<Response, Refusal> {
     let given = given_token(request.headers());
-    allowed(
-        &inner,
-        given.as_deref(),
-        "as Authorization: Bearer TOKEN, or as the password of Basic",
-    )?;
+    allowed(&inner, given.as_deref(), HOW)?;
     if inner.state.backlog.refuses() {
         let error =
             "too many events wait already (--max-backlog); nothing was recorded, send this again later";

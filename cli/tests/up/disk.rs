@@ -15,8 +15,8 @@ use crate::notices::{events, notification, record};
 use crate::one_process::json;
 
 /// `daybook up` whose files may not become larger than so many blocks of 512 bytes.
-fn limited(dir: &Path, blocks: u32) -> Command {
-    let up = command(dir, &[]);
+pub fn limited(dir: &Path, blocks: u32, options: &[&str]) -> Command {
+    let up = command(dir, options);
     let mut shell = Command::new("/bin/sh");
     shell
         .env_clear()
@@ -31,7 +31,7 @@ fn limited(dir: &Path, blocks: u32) -> Command {
 }
 
 /// Forty uploads of a long key.
-fn forty(n: u64) -> String {
+pub fn forty(n: u64) -> String {
     let key = |k: u64| format!("{}/{}", "k".repeat(600), n * 40 + k);
     notification((0..40).map(|k| record(&key(k), n * 40 + k)).collect()).to_string()
 }
@@ -48,7 +48,7 @@ async fn ids_in(dir: &Path) -> BTreeSet<EventId> {
 async fn a_full_disk_refuses_what_does_not_fit_and_keeps_what_was_acknowledged() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("data");
-    let mut up = Up::spawn(limited(&dir, 2048));
+    let mut up = Up::spawn(limited(&dir, 2048, &[]));
     let mut acknowledged = BTreeSet::new();
     let mut refused = None;
     for n in 0..200 {
@@ -108,7 +108,7 @@ async fn a_disk_that_is_full_from_the_start_is_an_error_and_no_signal() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("data");
     // Room for the lock and the settings, and no more.
-    let ended = Up::spawn(limited(&dir, 4)).ended().await;
+    let ended = Up::spawn(limited(&dir, 4, &[])).ended().await;
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
     let said = format!("error: the ledger in {} cannot be opened", dir.display());
     assert!(ended.stderr.starts_with(&said), "{}", ended.stderr);

@@ -1,29 +1,42 @@
 //! Drills: each thing that goes wrong at night, and what health, status, why, doctor and the log say of it. The snapshots are the text that
 //! an operator reads; times, ids, addresses and figures of this run are taken out.
 //!
-//! Busy workers are in `limits`, a cancelled run in `cancel`, a full disk in `disk`; 100,000 rows are tests/rows.
+//! Busy workers are in `limits`, a cancelled run in `cancel`; what 100,000 open rows cost tests/rows measures.
 
 use std::path::Path;
+use std::process::Command;
 
 use axum::http::StatusCode;
 use daybook_schema::Status;
 use http::Request;
 use http_body_util::Full;
 
+use crate::disk::{forty, limited};
 use crate::gate::Gate;
-use crate::limits::{masked, said};
+use crate::limits::{masked, said, without_figures};
+use crate::lock_file::as_another_user;
 use crate::machine::{Up, command, ledger, rows, until, until_none_open};
 use crate::notices::upload;
+use crate::one_process::verb;
+use crate::stand_in::run;
 
 /// What everything says of `s3://data/key`.
 async fn look(up: &mut Up, dir: &Path) -> String {
+    look_by(up, dir, |mut verb| run(&mut verb)).await
+}
+
+/// The same to whom verbs are given by that: how one ended.
+async fn look_by(up: &mut Up, dir: &Path, run: impl Fn(Command) -> (i32, String, String)) -> String {
+    let said = |arguments: &[&str]| without_figures(dir, run(verb(dir, arguments)));
     let request = Request::get(format!("{}/health", up.url().await));
     let health = up.client.answer(request.body(Full::default()).unwrap()).await;
     let home = dir.parent().unwrap().display().to_string();
     let names = ["pending", "claimed", "parked", "limit", "drain"];
-    let status: Vec<String> = said(dir, &["status"])
+    let status = said(&["status"]);
+    let is_refused = status.starts_with("error: ");
+    let status: Vec<String> = status
         .lines()
-        .filter(|line| names.iter().any(|name| line.starts_with(name)))
+        .filter(|line| is_refused || names.iter().any(|name| line.starts_with(name)))
         // A slow machine has it a moment later, and the widest label is of what was counted lately.
         .map(|line| line.replace("recorded now", "recorded LENGTH ago"))
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
@@ -43,8 +56,8 @@ async fn look(up: &mut Up, dir: &Path) -> String {
         health.status,
         health.body.trim(),
         status.join("\n"),
-        said(dir, &["why", "s3://data/key", "--no-s3"]),
-        said(dir, &["doctor"]),
+        said(&["why", "s3://data/key", "--no-s3"]),
+        said(&["doctor"]),
         log.join("\n"),
     );
     // It may have been put off once more meanwhile.
@@ -183,6 +196,83 @@ async fn a_hung_target() {
     insta::assert_snapshot!("hung", look(&mut up, &dir).await);
     gate.open();
     until_none_open(&ledger(&dir)).await;
+    up.drained().await;
+}
+
+/// So many rows are written before the disk is full.
+fn without_count(text: &str, name: &str) -> String {
+    let lines = text.lines().map(|line| match line.split_once(' ') {
+        Some((first, rest)) if first == name => {
+            let (_, rest) = rest.split_once(' ').unwrap_or_default();
+            format!("{name} N {rest}\n")
+        }
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
+#[tokio::test]
+async fn a_full_disk() {
+    let home = tempfile::tempdir().unwrap();
+    let (dir, gate) = (home.path().join("data"), Gate::new(home.path()));
+    let options = gate.options(&["--workers", "1"]);
+    let mut up = Up::spawn(limited(&dir, 2048, &options));
+    assert_eq!(up.record(upload("key", 1)).await, 1);
+    until("it runs", async || gate.begun().len() == 1).await;
+    let mut refused = 0;
+    for n in 1..200 {
+        match up.post(forty(n)).await.status {
+            200 => {}
+            status => {
+                assert_eq!(status, 503);
+                refused = n;
+                break;
+            }
+        }
+    }
+    assert!(refused > 1, "it had room for some, and not for 8,000 events");
+    up.until_said("the ledger takes no writes").await;
+    until("what runs is written beside the ledger", async || {
+        said(&dir, &["list", "--status", "claimed"]).contains("runs for ")
+    })
+    .await;
+    until("what waits is late", async || {
+        said(&dir, &["doctor"]).contains("a backlog: ")
+    })
+    .await;
+    let seen = without_count(&look(&mut up, &dir).await, "pending");
+    // Whose write was refused first, and whether the scheduler had one, differs from run to run.
+    let seen = between(&seen, "the ledger takes no writes: ", "\n", "CAUSE");
+    let lines = seen.lines().filter(|line| !line.contains("up::pipeline: "));
+    insta::assert_snapshot!("full_disk", lines.collect::<Vec<_>>().join("\n"));
+}
+
+#[tokio::test]
+async fn permission_denied() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(home.path(), 0o755);
+    let dir = home.path().join("data");
+    let mut up = Up::start(&dir, &["--exec", "true"]).await;
+    assert_eq!(up.record(upload("key", 1)).await, 1);
+    until_none_open(&ledger(&dir)).await;
+    // Modes bind whoever is not root: root asks as somebody else, and the owner shuts themselves out.
+    let lock = dir.join("up.lock");
+    mode(&dir, 0o755);
+    mode(
+        &lock,
+        if rustix::process::geteuid().is_root() {
+            0o600
+        } else {
+            0
+        },
+    );
+    let seen = look_by(&mut up, &dir, as_another_user).await;
+    mode(&lock, 0o600);
+    insta::assert_snapshot!("permission_denied", seen);
     up.drained().await;
 }
 

@@ -12,7 +12,11 @@ use crate::stand_in::run;
 
 /// What a verb says, the figures of times and ids of this run taken out.
 pub fn said(dir: &Path, arguments: &[&str]) -> String {
-    let (_, stdout, stderr) = run(&mut verb(dir, arguments));
+    without_figures(dir, run(&mut verb(dir, arguments)))
+}
+
+/// The same of one that has run: its exit code, stdout and stderr.
+pub fn without_figures(dir: &Path, (_, stdout, stderr): (i32, String, String)) -> String {
     let text = format!("{stdout}{stderr}").replace(&dir.display().to_string(), "DIR");
     let mut out = String::new();
     for line in text.lines() {

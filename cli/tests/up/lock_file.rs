@@ -100,7 +100,7 @@ async fn nonsense_in_a_lock_file_that_nobody_holds_is_of_no_weight() {
 }
 
 /// The same command as a user that the folder does not belong to.
-fn as_another_user(mut command: Command) -> (i32, String, String) {
+pub fn as_another_user(mut command: Command) -> (i32, String, String) {
     // Nobody; only root can.
     if rustix::process::geteuid().is_root() {
         command.uid(65534).gid(65534);

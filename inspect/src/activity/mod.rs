@@ -22,6 +22,9 @@ const FINE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 /// The same of the coarse ones.
 const COARSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
 
+/// A target that took events a moment ago may put off the next few without being down.
+const OUTAGE_AFTER: Duration = Duration::from_secs(10);
+
 /// A stretch of time that ends now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stretch {
@@ -48,6 +51,9 @@ pub struct Activity {
     is_whole: bool,
     /// When a run ended last.
     pub last_end: Option<Timestamp>,
+    /// Since when the target has put off every event that it was given.
+    #[serde(default)]
+    puts_off_since: Option<Timestamp>,
     fine: Slots,
     coarse: Slots,
     /// What runs in the process.
@@ -105,6 +111,7 @@ impl Activity {
                 lost: None,
                 is_whole: false,
                 last_end: None,
+                puts_off_since: None,
                 fine: Slots::new(FINE.0, FINE.1),
                 coarse: Slots::new(COARSE.0, COARSE.1),
                 running: BTreeMap::new(),
@@ -117,6 +124,8 @@ impl Activity {
                 false => Some(now),
             },
             is_whole: false,
+            // It may have another target.
+            puts_off_since: None,
             running: BTreeMap::new(),
             ..before
         }
@@ -125,6 +134,11 @@ impl Activity {
     /// Counts runs that ended.
     pub fn count(&mut self, now: Timestamp, ends: Ends) {
         self.last_end = Some(now);
+        self.puts_off_since = match (ends.done + ends.failed, ends.put_off) {
+            (0, 0) => self.puts_off_since,
+            (0, _) => self.puts_off_since.or(Some(now)),
+            _ => None,
+        };
         let fine = self.fine.add(now, ends);
         let coarse = self.coarse.add(now, ends);
         if fine || coarse {
@@ -158,6 +172,17 @@ impl Activity {
     /// What ended in the newest minute in which anything did, of the last hour.
     pub fn newest(&self, now: Timestamp) -> Option<Ends> {
         self.coarse.newest(now, Stretch::Hour.length())
+    }
+
+    /// Since when the target takes nothing, if it puts off all that it is given: for ten seconds, or it took nothing in the minute before
+    /// either. One that says later now and then is none of these.
+    pub fn outage(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = self.puts_off_since?;
+        let took_none = || {
+            let minute = self.lately(now, Stretch::Minute).ends;
+            minute.done + minute.failed == 0
+        };
+        (now.since(since) >= OUTAGE_AFTER || took_none()).then_some(since)
     }
 
     /// How long a run takes on average, by the shortest stretch in which any ended.
@@ -219,6 +244,27 @@ mod tests {
         assert_eq!((hour.ends.done, hour.is_exact), (3, false));
         assert!(killed.lately(at(101), Stretch::Minute).is_exact);
         assert!(!killed.lately(at(101), Stretch::Hour).is_exact);
+    }
+
+    #[test]
+    fn a_target_that_puts_off_all_is_out_since_the_first_of_them_until_it_takes_one_or_another_process_begins()
+     {
+        let put_off = Ends {
+            put_off: 1,
+            ..Ends::default()
+        };
+        let mut activity = Activity::begin(7, at(0), None);
+        assert_eq!(activity.outage(at(0)), None);
+        activity.count(at(1), put_off);
+        assert_eq!(activity.outage(at(1)), Some(at(1)), "it never took any");
+        activity.count(at(20), done(1));
+        assert_eq!(activity.outage(at(20)), None);
+        activity.count(at(21), put_off);
+        assert_eq!(activity.outage(at(30)), None, "it took one a moment ago");
+        activity.count(at(30), put_off);
+        assert_eq!(activity.outage(at(31)), Some(at(21)));
+        let again = again(&activity, at(40), true);
+        assert_eq!(again.outage(at(400)), None);
     }
 
     #[test]

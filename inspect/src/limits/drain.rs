@@ -27,9 +27,12 @@ pub enum Drain {
 
 impl Observed {
     /// How many events end per second when the workers are busy all the time, or as many as the target took in the last minute where that
-    /// limits. `None` where no run has ended.
+    /// limits. `None` where no run has ended, or the target takes nothing.
     pub fn per_second(&self, now: Timestamp) -> Option<f64> {
         let workers = self.workers?;
+        if self.outage.is_some() {
+            return None;
+        }
         if self.limit(now) == Limit::Target {
             let ends = self.minute?;
             let ended = ends.done + ends.failed;

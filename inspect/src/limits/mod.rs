@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::activity::slots::Ends;
 use crate::parts::Workers;
 use crate::rate::Rate;
-use crate::wording::text;
+use crate::wording::{text, time};
 
 /// Busy workers that no run ends for are worth a word after so long.
 const HANGS_AFTER: Duration = Duration::from_secs(300);
@@ -25,6 +25,8 @@ const HANGS_AFTER: Duration = Duration::from_secs(300);
 pub struct Observed {
     /// Pending rows that are due.
     pub due: Option<Count>,
+    /// Pending rows that are due later, where they were counted.
+    pub later: Option<Count>,
     /// Claimed rows.
     pub claimed: Option<Count>,
     /// N and its window.
@@ -41,6 +43,8 @@ pub struct Observed {
     pub workers: Option<Workers>,
     /// What ended in it in the last minute.
     pub minute: Option<Ends>,
+    /// Since when its target has put off all that it was given.
+    pub outage: Option<Timestamp>,
     /// When the youngest of the runs that are under way in it began.
     pub youngest_run: Option<Timestamp>,
     /// How long a run takes on average.
@@ -51,7 +55,7 @@ pub struct Observed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// Nothing that is due waits.
+    /// Nothing that is due waits, and nothing waits for a target that is down.
     Nothing,
     /// No process sends anything: the `daybook up` of a folder does not run, or has no target.
     Stopped,
@@ -86,7 +90,10 @@ impl Observed {
         let Some(due) = self.due else {
             return Limit::Unknown;
         };
-        if due.rows == 0 && due.exact {
+        let none_is_due = due.rows == 0 && due.exact;
+        // What a target puts off is due later, again and again.
+        let waits_for_target = self.outage.is_some() && self.later.is_some_and(|later| later.rows > 0);
+        if none_is_due && !waits_for_target {
             return Limit::Nothing;
         }
         if self.is_stopped {
@@ -95,10 +102,8 @@ impl Observed {
         if self.is_paused {
             return Limit::Pause;
         }
-        if self
-            .minute
-            .is_some_and(|ends| ends.put_off > ends.done + ends.failed)
-        {
+        let puts_off_most = |ends: Ends| ends.put_off > ends.done + ends.failed;
+        if self.outage.is_some() || self.minute.is_some_and(puts_off_most) {
             return Limit::Target;
         }
         if self.budget_is_spent(now) {
@@ -153,15 +158,24 @@ impl Observed {
                 format!("the in-flight cap: {cap} events are in flight, and no more may be")
             }
             Limit::Workers => format!("the workers: {}{}", self.busy(), self.pace()),
-            Limit::Target => {
-                let ends = self.minute.unwrap_or_default();
-                format!(
-                    "the target: in the last minute it put off {}, and {} ended",
-                    text::many(ends.put_off, "event"),
-                    ends.done + ends.failed
-                )
-            }
+            Limit::Target => format!("the target: {}", self.target(now)),
             Limit::Unknown => format!("unknown{}", self.why_unknown()),
+        }
+    }
+
+    /// What the target does while it limits.
+    fn target(&self, now: Timestamp) -> String {
+        let ends = self.minute.unwrap_or_default();
+        match self.outage {
+            Some(since) => format!(
+                "it has put off every event since {}; it cannot be reached, or says later",
+                time::at(since, now)
+            ),
+            None => format!(
+                "in the last minute it put off {}, and {} ended",
+                text::many(ends.put_off, "event"),
+                ends.done + ends.failed
+            ),
         }
     }
 
@@ -197,6 +211,6 @@ pub fn seconds(length: Duration) -> String {
     match length.as_secs_f64() {
         short if short < 10.0 => format!("{short:.2} s"),
         short if short < 120.0 => format!("{short:.0} s"),
-        _ => crate::wording::time::span(Duration::from_secs(length.as_secs())),
+        _ => time::span(Duration::from_secs(length.as_secs())),
     }
 }

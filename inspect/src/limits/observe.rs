@@ -38,6 +38,7 @@ impl Observed {
             workers,
             is_stopped: folder.is_some() && workers.is_none(),
             minute: activity.map(|activity| activity.lately(now, Stretch::Minute).ends),
+            outage: activity.and_then(|activity| activity.outage(now)),
             youngest_run: folder
                 .and_then(LocalFolder::runs)
                 .and_then(|runs| runs.running.values().map(|run| run.since).max()),

@@ -74,6 +74,12 @@ fn each_limit_is_told_from_the_others() {
         }),
         ..machine(4)
     };
+    let out = |due, later| Observed {
+        due: count(due),
+        later: count(later),
+        outage: Some(now().minus(SECOND * 420)),
+        ..machine(0)
+    };
     let old = Observed {
         granted: Some((now().minus(SECOND * 200), 50)),
         ..aws(50)
@@ -133,6 +139,17 @@ fn each_limit_is_told_from_the_others() {
         ),
         ("most are put off", putting_off(9, 3), Limit::Target),
         ("few are put off", putting_off(3, 9), Limit::Workers),
+        ("all are put off, and one is due", out(1, 0), Limit::Target),
+        ("all are put off, and are due later", out(0, 7), Limit::Target),
+        ("all were put off, and none is left", out(0, 0), Limit::Nothing),
+        (
+            "all are put off, and nothing runs any more",
+            Observed {
+                is_stopped: true,
+                ..out(0, 7)
+            },
+            Limit::Stopped,
+        ),
         ("AWS, N is used up", aws(50), Limit::Budget),
         ("AWS, N was used up long ago", old, Limit::Unknown),
         ("AWS, N is not used up", aws(49), Limit::Unknown),
@@ -216,6 +233,11 @@ fn the_time_that_a_backlog_takes_is_that_of_what_limits() {
         ..machine(4)
     };
     assert_eq!(drain(takes_nothing), Drain::Unmeasured);
+    let is_out = Observed {
+        outage: Some(now()),
+        ..target
+    };
+    assert_eq!(drain(is_out), Drain::Unmeasured);
 }
 
 #[test]

@@ -105,10 +105,14 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
     let known = control.as_ref().ok();
     let rate = Rate::of(known, given, said);
     let counted = (due.as_ref().ok().copied(), both(&within_lease, &lease_over));
+    let limits = limits::Observed {
+        later: later.as_ref().ok().copied(),
+        ..limits::Observed::of(parts.folder, known, rate, counted, now)
+    };
     Found {
         now,
         rate,
-        limits: limits::Observed::of(parts.folder, known, rate, counted, now),
+        limits,
         claimed: looks.0,
         newer: looks.1,
         running,

@@ -64,6 +64,7 @@ pub fn tone(line: &str) -> Option<Tone> {
         "parked" if value != "0" => Some(Tone::Bad),
         "overdue" | "undelivered" | "newer" if value != "0" => Some(Tone::Warning),
         "dispatch" if value == "paused" => Some(Tone::Warning),
+        "limit" if line.contains("it has put off every event") => Some(Tone::Bad),
         "daybook" if line.contains("does not run") || line.contains("without a target") => {
             Some(Tone::Warning)
         }
@@ -186,6 +187,9 @@ fn drain_words(found: &Found, location: &Location) -> String {
             "the backlog takes {at_least}about {}, at {per_second:.3} events per second, as the last runs went{paused}",
             time::span(time)
         ),
+        Drain::Unmeasured if found.limits.outage.is_some() => {
+            "unknown: nothing passes until the target takes events again".to_owned()
+        }
         Drain::Unmeasured => "unknown: what limits has let nothing pass yet".to_owned(),
         Drain::Unknown => match found.rate.per_window {
             None => "unknown, because N is: set --per-window (DAYBOOK_PER_WINDOW)",

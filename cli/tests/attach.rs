@@ -2,6 +2,8 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod stand_in;
+#[path = "attach/watermark.rs"]
+mod watermark;
 
 use std::process::{Command, Stdio};
 

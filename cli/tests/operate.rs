@@ -1,9 +1,11 @@
-//! What people do to open events, on a folder and on an endpoint: redrive, release, fail, complete, remove; and to dispatch as a
+//! What people do to open events, on a folder and on an endpoint: redrive, release, fail, cancel, complete, remove; and to dispatch as a
 //! whole: pause, resume, set.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
 #[path = "operate/asking.rs"]
 mod asking;
+#[path = "operate/cancel.rs"]
+mod cancel;
 #[path = "operate/dispatch.rs"]
 mod dispatch;
 #[path = "operate/races.rs"]
@@ -12,6 +14,8 @@ mod races;
 mod replay;
 #[path = "operate/selecting.rs"]
 mod selecting;
+#[path = "operate/settings.rs"]
+mod settings;
 mod stand_in;
 #[path = "operate/thousands.rs"]
 mod thousands;

@@ -1,6 +1,8 @@
 //! `daybook schedule` and `daybook sweep` against an endpoint, as a cron would run them.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "runs/repeated.rs"]
+mod repeated;
 mod stand_in;
 
 use std::time::Duration;

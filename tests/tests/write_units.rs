@@ -1,6 +1,9 @@
 //! What each step costs, as DynamoDB itself reports it, and that typical items stay within one write unit.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "write_units/general.rs"]
+mod general;
+
 use std::time::Duration;
 
 use daybook_ledger::{
@@ -252,12 +255,10 @@ async fn among_many_a_reuploads_receipt_costs_one_request_more_and_one_unit_more
     }
 }
 
-/// Records one notification, runs it through all movers, and says what the ledger used.
-async fn a_normal_event(stage: &Stage) -> (f64, u64) {
+/// Records one message of one event, runs it through all movers, and says what the ledger used.
+async fn a_normal_event(stage: &Stage, message: String) -> (f64, u64) {
     let before = stage.ledger.consumed();
-    stage
-        .ingest_all(&[Upload::new("devices/7/a.json", 1, "e").notification()])
-        .await;
+    stage.ingest_all(&[message]).await;
     let row = stage.claim_due().await.remove(0);
     let sent = stage.queue().send(std::slice::from_ref(&row)).await;
     assert_eq!(sent, [daybook_manager::Sent::Sent]);
@@ -270,13 +271,14 @@ async fn a_normal_event(stage: &Stage) -> (f64, u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_normal_event_costs_eight_write_units_with_receipts_and_seven_without() {
-    let (units, _) = a_normal_event(&Stage::usual().await).await;
+    let notification = || Upload::new("devices/7/a.json", 1, "e").notification();
+    let (units, _) = a_normal_event(&Stage::usual().await, notification()).await;
     assert_eq!(units, 8.0);
     let options = StageOptions {
         receipts: None,
         ..StageOptions::default()
     };
-    let (units, _) = a_normal_event(&Stage::new(options).await).await;
+    let (units, _) = a_normal_event(&Stage::new(options).await, notification()).await;
     assert_eq!(units, 7.0);
 }
 

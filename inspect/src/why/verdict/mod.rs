@@ -68,7 +68,9 @@ fn closed(seen: &Observed, receipt: &Receipt) -> Verdict {
             "Nothing, unless that was a mistake: `daybook replay` runs it after all.",
         ),
     };
-    let kind = (receipt.kind != Kind::Created).then(|| format!("The event was: {}.", receipt.kind.as_str()));
+    // What a general event is about stands above the answer.
+    let is_told = receipt.is_of_object() && receipt.kind != Kind::Created;
+    let kind = is_told.then(|| format!("The event was: {}.", receipt.kind.as_str()));
     verdict.of(receipt.event_id).also(kind)
 }
 
@@ -89,8 +91,13 @@ fn is_open_still(events: u64) -> String {
 fn earlier(seen: &Observed) -> Option<String> {
     let receipts = seen.receipts.known()?;
     let done = receipts.iter().find(|it| it.outcome == Outcome::Succeeded)?;
+    // Of a general event, which is nobody's successor: it was replayed.
+    let what = match done.is_of_object() {
+        true => "An earlier event of the object was",
+        false => "The event was",
+    };
     Some(format!(
-        "An earlier event of the object was done at {} by {}.",
+        "{what} done at {} by {}.",
         time::at(done.completed_at, seen.now),
         done.by
     ))

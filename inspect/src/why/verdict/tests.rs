@@ -51,6 +51,36 @@ fn receipt(n: u32, outcome: Outcome) -> Receipt {
     Receipt::new(&event(n), Attempt(1), outcome, by, None, at(EARLIER), keep)
 }
 
+fn general_event() -> ObjectEvent {
+    let body = r#"{"specversion":"1.0","id":"1","source":"/shop/web","type":"com.example.page-view","subject":"user/42"}"#;
+    let source = SourceName::default();
+    notification::read(body, &source).events.pop().unwrap()
+}
+
+fn general_receipt() -> Receipt {
+    let keep = Duration::from_secs(14 * 24 * 3600);
+    let (by, now) = ("vm:25723".to_owned(), at(EARLIER));
+    Receipt::new(
+        &general_event(),
+        Attempt(1),
+        Outcome::Succeeded,
+        by,
+        None,
+        now,
+        keep,
+    )
+}
+
+/// Asked for by its id: there is no object.
+fn general() -> Observed {
+    Observed {
+        subject: "com.example.page-view user/42 (/shop/web 1)".to_owned(),
+        key: None,
+        receipts: Fact::Known(vec![general_receipt()]),
+        ..nothing()
+    }
+}
+
 fn object(etag: &str, last_modified: &str) -> Fact<Head> {
     Fact::Known(Head::There(ObjectNow {
         etag: Some(etag.to_owned()),

@@ -45,6 +45,31 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
                 ..nothing()
             },
         ),
+        (S::Done, "a general event is done", general()),
+        (
+            S::Done,
+            "an object's deletion is done",
+            Observed {
+                receipts: Fact::Known(vec![Receipt {
+                    kind: daybook_schema::Kind::Removed,
+                    ..receipt(1, Outcome::Succeeded)
+                }]),
+                ..nothing()
+            },
+        ),
+        (
+            S::Due,
+            "a general event was done, and is replayed",
+            Observed {
+                receipts: Fact::Known(vec![general_receipt()]),
+                ..open(Row::recorded(
+                    general_event(),
+                    5,
+                    None,
+                    at("2026-11-21T11:59:00.000Z"),
+                ))
+            },
+        ),
         (
             S::DoneRowLeft,
             "done, the row is left",

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 
 DAYBOOK = os.environ["DAYBOOK_BINARY"]
@@ -105,11 +106,12 @@ class Target:
 class Up:
     """A `daybook up`, from its start until it is drained."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, console="off"):
         begin = time.monotonic()
         self.log = tempfile.TemporaryFile()
         command = [DAYBOOK, "up", "--data-dir", folder, "--max-attempts", "1", *options]
-        self.process = subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=self.log)
+        there = environment() | {"DAYBOOK_CONSOLE": console}
+        self.process = subprocess.Popen(command, env=there, stdout=subprocess.DEVNULL, stderr=self.log)
         self.url = None
         while self.url is None or not self.is_healthy():
             if self.process.poll() is not None or time.monotonic() > begin + PATIENCE:
@@ -229,6 +231,37 @@ def looks(folder, rows):
     }
 
 
+def pages(folder, rows):
+    """What each page of the console of `up` takes: the first time, and while what the first has found out is kept."""
+    key = urllib.parse.quote(f"s3://data/{key_of(rows - rows // 3)}")
+    paths = {
+        "Now": "/",
+        "Rows": "/rows",
+        "Rows of a prefix, of 1,000 objects": f"/rows?prefix=in/{rows // 2000:05}/",
+        "Rows with an error, a third of what is parked": "/rows?status=parked&error=is+not+known",
+        "Object": f"/object?q={key}",
+        "Errors": "/errors",
+        "Audit": "/audit",
+        "`GET /metrics`": "/metrics",
+    }
+    cells = {}
+    with Up(folder, "--exec", "true", console="127.0.0.1:0") as up:
+        while not (found := re.search(r"console  (http://\S+)", up.said())):
+            time.sleep(0.01)
+        url = found.group(1)
+        for name, path in paths.items():
+            up.forget_peak()
+            took = []
+            for _ in range(2):
+                begin = time.monotonic()
+                with urllib.request.urlopen(url + path) as page:
+                    length = len(page.read())
+                took.append(f"{(time.monotonic() - begin) * 1000:,.0f} ms")
+            memory = megabytes(up.memory("VmHWM"))
+            cells[f"page {name}"] = f"{took[0]}, then {took[1]}; {length / 1000:,.0f} kB (`up` {memory})"
+    return cells
+
+
 def measure(rows):
     """The cells of one column, by the names of their rows."""
     home = tempfile.mkdtemp(prefix="daybook-rows-")
@@ -250,6 +283,7 @@ def measure(rows):
                 up.forget_peak()
                 took, cpu, memory, _ = run(folder, *verb)
                 cells[name] = f"{took:.2f} s, {megabytes(memory)} (`up` {megabytes(up.memory('VmHWM'))})"
+        cells |= pages(folder, rows)
         cells |= finish(folder, rows)
     finally:
         shutil.rmtree(home)

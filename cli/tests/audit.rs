@@ -16,5 +16,7 @@ mod mending;
 mod stand_in;
 #[path = "audit/telling.rs"]
 mod telling;
+#[path = "audit/twins.rs"]
+mod twins;
 #[path = "audit/world.rs"]
 mod world;

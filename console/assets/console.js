@@ -36,7 +36,7 @@ all?.addEventListener("change", () => {
 
 let pending = false;
 let place = -1;
-const help = "Keys: / searches, j and k go through rows, Enter opens one, g then n, r, o, e or p goes to a page.";
+const help = "Keys: / searches, j and k go through rows, Enter opens one, g then n, r, o, e, a or p goes to a page.";
 const move = step => {
   const rows = [...document.querySelectorAll("table.rows tbody tr, article.group")];
   if (rows.length === 0) return;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use daybook_inspect::audits::KeptAudits;
+use daybook_inspect::checks::finding::Item;
 use daybook_inspect::errors::{Errors, errors};
 use daybook_inspect::metrics;
 use daybook_inspect::rate::Rate;
@@ -19,6 +21,12 @@ const ENOUGH: u32 = 250;
 
 /// How old what is known of failed events may be: all open rows are read for it.
 const ERRORS_EVERY: Duration = Duration::from_secs(15);
+
+/// Findings and audits are looked at again after so many intervals.
+const HEALTH_POLLS: u32 = 10;
+
+/// Where looks may be repeated so soon, they are quick.
+const QUICK: Duration = Duration::from_secs(5);
 
 /// Where a deployment stands.
 #[derive(Clone, Debug)]
@@ -47,12 +55,25 @@ pub struct Causes {
     pub errors: Errors,
 }
 
+/// Whether the parts of a deployment are as they should be, and which audits there were.
+pub struct Health {
+    /// When that was.
+    pub at: Timestamp,
+    /// The deployment's name.
+    pub name: String,
+    /// What `daybook doctor` finds, but for the write that it tries; or why that is not known.
+    pub findings: Result<Vec<Item>, String>,
+    /// The audits that are kept; or why they are not known.
+    pub audits: Result<KeptAudits, String>,
+}
+
 /// The newest snapshots. Whoever asks while one is being made waits for it, and nobody makes a second.
 pub struct Snapshots {
     source: Arc<dyn Source>,
     poll: Duration,
     status: Cell<Snapshot>,
     causes: Cell<Causes>,
+    health: Cell<Health>,
 }
 
 /// What was found out last, and when. A failure is kept as long as a success: a ledger in trouble is not asked more often.
@@ -66,6 +87,7 @@ impl Snapshots {
             poll,
             status: Mutex::default(),
             causes: Mutex::default(),
+            health: Mutex::default(),
         }
     }
 
@@ -90,10 +112,29 @@ impl Snapshots {
         fresh(&self.causes, ERRORS_EVERY, || self.group()).await
     }
 
+    /// Findings and audits, looked at again after ten intervals.
+    ///
+    /// # Errors
+    /// As [`Snapshots::status`].
+    pub async fn health(&self) -> Result<Arc<Health>, String> {
+        fresh(&self.health, self.poll * HEALTH_POLLS, || self.examine()).await
+    }
+
+    /// The same for a page that must not wait: where looking may take seconds, as on AWS, what was known last, if anything.
+    pub async fn health_at_hand(&self) -> Option<Arc<Health>> {
+        if self.poll <= QUICK {
+            return self.health().await.ok();
+        }
+        let kept = self.health.try_lock().ok()?;
+        let (_, last) = kept.as_ref()?;
+        last.clone().ok()
+    }
+
     /// Something was changed: what was known before is not shown any more.
     pub async fn forget(&self) {
         *self.status.lock().await = None;
         *self.causes.lock().await = None;
+        *self.health.lock().await = None;
     }
 
     async fn look(&self) -> Result<Snapshot, String> {
@@ -111,6 +152,17 @@ impl Snapshots {
                 found: &found,
                 folder: parts.folder,
             }),
+        })
+    }
+
+    async fn examine(&self) -> Result<Health, String> {
+        let deployment = self.source.open().await?;
+        let (findings, audits) = futures::join!(deployment.findings(), deployment.audits());
+        Ok(Health {
+            at: deployment.parts().ledger.clock().now(),
+            name: deployment.name(),
+            findings,
+            audits,
         })
     }
 

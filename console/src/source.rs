@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use daybook_inspect::audits::{KeptAudit, KeptAudits};
 use daybook_inspect::aws::s3::S3;
+use daybook_inspect::checks::deployment::without_writes;
+use daybook_inspect::checks::finding::Item;
+use daybook_inspect::checks::flow::Configured;
 use daybook_inspect::metrics::Counted;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
 use daybook_ledger::RetryPolicy;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt, ready};
 
 /// A deployment, opened for one request or for as long as it is held.
 pub trait Deployment: Send + Sync {
@@ -35,6 +39,33 @@ pub trait Deployment: Send + Sync {
     /// The queue that notifications arrive on, if it is named: who asks for it, and its URL.
     fn intake(&self) -> Option<(aws_sdk_sqs::Client, String)> {
         None
+    }
+
+    /// How its dispatch is configured, as far as it is known.
+    fn configured(&self) -> Configured {
+        Configured::default()
+    }
+
+    /// What `daybook doctor` finds, the worst first, but for the write that it tries: looking costs no write unit. These are the checks of a
+    /// folder; a deployment on AWS has others.
+    ///
+    /// The error says in words why it cannot be looked at.
+    fn findings(&self) -> BoxFuture<'_, Result<Vec<Item>, String>> {
+        async { Ok(without_writes(&self.parts(), self.rate(), self.configured()).await) }.boxed()
+    }
+
+    /// The audits that are kept.
+    ///
+    /// The error says in words why they cannot be read.
+    fn audits(&self) -> BoxFuture<'_, Result<KeptAudits, String>> {
+        ready(Ok(KeptAudits::default())).boxed()
+    }
+
+    /// The kept audit of that name, if there is one.
+    ///
+    /// The error says in words why it cannot be read.
+    fn audit(&self, _id: String) -> BoxFuture<'_, Result<Option<KeptAudit>, String>> {
+        ready(Ok(None)).boxed()
     }
 
     /// The flags that name it on the command line, such as `--stack prod`, as a shell takes them.

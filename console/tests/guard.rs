@@ -6,16 +6,18 @@ mod world;
 use axum::http::{Method, StatusCode, header};
 use world::{World, get, post};
 
-const LOOKS: [&str; 13] = [
+const LOOKS: [&str; 15] = [
     "/",
     "/live",
     "/rows",
     "/object",
     "/errors",
+    "/audit",
     "/operations",
     "/status.json",
     "/rows.json",
     "/errors.json",
+    "/doctor.json",
     "/metrics",
     "/assets/console.css",
     "/assets/console.js",

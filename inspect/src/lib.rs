@@ -9,6 +9,7 @@
 //! whole of it, for a terminal or for HTML.
 
 pub mod activity;
+pub mod audits;
 pub mod aws;
 pub mod checks;
 pub mod errors;

@@ -33,6 +33,33 @@ def record(key, number):
                 "key": urllib.parse.quote_plus(key), "sequencer": f"{number:04X}", "size": 1024}}}
 
 
+def tally(objects, missing=0, unknown=0):
+    return {"objects": objects, "bytes": objects * 1024, "done": objects - missing - unknown, "removed": 0, "open": 0, "too_new": 0,
+            "missing": missing, "before_watermark": 0, "changed": 0, "unknown": unknown, "may_wait": 0}
+
+
+def keep_audit(data):
+    """An audit as `daybook audit` keeps it: a month of ten prefixes, some objects of which are missing."""
+    began, bad = "2026-11-21T00:30:00.123Z", {("in/03/", 12): (7, 0), ("in/07/", 20): (1, 0), ("in/07/", 21): (0, 4), (KEYS[2] + "/", 9): (2, 0)}
+    prefixes = [f"in/{number:02}/" for number in range(10)] + [KEYS[2] + "/", KEYS[4] + "/"]
+    lines = []
+    for prefix in prefixes:
+        for day in range(1, 29):
+            missing, unknown = bad.get((prefix, day), (0, 0))
+            line = {"prefix": prefix, "day": f"2026-11-{day:02}", "complete": missing + unknown == 0}
+            lines.append(line | tally(1000 + 37 * day, missing, unknown))
+    objects = sum(line["objects"] for line in lines)
+    missing = [{"key": f"in/03/{KEYS[2]}-{number}.json", "version_id": None, "etag": None, "size": 1024,
+                "last_modified": "2026-11-12T10:15:00Z", "is_latest": True} for number in range(10)]
+    brief = {"id": began.replace(":", ""), "began_at": began, "ended_at": "2026-11-21T00:31:10Z", "source": "aws", "bucket": "data", "prefix": "",
+             "finished": True, "complete": False, "objects": objects, "missing_left": 10, "unknown": 4, "may_wait": 0}
+    report = tally(objects, 10, 4) | {"statement": lines, "failures": [], "report": None, "gone": 0, "unreadable": 0, "repair": None}
+    folder = data / "audits"
+    folder.mkdir()
+    kept = {"brief": brief, "report": report, "missing": missing}
+    (folder / f"{brief['id']}.jsonl").write_text(f"{json.dumps(brief)}\n{json.dumps(kept)}\n")
+
+
 def wait(what, found, seconds=30):
     end = time.monotonic() + seconds
     while not (value := found()):
@@ -143,7 +170,8 @@ def main():
             wait("all are parked", lambda: status()["parked"]["rows"] == len(KEYS))
             rows = json.load(urllib.request.urlopen(console + "/rows.json?status=parked"))["rows"]
             hostile = next(row for row in rows if row["key"].startswith("<script>"))
-            pages = {"now": "/", "rows": "/rows", "errors": "/errors", "operations": "/operations",
+            keep_audit(pathlib.Path(folder) / "data")
+            pages = {"now": "/", "rows": "/rows", "audit": "/audit", "errors": "/errors", "operations": "/operations",
                      "object": "/object?q=" + hostile["id"]}
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)

@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod arguments;
+pub mod audits;
 pub mod aws;
 pub mod completions;
 pub mod door;

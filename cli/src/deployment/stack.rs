@@ -24,6 +24,9 @@ pub const INTAKE_QUEUE: &str = "IntakeQueueUrl";
 /// The queue that the ends of executions arrive on, where there is a state machine.
 pub const COMPLETION_QUEUE: &str = "CompletionQueueUrl";
 
+/// The bucket with the reports of the audit function.
+pub const REPORTS_BUCKET: &str = "ReportsBucketName";
+
 /// The state machine, where there is one.
 pub const STATE_MACHINE: &str = "StateMachineArn";
 

@@ -1,6 +1,8 @@
 //! The pages, one file each.
 
+pub mod audit;
 pub mod errors;
+pub mod health;
 pub mod login;
 pub mod now;
 pub mod object;

@@ -13,8 +13,9 @@ use daybook_schema::Timestamp;
 use futures::Stream;
 use serde::Deserialize;
 
+use crate::pages::health::HealthView;
 use crate::pages::{Frame, json as as_json, render, unavailable};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Health, Snapshot};
 use crate::state;
 use crate::text::{self, When};
 
@@ -147,6 +148,7 @@ struct Live {
     dispatch: String,
     stretches: Vec<Stretch>,
     queue: Option<String>,
+    health: HealthView,
 }
 
 #[derive(Template)]
@@ -161,7 +163,8 @@ pub async fn page(State(state): State<Arc<state::State>>) -> Response {
         Ok(snapshot) => snapshot,
         Err(why) => return unavailable(&state.settings, &why),
     };
-    match Live::of(&snapshot) {
+    let health = state.snapshots.health_at_hand().await;
+    match Live::of(&snapshot, health.as_deref()) {
         Ok(live) => render(&Now {
             frame: Frame::of("Now", &snapshot.name, &state.settings),
             live,
@@ -197,10 +200,7 @@ fn changes(state: Arc<state::State>) -> impl Stream<Item = Result<Event, Infalli
             if stopped {
                 return None;
             }
-            let html = match state.snapshots.status().await {
-                Ok(snapshot) => Live::of(&snapshot).and_then(|live| live.render().map_err(|e| e.to_string())),
-                Err(why) => Err(why),
-            };
+            let html = live_part(&state).await;
             match html {
                 Ok(html) if html != shown => {
                     return Some((Ok(Event::default().data(&html)), (state, stop, html)));
@@ -218,8 +218,15 @@ fn changes(state: Arc<state::State>) -> impl Stream<Item = Result<Event, Infalli
     })
 }
 
+async fn live_part(state: &state::State) -> Result<String, String> {
+    let snapshot = state.snapshots.status().await?;
+    let health = state.snapshots.health().await.ok();
+    let live = Live::of(&snapshot, health.as_deref())?;
+    live.render().map_err(|error| error.to_string())
+}
+
 impl Live {
-    fn of(snapshot: &Snapshot) -> Result<Self, String> {
+    fn of(snapshot: &Snapshot, health: Option<&Health>) -> Result<Self, String> {
         let status = Status::deserialize(&snapshot.status).map_err(|error| error.to_string())?;
         let now = snapshot.at;
         Ok(Self {
@@ -234,6 +241,7 @@ impl Live {
             dispatch: dispatch_words(status.dispatch.as_ref()),
             stretches: status.lately.as_ref().map(stretches).unwrap_or_default(),
             queue: status.queue_depth.map(|depth| text::count(depth, true)),
+            health: HealthView::of(health, now),
         })
     }
 }

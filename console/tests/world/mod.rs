@@ -10,13 +10,14 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode};
 use daybook_console::settings::{Access, LOOPBACK_HOSTS};
 use daybook_console::{Deployment, Settings, Source, router};
+use daybook_inspect::audits::{KeptAudit, KeptAudits};
 use daybook_inspect::aws::s3::S3;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
 use daybook_ledger::{Ledger, NewRow, Person, Recorded, RetryPolicy};
 use daybook_schema::{SourceName, Status, notification};
 use daybook_tests::stage::Stage;
-use futures::future::{BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, ready};
 use http_body_util::BodyExt;
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -43,6 +44,7 @@ pub struct World {
 struct Opener {
     ledger: Ledger,
     opened: Arc<AtomicUsize>,
+    kept: Vec<KeptAudit>,
 }
 
 impl Source for Opener {
@@ -84,6 +86,21 @@ impl Deployment for Opener {
         Err("S3 is not asked".to_owned())
     }
 
+    fn audits(&self) -> BoxFuture<'_, Result<KeptAudits, String>> {
+        let audits = self.kept.iter().map(|kept| kept.brief.clone()).collect();
+        let place = Some("data/audits".to_owned());
+        ready(Ok(KeptAudits {
+            place,
+            audits: Some(audits),
+        }))
+        .boxed()
+    }
+
+    fn audit(&self, id: String) -> BoxFuture<'_, Result<Option<KeptAudit>, String>> {
+        let kept = self.kept.iter().find(|kept| kept.brief.id == id).cloned();
+        ready(Ok(kept)).boxed()
+    }
+
     fn flags(&self) -> String {
         "--local data".to_owned()
     }
@@ -116,11 +133,21 @@ impl World {
     }
 
     fn of(stage: Stage, access: Option<Access>, read_only: bool) -> Self {
+        Self::keeping(stage, access, read_only, Vec::new())
+    }
+
+    /// Where these audits are kept.
+    pub async fn with_audits(kept: Vec<KeptAudit>) -> Self {
+        Self::keeping(Stage::usual().await, None, true, kept)
+    }
+
+    fn keeping(stage: Stage, access: Option<Access>, read_only: bool, kept: Vec<KeptAudit>) -> Self {
         let (say_stop, stop) = watch::channel(false);
         let opened = Arc::new(AtomicUsize::new(0));
         let source = Opener {
             ledger: stage.ledger.clone(),
             opened: opened.clone(),
+            kept,
         };
         let settings = Settings {
             hosts: LOOPBACK_HOSTS.map(str::to_owned).into(),
@@ -162,6 +189,12 @@ impl World {
             parts.headers,
             String::from_utf8(bytes.to_vec()).unwrap(),
         )
+    }
+
+    /// The body as it comes.
+    pub async fn open(&self, asked: Asked) -> Body {
+        let response = self.router.clone().oneshot(asked.request()).await.unwrap();
+        response.into_body()
     }
 
     pub async fn ask_but_stream(&self, asked: Asked) -> (StatusCode, HeaderMap, String) {

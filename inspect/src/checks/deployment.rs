@@ -84,16 +84,22 @@ impl<'a> DoctorOutput<'a> {
     }
 }
 
-/// The checks of a folder, whose N and window are these: its rows and its process.
+/// The checks of a folder, whose N and window are these: its rows and its process, and whether its ledger takes a write.
 pub async fn of_folder(parts: &Parts<'_>, rate: Rate, configured: Configured) -> Vec<Item> {
+    let mut items = without_writes(parts, rate, configured).await;
+    items.push(flow::writes(
+        parts.ledger.try_write(INTAKE_BYTES).await.map_err(Cause::from),
+    ));
+    worst_first(items)
+}
+
+/// The same, but for the write.
+pub async fn without_writes(parts: &Parts<'_>, rate: Rate, configured: Configured) -> Vec<Item> {
     let seen = observe::flow(parts.ledger, parts.folder, (rate, None)).await;
     let mut items = flow::checks(&seen, configured);
     let activity = parts.folder.filter(|folder| folder.running.is_some());
     let newest = activity.and_then(|folder| folder.activity?.newest(seen.now));
     items.extend(flow::target(newest));
-    items.push(flow::writes(
-        parts.ledger.try_write(INTAKE_BYTES).await.map_err(Cause::from),
-    ));
     worst_first(items)
 }
 

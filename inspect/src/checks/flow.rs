@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sfn::types::StateMachineType;
 use daybook_ledger::{Cause, Control, Count};
-use daybook_manager::Batching;
+use daybook_manager::{Batching, Dispatch};
 use daybook_schema::Timestamp;
 
 use crate::activity::slots::Ends;
@@ -65,6 +65,27 @@ pub struct Configured {
     pub batching: Option<Batching>,
     /// How many events may be in flight, where there is a cap.
     pub max_in_flight: Option<u32>,
+}
+
+impl Default for Configured {
+    /// As schedulers are configured unless told otherwise.
+    fn default() -> Self {
+        let Dispatch {
+            per_window,
+            window,
+            lease,
+            batching,
+            max_in_flight,
+            ..
+        } = Dispatch::default();
+        Self {
+            per_window,
+            window,
+            lease,
+            batching,
+            max_in_flight,
+        }
+    }
 }
 
 /// A state machine as it was described.

@@ -3,6 +3,7 @@
 pub mod arguments;
 pub mod checkpoint;
 pub mod findings;
+pub mod kept;
 pub mod outcome;
 pub mod output;
 pub mod programs;
@@ -30,6 +31,7 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
     arguments.check_intake()?;
     let deployment = arguments.deployment.open("audit").await?;
     let s3 = arguments.s3.open(&deployment.location).await?;
+    let began_at = deployment.ledger.clock().now();
     let mut settings = arguments.settings(&deployment);
     let terms = arguments.terms(&deployment.location, &s3, &settings.scope);
     let stored = match arguments.files.checkpoint.as_deref() {
@@ -70,7 +72,9 @@ pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<Ex
         around: &around,
         done: &done,
     };
-    print_either(output, || output::text(&summary), &programs::output(&summary))?;
+    let json = programs::output(&summary);
+    kept::keep(&summary, &json, (began_at, deployment.ledger.clock().now()));
+    print_either(output, || output::text(&summary), &json)?;
     summary.warn();
     match refused {
         Some(error) => Err(error.into()),

@@ -21,6 +21,12 @@ use crate::ui::escape;
 /// Causes that are told.
 const CAUSES: usize = 5;
 
+/// Missing objects that are shown.
+const EXAMPLES: usize = 5;
+
+/// Missing objects that are kept by name.
+pub const NAMED: usize = 1000;
+
 /// What was seen before the audit began.
 #[derive(Debug, Default)]
 pub struct Surroundings {
@@ -85,8 +91,8 @@ pub struct Done {
     pub inventory: Option<InventorySummary>,
     /// How it went.
     pub progress: Progress,
-    /// Some of what is missing.
-    pub examples: Vec<ListedObject>,
+    /// The first objects that are missing, at most [`NAMED`].
+    pub missing: Vec<ListedObject>,
     /// By Ctrl-C.
     pub interrupted: bool,
     /// Why it could not go on.
@@ -156,6 +162,11 @@ pub struct AuditSummary<'a> {
 }
 
 impl Done {
+    /// Some of what is missing.
+    pub fn examples(&self) -> &[ListedObject] {
+        &self.missing[..self.missing.len().min(EXAMPLES)]
+    }
+
     /// Whether all there is was judged, and repaired where that was asked for.
     pub fn is_finished(&self) -> bool {
         self.checkpoint.is_complete && self.pending == 0 && self.broken.is_none() && !self.interrupted

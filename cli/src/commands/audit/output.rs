@@ -16,7 +16,7 @@ type Line = (&'static str, String, String);
 pub fn text(summary: &AuditSummary) -> String {
     let mut text = table::labelled(&lines(summary));
     let done = summary.done;
-    for object in &done.examples {
+    for object in done.examples() {
         let uri = escape::object_uri(
             summary.scope.bucket.as_str(),
             object.key.as_str(),
@@ -28,8 +28,8 @@ pub fn text(summary: &AuditSummary) -> String {
         .checkpoint
         .tally
         .missing
-        .saturating_sub(done.examples.len() as u64);
-    if !done.examples.is_empty() && more > 0 {
+        .saturating_sub(done.examples().len() as u64);
+    if !done.missing.is_empty() && more > 0 {
         let _ = writeln!(text, "  and {} more", HumanCount(more));
     }
     text.push('\n');

@@ -140,7 +140,7 @@ pub fn output<'a>(summary: &'a AuditSummary) -> AuditOutput<'a> {
             per_thousand_objects: progress.requests_per_thousand(),
         },
         seconds: progress.elapsed.as_secs_f64(),
-        sample: &done.examples,
+        sample: done.examples(),
         report: file(arguments.files.report.as_deref()),
         checkpoint: file(arguments.files.checkpoint.as_deref()),
         failures: summary.failures(),

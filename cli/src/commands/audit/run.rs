@@ -10,16 +10,13 @@ use daybook_schema::Timestamp;
 use crate::commands::audit::arguments::AuditArguments;
 use crate::commands::audit::checkpoint::{Stored, Terms};
 use crate::commands::audit::findings::Findings;
-use crate::commands::audit::outcome::{Done, Failures};
+use crate::commands::audit::outcome::{Done, Failures, NAMED};
 use crate::commands::audit::progress::Progress;
 use crate::deployment::s3::S3Place;
 use crate::deployment::{Deployment, Location};
 use crate::signals;
 use crate::ui::error::UserError;
 use crate::ui::escape;
-
-/// Examples that are shown.
-const EXAMPLES: usize = 5;
 
 /// An audit under way.
 pub struct AuditCommand<'a> {
@@ -87,8 +84,8 @@ impl<'a> AuditCommand<'a> {
         };
         self.say_of_inventory(&run);
         self.progress.begin(&run);
-        let mut examples = Vec::new();
-        let stop = self.steps(&terms, &mut run, &mut repairs, &mut examples).await?;
+        let mut missing = Vec::new();
+        let stop = self.steps(&terms, &mut run, &mut repairs, &mut missing).await?;
         self.progress.clear();
         let stop = match stop {
             // Nothing is known that could be told.
@@ -108,7 +105,7 @@ impl<'a> AuditCommand<'a> {
             clock_behind: run.clock_behind(),
             inventory: run.inventory(),
             progress: run.progress(),
-            examples,
+            missing,
             interrupted: false,
             broken: None,
             failures: std::mem::take(&mut self.failures),
@@ -175,7 +172,7 @@ impl<'a> AuditCommand<'a> {
         terms: &Terms,
         run: &mut Run,
         repairs: &mut Repairs,
-        examples: &mut Vec<ListedObject>,
+        named: &mut Vec<ListedObject>,
     ) -> Result<Option<Stop>, UserError> {
         let mut driver = Driver::new(self.repairer, self.arguments.repair());
         loop {
@@ -185,8 +182,8 @@ impl<'a> AuditCommand<'a> {
                     self.progress.show(run);
                     self.findings.write(batch.findings.iter().map(Line::finding))?;
                     self.failures.note(&batch.findings);
-                    let room = EXAMPLES.saturating_sub(examples.len());
-                    examples.extend(missing(&batch.findings).take(room).cloned());
+                    let room = NAMED.saturating_sub(named.len());
+                    named.extend(missing(&batch.findings).take(room).cloned());
                 }
                 Ok(Step::Listed) => {}
                 Ok(Step::Repaired(outcomes)) => {

@@ -3,15 +3,28 @@
 use std::sync::{Arc, Weak};
 
 use daybook_console::{Deployment, Source};
+use daybook_inspect::audits::{KeptAudit, KeptAudits};
 use daybook_inspect::aws::s3::S3;
+use daybook_inspect::checks::deployment as checks;
+use daybook_inspect::checks::deployment::OnAws;
+use daybook_inspect::checks::finding::Item;
+use daybook_inspect::checks::flow::Configured;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
-use daybook_ledger::RetryPolicy;
-use futures::future::{BoxFuture, FutureExt};
+use daybook_ledger::{RetryPolicy, TableName};
+use futures::future::{BoxFuture, FutureExt, ready};
 use tokio::sync::Mutex;
 
+use crate::args::values;
+use crate::aws::clients::Aws;
+use crate::deployment::audits::off_the_loop;
 use crate::deployment::s3::S3Arguments;
-use crate::deployment::{self, DeploymentArguments, INTAKE_QUEUE, Location};
+use crate::deployment::stack::{DISPATCH_QUEUE, REPORTS_BUCKET, STATE_MACHINE};
+use crate::deployment::{
+    self, AwsArguments, COMPLETION_QUEUE, DeploymentArguments, INTAKE_QUEUE, LEDGER_TABLE, Location, Outputs,
+    RECEIPTS_TABLE, audits,
+};
+use crate::ui::error::UserError;
 
 /// Opens it.
 pub struct Opener {
@@ -32,6 +45,8 @@ struct Kept {
 struct Opened {
     deployment: deployment::Deployment,
     s3: S3Arguments,
+    given: AwsArguments,
+    state_machine_arn: Option<String>,
     flags: String,
 }
 
@@ -53,9 +68,16 @@ impl Opener {
         {
             return Ok(opened);
         }
+        let deployment = self.arguments.open("console").await?;
+        let by_stack = match &deployment.location {
+            Location::Aws { outputs, .. } => outputs.read(STATE_MACHINE, values::state_machine_arn)?,
+            Location::Local { .. } => None,
+        };
         let opened = Arc::new(Opened {
-            deployment: self.arguments.open("console").await?,
+            deployment,
             s3: self.s3.clone(),
+            given: self.arguments.aws.clone(),
+            state_machine_arn: self.arguments.machine.state_machine_arn.clone().or(by_stack),
             flags: self.arguments.flags(),
         });
         kept.shared = Arc::downgrade(&opened);
@@ -63,6 +85,36 @@ impl Opener {
             kept.aws = Some(opened.clone());
         }
         Ok(opened)
+    }
+}
+
+impl Opened {
+    /// The parts as the arguments or the stack name them.
+    fn on_aws<'a>(&'a self, aws: &'a Aws, outputs: &Outputs) -> Result<OnAws<'a>, UserError> {
+        let table = |given: Option<&TableName>, output| -> Result<_, UserError> {
+            let name = match given {
+                Some(name) => Some(name.clone()),
+                None => outputs.read(output, str::parse::<TableName>)?,
+            };
+            Ok(name.map(|name| name.to_string()))
+        };
+        let given = &self.given;
+        let receipts = table(given.receipts_table.as_ref(), RECEIPTS_TABLE)?;
+        Ok(OnAws {
+            ledger: &self.deployment.ledger,
+            dynamodb: aws.dynamodb(),
+            sqs: aws.queues(),
+            sfn: aws.step_functions(),
+            s3: S3::new(self.s3.at(aws).client),
+            region: aws.region(),
+            ledger_table: table(given.ledger_table.as_ref(), LEDGER_TABLE)?,
+            receipts_table: receipts.filter(|_| !given.receipts_keep.is_zero()),
+            intake_url: outputs.queue(None, INTAKE_QUEUE)?,
+            dispatch_url: outputs.queue(given.dispatch_queue_url.as_ref(), DISPATCH_QUEUE)?,
+            completion_url: outputs.queue(None, COMPLETION_QUEUE)?,
+            state_machine_arn: self.state_machine_arn.as_deref(),
+            buckets: &[],
+        })
     }
 }
 
@@ -115,6 +167,51 @@ impl Deployment for Opened {
                 Some((aws.queues(), url))
             }
             Location::Local { .. } => None,
+        }
+    }
+
+    fn findings(&self) -> BoxFuture<'_, Result<Vec<Item>, String>> {
+        let deployment = &self.deployment;
+        async move {
+            match &deployment.location {
+                Location::Local { .. } => {
+                    Ok(
+                        checks::without_writes(&deployment.parts(), deployment.rate(), Configured::default())
+                            .await,
+                    )
+                }
+                Location::Aws { aws, outputs, .. } => {
+                    let parts = self.on_aws(aws, outputs).map_err(|error| format!("{error:#}"))?;
+                    Ok(checks::on_aws(&parts, Configured::default()).await)
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn audits(&self) -> BoxFuture<'_, Result<KeptAudits, String>> {
+        match &self.deployment.location {
+            Location::Local { dir, .. } => {
+                let dir = dir.clone();
+                off_the_loop(move || audits::list_or_why(&dir)).boxed()
+            }
+            Location::Aws { outputs, .. } => {
+                let place = outputs.read(REPORTS_BUCKET, |name| {
+                    Ok::<_, String>(format!("s3://{name}/audits/"))
+                });
+                let place = place.ok().flatten();
+                ready(Ok(KeptAudits { place, audits: None })).boxed()
+            }
+        }
+    }
+
+    fn audit(&self, id: String) -> BoxFuture<'_, Result<Option<KeptAudit>, String>> {
+        match &self.deployment.location {
+            Location::Local { dir, .. } => {
+                let dir = dir.clone();
+                off_the_loop(move || audits::read_or_why(&dir, &id)).boxed()
+            }
+            Location::Aws { .. } => ready(Ok(None)).boxed(),
         }
     }
 

@@ -11,7 +11,9 @@ use clap::Args;
 use daybook_console::snapshot::Snapshots;
 use daybook_console::{Deployment, Settings, Source, router_on};
 use daybook_inspect::activity::Activity;
+use daybook_inspect::audits::{KeptAudit, KeptAudits};
 use daybook_inspect::aws::s3::S3;
+use daybook_inspect::checks::flow::Configured;
 use daybook_inspect::metrics::Counted;
 use daybook_inspect::parts::{LocalFolder, Parts, Running};
 use daybook_inspect::rate::Rate;
@@ -28,6 +30,8 @@ use crate::commands::console::listen::{access, hosts, listen};
 use crate::commands::run::up::connections::{self, Limits};
 use crate::commands::run::up::counters::Recording;
 use crate::commands::run::up::runs::Runs;
+use crate::deployment::audits;
+use crate::deployment::audits::off_the_loop;
 use crate::deployment::folder::Folder;
 use crate::ui::error::UserError;
 use crate::ui::logging;
@@ -234,6 +238,27 @@ impl Deployment for Moment {
 
     fn s3(&self) -> Result<S3, String> {
         Err("S3 is not asked: `daybook why` with --s3-endpoint asks it".to_owned())
+    }
+
+    fn configured(&self) -> Configured {
+        let dispatch = &self.shown.dispatch;
+        Configured {
+            per_window: dispatch.per_window,
+            window: dispatch.window,
+            lease: dispatch.lease,
+            batching: dispatch.batching,
+            max_in_flight: dispatch.max_in_flight,
+        }
+    }
+
+    fn audits(&self) -> BoxFuture<'_, Result<KeptAudits, String>> {
+        let dir = self.shown.dir.clone();
+        off_the_loop(move || audits::list_or_why(&dir)).boxed()
+    }
+
+    fn audit(&self, id: String) -> BoxFuture<'_, Result<Option<KeptAudit>, String>> {
+        let dir = self.shown.dir.clone();
+        off_the_loop(move || audits::read_or_why(&dir, &id)).boxed()
     }
 
     fn flags(&self) -> String {

@@ -137,7 +137,8 @@ impl Ledger {
     }
 
     /// Whether the ledger takes a write of that many bytes, at most [`INTAKE_BYTES`]: writes when it was asked, and with more than none as
-    /// many bytes, into the control item, where nothing reads them, and takes the bytes off again. One write unit for none; made for the ledger of one machine.
+    /// many bytes, into the control item, where nothing reads them, and takes the bytes off again. Where a process dies between the two the next grant
+    /// takes them off, so that no later one writes them again. One write unit for none; made for the ledger of one machine.
     ///
     /// # Errors
     /// When it was not certainly written.
@@ -176,7 +177,7 @@ impl Ledger {
                 "SET #window = :window, window_millis = :millis, granted = :granted, granted_before = :before, \
                  grant_token = :token, owed = :owed, owed_at = :owed_at, sweep_due_at = :sweep_due_at, \
                  swept_at = :swept_at, sweep_millis = :sweep_millis, redelivered_at = :redelivered_at, \
-                 scheduled_at = :scheduled_at, installed_at = if_not_exists(installed_at, :now)",
+                 scheduled_at = :scheduled_at, installed_at = if_not_exists(installed_at, :now) REMOVE tried_with",
             )
             .expression_attribute_names("#window", "window")
             .expression_attribute_values(":window", text_or_null(next.window))

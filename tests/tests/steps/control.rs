@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Asker, Clock, Deadline, Grant, GrantRequest, Ledger, Random, Refusal, SweepTurn, Window,
+    Asker, Clock, Deadline, Grant, GrantRequest, INTAKE_BYTES, Ledger, Random, Refusal, SweepTurn, Window,
 };
 use daybook_manager::Scheduler;
 use daybook_schema::Status;
-use daybook_tests::Stage;
-use daybook_tests::notifications::uploads;
+use daybook_tests::notifications::{Upload, uploads};
 use daybook_tests::rows::row_in;
+use daybook_tests::wire::Process;
+use daybook_tests::{Fault, Stage};
 
 const KIM: daybook_ledger::Person<'static> = daybook_ledger::Person { by: "kim", why: None };
 
@@ -92,6 +93,41 @@ async fn while_paused_the_sweep_sends_nothing_and_still_renews_what_runs() {
     assert!(stage.dispatched().is_empty());
     stage.ledger.resume().await.unwrap();
     assert_eq!(stage.sweep().await.redelivered, 1);
+}
+
+/// What a tried write leaves behind when its process dies between the two requests costs one grant, and none after it.
+#[tokio::test(start_paused = true)]
+async fn the_bytes_of_a_tried_write_are_gone_after_the_next_grant_wherever_its_process_dies() {
+    for (fault, leaves) in [(Fault::DiesBefore, false), (Fault::DiesAfter, true)] {
+        let stage = Stage::usual().await;
+        stage.record(&uploads(2)).await;
+        let mut tried = 0;
+        stage.wire.inject(move |request| {
+            tried += usize::from(request.operation == "UpdateItem");
+            match request.operation == "UpdateItem" && tried == 1 {
+                true => fault.clone(),
+                false => Fault::None,
+            }
+        });
+        let try_write = stage.ledger.try_write(INTAKE_BYTES);
+        assert!(Process::new("health", 0, None).run(try_write).await.is_none());
+        stage.wire.heal();
+        let left = async || {
+            stage
+                .control_item()
+                .await
+                .is_some_and(|item| item.get("tried_with").is_some())
+        };
+        assert_eq!(left().await, leaves);
+
+        assert_eq!(stage.schedule().await.sent, 2);
+        assert!(!left().await, "the grant has taken them off");
+        stage.record(&[Upload::new("later", 9, "e")]).await;
+        let before = stage.ledger.consumed();
+        assert_eq!(stage.schedule().await.sent, 1);
+        let units = (stage.ledger.consumed() - before).write_units;
+        assert_eq!(units, 3.0 + 1.0, "a claim and a grant");
+    }
 }
 
 #[tokio::test(start_paused = true)]

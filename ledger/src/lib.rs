@@ -9,7 +9,7 @@
 //! | claim | [`Ledger::claim`] | 3 (row 1, index 2) |
 //! | claim into a batch | [`Ledger::claim`] with [`Hand::Batches`] | 3: token and batch are one value, and the row's version is 3 |
 //! | leave a batch | [`Ledger::leave_batch`] | 3: PENDING, the attempt unused |
-//! | fail in a batch | [`Ledger::fail_batch`] | 3 each, 25 in one request |
+//! | fail many, or in a batch | [`Ledger::fail_many`] | 3 each, 25 in one request |
 //! | take, extend, postpone | [`Ledger::take`], [`Ledger::extend`], [`Ledger::postpone`] | 3 each, by workers only |
 //! | end the lease of a batch's row, by a person | [`Ledger::free_rows`] | 3 |
 //! | redrive, free, fail by a person | [`Ledger::redrive_rows`], [`Ledger::free_rows`], [`Ledger::fail_rows`] | 3 each |
@@ -70,7 +70,7 @@ pub use record::{Claiming, NewRow, Prepared, Recorded};
 pub use response_date::ResponseDate;
 pub use retry_policy::RetryPolicy;
 pub use settings::{InvalidTableName, ReceiptSettings, TableName, client_timeouts};
-pub use settle::{Blame, Failed};
+pub use settle::{Blame, Failed, FailedAttempt};
 pub use time::{Clock, Deadline, Random, TokenMark};
 pub use worker_lease::{Extended, Postponed, Taken};
 pub use write_certainty::{AnswerWatch, Verdict};

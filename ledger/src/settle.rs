@@ -1,5 +1,7 @@
 //! How attempts end that failed: tried again, or parked.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use daybook_schema::tables::attribute::{DUE_AT, STATUS_SHARD};
 use daybook_schema::{BatchId, EventId, ExecutionName, Row, StatusShard, Step, Timestamp};
@@ -49,6 +51,17 @@ impl Blame {
     }
 }
 
+/// An attempt that failed, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedAttempt<'a> {
+    /// The event and its attempt.
+    pub name: ExecutionName,
+    /// Whose fault it is.
+    pub blame: Blame,
+    /// Kept in the row, up to 256 characters.
+    pub why: &'a str,
+}
+
 impl Ledger {
     /// Reports that an attempt failed: PENDING again after a delay, or PARKED when no attempt is left. Applies only while the
     /// row is CLAIMED at that very attempt, and was not removed and recorded again since it was read. `started_at` is when the failed execution started, where that is known: one that
@@ -78,30 +91,31 @@ impl Ledger {
         self.settle(end.0, failed, deadline).await
     }
 
-    /// Reports that attempts failed which an execution of that batch was for: as [`Ledger::fail`], no row twice, and only while a row
-    /// is in that batch. Outcomes in their order. Three write units each, 25 in one request.
-    pub async fn fail_batch(
+    /// Reports that attempts failed which were handed out as that batch, or by themselves: as [`Ledger::fail`], and only while a row is in that
+    /// batch, or in none. Of an attempt that is named more than once the first counts. Outcomes in their order. Three write units each, 25 in one
+    /// request.
+    pub async fn fail_many(
         &self,
-        batch: BatchId,
-        failed: &[(ExecutionName, Blame)],
-        why: &str,
+        batch: Option<BatchId>,
+        failed: &[FailedAttempt<'_>],
         policy: &RetryPolicy,
         deadline: Deadline,
     ) -> Vec<Result<Failed, LedgerError>> {
-        let ids: Vec<EventId> = failed.iter().map(|(name, _)| name.id).collect();
+        let ids: Vec<EventId> = failed.iter().map(|attempt| attempt.name.id).collect();
         let mut outcomes = Vec::with_capacity(failed.len());
         let mut written = Vec::new();
         let mut updates = Vec::new();
+        let mut updated = BTreeSet::new();
         let rows = self.get_each(&ids).await;
-        for (row, (name, blame)) in rows.into_iter().zip(failed) {
+        for (row, attempt) in rows.into_iter().zip(failed) {
             let is_at = |row: &Row| {
-                row.status == Step::Retry.from() && row.attempt == name.attempt && row.batch == Some(batch)
+                row.status == Step::Retry.from() && row.attempt == attempt.name.attempt && row.batch == batch
             };
             match row {
                 Err(error) => outcomes.push(Some(Err(error))),
-                Ok(Some(row)) if is_at(&row) => {
+                Ok(Some(row)) if is_at(&row) && updated.insert(row.id) => {
                     outcomes.push(None);
-                    let (end, update) = self.failed_in(&row, *blame, why, policy);
+                    let (end, update) = self.failed_in(&row, attempt.blame, attempt.why, policy);
                     written.push(end);
                     updates.push(update);
                 }

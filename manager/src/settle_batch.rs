@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use daybook_ledger::{Blame, Deadline, Failed, Ledger, LedgerError, RetryPolicy, Success, chain};
+use daybook_ledger::{
+    Blame, Deadline, Failed, FailedAttempt, Ledger, LedgerError, RetryPolicy, Success, chain,
+};
 use daybook_schema::{BatchId, BatchInput, BatchName, ExecutionInput, ExecutionName, ItemFailures};
 
 use crate::executions::{Ended, EndedStatus};
@@ -130,23 +132,50 @@ impl BatchEnd {
                 by: &self.arn,
             })
             .collect();
-        let (deleted, failed) = futures::join!(
-            ledger.complete_many(&successes, deadline),
-            ledger.fail_batch(self.batch, &self.failed, &self.why, policy, deadline)
-        );
-        let deleted = deleted.into_iter().map(|deleted| deleted.map(Settled::from));
-        let failed = failed.into_iter().map(|failed| failed.map(Settled::Failed));
-        let mut settled = SettledBatch::default();
-        let mut first_error = None;
-        for outcome in deleted.chain(failed) {
-            match outcome {
-                Ok(outcome) => settled.count(outcome),
-                Err(error) => {
-                    tracing::debug!(error = chain(&error), batch = %self.batch, "a row of a batch is not settled");
-                    first_error = first_error.or(Some(error));
-                }
+        let failed: Vec<FailedAttempt<'_>> = self
+            .failed
+            .iter()
+            .map(|(name, blame)| FailedAttempt {
+                name: *name,
+                blame: *blame,
+                why: &self.why,
+            })
+            .collect();
+        let deleted = async {
+            let deleted = ledger.complete_many(&successes, deadline).await;
+            deleted
+                .into_iter()
+                .map(|deleted| deleted.map(Settled::from))
+                .collect()
+        };
+        together(
+            deleted,
+            ledger.fail_many(Some(self.batch), &failed, policy, deadline),
+        )
+        .await
+    }
+}
+
+/// Completes events and fails attempts at the same time. What has been written stands, whatever else fails.
+///
+/// # Errors
+/// The first, when not all is certainly written.
+pub(crate) async fn together(
+    completed: impl Future<Output = Vec<Result<Settled, LedgerError>>>,
+    failed: impl Future<Output = Vec<Result<Failed, LedgerError>>>,
+) -> Result<SettledBatch, LedgerError> {
+    let (completed, failed) = futures::join!(completed, failed);
+    let failed = failed.into_iter().map(|failed| failed.map(Settled::Failed));
+    let mut settled = SettledBatch::default();
+    let mut first_error = None;
+    for outcome in completed.into_iter().chain(failed) {
+        match outcome {
+            Ok(outcome) => settled.count(outcome),
+            Err(error) => {
+                tracing::debug!(error = chain(&error), "an event of several is not settled");
+                first_error = first_error.or(Some(error));
             }
         }
-        first_error.map_or(Ok(settled), Err)
     }
+    first_error.map_or(Ok(settled), Err)
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use daybook_ledger::{Blame, Deadline, Failed, Ledger, LedgerError, RetryPolicy, Success, chain};
+use daybook_ledger::{Blame, Deadline, Failed, FailedAttempt, Ledger, LedgerError, RetryPolicy, Success};
 use daybook_schema::status::Attempt;
 use daybook_schema::{BatchId, EventId, ExecutionName};
 use serde::Deserialize;
 
-use crate::settle_batch::SettledBatch;
+use crate::settle_batch::{SettledBatch, together};
 use crate::settle_execution::Settled;
 
 /// The `source` of a report, and what a receipt says completed the event.
@@ -60,22 +60,27 @@ impl Report {
         policy: &RetryPolicy,
         deadline: Deadline,
     ) -> Result<SettledBatch, LedgerError> {
-        let (done, failed) = futures::join!(
+        let failed: Vec<FailedAttempt<'_>> = self
+            .events
+            .iter()
+            .filter_map(|event| self.failed(event))
+            .collect();
+        together(
             self.complete(ledger, deadline),
-            self.fail(ledger, policy, deadline)
-        );
-        let mut settled = SettledBatch::default();
-        let mut first_error = None;
-        for outcome in done.into_iter().chain(failed) {
-            match outcome {
-                Ok(outcome) => settled = settled.and(outcome.into()),
-                Err(error) => {
-                    tracing::debug!(error = chain(&error), "an event of a report is not settled");
-                    first_error = first_error.or(Some(error));
-                }
-            }
-        }
-        first_error.map_or(Ok(settled), Err)
+            ledger.fail_many(self.batch, &failed, policy, deadline),
+        )
+        .await
+    }
+
+    fn failed<'a>(&self, event: &'a Reported) -> Option<FailedAttempt<'a>> {
+        Some(FailedAttempt {
+            name: ExecutionName {
+                id: event.id,
+                attempt: event.attempt,
+            },
+            blame: self.batch.map_or(Blame::Own, |_| Blame::Named),
+            why: event.failed.as_deref()?,
+        })
     }
 
     async fn complete(&self, ledger: &Ledger, deadline: Deadline) -> Vec<Result<Settled, LedgerError>> {
@@ -86,7 +91,12 @@ impl Report {
         let mut rows = Vec::with_capacity(ids.len());
         for row in ledger.get_each(&ids).await {
             match row {
-                Ok(Some(row)) => rows.push(row),
+                Ok(Some(row)) if row.event().is_some() => rows.push(row),
+                // Its payload could not be read: it was never sent, and nothing can have done it.
+                Ok(Some(row)) => {
+                    tracing::warn!(event.id = %row.id, "a report says that an event is done whose notification cannot be read: nothing is changed");
+                    outcomes.push(Ok(Settled::Failed(Failed::Stale)));
+                }
                 // Settled before: without the row nothing says which object it was about.
                 Ok(None) => outcomes.push(Ok(Settled::Failed(Failed::Stale))),
                 Err(error) => outcomes.push(Err(error)),
@@ -105,32 +115,5 @@ impl Report {
         let deleted = ledger.complete_many(&successes, deadline).await;
         outcomes.extend(deleted.into_iter().map(|deleted| deleted.map(Settled::from)));
         outcomes
-    }
-
-    async fn fail(
-        &self,
-        ledger: &Ledger,
-        policy: &RetryPolicy,
-        deadline: Deadline,
-    ) -> Vec<Result<Settled, LedgerError>> {
-        let mut outcomes = Vec::new();
-        for event in &self.events {
-            let Some(why) = event.failed.as_deref() else {
-                continue;
-            };
-            let name = ExecutionName {
-                id: event.id,
-                attempt: event.attempt,
-            };
-            match self.batch {
-                None => outcomes.push(ledger.fail(name, None, why, policy, deadline).await),
-                Some(batch) => {
-                    let failed = [(name, Blame::Named)];
-                    outcomes.extend(ledger.fail_batch(batch, &failed, why, policy, deadline).await);
-                }
-            }
-        }
-        let settled = outcomes.into_iter().map(|failed| failed.map(Settled::Failed));
-        settled.collect()
     }
 }

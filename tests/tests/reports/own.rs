@@ -57,6 +57,57 @@ async fn each_event_of_a_report_ends_as_it_says_and_again_changes_nothing() {
     assert_eq!(report(&stage, detail).await, Completed::SettledBatch(again));
 }
 
+/// Failures of one report are read side by side and written 25 in a request, each with its own cause; an event that is named twice fails once.
+#[tokio::test(start_paused = true)]
+async fn the_failures_of_a_report_are_written_together() {
+    for batch in [None, Some(BatchId(Uuid::from_u128(7)))] {
+        let (stage, rows) = claimed(60).await;
+        let rows: Vec<Row> = rows.into_iter().map(|row| Row { batch, ..row }).collect();
+        stage.put_rows(&rows);
+        let failed =
+            |row: &Row| json!({"id": row.id, "attempt": row.attempt, "failed": format!("of {}", row.id)});
+        let mut events: Vec<Value> = rows.iter().map(failed).collect();
+        events.push(json!({"id": rows[0].id, "attempt": rows[0].attempt, "failed": "again"}));
+        let mut detail = json!({"events": events});
+        if let Some(batch) = batch {
+            detail["batch"] = json!(batch);
+        }
+        let settled = SettledBatch {
+            retried: 60,
+            stale: 1,
+            ..SettledBatch::default()
+        };
+        assert_eq!(report(&stage, detail).await, Completed::SettledBatch(settled));
+        assert_eq!(stage.wire.operations()["BatchExecuteStatement"], 3);
+        for row in &rows {
+            let failed = stage.row(row.id).await.unwrap();
+            assert_eq!(failed.last_error, Some(format!("of {}", row.id)));
+            assert_eq!((failed.status, failed.alone), (Status::Pending, batch.is_some()));
+        }
+    }
+}
+
+/// It was never sent, so that nothing can have done it: the row stays for a person, and the report is counted.
+#[tokio::test(start_paused = true)]
+async fn a_report_of_a_payload_that_cannot_be_read_changes_nothing_and_is_counted() {
+    let stage = Stage::usual().await;
+    stage.ingest_all(&["<html>".to_owned()]).await;
+    let rows: Vec<Row> = stage.rows().await.into_values().collect();
+    let [row] = &rows[..] else { panic!("{rows:?}") };
+    for event in [
+        json!({"id": row.id, "attempt": row.attempt}),
+        json!({"id": row.id, "attempt": row.attempt, "failed": "why"}),
+    ] {
+        let settled = SettledBatch {
+            stale: 1,
+            ..SettledBatch::default()
+        };
+        let detail = json!({"events": [event]});
+        assert_eq!(report(&stage, detail).await, Completed::SettledBatch(settled));
+        assert_eq!(stage.row(row.id).await.as_ref(), Some(row));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_in_a_batch_needs_the_batch() {
     let (stage, rows) = claimed(1).await;

@@ -1,6 +1,8 @@
 //! Rows that are in a batch: what speaks of a batch means rows of that batch only, and what speaks of a single row means none of them.
 
-use daybook_ledger::{Blame, Claim, Extended, Failed, Hand, Moved, Postponed, Released, RetryPolicy, Taken};
+use daybook_ledger::{
+    Blame, Claim, Extended, Failed, FailedAttempt, Hand, Moved, Postponed, Released, RetryPolicy, Taken,
+};
 use daybook_schema::{Attempt, BATCH_ROW_VERSION, BatchId, DispatchMessage, ROW_VERSION, Row, Status};
 use daybook_tests::Stage;
 use daybook_tests::notifications::Upload;
@@ -67,10 +69,12 @@ async fn applies(stage: &Stage, did: Did, seen: &Row) -> bool {
             left == [Released::Released]
         }
         Did::Fail(blame) => {
-            let told = [(name, blame)];
-            let told = ledger
-                .fail_batch(batch.unwrap(), &told, "no", &policy, deadline)
-                .await;
+            let told = [FailedAttempt {
+                name,
+                blame,
+                why: "no",
+            }];
+            let told = ledger.fail_many(batch, &told, &policy, deadline).await;
             failed(told.into_iter().next().unwrap())
         }
         Did::Park => failed(ledger.park(name, batch, "no", deadline).await),

@@ -6,6 +6,8 @@
 mod asking;
 #[path = "operate/cancel.rs"]
 mod cancel;
+#[path = "operate/canary.rs"]
+mod canary;
 #[path = "operate/dispatch.rs"]
 mod dispatch;
 #[path = "operate/races.rs"]

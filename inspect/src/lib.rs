@@ -1,7 +1,8 @@
 //! What a terminal and a page both show of a deployment, without either: rows and the history of events, where all events stand,
-//! why an object is not processed, and whether the parts of the deployment are as they should be.
+//! why an object is not processed, and whether the parts of the deployment are as they should be; and what both do to rows at a
+//! person's word ([`operate`]).
 //!
-//! Everything here only looks. It is handed a [`parts::Parts`] or single clients, answers with types that derive `Serialize`, and
+//! Everything else here only looks. It is handed a [`parts::Parts`] or single clients, answers with types that derive `Serialize`, and
 //! keeps what could not be found out with its reason. Which flag names a part, and what to do when one does not answer, is the
 //! caller's to say.
 //!
@@ -17,6 +18,7 @@ pub mod limits;
 pub mod lookup;
 pub mod metrics;
 pub mod object_ref;
+pub mod operate;
 pub mod parts;
 pub mod rate;
 pub mod status;

@@ -1,5 +1,7 @@
 //! What can be asked for.
 
+use std::time::Duration;
+
 use clap::Args;
 use daybook_schema::Status;
 
@@ -36,6 +38,8 @@ pub struct BulkArguments {
 ///
 /// It shows how many events there are and a few of them, and prompts for confirmation. Ctrl-C stops after the
 /// requests in flight; the same command resumes with the rest, and never resets an event's attempts twice.
+/// With --canary 5 it redrives five events and waits until each has its receipt, or its first attempt failed;
+/// then it redrives the others, or stops, says why, and exits with 1.
 /// The row and `daybook show` keep who did it and why, beside the last error.
 #[derive(Args, Debug)]
 pub struct RedriveArguments {
@@ -46,6 +50,15 @@ pub struct RedriveArguments {
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(help_heading = "Attempts")]
     pub(super) attempts: Option<u32>,
+
+    /// Redrive so many events first, up to 100, and the others only if all of these succeed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = "Canary")]
+    pub(super) canary: Option<u8>,
+
+    /// How long their outcome is waited for; the others are left as they are when it is not known by then
+    #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "10m", requires = "canary")]
+    #[arg(help_heading = "Canary")]
+    pub(super) canary_wait: Duration,
 
     /// Why, as the row keeps it
     #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]

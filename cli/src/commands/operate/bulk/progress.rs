@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use daybook_inspect::operate::apply::Told;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::ui::count::grouped;
@@ -90,6 +91,22 @@ impl Changing {
         self.bar.set_position(self.done as u64);
         if !self.is_bar && self.all >= WORTH_LINES && tenths(self.done) > before {
             eprintln!("{}: {} of {}", self.verb, grouped(self.done), grouped(self.all));
+        }
+    }
+
+    /// What is told while rows are changed.
+    pub fn hear(&mut self, told: &Told<'_>) {
+        match told {
+            Told::Stopping => self.say(
+                "stopping: requests in flight are finished first; press Ctrl-C again to stop immediately",
+            ),
+            Told::Changed(n, _) => self.add(*n),
+            Told::CanariesSent(n) => {
+                let events = if *n == 1 { "event is" } else { "events are" };
+                self.say(&format!("canary: {n} {events} redriven; waiting for the outcome"));
+            }
+            Told::GoesOn(0) => self.say("canary: succeeded"),
+            Told::GoesOn(n) => self.say(&format!("canary: succeeded; redriving the other {}", grouped(*n))),
         }
     }
 

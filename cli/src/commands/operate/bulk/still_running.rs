@@ -1,65 +1,28 @@
-//! Executions of events that were cancelled: they are stopped, and those that may go on are told.
+//! Says which executions of cancelled events may go on, and what to do.
 
-use daybook_ledger::Cause;
-use daybook_manager::Executions;
-use daybook_schema::Row;
-use futures::future::join_all;
+use daybook_inspect::operate::still_running::StillRunning;
 
-use crate::commands::operate::bulk::action::Applied;
 use crate::ui::escape;
 
 /// How many executions are told one by one.
 const TOLD: usize = 5;
 
-/// What may go on.
-#[derive(Debug, Default)]
-pub struct StillRunning {
-    /// Executions that could not be stopped, and why.
-    executions: Vec<(String, Cause)>,
-    /// Events in batches, whose executions are left alone.
-    in_batches: usize,
-}
-
-/// Stops the executions of those rows that were cancelled. One that has not started, or ended, is stopped.
-pub async fn stop(executions: &Executions, rows: &[Row], outcomes: &[Applied]) -> StillRunning {
-    let is_done = |outcome: &Applied| matches!(outcome, Applied::Done(_));
-    let cancelled = rows.iter().zip(outcomes).filter(|(_, outcome)| is_done(outcome));
-    let (in_batches, single): (Vec<&Row>, Vec<&Row>) =
-        cancelled.map(|(row, _)| row).partition(|row| row.batch.is_some());
-    let stops = single
-        .into_iter()
-        .map(|row| executions.stop(row.run_name(), "cancelled by a person"));
-    let stopped = join_all(stops).await;
-    StillRunning {
-        executions: stopped.into_iter().filter_map(Result::err).collect(),
-        in_batches: in_batches.len(),
+/// Says on stderr what may go on, and what to do.
+pub fn tell(still: &StillRunning) {
+    for (arn, cause) in still.executions.iter().take(TOLD) {
+        eprintln!(
+            "note: an execution may still run: {}; `aws stepfunctions stop-execution --execution-arn {arn}` stops it, with the \
+             permission states:StopExecution",
+            escape::escaped(cause.words())
+        );
     }
-}
-
-impl StillRunning {
-    /// And these.
-    pub fn add(&mut self, other: Self) {
-        self.executions.extend(other.executions);
-        self.in_batches += other.in_batches;
+    if let Some(more) = still.executions.len().checked_sub(TOLD + 1) {
+        eprintln!("note: and {} more executions may still run", more + 1);
     }
-
-    /// Says on stderr what may go on, and what to do.
-    pub fn tell(&self) {
-        for (arn, cause) in self.executions.iter().take(TOLD) {
-            eprintln!(
-                "note: an execution may still run: {}; `aws stepfunctions stop-execution --execution-arn {arn}` stops it, with the \
-                 permission states:StopExecution",
-                escape::escaped(cause.words())
-            );
-        }
-        if let Some(more) = self.executions.len().checked_sub(TOLD + 1) {
-            eprintln!("note: and {} more executions may still run", more + 1);
-        }
-        if self.in_batches > 0 {
-            eprintln!(
-                "note: {} of them were in batches, whose executions go on: an event that succeeds there is done",
-                self.in_batches
-            );
-        }
+    if still.in_batches > 0 {
+        eprintln!(
+            "note: {} of them were in batches, whose executions go on: an event that succeeds there is done",
+            still.in_batches
+        );
     }
 }

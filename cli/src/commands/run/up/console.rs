@@ -54,6 +54,10 @@ pub struct UpConsoleArguments {
     /// Let nothing be changed in the console
     #[arg(long, env = "DAYBOOK_CONSOLE_READ_ONLY", hide_env_values = true)]
     pub console_read_only: bool,
+
+    /// Who acts in the console, unless they give another name there; $USER@host by default
+    #[arg(long, value_name = "NAME", value_parser = operator::words, env = "DAYBOOK_BY", hide_env_values = true)]
+    pub console_by: Option<String>,
 }
 
 /// Where the console listens.
@@ -137,16 +141,30 @@ pub fn snapshots(shown: Shown) -> Arc<Snapshots> {
 }
 
 /// Serves the pages until `stop` is true. Without a console nothing is served.
-pub async fn serve(
+pub fn serve(
     listener: Option<TcpListener>,
-    (read_only, token): (bool, Option<Token>),
+    (arguments, token): (&UpConsoleArguments, Option<Token>),
+    snapshots: Arc<Snapshots>,
+    stop: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + use<> {
+    let by = arguments.console_by.clone().unwrap_or_else(operator::usual_name);
+    serve_as(
+        listener,
+        (arguments.console_read_only, token, by),
+        snapshots,
+        stop,
+    )
+}
+
+async fn serve_as(
+    listener: Option<TcpListener>,
+    who: (bool, Option<Token>, String),
     snapshots: Arc<Snapshots>,
     stop: watch::Receiver<bool>,
 ) {
     let Some(listener) = listener else { return };
-    match settings(&listener, (read_only, token), stop.clone()) {
-        Ok((address, settings)) => {
-            logging::say(&format!("  console  http://{address}"));
+    match settings(&listener, who, stop.clone()) {
+        Ok(settings) => {
             let router = router_on(snapshots, settings);
             connections::serve(listener, router, Limits::default(), stop).await;
         }
@@ -156,20 +174,19 @@ pub async fn serve(
 
 fn settings(
     listener: &TcpListener,
-    (read_only, token): (bool, Option<Token>),
+    (read_only, token, by): (bool, Option<Token>, String),
     stop: watch::Receiver<bool>,
-) -> anyhow::Result<(SocketAddr, Settings)> {
+) -> anyhow::Result<Settings> {
     let address = listener.local_addr()?;
     let token = token.filter(|_| !address.ip().is_loopback());
-    let settings = Settings {
+    Ok(Settings {
         hosts: hosts(address, &[]),
         access: access(token.as_ref())?,
         read_only,
         poll: POLL,
-        by: operator::usual_name(),
+        by,
         stop,
-    };
-    Ok((address, settings))
+    })
 }
 
 struct UpSource(Arc<Shown>);

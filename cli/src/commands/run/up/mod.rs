@@ -158,7 +158,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     pipeline.bring_forward().await;
     // Before it says that a signal drains.
     let asked_to_stop = signals::requested();
-    print::start(&arguments, &dispatch, &base.door.url, &recovered, &folder.ledger).await;
+    let ways_in = (base.door.url.as_str(), pages.as_ref());
+    print::start(&arguments, &dispatch, ways_in, &recovered, &folder.ledger).await;
 
     let printer = (!pipeline.has_target()).then(|| collect_only::Printer::new(arguments.reading(), output));
     let services = base.services(&arguments, &dispatch, (&runs, &recording))?;
@@ -166,7 +167,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let backlog = state.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
     let stopping = stop_when(asked_to_stop, say_stop);
-    let who = (arguments.console.console_read_only, arguments.token.clone());
+    let who = (&arguments.console, arguments.token.clone());
     let looking = console::serve(pages, who, state.snapshots.clone(), stop.clone());
     let moving = pipeline.run(stop.clone());
     let serving = async {

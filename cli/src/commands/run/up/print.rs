@@ -9,6 +9,7 @@ use daybook_manager::worker::WorkerReport;
 use daybook_reconciler::RecoverReport;
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::net::TcpListener;
 
 use crate::commands::run::up::arguments::UpArguments;
 use crate::commands::run::up::counters::{Recording, open};
@@ -23,7 +24,7 @@ use crate::ui::output::Output;
 pub async fn start(
     arguments: &UpArguments,
     dispatch: &Dispatch,
-    url: &str,
+    (url, console): (&str, Option<&TcpListener>),
     recovered: &RecoverReport,
     ledger: &Ledger,
 ) {
@@ -62,6 +63,9 @@ pub async fn start(
         format!("  ledger   {dir}: {open}{back}{newer}"),
         format!("  look     daybook status --local {dir}"),
     ];
+    if let Some(address) = console.and_then(|listener| listener.local_addr().ok()) {
+        lines.push(format!("  console  http://{address}"));
+    }
     if arguments.listen.ip().is_loopback() {
         let table = folder::LEDGER_TABLE;
         let credentials = match arguments.token {

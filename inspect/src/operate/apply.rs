@@ -1,28 +1,54 @@
 //! Doing it, chunk by chunk.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::pin::Pin;
 
-use daybook_inspect::aws::failure::Failure;
-use daybook_inspect::lookup::rows;
-use daybook_inspect::lookup::rows::RowRead;
 use daybook_ledger::{Cause, CauseKind, Ledger, Person};
 use daybook_manager::Executions;
 use daybook_schema::{EventId, Row};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use crate::commands::operate::bulk::action::{Action, Applied};
-use crate::commands::operate::bulk::progress::Progress;
-use crate::commands::operate::bulk::selection::{Seen, Selected};
-use crate::commands::operate::bulk::still_running::{self, StillRunning};
-use crate::signals;
+use crate::aws::failure::Failure;
+use crate::lookup::rows;
+use crate::lookup::rows::RowRead;
+use crate::operate::action::{Action, Applied};
+use crate::operate::selected::{Seen, Selected};
+use crate::operate::still_running::{self, StillRunning};
 
 /// Rows that are changed together: one BatchExecuteStatement.
 const CHUNK: usize = 25;
 
 /// Chunks under way at once.
 const CHUNKS: usize = 16;
+
+/// What is done, for whom.
+#[derive(Clone, Copy)]
+pub struct Doing<'a> {
+    /// To whose rows.
+    pub ledger: &'a Ledger,
+    /// Where cancelled executions are stopped.
+    pub executions: Option<&'a Executions>,
+    /// What.
+    pub action: Action,
+    /// At whose word.
+    pub person: Person<'a>,
+}
+
+/// What is told while it is done.
+pub enum Told<'a> {
+    /// It was asked to stop: requests in flight are finished.
+    Stopping,
+    /// So many more rows are through.
+    Changed(usize, &'a Tally),
+    /// So many canaries were redriven, and their outcomes are waited for.
+    CanariesSent(usize),
+    /// The canaries succeeded, and so many rows follow.
+    GoesOn(usize),
+}
+
+/// Hears it.
+pub type Telling<'a> = &'a mut (dyn FnMut(Told<'_>) + Send);
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -51,7 +77,8 @@ impl Tally {
         }
     }
 
-    fn add(&mut self, id: EventId, applied: Applied) {
+    /// Counts what came of it for a row.
+    pub fn add(&mut self, id: EventId, applied: Applied) {
         self.seen += 1;
         match applied {
             Applied::Done(outcome) => self.outcomes[outcome] += 1,
@@ -59,6 +86,11 @@ impl Tally {
             Applied::Unreadable(why) => drop(self.unreadable.insert(id.to_string(), why)),
             Applied::Failed(cause) => *self.causes.entry(cause).or_default() += 1,
         }
+    }
+
+    /// How many rows were done, in whichever way.
+    pub fn done(&self) -> usize {
+        self.outcomes.iter().sum()
     }
 
     /// How many of the selected rows were gone through, whatever came of them.
@@ -98,28 +130,22 @@ impl Tally {
     }
 }
 
-/// Does it to all that is selected. Ctrl-C stops it: no chunk is begun any more, and those under way are finished; a second
-/// one ends it at once, and what was under way is done or not.
-pub async fn apply(
-    (ledger, executions): (&Ledger, Option<&Executions>),
-    action: Action,
-    person: Person<'_>,
-    selected: &Selected,
-    progress: &Progress,
-) -> Tally {
-    let mut tally = Tally::new(action, selected);
-    if selected.rows.is_empty() {
-        return tally;
-    }
-    let mut changing = progress.changing(action.imperative(), selected.rows.len());
-    let mut waiting = selected.rows.chunks(CHUNK);
+/// Does it to these rows. When `stop` ends no chunk is begun any more, and those under way are finished; when `end` ends it ends at once,
+/// and what was under way is done or not.
+pub async fn apply<S: Future<Output = ()>, E: Future<Output = ()>>(
+    doing: Doing<'_>,
+    rows: &[Seen],
+    tally: &mut Tally,
+    (mut stop, mut end): (Pin<&mut S>, Pin<&mut E>),
+    told: Telling<'_>,
+) {
+    let mut waiting = rows.chunks(CHUNK);
     let mut under_way = FuturesUnordered::new();
-    let mut stop = pin!(signals::requested());
-    let mut end = pin!(signals::impatience());
+    let mut through = 0;
     loop {
         while !tally.interrupted && under_way.len() < CHUNKS {
             match waiting.next() {
-                Some(chunk) => under_way.push(apply_to((ledger, executions), action, person, chunk)),
+                Some(chunk) => under_way.push(apply_to(doing, chunk)),
                 None => break,
             }
         }
@@ -128,34 +154,38 @@ pub async fn apply(
         }
         tokio::select! {
             biased;
-            () = &mut end => break,
+            () = &mut end => {
+                tally.interrupted = true;
+                break;
+            }
             () = &mut stop, if !tally.interrupted => {
                 tally.interrupted = true;
-                changing.say("stopping: requests in flight are finished first; press Ctrl-C again to stop immediately");
+                told(Told::Stopping);
             }
             Some((applied, still_running)) = under_way.next() => {
                 let applied: Vec<(EventId, Applied)> = applied;
                 tally.still_running.add(still_running);
-                changing.add(applied.len());
+                let n = applied.len();
                 for (id, applied) in applied {
                     tally.add(id, applied);
                 }
+                through += n;
+                told(Told::Changed(n, tally));
             }
         }
     }
-    changing.clear();
     // Whoever stops it when all is done has stopped nothing.
-    tally.interrupted &= tally.seen < selected.rows.len();
-    tally
+    tally.interrupted &= through < rows.len();
 }
 
 /// Reads the rows again, and does it to those that stand as they were selected.
-async fn apply_to(
-    (ledger, executions): (&Ledger, Option<&Executions>),
-    action: Action,
-    person: Person<'_>,
-    chunk: &[Seen],
-) -> (Vec<(EventId, Applied)>, StillRunning) {
+pub async fn apply_to(doing: Doing<'_>, chunk: &[Seen]) -> (Vec<(EventId, Applied)>, StillRunning) {
+    let Doing {
+        ledger,
+        executions,
+        action,
+        person,
+    } = doing;
     let ids: Vec<EventId> = chunk.iter().map(|seen| seen.id).collect();
     let (mut answers, failures) = rows::read(ledger, &ids).await;
     let cause = failures.into_iter().next().map(|failure| failure.cause);
@@ -183,6 +213,7 @@ async fn apply_to(
     (applied, still_running)
 }
 
+/// Whether the row is as it was selected, as far as it matters for that.
 fn stands(row: &Row, seen: &Seen, action: Action) -> bool {
     (row.status, row.attempt) == (seen.status, seen.attempt)
         && (row.due_at == seen.due_at || !action.heeds_due_times())

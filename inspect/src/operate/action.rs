@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use daybook_inspect::wording::text;
 use daybook_ledger::{Cause, Deadline, Failed, Ledger, LedgerError, Person, Redriven, RetryPolicy};
 use daybook_manager::Dispatch;
 use daybook_schema::{Outcome as ReceiptOutcome, Row, Status};
 
-use crate::deployment::Deployment;
+use crate::wording::text;
 
 /// How long one chunk may take, a throttling table's retries included.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,6 +41,7 @@ pub struct Outcome {
     pub word: &'static str,
     /// For people.
     pub label: &'static str,
+    /// What it means for the rows.
     pub meaning: &'static str,
 }
 
@@ -105,14 +105,12 @@ const REMOVE: [Outcome; 1] = [outcome(
 
 impl Action {
     /// With the deployment's own attempts and backoff.
-    pub fn in_deployment(self, deployment: &Deployment) -> Self {
+    pub fn in_deployment(self, max_attempts: u32, retry: RetryPolicy) -> Self {
         match self {
             Self::Redrive { attempts } => Self::Redrive {
-                attempts: Some(attempts.unwrap_or_else(|| deployment.max_attempts())),
+                attempts: Some(attempts.unwrap_or(max_attempts)),
             },
-            Self::Fail { .. } => Self::Fail {
-                retry: deployment.retry(),
-            },
+            Self::Fail { .. } => Self::Fail { retry },
             Self::Release | Self::Cancel | Self::Complete | Self::Remove => self,
         }
     }

@@ -30,6 +30,7 @@ const reload = document.querySelector("[data-reload]");
 if (reload) setTimeout(() => location.reload(), 1000);
 
 const all = document.querySelector("[data-all]");
+if (all) all.hidden = false;
 all?.addEventListener("change", () => {
   for (const box of document.querySelectorAll("input[name=id]")) box.checked = all.checked;
 });

@@ -7,14 +7,17 @@
 //! **Texts of strangers** reach a page only through askama's escaping, after
 //! [`escaped`](daybook_inspect::wording::escape::escaped) has made visible what would be hidden or turn text round.
 
+mod ask;
 mod assets;
 mod guard;
 pub mod metrics;
 mod pages;
+mod running;
 pub mod settings;
 pub mod snapshot;
 pub mod source;
 mod state;
+mod task;
 mod text;
 
 use std::sync::Arc;
@@ -47,6 +50,7 @@ pub fn router_on(snapshots: Arc<Snapshots>, settings: Settings) -> Router {
         .route("/errors", get(pages::errors::page))
         .route("/audit", get(pages::audit::page))
         .route("/operations", get(pages::operations::page))
+        .route("/operations/{id}", get(pages::operation::page))
         .route("/status.json", get(pages::now::json))
         .route("/rows.json", get(pages::rows::json))
         .route("/object.json", get(pages::object::json))
@@ -63,6 +67,8 @@ pub fn router_on(snapshots: Arc<Snapshots>, settings: Settings) -> Router {
     }
     if !read_only {
         router = router
+            .route("/act", get(pages::act::page).post(pages::act::begin))
+            .route("/stop", post(pages::operation::stop))
             .route("/pause", post(pages::operations::pause))
             .route("/resume", post(pages::operations::resume))
             .route("/per-window", post(pages::operations::per_window));

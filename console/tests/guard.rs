@@ -23,13 +23,20 @@ const LOOKS: [&str; 15] = [
     "/assets/console.js",
     "/assets/icon.svg",
 ];
-const WRITES: [&str; 3] = ["/pause", "/resume", "/per-window"];
+/// Each route that writes, a body that it takes, and how it answers its own page.
+const WRITES: [(&str, &str, StatusCode); 5] = [
+    ("/pause", "why=x", StatusCode::SEE_OTHER),
+    ("/resume", "why=x", StatusCode::SEE_OTHER),
+    ("/per-window", "why=x", StatusCode::SEE_OTHER),
+    ("/act", "why=x&verb=redrive", StatusCode::SEE_OTHER),
+    ("/stop", "id=x", StatusCode::NOT_FOUND),
+];
 
 #[tokio::test]
 async fn a_page_of_another_site_changes_nothing_on_any_route() {
     let world = World::new().await;
-    for route in WRITES {
-        let own = post(route, "why=x");
+    for (route, body, answer) in WRITES {
+        let own = post(route, body);
         let refused = [
             ("neither header", own.clone()),
             ("another site", own.clone().with("sec-fetch-site", "cross-site")),
@@ -62,9 +69,9 @@ async fn a_page_of_another_site_changes_nothing_on_any_route() {
             );
         }
         let by_origin = own.clone().with("origin", "http://localhost:9481");
-        assert_eq!(world.ask(by_origin).await.0, StatusCode::SEE_OTHER, "{route}");
+        assert_eq!(world.ask(by_origin).await.0, answer, "{route}");
         let by_site = own.with("sec-fetch-site", "same-origin");
-        assert_eq!(world.ask(by_site).await.0, StatusCode::SEE_OTHER, "{route}");
+        assert_eq!(world.ask(by_site).await.0, answer, "{route}");
     }
 }
 
@@ -117,10 +124,11 @@ async fn every_answer_bears_the_policy_and_nothing_unsafe() {
 #[tokio::test]
 async fn a_read_only_console_has_no_route_that_writes() {
     let world = World::read_only().await;
-    for route in WRITES {
-        let own = post(route, "why=x").with("sec-fetch-site", "same-origin");
+    for (route, body, _) in WRITES {
+        let own = post(route, body).with("sec-fetch-site", "same-origin");
         assert_eq!(world.ask(own).await.0, StatusCode::NOT_FOUND, "{route}");
     }
+    assert_eq!(world.ask(get("/act?verb=redrive")).await.0, StatusCode::NOT_FOUND);
     for route in LOOKS {
         for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::POST] {
             let request = get(route).by(method).with("sec-fetch-site", "same-origin");
@@ -131,7 +139,10 @@ async fn a_read_only_console_has_no_route_that_writes() {
             );
         }
         let (_, _, page) = world.ask_but_stream(get(route)).await;
-        assert!(!page.contains("method=\"post\""), "{route}");
+        assert!(
+            !page.contains("method=\"post\"") && !page.contains("/act"),
+            "{route}"
+        );
     }
 }
 
@@ -152,8 +163,8 @@ async fn without_the_token_nothing_is_shown_and_it_is_exchanged_for_a_cookie_onc
             "the token is no cookie: {route}"
         );
     }
-    for route in WRITES {
-        let own = post(route, "why=x").with("sec-fetch-site", "same-origin");
+    for (route, body, _) in WRITES {
+        let own = post(route, body).with("sec-fetch-site", "same-origin");
         assert_eq!(world.ask(own).await.0, StatusCode::UNAUTHORIZED, "{route}");
     }
     let login = |token: &str| post("/login", &format!("token={token}")).with("sec-fetch-site", "same-origin");

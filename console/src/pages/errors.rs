@@ -30,6 +30,8 @@ struct GroupView {
     rows: Option<String>,
     others: Option<String>,
     command: Option<String>,
+    /// The query that asks for its redrive.
+    redrive: Option<String>,
 }
 
 impl GroupView {
@@ -59,6 +61,9 @@ impl GroupView {
             command: text
                 .filter(|_| parked)
                 .map(|text| format!("daybook redrive {flags} --error {}", quoted(text))),
+            redrive: text
+                .filter(|_| parked)
+                .map(|text| query(&[("verb", "redrive"), ("error", text)])),
         }
     }
 }

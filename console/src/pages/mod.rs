@@ -1,11 +1,13 @@
 //! The pages, one file each.
 
+pub mod act;
 pub mod audit;
 pub mod errors;
 pub mod health;
 pub mod login;
 pub mod now;
 pub mod object;
+pub mod operation;
 pub mod operations;
 pub mod rows;
 

@@ -9,10 +9,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use daybook_inspect::wording::dispatch;
 use daybook_ledger::{Control, Ledger, LedgerError, Person};
+use daybook_schema::Timestamp;
 
 use crate::pages::{Frame, field, fields, render, trouble, unavailable};
 use crate::state;
-use crate::text::shown;
+use crate::task::Task;
+use crate::text::{When, shown};
 
 #[derive(Template)]
 #[template(path = "operations.html")]
@@ -23,6 +25,30 @@ struct Operations {
     per_window: String,
     by: String,
     flags: String,
+    tasks: Vec<TaskView>,
+}
+
+/// An action of this process.
+struct TaskView {
+    id: String,
+    begun: When,
+    what: &'static str,
+    by: String,
+    why: String,
+    says: String,
+}
+
+impl TaskView {
+    fn of(task: &Task, now: Timestamp) -> Self {
+        Self {
+            id: task.id.clone(),
+            begun: When::of(task.begun, now),
+            what: task.order.action.imperative(),
+            by: shown(&task.order.by),
+            why: shown(&task.order.why),
+            says: shown(&task.progress().says),
+        }
+    }
 }
 
 pub async fn page(State(state): State<Arc<state::State>>) -> Response {
@@ -43,6 +69,12 @@ pub async fn page(State(state): State<Arc<state::State>>) -> Response {
         per_window: shown(&dispatch::per_window_words(&control)),
         by: state.settings.by.clone(),
         flags: shown(&deployment.flags()),
+        tasks: state
+            .tasks
+            .all()
+            .iter()
+            .map(|task| TaskView::of(task, now))
+            .collect(),
     })
 }
 

@@ -21,6 +21,7 @@ use crate::text::{When, query, shown};
 const PAGE: usize = 50;
 
 /// What is asked for.
+#[derive(Clone, Debug)]
 pub struct Asked {
     pub status: Option<Status>,
     pub filter: Filter,
@@ -75,6 +76,30 @@ impl Asked {
         self.status
             .map(daybook_inspect::views::status_word)
             .unwrap_or_default()
+    }
+
+    /// The filter's fields that are filled, status and batch left out where they are not.
+    pub fn filled(&self) -> Vec<(&'static str, String)> {
+        let mut filled = vec![("status", self.status_word())];
+        filled.extend(self.texts().map(|(name, text)| (name, text.to_owned())));
+        filled.retain(|(_, value)| !value.is_empty());
+        filled
+    }
+
+    /// Whether it asks for a batch.
+    pub fn has_batch(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    /// The filter's fields as they were typed.
+    pub fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        [
+            ("prefix", self.prefix.as_str()),
+            ("subject", self.subject.as_str()),
+            ("error", self.error.as_str()),
+            ("older_than", self.older_than.as_str()),
+        ]
+        .into_iter()
     }
 
     /// The same as a query, after that row.
@@ -204,6 +229,21 @@ struct Rows {
     more: bool,
     failures: Vec<String>,
     command: String,
+    /// The actions that the filter's status allows.
+    verbs: Vec<&'static str>,
+    /// The filter's fields.
+    filter: Vec<(&'static str, String)>,
+    has_batch: bool,
+}
+
+/// The actions on rows of that status.
+fn verbs(status: Option<Status>) -> Vec<&'static str> {
+    match status {
+        Some(Status::Parked) => vec!["redrive", "remove"],
+        Some(Status::Claimed) => vec!["release", "fail", "remove"],
+        Some(Status::Pending) => vec!["remove"],
+        None => vec!["redrive", "release", "fail", "remove"],
+    }
 }
 
 pub async fn page(State(state): State<Arc<state::State>>, RawQuery(query): RawQuery) -> Response {
@@ -231,6 +271,9 @@ pub async fn page(State(state): State<Arc<state::State>>, RawQuery(query): RawQu
             .map(|failure| shown(&failure.to_string()))
             .collect(),
         command: shown(&asked.command(&deployment.flags())),
+        verbs: verbs(asked.status),
+        filter: asked.filled(),
+        has_batch: asked.has_batch(),
         asked,
     })
 }

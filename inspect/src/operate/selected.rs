@@ -77,6 +77,14 @@ pub struct Selected {
 }
 
 impl Selected {
+    /// Those, as they were when they were shown.
+    pub fn of(rows: Vec<Seen>) -> Self {
+        Self {
+            rows,
+            ..Self::default()
+        }
+    }
+
     /// Reads what is selected, of rows in these statuses.
     ///
     /// # Errors

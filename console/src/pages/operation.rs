@@ -1,0 +1,126 @@
+//! How far an action is, or how it ended.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::pages::{Frame, field, fields, render, trouble};
+use crate::state;
+use crate::task::Task;
+use crate::text::{When, count, shown};
+
+/// A line of what came of it: what, how many rows, and what that means.
+struct Line {
+    what: &'static str,
+    rows: String,
+    meaning: String,
+}
+
+#[derive(Template)]
+#[template(path = "operation.html")]
+struct Operation {
+    frame: Frame,
+    id: String,
+    imperative: &'static str,
+    by: String,
+    why: String,
+    command: String,
+    begun: When,
+    ended: Option<When>,
+    says: String,
+    read: String,
+    selected: Option<String>,
+    all: usize,
+    through: usize,
+    lines: Vec<Line>,
+    canaries: Option<String>,
+    failures: Vec<String>,
+    again: Option<String>,
+}
+
+/// Rows, with their thousands apart.
+fn rows(n: usize) -> String {
+    count(n as u64, true)
+}
+
+fn lines(task: &Task) -> Vec<Line> {
+    let (progress, action) = (task.progress(), task.order.action);
+    let mut lines: Vec<Line> = action
+        .outcomes()
+        .iter()
+        .zip(&progress.outcomes)
+        .map(|(outcome, n)| Line {
+            what: outcome.label,
+            rows: rows(*n),
+            meaning: action.meaning(outcome),
+        })
+        .collect();
+    let rest = [
+        (
+            "refused",
+            progress.refused,
+            "changed since they were selected, and were left alone",
+        ),
+        (
+            "unreadable",
+            progress.unreadable,
+            "rows of another release, left alone",
+        ),
+        ("failed", progress.failed, "may not have been done"),
+        ("left", progress.left(), "as they were, so far"),
+    ];
+    lines.extend(rest.map(|(what, n, meaning)| Line {
+        what,
+        rows: rows(n),
+        meaning: meaning.to_owned(),
+    }));
+    lines
+}
+
+pub async fn page(State(state): State<Arc<state::State>>, Path(id): Path<String>) -> Response {
+    let Some(task) = state.tasks.get(&id) else {
+        let why = "this process knows no such operation: it may be one of an earlier process. How far that came is in the rows; to begin it \
+                   again is safe, because each row is read again before it is changed";
+        return trouble(&state.settings, StatusCode::NOT_FOUND, why);
+    };
+    let progress = task.progress();
+    let now = task.clock.now();
+    render(&Operation {
+        frame: Frame::of("Operation", &task.order.place, &state.settings),
+        id: task.id.clone(),
+        imperative: task.order.action.imperative(),
+        by: shown(&task.order.by),
+        why: shown(&task.order.why),
+        command: shown(&task.order.command),
+        begun: When::of(task.begun, now),
+        ended: progress.ended.map(|ended| When::of(ended, now)),
+        says: shown(&progress.says),
+        read: rows(progress.read),
+        selected: progress.selected.map(rows),
+        all: progress.selected.unwrap_or_default().max(1),
+        through: progress.through(),
+        lines: lines(&task),
+        canaries: progress.canaries.clone(),
+        failures: progress.failures.iter().map(|failure| shown(failure)).collect(),
+        again: task.order.again.clone(),
+    })
+}
+
+/// Asks it to stop.
+pub async fn stop(State(state): State<Arc<state::State>>, body: String) -> Response {
+    let fields = fields(&body);
+    match state.tasks.get(field(&fields, "id").unwrap_or_default()) {
+        Some(task) => {
+            task.stop();
+            Redirect::to(&format!("/operations/{}", task.id)).into_response()
+        }
+        None => trouble(
+            &state.settings,
+            StatusCode::NOT_FOUND,
+            "no such operation runs in this process",
+        ),
+    }
+}

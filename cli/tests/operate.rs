@@ -10,6 +10,8 @@ mod cancel;
 mod canary;
 #[path = "operate/dispatch.rs"]
 mod dispatch;
+#[path = "operate/log.rs"]
+mod log;
 #[path = "operate/races.rs"]
 mod races;
 #[path = "operate/replay.rs"]

@@ -146,9 +146,30 @@ impl Ask {
     /// The same on the command line.
     pub fn command(&self, flags: &str, why: &str) -> String {
         let verb = self.verb();
+        let canary = self.canary.map(|canary| {
+            let wait = humantime::format_duration(canary.wait)
+                .to_string()
+                .replace(' ', "");
+            format!(" --canary {} --canary-wait {wait}", canary.events)
+        });
+        format!(
+            "daybook {verb} {flags}{}{} --why {}",
+            self.which_words(),
+            canary.unwrap_or_default(),
+            quoted(why)
+        )
+    }
+
+    /// The action and its rows, as the log keeps it.
+    pub fn what(&self) -> String {
+        self.verb() + &self.which_words()
+    }
+
+    /// Which rows, as flags of the command line.
+    fn which_words(&self) -> String {
         let ids =
             |ids: &mut dyn Iterator<Item = EventId>| -> String { ids.map(|id| format!(" {id}")).collect() };
-        let which = match &self.which {
+        match &self.which {
             Which::Named(named) => ids(&mut named.iter().copied()),
             Which::Seen(seen) => ids(&mut seen.iter().map(|seen| seen.id)),
             Which::Matching(asked) => {
@@ -161,18 +182,7 @@ impl Ask {
                     flags
                 }
             }
-        };
-        let canary = self.canary.map(|canary| {
-            let wait = humantime::format_duration(canary.wait)
-                .to_string()
-                .replace(' ', "");
-            format!(" --canary {} --canary-wait {wait}", canary.events)
-        });
-        format!(
-            "daybook {verb} {flags}{which}{} --why {}",
-            canary.unwrap_or_default(),
-            quoted(why)
-        )
+        }
     }
 }
 

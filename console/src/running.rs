@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use daybook_inspect::operate::apply::{Doing, Tally, Told};
-use daybook_inspect::operate::canary::Trial;
 use daybook_inspect::operate::driver::drive;
+use daybook_inspect::operate::log::{Entry, Recorder, end_words};
 use daybook_inspect::operate::selected::Selected;
 use daybook_ledger::{Ledger, Person};
 
@@ -70,17 +70,40 @@ async fn run(task: &Task, deployment: &dyn Deployment, ask: &Ask, state: &State)
             why: Some(&task.order.why),
         },
     };
+    let log = deployment.log();
+    let mut recorder = log
+        .as_deref()
+        .map(|log| Recorder::begin(log, entry(task, ask), n));
     let stop = task.stopped(state.settings.stop.clone());
     let end = std::future::pending::<()>();
-    let told = &mut |told: Told<'_>| hear(task, &told);
+    let told = &mut |told: Told<'_>| {
+        hear(task, &told);
+        if let Some(recorder) = &mut recorder {
+            recorder.hear(&told, task.clock.now());
+        }
+    };
     let trial = drive(doing, &selected.rows, ask.canary, &mut tally, (stop, end), told).await;
+    let how = end_words(&tally, trial.as_ref());
+    if let Some(error) = recorder.and_then(|recorder| recorder.end(&tally, task.clock.now(), &how)) {
+        tracing::warn!(%error, "the log of what people did cannot be written");
+    }
     task.tell(|progress| {
         progress.count(&tally);
         if let Some(trial) = &trial {
             progress.try_out(trial);
         }
-        progress.says = end_words(&tally, trial.as_ref());
+        progress.says = how;
     });
+}
+
+/// As the log keeps it, under the task's own id.
+fn entry(task: &Task, ask: &Ask) -> Entry {
+    let who = (task.order.by.as_str(), Some(task.order.why.as_str()));
+    Entry {
+        id: task.id.clone(),
+        in_console: true,
+        ..Entry::begin(task.begun, std::process::id(), &ask.what(), who)
+    }
 }
 
 /// Those that were shown are taken as they were shown: what has changed since is left alone, and counted.
@@ -104,26 +127,4 @@ fn hear(task: &Task, told: &Told<'_>) {
             progress.says = format!("the canaries succeeded; redriving the other {n}");
         }
     });
-}
-
-fn end_words(tally: &Tally, trial: Option<&Trial>) -> String {
-    match trial.and_then(|trial| trial.stopped.as_deref().map(|why| (trial, why))) {
-        Some((trial, why)) => {
-            let error = trial.first_error().filter(|error| !error.is_empty());
-            let error = error.map(|error| format!(": {error}"));
-            format!(
-                "stopped after the canaries: {why}{}; the others are left as they were",
-                error.unwrap_or_default()
-            )
-        }
-        None if tally.interrupted => {
-            "stopped before its end: the others are left as they were; the same action again resumes with them"
-                .to_owned()
-        }
-        None if tally.failed() > 0 => {
-            "ended, and some rows may not have been changed; the same action again tries them once more"
-                .to_owned()
-        }
-        None => "done".to_owned(),
-    }
 }

@@ -8,6 +8,7 @@ use daybook_inspect::checks::deployment::without_writes;
 use daybook_inspect::checks::finding::Item;
 use daybook_inspect::checks::flow::Configured;
 use daybook_inspect::metrics::Counted;
+use daybook_inspect::operate::log::Log;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
 use daybook_ledger::RetryPolicy;
@@ -66,6 +67,11 @@ pub trait Deployment: Send + Sync {
     /// The error says in words why it cannot be read.
     fn audit(&self, _id: String) -> BoxFuture<'_, Result<Option<KeptAudit>, String>> {
         ready(Ok(None)).boxed()
+    }
+
+    /// The log of what people do with it, where one is kept: on one machine.
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        None
     }
 
     /// The flags that name it on the command line, such as `--stack prod`, as a shell takes them.

@@ -17,6 +17,8 @@ const KEPT: usize = 50;
 #[derive(Clone, Debug)]
 pub struct Order {
     pub action: Action,
+    /// What and which rows, in words.
+    pub what: String,
     /// The deployment.
     pub place: String,
     pub by: String,

@@ -6,6 +6,7 @@ mod world;
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
+use daybook_inspect::operate::log::Log;
 use daybook_ledger::{Person, RetryPolicy};
 use daybook_schema::{Outcome, Row, Status};
 use world::{HOSTILE, World, get, park, post};
@@ -293,4 +294,83 @@ async fn canaries_that_nothing_would_run_are_refused() {
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(page.contains("dispatch is paused by kim"), "{page}");
     assert_eq!(of_status(&world, Status::Parked).await.len(), HOSTILE.len());
+}
+
+#[tokio::test]
+async fn after_a_kill_it_is_known_how_far_it_came_and_the_same_again_does_the_rest() {
+    let mut world = World::new().await;
+    let (path, _) = canaries(&world).await;
+    world.restart();
+    let (status, _, page) = world.ask(get(&path)).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("No end was written") && page.contains("2 done, 6 left"),
+        "{page}"
+    );
+    let (_, _, operations) = world.ask(get("/operations")).await;
+    assert!(operations.contains("no end was written"), "{operations}");
+    let again = form(&[("verb", "redrive"), ("error", "no such column"), ("why", "again")]);
+    let again = begin(&world, &again).await;
+    let page = ended(&world, &again).await;
+    assert!(line(&page, "redriven", 6) && line(&page, "left", 0), "{page}");
+    assert_eq!(of_status(&world, Status::Pending).await.len(), 8);
+}
+
+#[tokio::test]
+async fn what_people_do_is_in_the_log_with_who_why_and_how_many() {
+    let world = World::hostile().await;
+    for (route, fields) in [
+        (
+            "/pause",
+            form(&[("by", "kim"), ("why", "<b>release</b>"), ("for", "2h")]),
+        ),
+        ("/resume", form(&[("by", "lee"), ("why", "it is out")])),
+        ("/per-window", form(&[("by", "kim"), ("why", "less"), ("n", "7")])),
+    ] {
+        let request = post(route, &fields).with("sec-fetch-site", "same-origin");
+        assert_eq!(world.ask(request).await.0, StatusCode::SEE_OTHER);
+    }
+    let fields = [
+        ("verb", "redrive"),
+        ("error", "no such column"),
+        ("why", "fixed"),
+        ("by", "kim"),
+    ];
+    let path = begin(&world, &form(&fields)).await;
+    ended(&world, &path).await;
+    let kept = world.log.read().unwrap();
+    let told: Vec<String> = kept
+        .iter()
+        .map(|entry| {
+            format!(
+                "{} {} {}",
+                entry.by,
+                entry.what,
+                entry.why.as_deref().unwrap_or_default()
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "kim redrive --error 'no such column' fixed",
+            "kim set 7 per window less",
+            "lee resume it is out",
+            "kim pause for 2h <b>release</b>",
+        ]
+    );
+    assert!(
+        kept.iter()
+            .all(|entry| entry.in_console && entry.ended.as_deref() == Some("done"))
+    );
+    assert_eq!(kept[0].rows.unwrap().done, HOSTILE.len());
+    let (_, _, page) = world.ask(get("/operations")).await;
+    assert!(
+        page.contains("&#60;b&#62;release&#60;/b&#62;") && page.contains("it is out"),
+        "{page}"
+    );
+    assert!(
+        page.contains(&format!("{} done", HOSTILE.len())) && page.contains(&path),
+        "{page}"
+    );
 }

@@ -72,7 +72,8 @@ def start(folder):
     environment = {**os.environ, "DAYBOOK_LISTEN": "127.0.0.1:0", "DAYBOOK_CONSOLE": "127.0.0.1:0"}
     log = open(folder / "log", "w+")
     command = [os.environ["DAYBOOK_BINARY"], "up", "--data-dir", str(folder / "data"), "--max-attempts", "1",
-               "--exec", "sh", "-c", "echo \"no such column in $DAYBOOK_KEY\" >&2; exit 1"]
+               "--exec", "sh", "-c", "[ -e \"$1\" ] && exit 0; echo \"no such column in $DAYBOOK_KEY\" >&2; exit 1",
+               "sh", str(folder / "fixed")]
     process = subprocess.Popen(command, env=environment, stderr=log, stdout=subprocess.DEVNULL)
     said = lambda pattern: re.search(pattern, (folder / "log").read_text())
     events = wait("listening", lambda: said(r"listening on (\S+)")).group(1)
@@ -160,6 +161,73 @@ def live(browser, console, events):
     look.context.close()
 
 
+def until(look, text, seconds=30_000):
+    look.page.wait_for_function("text => document.querySelector('main').innerText.includes(text)", arg=text, timeout=seconds)
+
+
+def ask(look, **fields):
+    """Fills the confirmation page and begins."""
+    for name, value in fields.items():
+        look.page.locator(f"form[action='/act'] input[name={name}]").fill(value)
+    look.page.locator("form[action='/act'] button").click()
+    look.page.wait_for_url("**/operations/*")
+
+
+def canary(browser, console, fixed):
+    """A group is redriven: the canaries fail and the others stay; fixed, the canaries succeed and the others follow, in a closed tab."""
+    parked = lambda: json.load(urllib.request.urlopen(console + "/status.json"))["parked"]["rows"]
+    before = parked()
+    look = Look(browser, viewport={"width": 1440, "height": 900})
+    look.go(console + "/errors")
+    look.page.locator("a", has_text="Redrive").first.click()
+    look.page.wait_for_url("**/act?*")
+    look.check("act")
+    look.page.screenshot(path=SHOTS / "confirm-desktop-light.png")
+    ask(look, why="<b>the column is there</b>", by="kim", canary="2")
+    until(look, "stopped after the canaries")
+    look.check("canaries that failed")
+    look.page.screenshot(path=SHOTS / "canary-desktop-light.png")
+    violations = [violation for violation in Axe().run(look.page).response["violations"]
+                  if violation["impact"] in ("serious", "critical")]
+    assert not violations, json.dumps(violations, indent=1)
+    assert parked() == before, "the canaries are parked again, and the others as they were"
+    fixed.touch()
+    look.page.locator("a", has_text="The same again").click()
+    ask(look, why="<b>the column is there</b>", by="kim", canary="2")
+    look.context.close()
+    look = Look(browser)
+    look.go(console + "/operations")
+    assert "<b>the column is there</b>" in look.page.inner_text("main")
+    look.page.locator("#did ~ .scroll a").first.click()
+    until(look, "2 succeeded")
+    until(look, "done")
+    wait("the group is done", lambda: parked() < before - 2)
+    look.check("canaries that succeeded")
+    look.go(console + "/operations")
+    look.page.screenshot(path=SHOTS / "did-desktop-light.png", full_page=True)
+    look.context.close()
+    fixed.unlink()
+
+
+def bulk(browser, console, events):
+    """Ticked rows are removed without script."""
+    post(events + "/events", {"Records": [record(f"bulk/{n}.json", 200 + n) for n in range(3)]})
+    listed = lambda: json.load(urllib.request.urlopen(console + "/rows.json?status=parked&prefix=bulk/"))["rows"]
+    wait("three are parked", lambda: len(listed()) == 3)
+    look = Look(browser, java_script_enabled=False)
+    look.go(console + "/rows?status=parked&prefix=bulk/")
+    for box in look.page.locator("input[name=id]").all()[:2]:
+        box.check()
+    look.page.locator("form[action='/act']").first.locator("button[value=remove]").click()
+    assert "2 events" in look.page.inner_text("main"), look.page.inner_text("main")
+    ask(look, why="a test", by="kim")
+    while "Look again" in look.page.inner_text("main"):
+        look.page.locator("a", has_text="Look again").click()
+    assert re.search(r"removed\s+2", look.page.inner_text("main")), look.page.inner_text("main")
+    assert len(listed()) == 1
+    look.context.close()
+
+
 def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -172,13 +240,15 @@ def main():
             hostile = next(row for row in rows if row["key"].startswith("<script>"))
             keep_audit(pathlib.Path(folder) / "data")
             pages = {"now": "/", "rows": "/rows", "audit": "/audit", "errors": "/errors", "operations": "/operations",
-                     "object": "/object?q=" + hostile["id"]}
+                     "object": "/object?q=" + hostile["id"], "act": "/act?verb=redrive&error=no+such+column"}
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
                 screenshots(browser, console, pages)
                 operate(browser, console)
                 keyboard(browser, console)
                 live(browser, console, events)
+                canary(browser, console, pathlib.Path(folder) / "fixed")
+                bulk(browser, console, events)
                 browser.close()
         finally:
             process.terminate()

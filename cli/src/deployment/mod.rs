@@ -11,12 +11,13 @@ pub mod failures;
 pub mod folder;
 pub mod local;
 pub mod lock;
+pub mod people;
 pub mod preflight;
 pub mod s3;
 pub mod stack;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use daybook_inspect::activity::Activity;
@@ -220,6 +221,14 @@ impl Deployment {
                 }),
                 Location::Aws { .. } => None,
             },
+        }
+    }
+
+    /// The folder that it is in; `None` on AWS.
+    pub fn dir(&self) -> Option<&Path> {
+        match &self.location {
+            Location::Local { dir, .. } => Some(dir),
+            Location::Aws { .. } => None,
         }
     }
 

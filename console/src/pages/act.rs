@@ -142,6 +142,7 @@ pub async fn begin(State(state): State<Arc<state::State>>, body: String) -> Resp
         .in_deployment(deployment.max_attempts(), deployment.retry());
     let order = Order {
         action: ask.action,
+        what: ask.what(),
         place: deployment.name(),
         command: ask.command(&deployment.flags(), &asking.why),
         again: ask.again(),

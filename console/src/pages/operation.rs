@@ -6,8 +6,9 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use daybook_inspect::operate::log::Rows;
 
-use crate::pages::{Frame, field, fields, render, trouble};
+use crate::pages::{Frame, field, fields, render, trouble, unavailable};
 use crate::state;
 use crate::task::Task;
 use crate::text::{When, count, shown};
@@ -82,9 +83,7 @@ fn lines(task: &Task) -> Vec<Line> {
 
 pub async fn page(State(state): State<Arc<state::State>>, Path(id): Path<String>) -> Response {
     let Some(task) = state.tasks.get(&id) else {
-        let why = "this process knows no such operation: it may be one of an earlier process. How far that came is in the rows; to begin it \
-                   again is safe, because each row is read again before it is changed";
-        return trouble(&state.settings, StatusCode::NOT_FOUND, why);
+        return recorded(&state, &id).await;
     };
     let progress = task.progress();
     let now = task.clock.now();
@@ -106,6 +105,52 @@ pub async fn page(State(state): State<Arc<state::State>>, Path(id): Path<String>
         canaries: progress.canaries.clone(),
         failures: progress.failures.iter().map(|failure| shown(failure)).collect(),
         again: task.order.again.clone(),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "recorded.html")]
+struct Recorded {
+    frame: Frame,
+    what: String,
+    by: String,
+    why: String,
+    begun: When,
+    at: When,
+    rows: String,
+    ended: Option<String>,
+}
+
+/// What the log keeps of an action that is not this process's, or not any more.
+async fn recorded(state: &state::State, id: &str) -> Response {
+    let deployment = match state.open().await {
+        Ok(deployment) => deployment,
+        Err(why) => return unavailable(&state.settings, &why),
+    };
+    let kept = deployment.log().map(|log| log.read());
+    let entry = match kept {
+        Some(Ok(kept)) => kept.into_iter().find(|entry| entry.id == id),
+        Some(Err(error)) => {
+            let why = format!("the log in the folder cannot be read: {error}");
+            return unavailable(&state.settings, &why);
+        }
+        None => None,
+    };
+    let Some(entry) = entry else {
+        let why = "no such operation is known here: it may be one of an earlier process. How far that came is in the rows; to begin it again \
+                   is safe, because each row is read again before it is changed";
+        return trouble(&state.settings, StatusCode::NOT_FOUND, why);
+    };
+    let now = deployment.parts().ledger.clock().now();
+    render(&Recorded {
+        frame: Frame::of("Operation", &deployment.name(), &state.settings),
+        what: shown(&entry.what),
+        by: shown(&entry.by),
+        why: shown(entry.why.as_deref().unwrap_or_default()),
+        begun: When::of(entry.begun, now),
+        at: When::of(entry.at, now),
+        rows: entry.rows.map(Rows::words).unwrap_or_default(),
+        ended: entry.ended.as_deref().map(shown),
     })
 }
 

@@ -7,14 +7,19 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use daybook_inspect::operate::log::{Entry, Log, Rows};
 use daybook_inspect::wording::dispatch;
 use daybook_ledger::{Control, Ledger, LedgerError, Person};
 use daybook_schema::Timestamp;
 
 use crate::pages::{Frame, field, fields, render, trouble, unavailable};
+use crate::source::Deployment;
 use crate::state;
 use crate::task::Task;
 use crate::text::{When, shown};
+
+/// So many of what people did are shown.
+const SHOWN: usize = 50;
 
 #[derive(Template)]
 #[template(path = "operations.html")]
@@ -25,30 +30,74 @@ struct Operations {
     per_window: String,
     by: String,
     flags: String,
-    tasks: Vec<TaskView>,
+    log: Vec<EntryView>,
+    is_kept: bool,
+    trouble: Option<String>,
 }
 
-/// An action of this process.
-struct TaskView {
-    id: String,
+/// What somebody did.
+struct EntryView {
+    /// The page that says how far it is, of an action on rows.
+    page: Option<String>,
     begun: When,
-    what: &'static str,
+    what: String,
     by: String,
     why: String,
+    rows: String,
     says: String,
 }
 
-impl TaskView {
-    fn of(task: &Task, now: Timestamp) -> Self {
+impl EntryView {
+    fn of_task(task: &Task, now: Timestamp) -> Self {
+        let progress = task.progress();
+        let left = progress.left();
         Self {
-            id: task.id.clone(),
+            page: Some(task.id.clone()),
             begun: When::of(task.begun, now),
-            what: task.order.action.imperative(),
+            what: shown(&task.order.what),
             by: shown(&task.order.by),
             why: shown(&task.order.why),
-            says: shown(&task.progress().says),
+            rows: format!(
+                "{} done, {} refused, {left} left",
+                progress.done(),
+                progress.refused
+            ),
+            says: shown(&progress.says),
         }
     }
+
+    fn of_entry(entry: &Entry, now: Timestamp) -> Self {
+        let unknown = "no end was written: it runs elsewhere, or was cut off";
+        Self {
+            page: entry.rows.map(|_| entry.id.clone()),
+            begun: When::of(entry.begun, now),
+            what: shown(&entry.what),
+            by: shown(&entry.by),
+            why: shown(entry.why.as_deref().unwrap_or_default()),
+            rows: entry.rows.map(Rows::words).unwrap_or_default(),
+            says: shown(entry.ended.as_deref().unwrap_or(unknown)),
+        }
+    }
+}
+
+/// What people did, the newest first: what runs in this process, and what is kept. And why that cannot be read, if it cannot.
+fn did(log: Option<&dyn Log>, state: &state::State, now: Timestamp) -> (Vec<EntryView>, Option<String>) {
+    let (kept, trouble) = match log.map(|log| log.read()) {
+        Some(Ok(kept)) => (kept, None),
+        Some(Err(error)) => (Vec::new(), Some(shown(&error.to_string()))),
+        None => (Vec::new(), None),
+    };
+    let tasks = state.tasks.all();
+    let is_task = |entry: &&Entry| tasks.iter().any(|task| task.id == entry.id);
+    let mut views: Vec<(Timestamp, EntryView)> = tasks
+        .iter()
+        .map(|task| (task.begun, EntryView::of_task(task, now)))
+        .collect();
+    let others = kept.iter().filter(|entry| !is_task(entry));
+    views.extend(others.map(|entry| (entry.begun, EntryView::of_entry(entry, now))));
+    views.sort_by_key(|(begun, _)| std::cmp::Reverse(*begun));
+    let views = views.into_iter().take(SHOWN).map(|(_, view)| view);
+    (views.collect(), trouble)
 }
 
 pub async fn page(State(state): State<Arc<state::State>>) -> Response {
@@ -62,6 +111,8 @@ pub async fn page(State(state): State<Arc<state::State>>) -> Response {
         Err(error) => return unavailable(&state.settings, &daybook_ledger::chain(&error)),
     };
     let now = ledger.clock().now();
+    let kept = deployment.log();
+    let (log, trouble) = did(kept.as_deref(), &state, now);
     render(&Operations {
         frame: Frame::of("Operations", &deployment.name(), &state.settings),
         paused: control.pause(now).is_some(),
@@ -69,12 +120,9 @@ pub async fn page(State(state): State<Arc<state::State>>) -> Response {
         per_window: shown(&dispatch::per_window_words(&control)),
         by: state.settings.by.clone(),
         flags: shown(&deployment.flags()),
-        tasks: state
-            .tasks
-            .all()
-            .iter()
-            .map(|task| TaskView::of(task, now))
-            .collect(),
+        log,
+        is_kept: kept.is_some(),
+        trouble,
     })
 }
 
@@ -126,6 +174,32 @@ impl Change {
     }
 }
 
+impl Change {
+    fn words(&self) -> String {
+        match self {
+            Self::Pause(None) => "pause".to_owned(),
+            Self::Pause(Some(length)) => format!("pause for {}", humantime::format_duration(*length)),
+            Self::Resume => "resume".to_owned(),
+            Self::PerWindow(None) => "set N as configured".to_owned(),
+            Self::PerWindow(Some(n)) => format!("set {n} per window"),
+        }
+    }
+
+    /// Writes it to the log. What is done is done, whether or not it can be kept.
+    fn keep(&self, deployment: &dyn Deployment, asking: &Asking) {
+        let Some(log) = deployment.log() else { return };
+        let now = deployment.parts().ledger.clock().now();
+        let who = (asking.by.as_str(), Some(asking.why.as_str()));
+        let entry = Entry {
+            in_console: true,
+            ..Entry::begin(now, std::process::id(), &self.words(), who)
+        };
+        if let Err(error) = log.write(&entry.ended(now, "done")) {
+            tracing::warn!(%error, "the log of what people did cannot be written");
+        }
+    }
+}
+
 pub async fn pause(State(state): State<Arc<state::State>>, body: String) -> Response {
     let fields = fields(&body);
     let length = field(&fields, "for").map(|text| humantime::parse_duration(text.trim()));
@@ -169,6 +243,7 @@ async fn change(state: &state::State, fields: &[(String, String)], change: Chang
     };
     match change.write(deployment.parts().ledger, &asking).await {
         Ok(()) => {
+            change.keep(&*deployment, &asking);
             state.snapshots.forget().await;
             Redirect::to("/operations").into_response()
         }

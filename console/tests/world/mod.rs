@@ -1,8 +1,9 @@
 //! A console on the stage's ledger.
 #![allow(dead_code, reason = "each test executable uses a part of it")]
 
-use std::sync::Arc;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,6 +13,7 @@ use daybook_console::settings::{Access, LOOPBACK_HOSTS};
 use daybook_console::{Deployment, Settings, Source, router};
 use daybook_inspect::audits::{KeptAudit, KeptAudits};
 use daybook_inspect::aws::s3::S3;
+use daybook_inspect::operate::log::{self, Entry, Log};
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
 use daybook_ledger::{Ledger, NewRow, Person, Recorded, RetryPolicy};
@@ -36,13 +38,30 @@ pub const HOSTILE: [&str; 7] = [
 pub struct World {
     pub stage: Stage,
     pub opened: Arc<AtomicUsize>,
+    pub log: Arc<Lines>,
     router: Router,
     _stop: watch::Sender<bool>,
+}
+
+/// A log in memory, which outlives a console.
+#[derive(Default)]
+pub struct Lines(Mutex<String>);
+
+impl Log for Lines {
+    fn write(&self, entry: &Entry) -> io::Result<()> {
+        *self.0.lock().unwrap() += &(serde_json::to_string(entry)? + "\n");
+        Ok(())
+    }
+
+    fn read(&self) -> io::Result<Vec<Entry>> {
+        Ok(log::read(&self.0.lock().unwrap()))
+    }
 }
 
 #[derive(Clone)]
 struct Opener {
     ledger: Ledger,
+    log: Arc<Lines>,
     opened: Arc<AtomicUsize>,
     kept: Vec<KeptAudit>,
 }
@@ -101,6 +120,10 @@ impl Deployment for Opener {
         ready(Ok(kept)).boxed()
     }
 
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        Some(self.log.clone())
+    }
+
     fn flags(&self) -> String {
         "--local data".to_owned()
     }
@@ -142,27 +165,35 @@ impl World {
     }
 
     fn keeping(stage: Stage, access: Option<Access>, read_only: bool, kept: Vec<KeptAudit>) -> Self {
-        let (say_stop, stop) = watch::channel(false);
-        let opened = Arc::new(AtomicUsize::new(0));
+        let (opened, log) = (Arc::default(), Arc::default());
         let source = Opener {
             ledger: stage.ledger.clone(),
-            opened: opened.clone(),
+            log: Arc::clone(&log),
+            opened: Arc::clone(&opened),
             kept,
         };
-        let settings = Settings {
-            hosts: LOOPBACK_HOSTS.map(str::to_owned).into(),
-            access,
-            read_only,
-            poll: Duration::from_secs(60),
-            by: "tester".to_owned(),
-            stop,
-        };
+        let (router, stop) = console(source, access, read_only);
         Self {
             stage,
             opened,
-            router: router(Arc::new(source), settings),
-            _stop: say_stop,
+            log,
+            router,
+            _stop: stop,
         }
+    }
+
+    /// As after a kill: another console, which knows what the rows and the log say.
+    pub fn restart(&mut self) {
+        let source = Opener {
+            ledger: self.stage.ledger.clone(),
+            log: self.log.clone(),
+            opened: self.opened.clone(),
+            kept: Vec::new(),
+        };
+        let (router, stop) = console(source, None, false);
+        self.router = router;
+        // What ran before is told nothing: it is as if it were gone.
+        std::mem::forget(std::mem::replace(&mut self._stop, stop));
     }
 
     pub fn parts(&self) -> Parts<'_> {
@@ -200,6 +231,19 @@ impl World {
     pub async fn ask_but_stream(&self, asked: Asked) -> (StatusCode, HeaderMap, String) {
         self.ask(asked).await
     }
+}
+
+fn console(source: Opener, access: Option<Access>, read_only: bool) -> (Router, watch::Sender<bool>) {
+    let (say_stop, stop) = watch::channel(false);
+    let settings = Settings {
+        hosts: LOOPBACK_HOSTS.map(str::to_owned).into(),
+        access,
+        read_only,
+        poll: Duration::from_secs(60),
+        by: "tester".to_owned(),
+        stop,
+    };
+    (router(Arc::new(source), settings), say_stop)
 }
 
 /// Records an event and parks it, with an error of its own.

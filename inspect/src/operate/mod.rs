@@ -7,5 +7,6 @@ pub mod action;
 pub mod apply;
 pub mod canary;
 pub mod driver;
+pub mod log;
 pub mod selected;
 pub mod still_running;

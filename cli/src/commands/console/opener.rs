@@ -9,6 +9,7 @@ use daybook_inspect::checks::deployment as checks;
 use daybook_inspect::checks::deployment::OnAws;
 use daybook_inspect::checks::finding::Item;
 use daybook_inspect::checks::flow::Configured;
+use daybook_inspect::operate::log::Log;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
 use daybook_ledger::{RetryPolicy, TableName};
@@ -18,6 +19,7 @@ use tokio::sync::Mutex;
 use crate::args::values;
 use crate::aws::clients::Aws;
 use crate::deployment::audits::off_the_loop;
+use crate::deployment::people::PeopleLog;
 use crate::deployment::s3::S3Arguments;
 use crate::deployment::stack::{DISPATCH_QUEUE, REPORTS_BUCKET, STATE_MACHINE};
 use crate::deployment::{
@@ -213,6 +215,11 @@ impl Deployment for Opened {
             }
             Location::Aws { .. } => ready(Ok(None)).boxed(),
         }
+    }
+
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        let log = self.deployment.dir().map(PeopleLog::of)?;
+        Some(Arc::new(log))
     }
 
     fn flags(&self) -> String {

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::args::operator::ByArguments;
 use crate::args::{operator, values};
+use crate::deployment::people;
 use crate::deployment::{Deployment, DeploymentArguments};
 use crate::ui::escape;
 use crate::ui::output;
@@ -48,6 +49,13 @@ pub struct PauseArguments {
 /// nothing changes.
 #[derive(Args, Debug)]
 pub struct ResumeArguments {
+    /// Why, kept in the log of a folder; on AWS it is kept nowhere
+    #[arg(long, value_name = "TEXT", value_parser = operator::words, help_heading = "Record")]
+    why: Option<String>,
+
+    #[command(flatten)]
+    by: ByArguments,
+
     #[command(flatten)]
     deployment: DeploymentArguments,
 }
@@ -126,7 +134,9 @@ pub async fn pause(arguments: PauseArguments, output: Output) -> anyhow::Result<
     let by = arguments.by.name();
     let why = arguments.why.unwrap_or_default();
     let deployment = arguments.deployment.open("pause").await?;
-    change(&deployment, output, async || {
+    let what = until.map_or_else(|| "pause".to_owned(), |until| format!("pause until {until}"));
+    let who = (by.as_str(), Some(why.as_str()).filter(|why| !why.is_empty()));
+    change(&deployment, output, (what.as_str(), who), async || {
         deployment.ledger.pause(until, &by, &why).await
     })
     .await
@@ -138,7 +148,12 @@ pub async fn pause(arguments: PauseArguments, output: Output) -> anyhow::Result<
 /// As [`pause`].
 pub async fn resume(arguments: ResumeArguments, output: Output) -> anyhow::Result<ExitCode> {
     let deployment = arguments.deployment.open("resume").await?;
-    change(&deployment, output, async || deployment.ledger.resume().await).await
+    let by = arguments.by.name();
+    let who = (by.as_str(), arguments.why.as_deref());
+    change(&deployment, output, ("resume", who), async || {
+        deployment.ledger.resume().await
+    })
+    .await
 }
 
 /// Sets N.
@@ -152,9 +167,16 @@ pub async fn set(arguments: SetArguments, output: Output) -> anyhow::Result<Exit
         by: &by,
         why: arguments.why.as_deref(),
     };
-    change(&deployment, output, async || {
-        deployment.ledger.set_per_window(n, person).await
-    })
+    let what = n.map_or_else(
+        || "set N as configured".to_owned(),
+        |n| format!("set {n} per window"),
+    );
+    change(
+        &deployment,
+        output,
+        (what.as_str(), (person.by, person.why)),
+        async || deployment.ledger.set_per_window(n, person).await,
+    )
     .await
 }
 
@@ -174,12 +196,14 @@ pub struct ChangeOutput {
 async fn change(
     deployment: &Deployment,
     output: Output,
+    (what, who): (&str, (&str, Option<&str>)),
     write: impl AsyncFnOnce() -> Result<(), LedgerError>,
 ) -> anyhow::Result<ExitCode> {
     let ledger = &deployment.ledger;
     let failed = |error| deployment.location.ledger_failure(error);
     let before = ledger.control().await.map_err(failed)?;
     write().await.map_err(failed)?;
+    people::keep(deployment.dir(), ledger.clock().now(), what, who);
     let after = ledger.control().await.map_err(failed)?;
     let now = ledger.clock().now();
     let words = |control: &Control| {

@@ -17,6 +17,8 @@ use daybook_inspect::operate::action::Action;
 use daybook_inspect::operate::apply::{Doing, Tally, Told};
 use daybook_inspect::operate::canary::Trial;
 use daybook_inspect::operate::driver::{self, CanarySettings};
+use daybook_inspect::operate::log::{self, Entry, Recorder};
+use daybook_inspect::wording::shell::quoted;
 use daybook_ledger::{Person, RetryPolicy};
 use daybook_schema::Status;
 
@@ -28,6 +30,7 @@ use crate::commands::operate::bulk::progress::Progress;
 pub use crate::commands::operate::bulk::report::BulkOutput;
 use crate::commands::operate::bulk::report::{Run, events, sample_words};
 use crate::commands::operate::bulk::selection::tell_passed_over;
+use crate::deployment::people::{self, PeopleLog};
 use crate::deployment::{Deployment, DeploymentArguments};
 use crate::signals;
 use crate::signals::INTERRUPTED;
@@ -211,12 +214,35 @@ async fn change(
         action: run.action,
         person: run.person,
     };
+    let clock = run.deployment.ledger.clock();
+    let log = run.deployment.dir().map(PeopleLog::of);
+    let who = (run.person.by, run.person.why);
+    let begun = Entry::begin(clock.now(), std::process::id(), &given(), who);
+    let mut recorder = log
+        .as_ref()
+        .map(|log| Recorder::begin(log, begun, run.selected.rows.len()));
     let mut changing = progress.changing(run.action.imperative(), run.selected.rows.len());
     let signals = (signals::requested(), signals::impatience());
-    let told = &mut |told: Told<'_>| changing.hear(&told);
+    let told = &mut |told: Told<'_>| {
+        changing.hear(&told);
+        if let Some(recorder) = &mut recorder {
+            recorder.hear(&told, clock.now());
+        }
+    };
     let trial = driver::drive(doing, &run.selected.rows, canary, &mut tally, signals, told).await;
     changing.clear();
+    let how = log::end_words(&tally, trial.as_ref());
+    if let Some(error) = recorder.and_then(|recorder| recorder.end(&tally, clock.now(), &how)) {
+        people::note(&error);
+    }
     (tally, trial)
+}
+
+/// The command as it was given.
+fn given() -> String {
+    let words = std::env::args_os().skip(1);
+    let words: Vec<String> = words.map(|word| quoted(&word.to_string_lossy())).collect();
+    words.join(" ")
 }
 
 /// Canaries that nothing would run would keep everybody waiting.

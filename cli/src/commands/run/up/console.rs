@@ -15,6 +15,7 @@ use daybook_inspect::audits::{KeptAudit, KeptAudits};
 use daybook_inspect::aws::s3::S3;
 use daybook_inspect::checks::flow::Configured;
 use daybook_inspect::metrics::Counted;
+use daybook_inspect::operate::log::Log;
 use daybook_inspect::parts::{LocalFolder, Parts, Running};
 use daybook_inspect::rate::Rate;
 use daybook_inspect::wording::shell::quoted;
@@ -33,6 +34,7 @@ use crate::commands::run::up::runs::Runs;
 use crate::deployment::audits;
 use crate::deployment::audits::off_the_loop;
 use crate::deployment::folder::Folder;
+use crate::deployment::people::PeopleLog;
 use crate::ui::error::UserError;
 use crate::ui::logging;
 
@@ -276,6 +278,10 @@ impl Deployment for Moment {
     fn audit(&self, id: String) -> BoxFuture<'_, Result<Option<KeptAudit>, String>> {
         let dir = self.shown.dir.clone();
         off_the_loop(move || audits::read_or_why(&dir, &id)).boxed()
+    }
+
+    fn log(&self) -> Option<Arc<dyn Log>> {
+        Some(Arc::new(PeopleLog::of(&self.shown.dir)))
     }
 
     fn flags(&self) -> String {

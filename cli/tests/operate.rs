@@ -4,10 +4,10 @@
 
 #[path = "operate/asking.rs"]
 mod asking;
-#[path = "operate/cancel.rs"]
-mod cancel;
 #[path = "operate/canary.rs"]
 mod canary;
+#[path = "operate/cancel.rs"]
+mod cancel;
 #[path = "operate/dispatch.rs"]
 mod dispatch;
 #[path = "operate/log.rs"]

@@ -17,6 +17,8 @@ mod bodies;
 mod cancel;
 #[path = "up/completed.rs"]
 mod completed;
+#[path = "up/console.rs"]
+mod console;
 #[path = "up/crowds.rs"]
 mod crowds;
 #[path = "up/damage.rs"]

@@ -166,7 +166,6 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let (state, recorder, say_trouble) = way_in(&arguments, &pipeline, &recording, printer, services);
     let backlog = state.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
-    let stopping = stop_when(asked_to_stop, say_stop);
     let who = (&arguments.console, arguments.token.clone());
     let looking = console::serve(pages, who, state.snapshots.clone(), stop.clone());
     let moving = pipeline.run(stop.clone());
@@ -181,7 +180,7 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         recording: &recording,
         runs: &runs,
     };
-    let work = async { futures::join!(stopping, moving, serving, looking) };
+    let work = async { futures::join!(stop_when(asked_to_stop, say_stop), moving, serving, looking) };
     let report = tokio::select! {
         biased;
         (_, report, (), ()) = work => report,

@@ -367,6 +367,25 @@ pub fn state_machine_arn(text: &str) -> Result<String, String> {
     }
 }
 
+/// A Lambda function's ARN, perhaps with a version or an alias.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn function_arn(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let is_function = matches!(parts.len(), 7 | 8)
+        && parts[0] == "arn"
+        && parts[2] == "lambda"
+        && parts[5] == "function"
+        && parts.iter().all(|part| !part.is_empty());
+    match is_function {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("an ARN is needed, such as arn:aws:lambda:eu-central-1:123456789012:function:work".into())
+        }
+    }
+}
+
 /// An instant.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! From executions' status events to deleted rows, or rows put back.
+//! From what tells of ends (status events, records of invocations, reports) to deleted rows, or rows put back.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use daybook_ledger::{Deadline, Ledger, LedgerError, RetryPolicy, Success, chain};
@@ -7,19 +7,22 @@ use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
-use crate::executions::{Ended, EndedStatus, Executions, Observed, why};
+use crate::executions::{Ended, EndedStatus, Observed, why};
 use crate::settle_batch::{BatchEnd, SettledBatch};
 use crate::settle_execution::{Settled, event_of_input, settle};
+use crate::settle_record::ended_invocation;
 use crate::settle_report::Report;
+use crate::target::AttemptTarget;
 
 /// Ends settled one by one at once.
 const CONCURRENCY: usize = 16;
 
-/// Settles rows by "Step Functions Execution Status Change" events.
+/// Settles rows by "Step Functions Execution Status Change" events, by records of Lambda's asynchronous invocations, and by targets' own
+/// reports.
 #[derive(Clone, Debug)]
 pub struct Completer {
     ledger: Ledger,
-    executions: Executions,
+    target: AttemptTarget,
     retry: RetryPolicy,
 }
 
@@ -89,6 +92,17 @@ enum Read {
     Done(Completed),
 }
 
+fn read_end(ended: Ended) -> Read {
+    let name = match ended.name {
+        RunName::Single(name) => name,
+        RunName::Batch(name) => return Read::Batch(name, ended),
+    };
+    match (ended.status, event_of_input(name, &ended)) {
+        (EndedStatus::Succeeded, Some(event)) => Read::Success(name, ended, Box::new(event)),
+        _ => Read::Other(name, ended),
+    }
+}
+
 fn completed(settled: Result<Settled, LedgerError>) -> Completed {
     match settled {
         Ok(settled) => Completed::Settled(settled),
@@ -101,12 +115,12 @@ fn no_time_left() -> Completed {
 }
 
 impl Completer {
-    /// Settles rows for these executions. Step Functions is asked only for batches whose status events leave out what they were given
-    /// or what they gave.
-    pub fn new(ledger: Ledger, executions: Executions, retry: RetryPolicy) -> Self {
+    /// Settles rows for that target. Step Functions is asked only for batches whose status events leave out what they were given or what
+    /// they gave.
+    pub fn new(ledger: Ledger, target: impl Into<AttemptTarget>, retry: RetryPolicy) -> Self {
         Self {
             ledger,
-            executions,
+            target: target.into(),
             retry,
         }
     }
@@ -151,21 +165,23 @@ impl Completer {
             }
             None => {}
         }
+        match ended_invocation(body) {
+            Some(Ok(ended)) => return read_end(ended),
+            Some(Err(error)) => {
+                return Read::Done(Completed::Returned(format!(
+                    "not a record of an invocation: {error}"
+                )));
+            }
+            None => {}
+        }
         let event: EventBridgeEvent<StatusChange> = match serde_json::from_str(body) {
             Ok(event) => event,
             // Not acknowledged: what it is should be looked at, and the dead-letter queue keeps it for that.
             Err(error) => return Read::Done(Completed::Returned(format!("not a status event: {error}"))),
         };
-        let Some(ended) = self.ended(event.detail) else {
-            return Read::Done(Completed::Ignored);
-        };
-        let name = match ended.name {
-            RunName::Single(name) => name,
-            RunName::Batch(name) => return Read::Batch(name, ended),
-        };
-        match (ended.status, event_of_input(name, &ended)) {
-            (EndedStatus::Succeeded, Some(event)) => Read::Success(name, ended, Box::new(event)),
-            _ => Read::Other(name, ended),
+        match self.ended(event.detail) {
+            Some(ended) => read_end(ended),
+            None => Read::Done(Completed::Ignored),
         }
     }
 
@@ -258,7 +274,7 @@ impl Completer {
             Some(end) => end,
             // Too large for the event: "inputDetails": {"included": false} ("EventBridge events for Step Functions execution status
             // changes", Step Functions Developer Guide).
-            None => match self.executions.observe(name).await {
+            None => match self.target.observe(name.into()).await {
                 Observed::Ended(ended) => match BatchEnd::of(name, &ended) {
                     Some(end) => end,
                     None => {
@@ -285,7 +301,7 @@ impl Completer {
             "FAILED" | "TIMED_OUT" | "ABORTED" => EndedStatus::Failed,
             _ => return None,
         };
-        if change.state_machine_arn != self.executions.state_machine_arn() {
+        if change.state_machine_arn != self.target.executions()?.state_machine_arn() {
             return None;
         }
         Some(Ended {

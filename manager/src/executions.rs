@@ -28,20 +28,23 @@ pub struct Executions {
     express_is_told: Arc<AtomicBool>,
 }
 
-/// What came of starting an execution.
+/// What came of handing an attempt to its target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Started {
     /// It runs: started now, or already running under this name with this very input.
     Running,
-    /// It runs, as an Express execution: its name protects from no second start, and nobody can ask for it.
-    Express,
+    /// It runs, or will: an Express execution, an invocation, a message that is reported on. No name protects from a second start, and
+    /// nobody can ask for it.
+    Untracked,
+    /// The target has it, and nothing else is waited for: the event is done. By what, for its receipt.
+    Done(String),
     /// The name is taken by an execution that ended, or has another input.
     NameTaken,
-    /// Step Functions calls the name or input invalid: no attempt could ever succeed.
+    /// The target calls the name or input invalid, or too long: no attempt could ever succeed.
     Invalid(String),
     /// Not started: too many starts, or too many executions that run.
     Throttled(String),
-    /// Not started, or perhaps not: denied, no state machine, no answer. The name protects against a second start.
+    /// Not started, or perhaps not: denied, no such target, no answer. Only an execution's name protects from a second start.
     NotStarted(String),
 }
 
@@ -170,7 +173,7 @@ impl Executions {
             .send()
             .await;
         let error = match answer {
-            Ok(started) if is_express(&started.execution_arn) => return Started::Express,
+            Ok(started) if is_express(&started.execution_arn) => return Started::Untracked,
             Ok(_) => return Started::Running,
             Err(error) => error,
         };

@@ -1,4 +1,4 @@
-//! From dispatch messages to executions, one per (event, attempt).
+//! From dispatch messages to the target: one execution, invocation or message per (event, attempt).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,12 @@ use daybook_schema::{DispatchMessage, QueueMessage, Row, Status};
 use futures::StreamExt;
 
 use crate::delivery::{Delivered, Disposition, NO_ANSWER};
-use crate::executions::{Executions, Observed, Started};
+use crate::executions::{Observed, Started};
 use crate::rate_limiter::Pace;
 use crate::settings::Dispatch;
 use crate::settle_batch::SettledBatch;
 use crate::settle_execution::{Settled, settle};
+use crate::target::AttemptTarget;
 
 /// Starts under way at once.
 const CONCURRENCY: usize = 16;
@@ -21,15 +22,11 @@ const CONCURRENCY: usize = 16;
 /// of workers' deaths.
 pub(crate) const MOST_UNTOLD: u32 = 3;
 
-/// An Express execution is over after five minutes ("Service quotas", Step Functions Developer Guide), and has another one here to
-/// tell its end: a lease that a counted start writes is no shorter.
-const EXPRESS_LEASE: Duration = Duration::from_secs(6 * 60);
-
-/// Starts executions for dispatch messages.
+/// Hands attempts to their target for dispatch messages.
 #[derive(Clone, Debug)]
 pub struct Invoker {
     pub(crate) ledger: Ledger,
-    pub(crate) executions: Executions,
+    pub(crate) target: AttemptTarget,
     pub(crate) dispatch: Dispatch,
     pace: Arc<Pace>,
 }
@@ -37,8 +34,10 @@ pub struct Invoker {
 /// What came of one dispatch message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Invoked {
-    /// Its execution runs.
+    /// Its execution runs, or its target will run it.
     Started,
+    /// The target has it, and that is all: the rows are done.
+    Sent(SettledBatch),
     /// A repeated message whose row is gone, or went on: nothing to do.
     Dropped,
     /// The name was taken, and the execution runs: the row has a new lease.
@@ -47,11 +46,11 @@ pub enum Invoked {
     Settled(Settled),
     /// The same of a batch: the rows that its input names follow.
     SettledBatch(SettledBatch),
-    /// Its executions kept ending without a word: the attempt has failed, and none was started.
+    /// Its runs kept ending without a word: the attempt has failed, and none was started.
     Untold(Failed),
-    /// The input is invalid to Step Functions: the row is parked.
+    /// The input is invalid to the target: the row is parked.
     Parked(Failed),
-    /// Step Functions starts no more for now: the message comes again.
+    /// The target takes no more for now: the message comes again.
     Throttled(String),
     /// Nothing is known, nothing was changed: the message comes again.
     Returned(String),
@@ -62,7 +61,7 @@ impl Invoked {
     pub fn rows(&self) -> SettledBatch {
         match self {
             Self::Settled(settled) => (*settled).into(),
-            Self::SettledBatch(settled) => *settled,
+            Self::SettledBatch(settled) | Self::Sent(settled) => *settled,
             Self::Untold(failed) | Self::Parked(failed) => Settled::Failed(*failed).into(),
             _ => SettledBatch::default(),
         }
@@ -78,12 +77,12 @@ impl Invoked {
 }
 
 impl Invoker {
-    /// Starts executions there, no faster than `pace` (StartExecution: 300 a second in the large regions, Step
+    /// Hands attempts to that target, no faster than `pace` (StartExecution: 300 a second in the large regions, Step
     /// Functions quotas; the rate is shared by all invokers of an account).
-    pub fn new(ledger: Ledger, executions: Executions, dispatch: Dispatch, pace: Pace) -> Self {
+    pub fn new(ledger: Ledger, target: impl Into<AttemptTarget>, dispatch: Dispatch, pace: Pace) -> Self {
         Self {
             ledger,
-            executions,
+            target: target.into(),
             dispatch,
             pace: Arc::new(pace),
         }
@@ -164,11 +163,7 @@ impl Invoker {
             return self.fail_untold(row, &message, deadline).await;
         }
         self.pace.turn().await;
-        match self
-            .executions
-            .start(&message.input, message.trace.as_deref())
-            .await
-        {
+        match self.target.start(&message.input, message.trace.as_deref()).await {
             // It runs, so this delivery arrived, and must not look undelivered. When the renewal fails the execution runs all the
             // same, and the sweep looks again.
             Started::Running if row.is_some() => {
@@ -178,22 +173,32 @@ impl Invoker {
                 Invoked::Started
             }
             Started::Running => Invoked::Started,
-            Started::Express => {
+            Started::Untracked => {
                 // One that another delivery has taken the place of, or that has arrived before, counts nothing.
                 if let Some(row) = row.filter(|row| row.deliveries == message.delivery) {
-                    let lease = express_lease(self.dispatch.lease);
+                    let lease = self.counted_lease();
                     self.ledger.count_start(&row, lease, deadline).await;
                 }
                 Invoked::Started
             }
+            Started::Done(by) => self.settle_sent(&[&message.input], &by, deadline).await,
             Started::NameTaken => self.probe(&message, deadline).await,
             Started::Invalid(cause) => {
                 let parked = self.ledger.park(name, None, &cause, deadline).await;
                 parked.map_or_else(returned, Invoked::Parked)
             }
-            Started::Throttled(cause) => Invoked::Throttled(format!("StartExecution {name}: {cause}")),
-            Started::NotStarted(cause) => Invoked::Returned(format!("StartExecution {name}: {cause}")),
+            Started::Throttled(cause) => {
+                Invoked::Throttled(format!("{} {name}: {cause}", self.target.request()))
+            }
+            Started::NotStarted(cause) => {
+                Invoked::Returned(format!("{} {name}: {cause}", self.target.request()))
+            }
         }
+    }
+
+    /// The lease that a counted start writes: longer than what it has started can run on untold.
+    pub(crate) fn counted_lease(&self) -> Duration {
+        self.dispatch.lease.max(self.target.least_lease())
     }
 
     /// Fails the attempt instead of starting it once more. Every start that was counted has ended: the sweep sent this delivery
@@ -208,7 +213,7 @@ impl Invoker {
             .fail_taken(
                 row,
                 Blame::Own,
-                &untold(row.deaths),
+                &self.target.untold(row.deaths),
                 &self.dispatch.retry,
                 deadline,
             )
@@ -219,7 +224,7 @@ impl Invoker {
     /// The name is taken: what became of that execution becomes of the row.
     async fn probe(&self, message: &DispatchMessage, deadline: Deadline) -> Invoked {
         let name = message.input.name();
-        match self.executions.observe(name).await {
+        match self.target.observe(name.into()).await {
             Observed::Running => {
                 match self
                     .ledger
@@ -240,19 +245,6 @@ impl Invoker {
             Observed::Unknown(cause) => Invoked::Returned(cause.into()),
         }
     }
-}
-
-/// The lease that a counted start writes.
-pub(crate) fn express_lease(lease: Duration) -> Duration {
-    lease.max(EXPRESS_LEASE)
-}
-
-/// Why an attempt has failed after so many executions that ended untold.
-pub(crate) fn untold(executions: u32) -> String {
-    format!(
-        "UNTOLD: {executions} executions in a row ended without a report: the state machine's log says why (output above 256 KiB, \
-         over 5 minutes, no access to the completion queue)"
-    )
 }
 
 pub(crate) fn returned(error: LedgerError) -> Invoked {

@@ -1,10 +1,12 @@
 //! From a batch's message to its execution. Only what the execution's input names is its; every other row of the message goes back.
 
 use daybook_ledger::{Deadline, Lookup, Moved, Released};
-use daybook_schema::{BatchId, BatchInput, BatchMessage, BatchName, ExecutionName, Row, RunName, Status};
+use daybook_schema::{
+    BatchId, BatchInput, BatchMessage, BatchName, ExecutionInput, ExecutionName, Row, Status,
+};
 
 use crate::executions::{Described, EndedStatus, Observed, Started, observed};
-use crate::invoke::{Invoked, Invoker, MOST_UNTOLD, express_lease, returned, untold};
+use crate::invoke::{Invoked, Invoker, MOST_UNTOLD, returned};
 use crate::settle_batch::{BatchEnd, named};
 
 /// What is known of the rows of a message.
@@ -39,10 +41,7 @@ impl Invoker {
         }
         self.turn().await;
         let (message, batch) = (&seen.message, Some(name.batch));
-        match self
-            .start(name.into(), &message.input(), message.trace.as_deref())
-            .await
-        {
+        match self.start(name, &message.input(), message.trace.as_deref()).await {
             Started::Running if message.is_repeated() => {
                 // This delivery arrived, and must not look undelivered. When a renewal fails the execution runs all the same.
                 self.ledger
@@ -51,19 +50,27 @@ impl Invoker {
                 Invoked::Started
             }
             Started::Running => Invoked::Started,
-            Started::Express => {
+            Started::Untracked => {
                 self.count_starts(&seen, deadline).await;
                 Invoked::Started
             }
+            Started::Done(by) => {
+                let inputs: Vec<&ExecutionInput> = message.events.iter().map(|part| &part.input).collect();
+                self.settle_sent(&inputs, &by, deadline).await
+            }
             Started::NameTaken => self.probe_batch(&seen, name, false, deadline).await,
             Started::Invalid(cause) => self.invalid(&seen, name, &cause, deadline).await,
-            Started::Throttled(cause) => Invoked::Throttled(format!("StartExecution {name}: {cause}")),
-            Started::NotStarted(cause) => Invoked::Returned(format!("StartExecution {name}: {cause}")),
+            Started::Throttled(cause) => {
+                Invoked::Throttled(format!("{} {name}: {cause}", self.target.request()))
+            }
+            Started::NotStarted(cause) => {
+                Invoked::Returned(format!("{} {name}: {cause}", self.target.request()))
+            }
         }
     }
 
-    async fn start(&self, name: RunName, input: &BatchInput, trace: Option<&str>) -> Started {
-        self.executions.start_as(name, input.to_json(), trace).await
+    async fn start(&self, name: BatchName, input: &BatchInput, trace: Option<&str>) -> Started {
+        self.target.start_batch(name, input, trace).await
     }
 
     /// The rows of a repeated delivery that are still in the batch, at the attempts of the message. Those whose executions kept ending
@@ -90,30 +97,38 @@ impl Invoker {
         Ok(Seen { message, rows })
     }
 
-    /// An input that Step Functions calls invalid. By itself a row is parked for it. Of several nobody knows whose fault it is, and a
-    /// message with some of them may be on its way, so the name is taken first, by an input that names nobody.
+    /// An input that the target calls invalid. By itself a row is parked for it. Of several nobody knows whose fault it is, and a
+    /// message with some of them may be on its way, so the name is taken first, by an input that names nobody, where names protect.
     async fn invalid(&self, seen: &Seen, name: BatchName, cause: &str, deadline: Deadline) -> Invoked {
         if let [one] = seen.names().as_slice() {
             let parked = self.ledger.park(*one, Some(name.batch), cause, deadline).await;
             return parked.map_or_else(returned, Invoked::Parked);
         }
+        if !self.target.may_have_names() {
+            return self.leave_all(seen, name.batch, deadline).await;
+        }
         let nobody = BatchInput::new(name.batch, Vec::new());
         self.turn().await;
-        match self.start(name.into(), &nobody, None).await {
+        match self.start(name, &nobody, None).await {
             Started::Running | Started::NameTaken => self.probe_batch(seen, name, true, deadline).await,
             // Its name protects from nothing, and nobody can ask for it.
-            Started::Express => match self.leave(&seen.names(), name.batch, true, deadline).await {
-                Ok(()) => Invoked::Dropped,
-                Err(returned) => returned,
-            },
+            Started::Untracked => self.leave_all(seen, name.batch, deadline).await,
             Started::Throttled(cause) => Invoked::Throttled(format!("StartExecution {name}: {cause}")),
             other => Invoked::Returned(format!("StartExecution {name} without events: {other:?}")),
         }
     }
 
+    /// Gives back all of the message, to be run one by one.
+    async fn leave_all(&self, seen: &Seen, batch: BatchId, deadline: Deadline) -> Invoked {
+        match self.leave(&seen.names(), batch, true, deadline).await {
+            Ok(()) => Invoked::Dropped,
+            Err(returned) => returned,
+        }
+    }
+
     /// The name is taken: what that execution was given is renewed or settled, and what it was not given goes back.
     async fn probe_batch(&self, seen: &Seen, name: BatchName, alone: bool, deadline: Deadline) -> Invoked {
-        let described = match self.executions.describe(name).await {
+        let described = match self.target.describe(name.into()).await {
             Lookup::Found(described) => *described,
             Lookup::Absent => {
                 return Invoked::Returned(format!("DescribeExecution {name}: ExecutionDoesNotExist"));
@@ -191,9 +206,9 @@ impl Invoker {
         Ok(())
     }
 
-    /// Counts the start of an Express execution for each row that it was a repeated delivery of.
+    /// Counts a start that nobody can ask for, for each row that it was a repeated delivery of.
     async fn count_starts(&self, seen: &Seen, deadline: Deadline) {
-        let lease = express_lease(self.dispatch.lease);
+        let lease = self.counted_lease();
         let counted = seen.rows.iter().filter(|row| {
             let is_it = |part: &&daybook_schema::BatchPart| part.input.id == row.id;
             let part = seen.message.events.iter().find(is_it);
@@ -219,9 +234,10 @@ impl Invoker {
                 1 => daybook_ledger::Blame::Own,
                 _ => daybook_ledger::Blame::Shared,
             };
+            let why = self.target.untold(row.deaths);
             let failed = self
                 .ledger
-                .fail_taken(row, blame, &untold(row.deaths), &self.dispatch.retry, deadline)
+                .fail_taken(row, blame, &why, &self.dispatch.retry, deadline)
                 .await;
             failed.map_err(returned)?;
         }

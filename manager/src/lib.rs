@@ -7,8 +7,8 @@
 //! |---|---|---|
 //! | [`Ingest`] | the intake queue's messages | records events, acknowledges what is in the ledger |
 //! | [`Scheduler`] | a tick | claims due rows within the budget and sends them |
-//! | [`Invoker`] | the dispatch queue's messages | starts one execution per (event, attempt) |
-//! | [`Completer`] | executions' status events | deletes the row, or puts it back |
+//! | [`Invoker`] | the dispatch queue's messages | hands each (event, attempt) to the [`AttemptTarget`] once |
+//! | [`Completer`] | how attempts ended | deletes the row, or puts it back |
 //! | [`worker::Worker`] | the dispatch queue's messages, instead of invoker and completer | runs a target, deletes the row or puts it back |
 
 #[cfg(feature = "arguments")]
@@ -20,6 +20,7 @@ mod immediate;
 mod ingest;
 mod invoke;
 mod invoke_batch;
+mod invoke_sent;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 mod outlet;
@@ -33,7 +34,9 @@ mod send_batch;
 mod settings;
 mod settle_batch;
 mod settle_execution;
+mod settle_record;
 mod settle_report;
+mod target;
 pub mod worker;
 
 pub use complete::{Completed, Completer};
@@ -51,3 +54,4 @@ pub use schedule::{ScheduleReport, Scheduler, TIME_TO_SEND};
 pub use settings::{Batching, Dispatch, InvalidSetting, Start};
 pub use settle_batch::SettledBatch;
 pub use settle_execution::Settled;
+pub use target::{AttemptTarget, FunctionTarget, QueueCompletion, QueueTarget};

@@ -9,6 +9,7 @@
 
 pub mod dynoxide;
 pub mod lambda;
+pub mod lambda_service;
 pub mod latency;
 pub mod notifications;
 pub mod privileges;
@@ -19,6 +20,7 @@ pub mod stage;
 pub mod template;
 pub mod wire;
 
+pub use lambda_service::{Invoking, LambdaService};
 pub use s3::S3;
-pub use stage::{Queues, Stage, StageOptions};
+pub use stage::{Queues, Stage, StageOptions, StageTarget};
 pub use wire::{Fault, Request, Wire};

@@ -12,8 +12,9 @@ use aws_smithy_types::retry::RetryConfig;
 use daybook_ledger::{Clock, Deadline, Ledger, Random, ReceiptSettings, TableName, Window, client_timeouts};
 use daybook_local::{LocalAws, QueueAttributes, RedrivePolicy};
 use daybook_manager::{
-    Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions, Immediate, Ingest,
-    Ingested, Invoked, Invoker, Pace, Payload, Poll, Scheduler, Start,
+    AttemptTarget, Batch, Completed, Completer, Dispatch, DispatchQueue, Disposition, Executions,
+    FunctionTarget, Immediate, Ingest, Ingested, Invoked, Invoker, Pace, Payload, Poll, QueueCompletion,
+    QueueTarget, Scheduler, Start,
 };
 use daybook_reconciler::{SweepSettings, Sweeper};
 use daybook_schema::notification::Reading;
@@ -21,6 +22,7 @@ use daybook_schema::{Timestamp, tables};
 use tokio::time::Instant;
 
 use crate::dynoxide::Dynoxide;
+use crate::lambda_service::{LambdaService, TARGET_FUNCTION};
 use crate::wire::Wire;
 
 /// 2026-11-21T00:00:00Z: when every stage's day begins.
@@ -35,6 +37,8 @@ pub struct StageOptions {
     pub dispatch: Dispatch,
     /// Whether the state machine is an Express one. What its executions tell of their ends the test sends.
     pub express: bool,
+    /// What attempts are handed to.
+    pub target: StageTarget,
     /// Whether the dispatch queue is FIFO.
     pub fifo: bool,
     /// How long receipts stay; `None` is receipts off.
@@ -43,6 +47,18 @@ pub struct StageOptions {
     pub queues: Queues,
     /// Whether dynoxide has the tables, instead of the embedded engine.
     pub dynoxide: bool,
+}
+
+/// What attempts are handed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StageTarget {
+    /// The state machine.
+    #[default]
+    StateMachine,
+    /// A function of [`Stage::functions`].
+    Function,
+    /// A queue, of which events are done then; FIFO or not.
+    Queue(QueueCompletion, bool),
 }
 
 /// The settings of the three queues.
@@ -96,6 +112,7 @@ impl Default for StageOptions {
             seed: 1,
             dispatch: Dispatch::default(),
             express: false,
+            target: StageTarget::StateMachine,
             fifo: false,
             receipts: Some(Duration::from_secs(14 * 24 * 3600)),
             queues: Queues::default(),
@@ -119,6 +136,10 @@ pub struct Stage {
     pub sqs: aws_sdk_sqs::Client,
     /// The Step Functions client, faults included.
     pub sfn: aws_sdk_sfn::Client,
+    /// Lambda.
+    pub functions: LambdaService,
+    /// The Lambda client.
+    pub lambda: aws_sdk_lambda::Client,
     /// The ledger.
     pub ledger: Ledger,
     /// The options it was made with.
@@ -131,6 +152,8 @@ pub struct Stage {
     pub completion: String,
     /// The state machine.
     pub state_machine: String,
+    /// URL of the queue that is the target; empty where none is.
+    pub target_queue: String,
 }
 
 /// tokio's clock as the SDK's.
@@ -149,6 +172,29 @@ impl TimeSource for VirtualTime {
     fn now(&self) -> std::time::SystemTime {
         std::time::UNIX_EPOCH + Duration::from_secs(EPOCH_SECONDS as u64) + self.since()
     }
+}
+
+/// An SDK client on that wire. A macro, because their configurations are types of their own with the same methods.
+macro_rules! client {
+    ($sdk:ident, $wire:expr, $time:expr, $seed:expr) => {{
+        let config = $sdk::Config::builder()
+            .behavior_version($sdk::config::BehaviorVersion::latest())
+            .region($sdk::config::Region::new("us-east-1"))
+            .endpoint_url("http://stage.invalid")
+            .credentials_provider(Credentials::new("AKID", "secret", None, None, "stage"))
+            .http_client($wire.http_client())
+            .time_source($time)
+            .sleep_impl(TokioSleep::new())
+            .identity_cache($sdk::config::IdentityCache::no_cache())
+            .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
+            .timeout_config(client_timeouts())
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            // Otherwise all runs of a process share one bucket of retry tokens, and no two runs are the same.
+            .retry_partition(RetryPartition::custom("stage").build())
+            .invocation_id_generator(DefaultInvocationIdGenerator::with_seed($seed))
+            .build();
+        $sdk::Client::from_conf(config)
+    }};
 }
 
 impl Stage {
@@ -179,12 +225,18 @@ impl Stage {
         let intake = create_queue(&aws, "intake", &queues.intake, false);
         let dispatch_queue = create_queue(&aws, "dispatch", &queues.dispatch, options.fifo);
         let completion = create_queue(&aws, "completion", &queues.completion, false);
+        let target_queue = match options.target {
+            StageTarget::Queue(_, fifo) => create_queue(&aws, "work", &QueueOptions::default(), fifo),
+            StageTarget::StateMachine | StageTarget::Function => String::new(),
+        };
         let state_machine = match options.express {
             true => aws.executions().create_express_state_machine("work"),
             false => aws.executions().create_state_machine("work"),
         };
         aws.executions().status_events_to_queue(&completion);
         let (dynamodb, sqs, sfn) = clients(&wire, time, options.seed);
+        let functions = LambdaService::default();
+        let lambda = client!(aws_sdk_lambda, functions, time, options.seed);
         let ledger = Ledger::new(
             dynamodb.clone(),
             table("ledger"),
@@ -202,12 +254,15 @@ impl Stage {
             dynamodb,
             sqs,
             sfn,
+            functions,
+            lambda,
             ledger,
             options,
             intake,
             dispatch_queue,
             completion,
             state_machine,
+            target_queue,
         }
     }
 
@@ -268,16 +323,27 @@ impl Stage {
         Executions::new(self.sfn.clone(), &self.state_machine)
     }
 
+    /// What the invoker hands attempts to.
+    pub fn target(&self) -> AttemptTarget {
+        match self.options.target {
+            StageTarget::StateMachine => self.executions().into(),
+            StageTarget::Function => FunctionTarget::new(self.lambda.clone(), TARGET_FUNCTION).into(),
+            StageTarget::Queue(completion, _) => {
+                QueueTarget::new(self.sqs.clone(), &self.target_queue, completion).into()
+            }
+        }
+    }
+
     /// The mover that claims and sends.
     pub fn scheduler(&self) -> Scheduler {
         Scheduler::new(self.ledger.clone(), self.queue(), self.options.dispatch.clone())
     }
 
-    /// The mover that starts executions.
+    /// The mover that hands attempts to the target.
     pub fn invoker(&self) -> Invoker {
         Invoker::new(
             self.ledger.clone(),
-            self.executions(),
+            self.target(),
             self.options.dispatch.clone(),
             Pace::per_second(100),
         )
@@ -285,19 +351,15 @@ impl Stage {
 
     /// The mover that settles rows.
     pub fn completer(&self) -> Completer {
-        Completer::new(
-            self.ledger.clone(),
-            self.executions(),
-            self.options.dispatch.retry,
-        )
+        Completer::new(self.ledger.clone(), self.target(), self.options.dispatch.retry)
     }
 
     /// The sweep.
     pub fn sweeper(&self) -> Sweeper {
-        Sweeper::new(
+        Sweeper::of_target(
             self.ledger.clone(),
             self.queue(),
-            Some(self.executions()),
+            self.target(),
             self.options.dispatch.clone(),
             SweepSettings::default(),
         )
@@ -400,29 +462,6 @@ fn create_queue(aws: &LocalAws, name: &str, options: &QueueOptions, fifo: bool) 
     aws.sqs()
         .create_queue(&format!("{name}{suffix}"), attributes)
         .unwrap()
-}
-
-/// The three SDK clients on that wire. A macro, because their configurations are three types with the same methods.
-macro_rules! client {
-    ($sdk:ident, $wire:expr, $time:expr, $seed:expr) => {{
-        let config = $sdk::Config::builder()
-            .behavior_version($sdk::config::BehaviorVersion::latest())
-            .region($sdk::config::Region::new("us-east-1"))
-            .endpoint_url("http://stage.invalid")
-            .credentials_provider(Credentials::new("AKID", "secret", None, None, "stage"))
-            .http_client($wire.http_client())
-            .time_source($time)
-            .sleep_impl(TokioSleep::new())
-            .identity_cache($sdk::config::IdentityCache::no_cache())
-            .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled())
-            .timeout_config(client_timeouts())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            // Otherwise all runs of a process share one bucket of retry tokens, and no two runs are the same.
-            .retry_partition(RetryPartition::custom("stage").build())
-            .invocation_id_generator(DefaultInvocationIdGenerator::with_seed($seed))
-            .build();
-        $sdk::Client::from_conf(config)
-    }};
 }
 
 fn clients(

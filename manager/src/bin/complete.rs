@@ -6,21 +6,17 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
 use daybook_ledger::{Clock, Consumed, Deadline, Ledger};
 use daybook_manager::arguments::BackoffArguments;
-use daybook_manager::lambda::{
-    self, Aws, Batch, Failure, Function, LedgerArguments, Service, StateMachineArguments,
-};
-use daybook_manager::{Completed, Completer, Executions};
+use daybook_manager::lambda::{self, Aws, Batch, Failure, Function, LedgerArguments, TargetArguments};
+use daybook_manager::{Completed, Completer};
 
 #[derive(Parser)]
-#[command(
-    about = "Settles rows by the ends of their executions, as a Lambda function of the completion queue"
-)]
+#[command(about = "Settles rows by how their attempts ended, as a Lambda function of the completion queue")]
 struct Settings {
     #[command(flatten)]
     ledger: LedgerArguments,
 
     #[command(flatten)]
-    machine: StateMachineArguments,
+    target: TargetArguments,
 
     #[command(flatten)]
     backoff: BackoffArguments,
@@ -43,10 +39,9 @@ impl Function for CompleteFunction {
     fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
         let ledger = aws.ledger(&settings.ledger, clock)?;
         let policy = settings.backoff.checked().map_err(|error| error.of_variable())?;
-        let client = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
-        let executions = Executions::new(client, settings.machine.state_machine_arn);
+        let target = settings.target.named()?.open(aws);
         Ok(Self {
-            completer: Completer::new(ledger.clone(), executions, policy),
+            completer: Completer::new(ledger.clone(), target, policy),
             ledger,
         })
     }

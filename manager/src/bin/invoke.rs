@@ -1,4 +1,4 @@
-//! The Lambda function of the dispatch queue: messages in, executions started.
+//! The Lambda function of the dispatch queue: messages in, executions started, functions invoked or messages sent.
 
 use std::process::ExitCode;
 
@@ -6,19 +6,17 @@ use aws_lambda_events::event::sqs::SqsBatchResponse;
 use clap::Parser;
 use daybook_ledger::{Clock, Consumed, Deadline, Ledger};
 use daybook_manager::arguments::{BackoffArguments, LeaseArguments, at_least_one};
-use daybook_manager::lambda::{
-    self, Aws, Batch, Failure, Function, LedgerArguments, Service, StateMachineArguments,
-};
-use daybook_manager::{Dispatch, Executions, Invoked, Invoker, Pace};
+use daybook_manager::lambda::{self, Aws, Batch, Failure, Function, LedgerArguments, TargetArguments};
+use daybook_manager::{Dispatch, Invoked, Invoker, Pace};
 
 #[derive(Parser)]
-#[command(about = "Starts one execution per event and attempt, as a Lambda function of the dispatch queue")]
+#[command(about = "Hands each attempt of an event to the target, as a Lambda function of the dispatch queue")]
 struct Settings {
     #[command(flatten)]
     ledger: LedgerArguments,
 
     #[command(flatten)]
-    machine: StateMachineArguments,
+    target: TargetArguments,
 
     #[command(flatten)]
     lease: LeaseArguments,
@@ -26,7 +24,7 @@ struct Settings {
     #[command(flatten)]
     backoff: BackoffArguments,
 
-    /// How many executions one environment of the function starts a second at most; at least 1
+    /// How many attempts one environment of the function hands over a second at most; at least 1
     #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
     #[arg(env = "DAYBOOK_STARTS_PER_SECOND", hide_env_values = true)]
     starts_per_second: u32,
@@ -48,8 +46,7 @@ impl Function for InvokeFunction {
 
     fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
         let ledger = aws.ledger(&settings.ledger, clock)?;
-        let client = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
-        let executions = Executions::new(client, settings.machine.state_machine_arn);
+        let target = settings.target.named()?.open(aws);
         let pace = Pace::per_second(settings.starts_per_second);
         let dispatch = Dispatch {
             lease: settings.lease.lease,
@@ -57,7 +54,7 @@ impl Function for InvokeFunction {
             ..Dispatch::default()
         };
         Ok(Self {
-            invoker: Invoker::new(ledger.clone(), executions, dispatch, pace),
+            invoker: Invoker::new(ledger.clone(), target, dispatch, pace),
             ledger,
         })
     }

@@ -27,6 +27,8 @@ pub enum Service {
     Sqs,
     /// Step Functions.
     StepFunctions,
+    /// Lambda.
+    Lambda,
     /// S3.
     S3,
 }
@@ -38,6 +40,7 @@ impl Service {
             Self::DynamoDb => "AWS_ENDPOINT_URL_DYNAMODB",
             Self::Sqs => "AWS_ENDPOINT_URL_SQS",
             Self::StepFunctions => "AWS_ENDPOINT_URL_SFN",
+            Self::Lambda => "AWS_ENDPOINT_URL_LAMBDA",
             Self::S3 => "AWS_ENDPOINT_URL_S3",
         }
     }

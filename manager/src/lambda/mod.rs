@@ -17,6 +17,7 @@ mod invocation;
 mod log;
 pub mod metric;
 mod settings;
+mod target;
 pub mod telemetry;
 mod tick;
 
@@ -30,9 +31,8 @@ pub use function::{Event, Function};
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
 use metric::Metrics;
 use serde_json::Value;
-pub use settings::{
-    LedgerArguments, QueueArguments, ReadingArguments, SourceArguments, StateMachineArguments, parse,
-};
+pub use settings::{LedgerArguments, QueueArguments, ReadingArguments, SourceArguments, parse};
+pub use target::{NamedTarget, TargetArguments};
 pub use tick::Tick;
 
 /// The `main` of a function: settings, clients, then invocations until Lambda ends the process.

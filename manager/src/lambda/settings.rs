@@ -112,15 +112,6 @@ pub struct QueueArguments {
     pub dispatch_queue_url: String,
 }
 
-/// The state machine.
-#[derive(Args, Clone, Debug)]
-pub struct StateMachineArguments {
-    /// The Step Functions state machine that processes events
-    #[arg(long, value_name = "ARN", value_parser = arguments::state_machine_arn)]
-    #[arg(env = "DAYBOOK_STATE_MACHINE_ARN", hide_env_values = true)]
-    pub state_machine_arn: String,
-}
-
 /// A variable that is set to something.
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

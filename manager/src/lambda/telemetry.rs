@@ -69,7 +69,7 @@ pub fn ingested(messages: &[Delivered], ingested: &[Ingested]) {
 
 /// What came of dispatch messages.
 pub fn invoked(messages: &[Delivered], invoked: &[Invoked]) {
-    let started = tally(invoked, |one| *one == Invoked::Started);
+    let started = tally(invoked, |one| matches!(one, Invoked::Started | Invoked::Sent(_)));
     let dropped = tally(invoked, |one| *one == Invoked::Dropped);
     let throttled = tally(invoked, |one| matches!(one, Invoked::Throttled(_)));
     let rows = in_rows(invoked.iter().map(Invoked::rows));

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use crate::{COMPLETE, INGEST, INVOKE, SCHEDULE};
 
-/// Records so many events, claims them into one batch and starts its execution, by no function; the message, and the execution's ARN.
-pub fn started(world: &FaultyAws, size: usize) -> (String, String) {
+/// Records so many events and claims them into one batch, by no function; its message.
+pub fn claimed(world: &FaultyAws, size: usize) -> BatchMessage {
     world.record(&uploads(40 + size).split_off(40));
-    let message = world.block_on(async {
+    world.block_on(async {
         let now = world.ledger.clock().now();
         let due = world.ledger.due(Status::Pending, Some(now), 100).next(100).await;
         let deadline = Deadline::after(world.ledger.clock(), Duration::from_secs(30));
@@ -32,7 +32,12 @@ pub fn started(world: &FaultyAws, size: usize) -> (String, String) {
             panic!("{:?}", rows[0]);
         };
         BatchMessage::for_rows(name, &rows).unwrap()
-    });
+    })
+}
+
+/// The same, and its execution started, by no function; the message, and the execution's ARN.
+pub fn started(world: &FaultyAws, size: usize) -> (String, String) {
+    let message = claimed(world, size);
     let start = json!({
         "stateMachineArn": world.state_machine, "name": message.name().to_string(), "input": message.input().to_json(),
     });

@@ -133,3 +133,46 @@ fn asked_for_help_a_function_tells_its_variables() {
         );
     }
 }
+
+#[test]
+fn exactly_one_target_is_named() {
+    const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:work";
+    const QUEUE: &str = "https://sqs.eu-central-1.amazonaws.com/123456789012/work";
+    let (machine, function) = ("DAYBOOK_STATE_MACHINE_ARN", "DAYBOOK_TARGET_FUNCTION_ARN");
+    let (queue, completion) = ("DAYBOOK_TARGET_QUEUE_URL", "DAYBOOK_TARGET_COMPLETION");
+    for binary in [INVOKE, COMPLETE] {
+        assert_eq!(
+            why(binary, &[(machine, "")]),
+            "none of DAYBOOK_STATE_MACHINE_ARN, DAYBOOK_TARGET_FUNCTION_ARN and DAYBOOK_TARGET_QUEUE_URL is set: one of them is needed"
+        );
+        for second in [
+            &[(function, FUNCTION)][..],
+            &[(queue, QUEUE), (completion, "sent")],
+        ] {
+            assert_eq!(
+                why(binary, second),
+                "more than one of DAYBOOK_STATE_MACHINE_ARN, DAYBOOK_TARGET_FUNCTION_ARN and DAYBOOK_TARGET_QUEUE_URL is set: a \
+                 deployment has one target"
+            );
+        }
+        assert_eq!(
+            why(binary, &[(machine, ""), (queue, QUEUE)]),
+            "DAYBOOK_TARGET_COMPLETION is not set: with DAYBOOK_TARGET_QUEUE_URL it is needed, as sent or reported"
+        );
+        assert_eq!(
+            why(binary, &[(completion, "sent")]),
+            "DAYBOOK_TARGET_COMPLETION is set without DAYBOOK_TARGET_QUEUE_URL: it is about a queue alone"
+        );
+    }
+    for (name, value, allowed) in [
+        (function, "work", "an ARN is needed"),
+        (queue, "work", "a queue URL is needed"),
+        (completion, "done", "sent or reported is allowed"),
+    ] {
+        let told = why(INVOKE, &[(machine, ""), (name, value)]);
+        assert!(
+            told.starts_with(&format!("{name} is {value:?}: ")) && told.contains(allowed),
+            "{told}"
+        );
+    }
+}

@@ -7,9 +7,9 @@ use clap::Parser;
 use daybook_ledger::{Clock, Consumed, Deadline, Ledger, Window};
 use daybook_manager::arguments::{BackoffArguments, BudgetArguments, LeaseArguments};
 use daybook_manager::lambda::{
-    Aws, Failure, Function, LedgerArguments, QueueArguments, Service, StateMachineArguments, Tick, run,
+    Aws, Failure, Function, LedgerArguments, QueueArguments, Service, TargetArguments, Tick, run,
 };
-use daybook_manager::{Dispatch, DispatchQueue, Executions};
+use daybook_manager::{Dispatch, DispatchQueue};
 use daybook_reconciler::lambda::{gauges, swept};
 use daybook_reconciler::{SweepSettings, Sweeper};
 use serde_json::Value;
@@ -27,7 +27,7 @@ struct Settings {
     queue: QueueArguments,
 
     #[command(flatten)]
-    machine: StateMachineArguments,
+    target: TargetArguments,
 
     #[command(flatten)]
     budget: BudgetArguments,
@@ -57,9 +57,8 @@ impl Function for ReconcileFunction {
     fn new(settings: Settings, aws: &Aws, clock: &Clock) -> Result<Self, String> {
         let ledger = aws.ledger(&settings.ledger, clock)?;
         let sqs = aws_sdk_sqs::Client::new(&aws.config(Service::Sqs));
-        let sfn = aws_sdk_sfn::Client::new(&aws.config(Service::StepFunctions));
         let queue = DispatchQueue::new(sqs, settings.queue.dispatch_queue_url);
-        let executions = Executions::new(sfn, settings.machine.state_machine_arn);
+        let target = settings.target.named()?.open(aws);
         let dispatch = Dispatch {
             per_window: settings.budget.per_window,
             window: settings.budget.every,
@@ -69,13 +68,7 @@ impl Function for ReconcileFunction {
         };
         Ok(Self {
             window: dispatch.window,
-            sweeper: Sweeper::new(
-                ledger.clone(),
-                queue,
-                Some(executions),
-                dispatch,
-                SweepSettings::default(),
-            ),
+            sweeper: Sweeper::of_target(ledger.clone(), queue, target, dispatch, SweepSettings::default()),
             ledger,
         })
     }

@@ -9,7 +9,7 @@ use daybook_ledger::{
     Asker, Claim, Control, Deadline, Deleted, Grant, GrantRequest, Lease, Ledger, LedgerError, Refusal,
     Released, SweepTurn, Window,
 };
-use daybook_manager::{Dispatch, DispatchQueue, Executions, NO_ANSWER, TIME_TO_SEND};
+use daybook_manager::{AttemptTarget, Dispatch, DispatchQueue, Executions, NO_ANSWER, TIME_TO_SEND};
 use daybook_schema::Row;
 
 use crate::plan::plan;
@@ -63,6 +63,8 @@ pub struct Sweeper {
     ledger: Ledger,
     queue: DispatchQueue,
     executions: Option<Executions>,
+    /// The queue that attempts are handed to as messages, where its consumer reports: what waits there is not lost.
+    target_queue: Option<DispatchQueue>,
     dispatch: Dispatch,
     settings: SweepSettings,
 }
@@ -88,8 +90,29 @@ impl Sweeper {
             ledger,
             queue,
             executions,
+            target_queue: None,
             dispatch,
             settings,
+        }
+    }
+
+    /// Sweeps a ledger whose attempts that target gets. Nothing is known to run but executions; messages that wait in a target queue
+    /// count like those that wait in the dispatch queue.
+    pub fn of_target(
+        ledger: Ledger,
+        queue: DispatchQueue,
+        target: AttemptTarget,
+        dispatch: Dispatch,
+        settings: SweepSettings,
+    ) -> Self {
+        let target_queue = target.waiting();
+        let executions = match target {
+            AttemptTarget::StateMachine(executions) => Some(executions),
+            AttemptTarget::Function(_) | AttemptTarget::Queue(_) => None,
+        };
+        Self {
+            target_queue,
+            ..Self::new(ledger, queue, executions, dispatch, settings)
         }
     }
 

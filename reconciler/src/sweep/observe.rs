@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use daybook_ledger::{Deadline, IndexKey, LedgerError, Lookup};
-use daybook_manager::{Described, Executions, Pace, Running};
+use daybook_manager::{Described, Executions, Pace, QueueError, Running};
 use daybook_schema::{EventId, RunName, Status};
 use futures::StreamExt;
 
@@ -60,7 +60,7 @@ impl Sweeper {
                 None => Running::none(),
             }
         };
-        let (running, depth) = futures::join!(running, deadline.bound(clock, self.queue.depth()));
+        let (running, depth) = futures::join!(running, deadline.bound(clock, self.depth()));
         report.incomplete = !running.complete;
         if let Some(cause) = &running.failure {
             report.failure(cause);
@@ -77,6 +77,18 @@ impl Sweeper {
             }
         };
         (running, depth)
+    }
+
+    /// How many messages are on their way to the target, or wait for it.
+    async fn depth(&self) -> Result<u64, QueueError> {
+        let waiting = async {
+            match &self.target_queue {
+                Some(queue) => queue.depth().await,
+                None => Ok(0),
+            }
+        };
+        let (dispatch, waiting) = futures::join!(self.queue.depth(), waiting);
+        Ok(dispatch? + waiting?)
     }
 
     /// What is seen of the rows that could be read: one that cannot must not keep all others from being repaired.

@@ -9,13 +9,14 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Region};
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use daybook_ledger::{Claim, Clock, Deadline, Hand, Ledger, NewRow, Random, ReceiptSettings, Recorded};
 use daybook_local::{LocalAws, QueueAttributes};
 use daybook_schema::{DispatchMessage, Row, Status};
 use serde_json::{Value, json};
 
+use crate::lambda_service::{LambdaService, TARGET_FUNCTION};
 use crate::notifications::Upload;
 use crate::privileges::Call;
 use crate::stage::create_tables;
@@ -30,6 +31,8 @@ pub struct FaultyAws {
     pub dispatch_queue: String,
     /// The state machine's ARN.
     pub state_machine: String,
+    /// Lambda, as functions invoke others.
+    pub functions: LambdaService,
     endpoint: String,
     faults: Faults,
     calls: Calls,
@@ -70,7 +73,8 @@ impl FaultyAws {
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let faults = Faults::default();
         let calls = Calls::default();
-        let state = (aws.clone(), faults.clone(), calls.clone());
+        let functions = LambdaService::default();
+        let state = (aws.clone(), faults.clone(), calls.clone(), functions.clone());
         std::thread::spawn(move || {
             runtime().block_on(async move {
                 let router = axum::Router::new().fallback(answer).with_state(state);
@@ -85,6 +89,7 @@ impl FaultyAws {
                 .create_queue("dispatch", QueueAttributes::default())
                 .unwrap(),
             state_machine: aws.executions().create_state_machine("work"),
+            functions,
             aws,
             endpoint,
             faults,
@@ -105,6 +110,30 @@ impl FaultyAws {
         ];
         variables.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
         variables
+    }
+
+    /// The variables by which a function of [`FaultyAws::functions`] is the target, instead of the state machine.
+    pub fn of_function(&self) -> Vec<(&'static str, String)> {
+        let more = [
+            ("DAYBOOK_STATE_MACHINE_ARN", ""),
+            ("DAYBOOK_TARGET_FUNCTION_ARN", TARGET_FUNCTION),
+        ];
+        self.variables(&more)
+    }
+
+    /// The variables by which a new queue is the target, of which events are done then (`sent` or `reported`); and its URL.
+    pub fn of_queue(&self, completion: &str) -> (Vec<(&'static str, String)>, String) {
+        let queue = self
+            .aws
+            .sqs()
+            .create_queue("work", QueueAttributes::default())
+            .unwrap();
+        let more = [
+            ("DAYBOOK_STATE_MACHINE_ARN", ""),
+            ("DAYBOOK_TARGET_QUEUE_URL", &*queue),
+            ("DAYBOOK_TARGET_COMPLETION", completion),
+        ];
+        (self.variables(&more), queue)
     }
 
     /// From now on that operation is answered with this error.
@@ -254,11 +283,23 @@ fn ledger_of(aws: &LocalAws) -> Ledger {
 }
 
 async fn answer(
-    State((aws, faults, calls)): State<(LocalAws, Faults, Calls)>,
+    State((aws, faults, calls, functions)): State<(LocalAws, Faults, Calls, LambdaService)>,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let target = headers["x-amz-target"].to_str().unwrap().to_owned();
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(target) = header("x-amz-target").map(str::to_owned) else {
+        let Some((status, error, answer)) = functions.answer(uri.path(), header, &body) else {
+            return pending().await;
+        };
+        calls
+            .lock()
+            .unwrap()
+            .insert(Call::new("lambda:InvokeFunction", TARGET_FUNCTION));
+        let status = StatusCode::from_u16(status).unwrap();
+        return (status, [("x-amzn-errortype", error)], answer).into_response();
+    };
     let asked = Call::of_request(&target, &serde_json::from_slice(&body).unwrap());
     calls.lock().unwrap().extend(asked);
     let operation = target.rsplit('.').next().unwrap_or_default();

@@ -8,7 +8,7 @@ use daybook_manager::{Batching, Dispatch, Start};
 
 use super::faults::CLASSES;
 use crate::s3::Versioning;
-use crate::stage::{Queues, StageOptions};
+use crate::stage::{Queues, StageOptions, StageTarget};
 use crate::template;
 
 /// N of the simulated pipeline: small, so that bursts make a backlog.
@@ -192,6 +192,7 @@ impl Scenario {
                 batching: self.batching(),
             },
             express: self.has_express(),
+            target: StageTarget::StateMachine,
             fifo: self.seed % 4 == 1,
             receipts: self.has_receipts().then(|| self.receipts_keep()),
             queues: self.queues(),

@@ -12,8 +12,8 @@ import sys
 from cfnlint.decode import decode
 
 DEPLOY = pathlib.Path("deploy")
-# Only these may be asked of whoever deploys.
-WITHOUT_DEFAULT = {"StateMachineArn"}
+# Only these may be asked of whoever deploys. The target has three ways to be named, and a rule that asks for one.
+WITHOUT_DEFAULT = set()
 
 found = []
 
@@ -56,7 +56,15 @@ def parameters(template):
 VALUES = {
     "StateMachineArn": (
         ["arn:aws:states:eu-central-1:123456789012:stateMachine:work", "arn:aws-cn:states:cn-north-1:123456789012:stateMachine:a_b-1"],
-        ["", "work", "arn:aws:states:eu-central-1:123456789012:stateMachine:work:1", "arn:aws:states:eu-central-1:123456789012:express:work"],
+        ["work", "arn:aws:states:eu-central-1:123456789012:stateMachine:work:1", "arn:aws:states:eu-central-1:123456789012:express:work"],
+    ),
+    "TargetFunctionArn": (
+        ["arn:aws:lambda:eu-central-1:123456789012:function:work", "arn:aws-cn:lambda:cn-north-1:123456789012:function:a_b-1:live"],
+        ["work", "arn:aws:lambda:eu-central-1:123456789012:layer:work:1", "arn:aws:lambda:eu-central-1:123456789012:function:work:1:2"],
+    ),
+    "TargetQueueUrl": (
+        ["https://sqs.eu-central-1.amazonaws.com/123456789012/work", "http://127.0.0.1:4566/000000000000/work.fifo"],
+        ["work", "arn:aws:sqs:eu-central-1:123456789012:work", "https://sqs.eu-central-1.amazonaws.com/123456789012/"],
     ),
     "Every": (["1 minute", "5 minutes", "59 minutes", "1 hour", "24 hours"], ["", "1 minutes", "0 minutes", "60 minutes", "5m", "25 hours"]),
     "BatchWindow": (["0", "30s", "5m", "1d"], ["", "0s", "30", "1 m"]),

@@ -228,8 +228,19 @@ pub fn differences(grants: &[Grant], calls: &BTreeSet<Call>) -> Vec<String> {
 
 /// Holds a function's role to what it does, and shows that this fails with any action taken out of the role, and with one more in it.
 pub fn assert_least(function: &str, source_queue: Option<&str>, seen: &BTreeSet<Call>) {
+    assert_least_with(&[], function, source_queue, seen);
+}
+
+/// The same of a stack with these parameters.
+pub fn assert_least_with(
+    parameters: &[(&str, &str)],
+    function: &str,
+    source_queue: Option<&str>,
+    seen: &BTreeSet<Call>,
+) {
     let mut calls = behind_the_scenes(function, source_queue);
     calls.extend(seen.iter().cloned());
+    let deployed = |more: &[(&str, &str)]| deployed(&[parameters, more].concat());
     let granted = grants(&deployed(&[]), function);
     assert_eq!(differences(&granted, &calls), [""; 0], "the role of {function}");
     for position in 0..granted.len() {
@@ -262,13 +273,16 @@ pub fn assert_least(function: &str, source_queue: Option<&str>, seen: &BTreeSet<
         });
         assert_eq!(differences(&more, &calls).len(), 1, "with {action}");
     }
-    with_traces(function, &calls);
-    with_a_key_of_ones_own(function, source_queue, &calls);
-    with_restored_tables(function, &calls);
+    with_traces(&deployed, function, &calls);
+    with_a_key_of_ones_own(&deployed, function, source_queue, &calls);
+    with_restored_tables(&deployed, function, &calls);
 }
 
+/// The template as it is deployed with more parameters.
+type Deployed<'a> = dyn Fn(&[(&str, &str)]) -> Evaluated + 'a;
+
 /// Lambda sends traces in the function's name, where it makes any.
-fn with_traces(function: &str, calls: &BTreeSet<Call>) {
+fn with_traces(deployed: &Deployed<'_>, function: &str, calls: &BTreeSet<Call>) {
     let traces = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"].map(|action| Call::new(action, "*"));
     let calls = calls.iter().cloned().chain(traces).collect();
     let granted = grants(&deployed(&[("Tracing", "Active")]), function);
@@ -281,7 +295,12 @@ fn with_traces(function: &str, calls: &BTreeSet<Call>) {
 
 /// Queues with a customer's key: who sends needs GenerateDataKey and Decrypt, and whom a queue invokes Decrypt ("Key management",
 /// Amazon SQS Developer Guide). Nothing else is granted.
-fn with_a_key_of_ones_own(function: &str, source_queue: Option<&str>, calls: &BTreeSet<Call>) {
+fn with_a_key_of_ones_own(
+    deployed: &Deployed<'_>,
+    function: &str,
+    source_queue: Option<&str>,
+    calls: &BTreeSet<Call>,
+) {
     let key = "arn:aws:kms:us-east-1:000000000000:key/0b8f7a52-9c5e-4a06-8d6c-0d6f1a3e9a11";
     let mut calls = calls.clone();
     let sends = calls.iter().any(|call| call.action == "sqs:SendMessage");
@@ -310,7 +329,7 @@ fn with_a_key_of_ones_own(function: &str, source_queue: Option<&str>, calls: &BT
 }
 
 /// With tables that were restored from a backup the role is about these.
-fn with_restored_tables(function: &str, calls: &BTreeSet<Call>) {
+fn with_restored_tables(deployed: &Deployed<'_>, function: &str, calls: &BTreeSet<Call>) {
     let table = |name| format!("arn:aws:dynamodb:us-east-1:000000000000:table/{name}");
     let moved = |call: &Call| Call {
         action: call.action.clone(),

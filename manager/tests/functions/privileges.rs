@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use daybook_local::Outcome;
+use daybook_tests::Invoking;
 use daybook_tests::lambda::{Environment, FaultyAws, batch, failures};
+use daybook_tests::lambda_service::TARGET_FUNCTION;
 use daybook_tests::notifications::uploads;
-use daybook_tests::privileges::assert_least;
+use daybook_tests::privileges::{assert_least, assert_least_with};
 use serde_json::{Value, json};
 
 use crate::batches;
@@ -104,6 +106,54 @@ fn invoke_may_do_what_it_does_and_no_more() {
     let told = function.end();
     assert_eq!(told.metric("request-3", "EventsParked"), Some(1.0));
     assert_least("Invoke", Some("dispatch"), &world.calls());
+}
+
+/// The requests of a role whose target takes everything, and lets rows be failed and renewed: of six messages one is sent again, one is
+/// the fourth in a row, one is too long.
+fn invoke_all(world: &FaultyAws, variables: &[(&str, String)]) {
+    world.record(&uploads(6));
+    let messages: Vec<(String, String)> = world
+        .claim(LEASE)
+        .into_iter()
+        .map(|(row, body)| (row.id.to_string(), body))
+        .collect();
+    let mut function = Environment::start(INVOKE, variables);
+    let event =
+        |messages: &[(String, String)]| batch(messages.iter().map(|(id, body)| (id.as_str(), body.clone())));
+    function.invoke(&event(&messages[..4]));
+    let mut repeated: Value = serde_json::from_str(&messages[4].1).unwrap();
+    repeated["delivery"] = json!(2);
+    function.invoke(&batch([("repeated", repeated.to_string())]));
+    world.functions.next([Invoking::TooLong]);
+    world.refuse("SendMessage", "InvalidMessageContents", "no");
+    function.invoke(&event(&messages[5..]));
+    world.heal();
+    // A batch, whose rows people noted something about.
+    let body = batches::claimed(world, 3).to_json();
+    world.note_all();
+    let answer = function.invoke(&batch([("batch", body)]));
+    assert_eq!(failures(answer.response()), [""; 0]);
+}
+
+#[test]
+fn with_a_function_as_the_target_invoke_may_do_what_it_does_and_no_more() {
+    let world = FaultyAws::start();
+    invoke_all(&world, &world.of_function());
+    let parameters = [("StateMachineArn", ""), ("TargetFunctionArn", TARGET_FUNCTION)];
+    assert_least_with(&parameters, "Invoke", Some("dispatch"), &world.calls());
+}
+
+#[test]
+fn with_a_queue_as_the_target_invoke_may_do_what_it_does_and_no_more() {
+    let world = FaultyAws::start();
+    let (variables, queue) = world.of_queue("sent");
+    invoke_all(&world, &variables);
+    let parameters = [
+        ("StateMachineArn", ""),
+        ("TargetQueueUrl", &*queue),
+        ("TargetCompletion", "sent"),
+    ];
+    assert_least_with(&parameters, "Invoke", Some("dispatch"), &world.calls());
 }
 
 #[test]

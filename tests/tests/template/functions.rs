@@ -54,6 +54,9 @@ fn every_function_has_the_settings_that_are_its_own() {
             "InvokeFunction",
             &[
                 "STATE_MACHINE_ARN",
+                "TARGET_FUNCTION_ARN",
+                "TARGET_QUEUE_URL",
+                "TARGET_COMPLETION",
                 "LEASE",
                 "BACKOFF",
                 "BACKOFF_LIMIT",
@@ -62,13 +65,23 @@ fn every_function_has_the_settings_that_are_its_own() {
         ),
         (
             "CompleteFunction",
-            &["STATE_MACHINE_ARN", "BACKOFF", "BACKOFF_LIMIT"],
+            &[
+                "STATE_MACHINE_ARN",
+                "TARGET_FUNCTION_ARN",
+                "TARGET_QUEUE_URL",
+                "TARGET_COMPLETION",
+                "BACKOFF",
+                "BACKOFF_LIMIT",
+            ],
         ),
         (
             "ReconcileFunction",
             &[
                 "DISPATCH_QUEUE_URL",
                 "STATE_MACHINE_ARN",
+                "TARGET_FUNCTION_ARN",
+                "TARGET_QUEUE_URL",
+                "TARGET_COMPLETION",
                 "PER_WINDOW",
                 "EVERY",
                 "LEASE",

@@ -25,6 +25,9 @@ const TEMPLATES: [&str; 5] = [
     "deploy/examples/express.yaml",
 ];
 
+/// A target, which every stack has.
+const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:work";
+
 fn template() -> Value {
     read(TEMPLATES[0])
 }
@@ -144,8 +147,41 @@ fn every_output_that_the_command_line_reads_is_there() {
     for name in names {
         let output = &template["Outputs"][name];
         assert!(!output["Value"].is_null(), "{name}");
-        assert!(output["Condition"].is_null(), "{name}");
+        // A target is one of three.
+        let is_of_target = [
+            "StateMachineArn",
+            "TargetFunctionArn",
+            "TargetQueueUrl",
+            "TargetCompletion",
+        ]
+        .contains(&name);
+        assert_eq!(output["Condition"].is_null(), !is_of_target, "{name}");
     }
+}
+
+#[test]
+fn exactly_one_target_is_asked_for_and_a_queue_says_when_its_events_are_done() {
+    let template = template();
+    let function = "arn:aws:lambda:us-east-1:123456789012:function:work";
+    let queue = "https://sqs.us-east-1.amazonaws.com/123456789012/work";
+    let refusals = |machine, function, queue, completion| {
+        let parameters = [
+            ("StateMachineArn", machine),
+            ("TargetFunctionArn", function),
+            ("TargetQueueUrl", queue),
+            ("TargetCompletion", completion),
+        ];
+        Evaluated::new(&template, &parameters, &[]).refusals().len()
+    };
+    assert_eq!(refusals(MACHINE, "", "", ""), 0);
+    assert_eq!(refusals("", function, "", ""), 0);
+    assert_eq!(refusals("", "", queue, "sent"), 0);
+    assert_eq!(refusals("", "", queue, "reported"), 0);
+    assert_eq!(refusals("", "", "", ""), 1);
+    assert_eq!(refusals(MACHINE, function, "", ""), 1);
+    assert_eq!(refusals("", function, queue, "sent"), 1);
+    assert_eq!(refusals("", "", queue, ""), 1);
+    assert_eq!(refusals(MACHINE, "", "", "sent"), 1);
 }
 
 /// The queue that a mapping reads, by its logical id.
@@ -277,6 +313,7 @@ fn an_audit_without_receipts_is_refused() {
     let template = template();
     let refusals = |receipts, audit, buckets| {
         let parameters = [
+            ("StateMachineArn", MACHINE),
             ("ReceiptsKeep", receipts),
             ("Audit", audit),
             ("AuditBucketArns", buckets),

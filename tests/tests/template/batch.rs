@@ -150,7 +150,11 @@ fn whatever_fails_for_one_event_is_caught_for_that_event() {
 fn a_window_for_company_without_batches_is_refused() {
     let template = read("deploy/template.yaml");
     let refusals = |size, window| {
-        let parameters = [("BatchSize", size), ("BatchWindow", window)];
+        let parameters = [
+            ("StateMachineArn", crate::MACHINE),
+            ("BatchSize", size),
+            ("BatchWindow", window),
+        ];
         Evaluated::new(&template, &parameters, &[]).refusals().len()
     };
     assert_eq!(refusals("1", "0"), 0);

@@ -2,6 +2,9 @@
 //!
 //! A row that is handed over is ours from the claim on, and its lease is held while it waits for a worker, or for company. The ends of a
 //! process are those of the table in [`super`], but that a row which only waited counts as one that a worker died with.
+//!
+//! A worker is free when its target has ended: what came of it is reported while the next run is under way, together with what else ended by
+//! then. Rows that are reported keep their places, so no more are claimed than there are places for.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -16,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::gathering::{Gathering, Together, Turn};
 use super::handover::{Handed, Place};
-use super::job::{Call, Job, Report};
+use super::job::{Call, Job, Mine, Ran, Report};
 use super::observer::RunObserver;
 use super::report::{TIME_TO_PUT_BACK, WorkerReport};
 use super::settings::WorkerSettings;
@@ -33,6 +36,12 @@ const HANDED_AT_ONCE: usize = 64;
 #[derive(Clone, Debug)]
 pub struct DirectWorker {
     job: Arc<Job>,
+}
+
+/// A call whose target has ended, with what ends when it is reported.
+struct Called<'a> {
+    ran: Ran,
+    _kept: Vec<(Mine<'a>, Place)>,
 }
 
 /// What became of a row that waited, if it was not called.
@@ -68,6 +77,7 @@ impl DirectWorker {
         let batching = handed.handover.batching();
         let mut gathering = Gathering::new(batching);
         let (mut waits, mut runs) = (FuturesUnordered::new(), FuturesUnordered::new());
+        let mut reports = FuturesUnordered::new();
         let (mut arrived, mut is_closed) = (Vec::new(), false);
         loop {
             while runs.len() < self.job.settings.workers
@@ -89,7 +99,8 @@ impl DirectWorker {
                     }
                     is_closed = true;
                 }
-                Some(worked) = runs.next(), if !runs.is_empty() => report.count_each(worked),
+                Some(called) = runs.next(), if !runs.is_empty() => reports.push(self.report(called)),
+                Some(worked) = reports.next(), if !reports.is_empty() => report.count_each(worked),
                 Some((id, worked)) = waits.next(), if !waits.is_empty() => {
                     gathering.remove(id);
                     report.count_each(worked);
@@ -112,10 +123,11 @@ impl DirectWorker {
                 stopper.stop();
             }
             let all = async {
-                while !runs.is_empty() || !waits.is_empty() {
+                while !runs.is_empty() || !waits.is_empty() || !reports.is_empty() {
                     tokio::select! {
                         biased;
-                        Some(worked) = runs.next(), if !runs.is_empty() => report.count_each(worked),
+                        Some(called) = runs.next(), if !runs.is_empty() => reports.push(self.report(called)),
+                        Some(worked) = reports.next(), if !reports.is_empty() => report.count_each(worked),
                         Some((_, worked)) = waits.next(), if !waits.is_empty() => report.count_each(worked),
                     }
                 }
@@ -176,24 +188,32 @@ impl DirectWorker {
         (name.id, worked)
     }
 
-    /// One call of the target, for the rows that come together.
-    async fn call(
-        &self,
-        mut turns: mpsc::UnboundedReceiver<Turn<'_>>,
+    /// One call of the target, for the rows that come together; `None` where all were lost before.
+    async fn call<'a>(
+        &'a self,
+        mut turns: mpsc::UnboundedReceiver<Turn<'a>>,
         is_batch: bool,
         stop: Stop,
-    ) -> Vec<Worked> {
+    ) -> Option<Called<'a>> {
         let (mut rows, mut kept) = (Vec::new(), Vec::new());
         while let Some(Turn { row, _mark, _place }) = turns.recv().await {
             rows.push(row);
             kept.push((_mark, _place));
         }
         if rows.is_empty() {
-            return Vec::new();
+            return None;
         }
         let batch = is_batch.then(|| self.job.ledger.random().batch());
-        let worked = self.job.run_and_report(Call { rows, batch }, None, stop).await;
-        drop(kept);
+        let ran = self.job.call(Call { rows, batch }, None, stop).await;
+        Some(Called { ran, _kept: kept })
+    }
+
+    /// Reports what came of a call.
+    async fn report(&self, called: Option<Called<'_>>) -> Vec<Worked> {
+        let Some(Called { ran, _kept }) = called else {
+            return Vec::new();
+        };
+        let worked = self.job.report_each(ran).await;
         for worked in &worked {
             if let Worked::Returned(cause) = worked {
                 tracing::warn!(%cause, "what came of a run is not reported; its lease brings it back");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use daybook_ledger::{Blame, Ledger};
-use daybook_schema::{BatchId, BatchInput, EventId, ExecutionInput, ExecutionName, Row};
+use daybook_schema::{BatchId, BatchInput, EventId, ExecutionInput, ExecutionName, Row, Timestamp};
 use futures::StreamExt;
 use futures::future::join_all;
 
@@ -72,8 +72,18 @@ pub(super) enum Report {
     Later(Duration, Option<String>),
 }
 
+/// Rows whose run has ended. They are still ours, and what came of each is to be reported.
+pub(super) struct Ran {
+    rows: Vec<Row>,
+    ended: Ended,
+    lost: Lost,
+    began: Timestamp,
+}
+
 /// How a run ended.
 enum Ended {
+    /// There was nothing to run.
+    NotBegun,
     Answered(TargetAnswer),
     TimedOut,
     Stopped,
@@ -107,34 +117,45 @@ impl Job {
         is_new.then(|| Mine { job: self, name })
     }
 
-    /// Runs the target for rows that are ours, holds them and their message meanwhile, and reports what came of each.
-    pub(super) async fn run_and_report(
-        &self,
-        mut call: Call,
-        message: Option<Message<'_>>,
-        stop: Stop,
-    ) -> Vec<Worked> {
-        // A row that keeps an unreadable payload is never claimed.
-        let Some(input) = call.input() else {
-            return call.rows.iter().map(|_| Worked::Dropped).collect();
-        };
-        let trace = call.rows.iter().find_map(|row| row.trace.clone());
+    /// Runs the target for rows that are ours, and holds them and their message meanwhile.
+    pub(super) async fn call(&self, call: Call, message: Option<Message<'_>>, stop: Stop) -> Ran {
+        let (input, mut rows) = (call.input(), call.rows);
         let began = self.ledger.clock().now();
+        // A row that keeps an unreadable payload is never claimed.
+        let Some(input) = input else {
+            return Ran {
+                rows,
+                ended: Ended::NotBegun,
+                lost: Lost::new(),
+                began,
+            };
+        };
+        let trace = rows.iter().find_map(|row| row.trace.clone());
         if let Some(observer) = &self.observer {
-            observer.began(&call.rows, began);
+            observer.began(&rows, began);
         }
-        let (ended, lost) = self.run(&mut call.rows, (input, trace), message, stop).await;
-        let in_company = call.rows.len() > 1;
-        let reports = call.rows.iter().map(|row| async {
-            let worked = match lost.get(&row.id) {
+        let (ended, lost) = self.run(&mut rows, (input, trace), message, stop).await;
+        Ran {
+            rows,
+            ended,
+            lost,
+            began,
+        }
+    }
+
+    /// Reports what came of each row of a run.
+    pub(super) async fn report_each(&self, ran: Ran) -> Vec<Worked> {
+        let in_company = ran.rows.len() > 1;
+        let reports = ran.rows.iter().map(|row| async {
+            let worked = match ran.lost.get(&row.id) {
                 Some(cause) => {
                     self.tell_lost(row, cause);
                     Worked::LeaseLost(cause.clone())
                 }
-                None => self.settle(row, &ended, in_company).await,
+                None => self.settle(row, &ran.ended, in_company).await,
             };
             if let Some(observer) = &self.observer {
-                observer.ended(row, &worked, began, self.ledger.clock().now());
+                observer.ended(row, &worked, ran.began, self.ledger.clock().now());
             }
             worked
         });
@@ -228,6 +249,7 @@ impl Job {
                 Report::Failure(blame(Blame::Shared), format!("timed out after {seconds} s"))
             }
             Ended::Stopped | Ended::LeaseLost => return self.put_back(row).await,
+            Ended::NotBegun => return Worked::Dropped,
         };
         let why = match &report {
             Report::Success => String::new(),

@@ -199,7 +199,7 @@ impl Job {
                         rows,
                         batch: given_as,
                     };
-                    self.run_and_report(call, Some(told), stop).await
+                    self.report_each(self.call(call, Some(told), stop).await).await
                 }
             }
         };

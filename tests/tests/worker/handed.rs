@@ -10,8 +10,8 @@ use daybook_manager::{Batching, Immediate, Ingest, Outlet, Payload, Scheduler};
 use daybook_reconciler::{recover, recover_stale};
 use daybook_schema::notification::Reading;
 use daybook_schema::{Attempt, Status};
-use daybook_tests::Stage;
 use daybook_tests::notifications::{Upload, uploads};
+use daybook_tests::{Fault, Stage};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -162,6 +162,34 @@ async fn while_runs_are_short_some_rows_wait_and_no_run_exceeds_the_workers() {
     );
     assert_eq!(target.most_at_once(), 2);
     process.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_run_begins_while_what_came_of_the_last_is_reported() {
+    let stage = stage().await;
+    let target = Actor::succeeding(&stage, Duration::from_millis(10));
+    let process = Process::start(&stage, &target, 1);
+    let uploads = uploads(5);
+    // Short runs make places, in which rows wait.
+    for upload in &uploads[..3] {
+        process.ingest(std::slice::from_ref(upload)).await;
+        stage.pass(Duration::from_millis(20)).await;
+    }
+    assert!(stage.rows().await.is_empty());
+    stage
+        .wire
+        .inject_next("PutItem", [Fault::Slow(Duration::from_secs(2))]);
+    process.ingest(&uploads[3..]).await;
+    stage.pass(Duration::from_millis(100)).await;
+    assert_eq!(
+        target.runs().len(),
+        5,
+        "the receipt of the fourth is not there yet"
+    );
+    assert_eq!(target.most_at_once(), 1);
+    stage.pass(Duration::from_secs(3)).await;
+    assert!(stage.rows().await.is_empty());
+    assert_eq!(process.stop().await.completed, 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -172,7 +172,7 @@ def report(folder, *arguments):
 
 
 def counts(folder):
-    found = report(folder, "status")
+    found = report(folder, "status", "--exact")
     return {status: found[status]["rows"] for status in ("pending", "claimed", "parked")}
 
 
@@ -192,6 +192,14 @@ def size(folder):
 
 def megabytes(size):
     return f"{size / 1e6:,.0f} MB"
+
+
+class Cells(dict):
+    """The cells of a column; each is printed to stderr as soon as it is known, for a million rows take long."""
+
+    def __setitem__(self, name, cell):
+        super().__setitem__(name, cell)
+        print(f"{name}: {cell}", file=sys.stderr)
 
 
 def fill(folder, rows):
@@ -218,6 +226,7 @@ def looks(folder, rows):
     key = f"s3://data/{key_of(rows - rows // 3)}"
     return {
         "`status`": ["status"],
+        "`status --exact`": ["status", "--exact"],
         "`list --limit 50`": ["list", "--limit", "50"],
         "`list --prefix`, of 1,000 objects": ["list", "--prefix", f"in/{rows // 2000:05}/"],
         "`list --error`, a third of what is parked": ["list", "--error", "is not known"],
@@ -266,7 +275,7 @@ def measure(rows):
     """The cells of one column, by the names of their rows."""
     home = tempfile.mkdtemp(prefix="daybook-rows-")
     folder = os.path.join(home, "data")
-    cells = {}
+    cells = Cells()
     try:
         fill(folder, rows)
         cells["size on disk, all open"] = megabytes(size(folder))
@@ -283,16 +292,16 @@ def measure(rows):
                 up.forget_peak()
                 took, cpu, memory, _ = run(folder, *verb)
                 cells[name] = f"{took:.2f} s, {megabytes(memory)} (`up` {megabytes(up.memory('VmHWM'))})"
-        cells |= pages(folder, rows)
-        cells |= finish(folder, rows)
+        for name, cell in pages(folder, rows).items():
+            cells[name] = cell
+        finish(folder, cells)
     finally:
         shutil.rmtree(home)
     return cells
 
 
-def finish(folder, rows):
+def finish(folder, cells):
     """Does the rows, and removes those that are parked; what is left on the disk."""
-    cells = {}
     options = ["--per-window", "100000", "--batch-size", "100", "--workers", "4"]
     with Target(fails=False) as target, Up(folder, *options, "--post", target.url):
         begin = time.monotonic()
@@ -305,17 +314,13 @@ def finish(folder, rows):
         time.sleep(60)
         cells["the same a minute later"] = megabytes(size(folder))
     cells["the same after `up` has ended"] = megabytes(size(folder))
-    return cells
 
 
 def main(arguments):
     if arguments[:1] == ["--target"]:
         return asyncio.run(serve(arguments[1] == "fails"))
     many = [int(rows) for rows in arguments] or [1_000, 100_000, 1_000_000]
-    columns = []
-    for rows in many:
-        columns.append(measure(rows))
-        print(f"{rows:,} rows: {json.dumps(columns[-1], indent=2)}", file=sys.stderr)
+    columns = [measure(rows) for rows in many]
     print("| | " + " | ".join(f"{rows:,}" for rows in many) + " |")
     print("|---|" + "--:|" * len(many))
     for name in columns[0]:

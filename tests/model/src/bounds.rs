@@ -27,6 +27,8 @@ pub enum Verb {
     Free,
     /// CLAIMED → the attempt failed.
     Fail,
+    /// CLAIMED → PARKED, and then its execution is stopped, or may not be.
+    Cancel,
     /// Dispatch stops.
     Pause,
     /// Dispatch goes on.
@@ -298,6 +300,15 @@ pub const SMALL: &[Bounds] = &[
         immediate: Some(1),
         ..BASE
     },
+    // A person cancels what runs, and redrives it.
+    Bounds {
+        name: "cancelled",
+        windows: 1,
+        per_window: 3,
+        troubles: false,
+        operator: (&[Verb::Cancel, Verb::Redrive], 2),
+        ..BASE
+    },
     // A person does anything at any moment.
     Bounds {
         name: "people-twice",
@@ -338,6 +349,15 @@ pub const LARGE: &[Bounds] = &[
         windows: 1,
         per_window: 2,
         operator: (PEOPLE, 1),
+        ..BASE
+    },
+    // What is cancelled is redriven or removed, and zombies write afterwards.
+    Bounds {
+        name: "cancelled-large",
+        max_attempts: 1,
+        windows: 1,
+        per_window: 2,
+        operator: (&[Verb::Cancel, Verb::Redrive, Verb::Remove], 2),
         ..BASE
     },
     // As in the small bounds, and everything goes wrong.

@@ -58,6 +58,9 @@ pub fn properties() -> Vec<Property<Protocol>> {
             "a notification takes one grant at most, however often it is received",
             |_, world: &World| world.broken != Some(Broken::GrantedAgain),
         ),
+        Property::always("what a person stops uses no attempt", |_, world: &World| {
+            world.broken != Some(Broken::StopSettled)
+        }),
         Property::always("a row of a newer release stays as it is", |_, world: &World| {
             world.broken != Some(Broken::NewerChanged)
         }),
@@ -107,6 +110,23 @@ pub fn properties() -> Vec<Property<Protocol>> {
             "an event runs beside an attempt that a person called failed",
             |_, world: &World| world.memory.iter().any(|memory| memory.ran_beside),
         ),
+        Property::sometimes("an execution is stopped for a person", |_, world: &World| {
+            world.memory.iter().any(|memory| memory.stopped != 0)
+        }),
+        Property::sometimes(
+            "an event that was cancelled succeeds all the same, and is done",
+            |_, world: &World| {
+                let is_cancelled = |event: Event| world.memory[usize::from(event)].cancelled != 0;
+                let on_its_own = |event: Event| {
+                    let mut executions = world.executions.iter();
+                    executions.any(|one| {
+                        let is_its = one.event == event && world.by_person(event, one.attempt);
+                        is_its && one.progress == Progress::Succeeded
+                    })
+                };
+                events(world).any(|event| is_cancelled(event) && is_gone(world, event) && on_its_own(event))
+            },
+        ),
         Property::sometimes(
             "an event succeeds while its row is a newer release's",
             |model: &Protocol, world: &World| {
@@ -147,10 +167,11 @@ fn is_kept(model: &Protocol, world: &World, event: Event) -> bool {
         || events(world).any(newer)
 }
 
-/// Every attempt that the row has behind it failed, and a parked row had all its attempts since it was recorded.
+/// Every attempt that the row has behind it failed, and a parked row had all its attempts since it was recorded, but for those that it had left
+/// when a person cancelled it.
 fn is_honest(model: &Protocol, world: &World, event: Event) -> bool {
     let Some(row) = world.row(event) else { return true };
-    let by_person = |attempt: u8| world.memory[usize::from(event)].failed_by_person & (1 << attempt) != 0;
+    let by_person = |attempt: u8| world.by_person(event, attempt);
     let failed = |attempt: u8, row: Row| {
         let execution = world.execution(event, attempt);
         let of = execution.filter(|execution| execution.progress == Progress::Failed);
@@ -165,7 +186,8 @@ fn is_honest(model: &Protocol, world: &World, event: Event) -> bool {
     };
     let all_failed = (1..=behind).all(|attempt| failed(attempt, row).0 || by_person(attempt));
     let used = (1..=row.attempt).filter(|attempt| failed(*attempt, row).1 || by_person(*attempt));
-    let limit = usize::from(model.rules.bounds.max_attempts) * (1 + usize::from(row.rounds));
+    let rounds = usize::from(model.rules.bounds.max_attempts) * (1 + usize::from(row.rounds));
+    let limit = rounds.saturating_sub(row.spared.into());
     all_failed && (row.status != Status::Parked || used.count() >= limit)
 }
 

@@ -55,6 +55,10 @@ pub enum Defect {
     RemovalCoversOlder,
     /// A redrive leaves max_attempts as it was, so that a failure parks at once.
     RedriveWithoutRound,
+    /// A cancel stops the execution before it parks the row.
+    CancelStopsFirst,
+    /// A cancel parks the row whatever became of it since it was seen.
+    CancelUnseen,
     /// A claim does not ask whether a newer release wrote the row.
     ClaimOfNewer,
     /// A deletion does not ask whether a newer release wrote the row.
@@ -94,6 +98,7 @@ impl Defect {
             Self::ReceiptsOverwritten | Self::ReceiptCoversNewer => "uploads",
             Self::ReplayCosts | Self::RemovalCoversOlder => "removal",
             Self::RedriveWithoutRound => "redrive",
+            Self::CancelStopsFirst | Self::CancelUnseen => "cancelled",
             Self::ClaimOfNewer | Self::DeletionOfNewer | Self::NewerNotPassedOver => "releases",
             Self::ClaimedWithoutGrant => "at-once",
             Self::ReceivedBeforeAsks

@@ -5,7 +5,7 @@ use crate::checks::events;
 use crate::defects::Defect;
 use crate::protocol::{Action, Protocol};
 use crate::rows;
-use crate::world::{Event, Process, World};
+use crate::world::{CancelAt, Event, Process, Row, Status, World};
 
 impl Protocol {
     /// What a person may do next.
@@ -47,10 +47,24 @@ impl Protocol {
                 world.sort();
                 return Some(());
             }
+            Verb::Cancel => {
+                let is_claimed = |row: &Row| rows::is_known(*row) && row.status == Status::Claimed;
+                let row = world.row(event).filter(is_claimed)?;
+                world.processes.push(Process::Cancel {
+                    event,
+                    attempt: row.attempt,
+                    at: match self.rules.has(Defect::CancelStopsFirst) {
+                        true => CancelAt::Stop,
+                        false => CancelAt::Park,
+                    },
+                });
+                world.sort();
+                return Some(());
+            }
             Verb::Redrive => {
                 let redriven = rows::redrive(world.row(event)?, round)?;
                 match self.rules.has(Defect::RedriveWithoutRound) {
-                    true => crate::world::Row {
+                    true => Row {
                         max_attempts: world.row(event)?.max_attempts,
                         ..redriven
                     },

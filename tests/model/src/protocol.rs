@@ -12,8 +12,8 @@ use crate::defects::Defect;
 use crate::rows;
 use crate::steps::{How, end, step, success};
 use crate::world::{
-    Asked, Backlog, DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process, Progress,
-    Row, SettleAt, Status, StatusEvent, View, World, take_one,
+    Asked, Backlog, CancelAt, DispatchAt, Event, Execution, IngestAt, InvokeAt, Memory, Message, Process,
+    Progress, Row, SettleAt, Status, StatusEvent, View, World, take_one,
 };
 
 /// One thing that happens.
@@ -186,7 +186,7 @@ impl Protocol {
                 Process::Sweep { .. } => running[2] += 1,
                 Process::Invoke { .. } => running[3] += 1,
                 Process::Complete { .. } => running[4] += 1,
-                Process::Remove { .. } => {}
+                Process::Remove { .. } | Process::Cancel { .. } => {}
             }
         }
         let room =
@@ -248,8 +248,18 @@ impl Protocol {
         ) {
             actions.push(Action::Step(process, How::Waits));
         }
+        let is_stop = matches!(
+            process,
+            Process::Cancel {
+                at: CancelAt::Stop,
+                ..
+            }
+        );
         if self.rules.bounds.troubles {
             actions.push(Action::Step(process, How::AnswerLost));
+        }
+        // These credentials may not be allowed to stop executions.
+        if self.rules.bounds.troubles || is_stop {
             actions.push(Action::Step(process, How::Refused));
         }
     }

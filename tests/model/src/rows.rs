@@ -21,6 +21,7 @@ pub fn record(row: Option<Row>, life: u8, max_attempts: u8, claimed: bool) -> Op
         life,
         newer: false,
         rounds: 0,
+        spared: 0,
         queued: 0,
     })
 }
@@ -127,6 +128,18 @@ pub fn redrive(row: Row, round: u8) -> Option<Row> {
         due: true,
         max_attempts: row.attempt + round,
         rounds: row.rounds + 1,
+        ..row
+    })
+}
+
+/// CLAIMED as just seen, at a person's word → PARKED, whatever attempts are left.
+pub fn cancel(row: Row, attempt: u8, rules: &Rules) -> Option<Row> {
+    let as_seen = row.status == Claimed && row.attempt == attempt;
+    (is_known(row) && (as_seen || rules.has(Defect::CancelUnseen))).then(|| Row {
+        status: Parked,
+        due: false,
+        queued: 0,
+        spared: row.spared + row.max_attempts.saturating_sub(row.attempt),
         ..row
     })
 }

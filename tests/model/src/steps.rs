@@ -8,8 +8,8 @@ use crate::ingest::ingest;
 use crate::receipts::{Receipt, is_newer};
 use crate::rows;
 use crate::world::{
-    Broken, Event, Execution, InvokeAt, Message, Process, Progress, SettleAt, Status, StatusEvent, World,
-    take_one,
+    Broken, CancelAt, Event, Execution, InvokeAt, Message, Process, Progress, SettleAt, Status, StatusEvent,
+    World, take_one,
 };
 
 /// How a step ends.
@@ -55,6 +55,7 @@ pub fn step(rules: &Rules, world: &World, process: Process, how: How) -> Option<
             }
         }
         Process::Remove { event, receipt } => remove(rules, &mut world, event, receipt, how)?,
+        Process::Cancel { event, attempt, at } => cancel(rules, &mut world, (event, attempt), at, how)?,
     };
     world.processes.extend(next);
     world.sort();
@@ -121,12 +122,10 @@ fn invoke(rules: &Rules, world: &mut World, message: Message, at: InvokeAt, how:
 
 /// StartExecution under a name that is not taken.
 fn begin(world: &mut World, event: Event, attempt: u8) {
-    let memory = world.memory[usize::from(event)];
-    let by_person =
-        |attempt: u8| memory.failed_by_person & (1u8.checked_shl(u32::from(attempt)).unwrap_or(0)) != 0;
+    let lives = world.memory(event).lives;
     let beside = |other: &&Execution| other.event == event && other.progress != Progress::Failed;
     for other in world.executions.clone().iter().filter(beside) {
-        match by_person(attempt) || by_person(other.attempt) {
+        match world.by_person(event, attempt) || world.by_person(event, other.attempt) {
             true => world.memory(event).ran_beside = true,
             false => world.note(Broken::Duplicate),
         }
@@ -141,7 +140,7 @@ fn begin(world: &mut World, event: Event, attempt: u8) {
             event,
             attempt,
             progress: Progress::Running,
-            life: memory.lives,
+            life: lives,
             starts: 1,
         }),
     }
@@ -201,6 +200,10 @@ fn settle(rules: &Rules, world: &mut World, of: (Event, u8), at: SettleAt, how: 
             let row = world.row(event);
             let failed = row.and_then(|row| rows::fail(row, attempt, life, (park, max_attempts), rules));
             if let Some(failed) = failed {
+                let is_of_this_row = world.execution(event, attempt)?.life >= life;
+                if is_of_this_row && world.memory(event).stopped & (1 << attempt) != 0 {
+                    world.note(Broken::StopSettled);
+                }
                 world.write(event, Some(failed), false);
             }
             SettleAt::Acknowledge
@@ -233,6 +236,33 @@ fn remove(rules: &Rules, world: &mut World, event: Event, receipt: bool, how: Ho
             world.delete(event, rules);
             Some(None)
         }
+        _ => None,
+    }
+}
+
+/// `daybook cancel`: the row first, as it was seen, and then what runs for it.
+fn cancel(rules: &Rules, world: &mut World, (event, attempt): (Event, u8), at: CancelAt, how: How) -> Next {
+    let stops_first = rules.has(Defect::CancelStopsFirst);
+    let then = |at: CancelAt| Process::Cancel { event, attempt, at };
+    match (at, how) {
+        (CancelAt::Park, How::Answered | How::AnswerLost) => {
+            let parked = world.row(event).and_then(|row| rows::cancel(row, attempt, rules));
+            if parked.is_some() {
+                world.memory(event).cancelled |= 1 << attempt;
+                world.write(event, parked, false);
+            }
+            let stops = parked.is_some() && how == How::Answered && !stops_first;
+            Some(stops.then(|| then(CancelAt::Stop)))
+        }
+        (CancelAt::Stop, How::Answered) => {
+            let execution = world.execution(event, attempt);
+            if let Some(running) = execution.filter(|one| one.progress == Progress::Running) {
+                world.memory(event).stopped |= 1 << attempt;
+                end(world, running, false, 1);
+            }
+            Some(stops_first.then(|| then(CancelAt::Park)))
+        }
+        (CancelAt::Stop, How::Refused) => Some(None),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::protocol::Action;
 use crate::steps::How;
-use crate::world::{DispatchAt, InvokeAt, Message, Process, SettleAt};
+use crate::world::{CancelAt, DispatchAt, InvokeAt, Message, Process, SettleAt};
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,6 +118,13 @@ impl fmt::Display for Process {
                     status.attempt,
                     settle(at)
                 )
+            }
+            Self::Cancel { event, attempt, at } => {
+                let what = match at {
+                    CancelAt::Park => "parks the row",
+                    CancelAt::Stop => "stops the execution",
+                };
+                write!(f, "cancel of {event}-{attempt}: {what}")
             }
             Self::Remove { event, receipt } => {
                 let what = if *receipt {

@@ -43,6 +43,8 @@ pub struct Row {
     pub newer: bool,
     /// Kept for the checks only: how often it was redriven.
     pub rounds: u8,
+    /// Kept for the checks only: attempts that it had left when it was cancelled.
+    pub spared: u8,
     /// Kept for the checks only: how often the scheduler put the next or current attempt on the queue.
     pub queued: u8,
 }
@@ -166,6 +168,24 @@ pub enum Process {
         /// Whether the receipt is written.
         receipt: bool,
     },
+    /// A person cancels a row that they saw.
+    Cancel {
+        /// The event.
+        event: Event,
+        /// The attempt as it was seen.
+        attempt: u8,
+        /// What comes next.
+        at: CancelAt,
+    },
+}
+
+/// What `daybook cancel` does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CancelAt {
+    /// Park the row.
+    Park,
+    /// Stop the attempt's execution.
+    Stop,
 }
 
 /// What a tick knows of a backlog, where ingest dispatches.
@@ -277,6 +297,10 @@ pub struct Memory {
     pub removed: bool,
     /// Attempts that a person called failed, as bits.
     pub failed_by_person: u8,
+    /// Attempts that a person cancelled, as bits.
+    pub cancelled: u8,
+    /// Attempts whose executions were stopped when they were cancelled, as bits.
+    pub stopped: u8,
     /// How many rows were recorded for it.
     pub lives: u8,
     /// Copies of its notification with which no grant was taken yet.
@@ -300,6 +324,8 @@ pub enum Broken {
     OlderReceipt,
     /// A row of a newer release was changed, or deleted.
     NewerChanged,
+    /// The end of an execution that was stopped when its event was cancelled used up the attempt.
+    StopSettled,
     /// A grant was taken with a notification with which one had been taken before.
     GrantedAgain,
     /// Schedulers, or sweeps, asked the budget in two windows in a row, and none of them had anything of either.
@@ -377,6 +403,13 @@ impl World {
     /// What the checks remember of it.
     pub fn memory(&mut self, event: Event) -> &mut Memory {
         &mut self.memory[usize::from(event)]
+    }
+
+    /// Whether a person ended that attempt, whatever became of its execution.
+    pub fn by_person(&self, event: Event, attempt: u8) -> bool {
+        let memory = self.memory[usize::from(event)];
+        let bit = 1u8.checked_shl(u32::from(attempt)).unwrap_or(0);
+        (memory.failed_by_person | memory.cancelled) & bit != 0
     }
 
     /// The execution of that name.

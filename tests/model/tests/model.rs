@@ -30,6 +30,8 @@ fn the_rules_hold_in_every_state_within_small_bounds() {
         "an event is recorded again and replays an old attempt",
         "an event runs beside an attempt that a person called failed",
         "an event is covered by a newer upload",
+        "an execution is stopped for a person",
+        "an event that was cancelled succeeds all the same, and is done",
     ] {
         assert!(reached.contains(&expected), "nowhere: {expected}");
     }

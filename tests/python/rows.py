@@ -150,8 +150,8 @@ class Up:
         self.process.wait(PATIENCE)
 
 
-def run(folder, *arguments):
-    """Seconds, seconds of processor time, the most memory, and stdout of a verb, which must succeed."""
+def run(folder, *arguments, tries=1):
+    """Seconds, seconds of processor time, the most memory, and stdout of a verb, which must succeed; on a busy machine perhaps not at once."""
     verb = [DAYBOOK, *arguments, "--local", folder]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         begin = time.monotonic()
@@ -162,6 +162,8 @@ def run(folder, *arguments):
         for file in (out, err):
             file.seek(0)
         # `doctor` finds a problem where no `up` runs.
+        if process.returncode != 0 and tries > 1:
+            return run(folder, *arguments, tries=tries - 1)
         if process.returncode != 0 and arguments[0] != "doctor":
             sys.exit(f"{verb}: exit code {process.returncode}: {err.read().decode()}")
         return took, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, out.read().decode()
@@ -214,7 +216,7 @@ def fill(folder, rows):
         for body in notifications(parked, rows):
             file.write(body + b"\n")
         file.flush()
-        took = run(folder, "ingest", file.name)[0]
+        took = run(folder, "ingest", file.name, tries=5)[0]
     print(f"{rows - parked:,} recorded by `daybook ingest` in {took:.1f} s", file=sys.stderr)
     found = counts(folder)
     assert (found["pending"], found["parked"]) == (rows - parked, parked), found

@@ -4,7 +4,8 @@
 use clap::error::ErrorKind;
 pub use daybook_manager::arguments::{
     BackoffArguments, BatchArguments, DispatchArguments, at_least_one, batch_size, check_endpoint_variables,
-    endpoint, endpoint_of_s3, every, instant, queue_url, redacted, state_machine_arn, time, usage,
+    endpoint, endpoint_of_s3, every, function_arn, instant, queue_url, redacted, state_machine_arn, time,
+    usage,
 };
 use daybook_schema::Timestamp;
 

@@ -131,6 +131,11 @@ impl Aws {
         aws_sdk_sfn::Client::new(&self.config)
     }
 
+    /// A client of Lambda.
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.config)
+    }
+
     /// What to do about a failed request, if anything is known to help.
     pub fn advice(&self, resource: AwsResource, cause: &Cause) -> Option<String> {
         let region = &self.region;

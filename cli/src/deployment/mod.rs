@@ -108,6 +108,10 @@ impl AwsArguments {
             (Some(_), None) => outputs.read(stack::STATE_MACHINE, values::state_machine_arn)?,
             (_, given) => given,
         };
+        let other_target = match state_machine_arn {
+            Some(_) => None,
+            None => outputs.other_target()?,
+        };
         if let Some(stack) = &self.stack {
             let machine_is_given = machine.is_some_and(|machine| machine.state_machine_arn.is_some());
             let by_flag = [
@@ -137,6 +141,7 @@ impl AwsArguments {
             ),
             queue_url,
             state_machine_arn,
+            other_target,
             outputs,
             name,
             aws,

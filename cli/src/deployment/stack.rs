@@ -30,6 +30,15 @@ pub const REPORTS_BUCKET: &str = "ReportsBucketName";
 /// The state machine, where there is one.
 pub const STATE_MACHINE: &str = "StateMachineArn";
 
+/// The function that is the target, where one is.
+pub const TARGET_FUNCTION: &str = "TargetFunctionArn";
+
+/// The queue that is the target, where one is.
+pub const TARGET_QUEUE: &str = "TargetQueueUrl";
+
+/// When an event is done that the target queue gets.
+pub const TARGET_COMPLETION: &str = "TargetCompletion";
+
 /// What a stack says of itself; nothing, where no stack is given.
 #[derive(Clone, Debug, Default)]
 pub struct Outputs {

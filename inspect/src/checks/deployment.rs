@@ -16,7 +16,8 @@ use crate::checks::finding::{Item, Level};
 use crate::checks::flow::{Configured, MachineSeen};
 use crate::checks::queues::Use;
 use crate::checks::role::Role;
-use crate::checks::{buckets, flow, observe, queues, tables};
+use crate::checks::target::OtherTarget;
+use crate::checks::{buckets, flow, observe, queues, tables, target};
 use crate::parts::Parts;
 use crate::rate::Rate;
 
@@ -34,6 +35,8 @@ pub struct OnAws<'a> {
     pub sqs: aws_sdk_sqs::Client,
     /// Step Functions.
     pub sfn: aws_sdk_sfn::Client,
+    /// Lambda.
+    pub lambda: aws_sdk_lambda::Client,
     /// S3.
     pub s3: S3,
     /// The region of all but S3.
@@ -48,8 +51,10 @@ pub struct OnAws<'a> {
     pub dispatch_url: Option<String>,
     /// The URL of the queue that the ends of executions arrive on.
     pub completion_url: Option<String>,
-    /// The state machine; `None` where workers process the events.
+    /// The state machine; `None` where workers process the events, or another target does.
     pub state_machine_arn: Option<&'a str>,
+    /// The function or queue that is the target, where one is.
+    pub other_target: Option<OtherTarget>,
     /// The buckets whose notifications are checked.
     pub buckets: &'a [String],
 }
@@ -107,10 +112,10 @@ pub async fn without_writes(parts: &Parts<'_>, rate: Rate, configured: Configure
 pub async fn on_aws(parts: &OnAws<'_>, configured: Configured) -> Vec<Item> {
     let (mut items, answered) = of_tables(parts).await;
     let used = Use {
-        by_workers: parts.state_machine_arn.is_none(),
+        by_workers: parts.state_machine_arn.is_none() && parts.other_target.is_none(),
         lease: configured.lease,
     };
-    let (of_queues, intake) = of_queues(parts, used).await;
+    let (of_queues, intake, completion) = of_queues(parts, used).await;
     items.extend(of_queues);
     for name in parts.buckets {
         let notifications = parts.s3.notifications(name).await;
@@ -120,14 +125,23 @@ pub async fn on_aws(parts: &OnAws<'_>, configured: Configured) -> Vec<Item> {
         };
         items.extend(buckets::checks(&seen, &intake));
     }
-    items.push(of_state_machine(parts, configured.batching).await);
+    match &parts.other_target {
+        Some(other) => items.extend(of_target(parts, other, completion.as_deref(), configured).await),
+        None => items.push(of_state_machine(parts, configured.batching).await),
+    }
     let rate = Rate {
         per_window: Some(configured.per_window),
         window: Some(configured.window),
     };
     let seen = observe::flow(parts.ledger, None, (rate, configured.max_in_flight)).await;
     let control = seen.control.as_ref().ok();
-    items.push(flow::quotas(control, configured, parts.region, used.by_workers));
+    let starts_executions = parts.state_machine_arn.is_some();
+    items.push(flow::quotas(
+        control,
+        configured,
+        parts.region,
+        !starts_executions,
+    ));
     items.extend(flow::checks(&seen, configured));
     items.push(flow::clock(answered));
     worst_first(items)
@@ -163,8 +177,8 @@ async fn of_tables(parts: &OnAws<'_>) -> (Vec<Item>, Option<(Timestamp, Timestam
     (items, answered)
 }
 
-/// And the intake queue, as far as buckets need it.
-async fn of_queues(parts: &OnAws<'_>, used: Use) -> (Vec<Item>, IntakeSeen) {
+/// And the intake queue, as far as buckets need it, and the completion queue's ARN.
+async fn of_queues(parts: &OnAws<'_>, used: Use) -> (Vec<Item>, IntakeSeen, Option<String>) {
     let (intake, dispatch, completion) = tokio::join!(
         observe::queue(&parts.sqs, Role::Intake, parts.intake_url.clone()),
         observe::queue(&parts.sqs, Role::Dispatch, parts.dispatch_url.clone()),
@@ -183,7 +197,24 @@ async fn of_queues(parts: &OnAws<'_>, used: Use) -> (Vec<Item>, IntakeSeen) {
             arn: aws_queues::arn(attributes).ok(),
             policy: attributes.get("Policy").cloned(),
         });
-    (items, intake)
+    let completion = completion.attributes.known();
+    let completion = completion.and_then(|attributes| aws_queues::arn(attributes).ok());
+    (items, intake, completion)
+}
+
+async fn of_target(
+    parts: &OnAws<'_>,
+    other: &OtherTarget,
+    completion: Option<&str>,
+    configured: Configured,
+) -> Vec<Item> {
+    match other {
+        OtherTarget::Function(arn) => {
+            let seen = target::ask_function(&parts.lambda, arn).await;
+            target::function(arn, &seen, completion, configured.lease)
+        }
+        OtherTarget::Queue(url) => vec![target::queue(url, &aws_queues::attributes(&parts.sqs, url).await)],
+    }
 }
 
 async fn of_state_machine(parts: &OnAws<'_>, batching: Option<Batching>) -> Item {

@@ -10,3 +10,4 @@ pub mod observe;
 pub mod queues;
 pub mod role;
 pub mod tables;
+pub mod target;

@@ -107,6 +107,7 @@ impl Opened {
             dynamodb: aws.dynamodb(),
             sqs: aws.queues(),
             sfn: aws.step_functions(),
+            lambda: aws.lambda(),
             s3: S3::new(self.s3.at(aws).client),
             region: aws.region(),
             ledger_table: table(given.ledger_table.as_ref(), LEDGER_TABLE)?,
@@ -115,6 +116,10 @@ impl Opened {
             dispatch_url: outputs.queue(given.dispatch_queue_url.as_ref(), DISPATCH_QUEUE)?,
             completion_url: outputs.queue(None, COMPLETION_QUEUE)?,
             state_machine_arn: self.state_machine_arn.as_deref(),
+            other_target: match self.state_machine_arn {
+                Some(_) => None,
+                None => outputs.other_target()?,
+            },
             buckets: &[],
         })
     }

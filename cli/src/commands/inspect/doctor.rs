@@ -120,6 +120,7 @@ fn on_aws<'a>(
         dynamodb: aws.dynamodb(),
         sqs: aws.queues(),
         sfn: aws.step_functions(),
+        lambda: aws.lambda(),
         s3: S3::new(arguments.s3.at(aws).client),
         region: aws.region(),
         ledger_table: table(&given.ledger_table, LEDGER_TABLE)?,
@@ -128,6 +129,7 @@ fn on_aws<'a>(
         dispatch_url: deployment.queue_url.clone(),
         completion_url: outputs.queue(arguments.completion_queue_url.as_ref(), COMPLETION_QUEUE)?,
         state_machine_arn: deployment.state_machine_arn.as_deref(),
+        other_target: deployment.other_target.clone(),
         buckets: &arguments.buckets,
     })
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::wording::dispatch;
 use daybook_ledger::{Deadline, Window};
-use daybook_manager::Executions;
+use daybook_manager::AttemptTarget;
 use daybook_reconciler::{SweepReport, SweepSettings, Sweeper};
 use daybook_schema::Timestamp;
 
@@ -54,18 +54,20 @@ pub async fn run(arguments: SweepArguments, output: Output) -> anyhow::Result<Ex
     let dispatch = arguments.dispatch.checked()?;
     let machine = Some(&arguments.machine);
     let (deployment, queue_url) = arguments.deployment.open_with_queue(machine).await?;
+    let target = deployment.target()?;
     let (aws, ledger) = (deployment.aws, deployment.ledger);
     let queue = aws.dispatch_queue(&queue_url);
-    let executions = deployment
-        .state_machine_arn
-        .map(|arn| Executions::new(aws.step_functions(), arn));
     queue_answers(&aws, &queue).await?;
     receipts_answer(&aws, &ledger).await?;
-    if let Some(executions) = &executions {
+    if let Some(executions) = target.as_ref().and_then(AttemptTarget::executions) {
         state_machine_answers(&aws, executions).await?;
     }
     let (clock, length) = (ledger.clock().clone(), dispatch.window);
-    let sweeper = Sweeper::new(ledger, queue, executions, dispatch, SweepSettings::default());
+    let settings = SweepSettings::default();
+    let sweeper = match target {
+        Some(target) => Sweeper::of_target(ledger, queue, target, dispatch, settings),
+        None => Sweeper::new(ledger, queue, None, dispatch, settings),
+    };
     let once = async |at: Option<Timestamp>| {
         let window = Window::at(at.unwrap_or_else(|| clock.now()), length);
         let deadline = Deadline::after(&clock, PATIENCE);

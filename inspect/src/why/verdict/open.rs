@@ -336,7 +336,9 @@ fn queued(seen: &Observed, one: &Seen) -> Verdict {
         (Some(_), _) => "it was not started yet",
     };
     let no_machine = matches!((&one.execution, seen.up), (None, None))
-        .then_some("no state machine is named: --state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)");
+        .then_some(
+            "no state machine is named: --state-machine-arn (DAYBOOK_STATE_MACHINE_ARN). A function or a queue as the target cannot be asked",
+        );
     let lease = time::at(row.due_at, seen.now);
     Verdict::new(
         Situation::Queued,

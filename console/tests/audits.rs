@@ -102,6 +102,8 @@ async fn findings_and_the_last_audit_are_on_now_and_looking_writes_nothing() {
     assert_ne!(parked["level"], "ok", "{parked}");
     let (_, _, page) = world.ask(get("/")).await;
     assert!(page.contains("1,207 of 5,000 objects are missing"), "{page}");
+    let banner = page.find("The last audit of s3://data/").unwrap();
+    assert!(banner < page.find("Open events").unwrap(), "{page}");
     let finding = daybook_inspect::wording::escape::escaped(parked["finding"].as_str().unwrap());
     assert!(page.contains(&finding), "{finding}: {page}");
     for (operation, count) in world.stage.wire.operations() {

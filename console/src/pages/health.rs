@@ -62,10 +62,21 @@ impl HealthView {
         Self {
             findings,
             says,
-            at: Some(When::of(health.at, now)),
+            // It may be newer than the counts.
+            at: Some(When::of(health.at, now.max(health.at))),
             audit,
             audit_says,
         }
+    }
+}
+
+impl HealthView {
+    /// What should be seen first: problems, and objects that are missing.
+    pub fn alarms(&self) -> impl Iterator<Item = String> {
+        let problems = self.findings.iter().filter(|finding| finding.tone == "bad");
+        let problems = problems.map(|problem| format!("{}: {}", problem.check, problem.finding));
+        let missing = self.audit.iter().filter(|audit| audit.tone == "bad");
+        problems.chain(missing.map(|audit| format!("The last audit of {}: {}", audit.scope, audit.says)))
     }
 }
 

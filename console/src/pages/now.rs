@@ -159,11 +159,12 @@ struct Now {
 }
 
 pub async fn page(State(state): State<Arc<state::State>>) -> Response {
-    let snapshot = match state.snapshots.status().await {
+    let looks = (state.snapshots.status(), state.snapshots.health_at_hand());
+    let (snapshot, health) = futures::join!(looks.0, looks.1);
+    let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
         Err(why) => return unavailable(&state.settings, &why),
     };
-    let health = state.snapshots.health_at_hand().await;
     match Live::of(&snapshot, health.as_deref()) {
         Ok(live) => render(&Now {
             frame: Frame::of("Now", &snapshot.name, &state.settings),
@@ -229,9 +230,10 @@ impl Live {
     fn of(snapshot: &Snapshot, health: Option<&Health>) -> Result<Self, String> {
         let status = Status::deserialize(&snapshot.status).map_err(|error| error.to_string())?;
         let now = snapshot.at;
+        let health = HealthView::of(health, now);
         Ok(Self {
             at: When::of(now, now),
-            banners: banners(&status, now),
+            banners: banners(&status, &health, now),
             cards: cards(&status, now),
             limit: text::shown(&status.limit.says),
             drain: status
@@ -241,12 +243,12 @@ impl Live {
             dispatch: dispatch_words(status.dispatch.as_ref()),
             stretches: status.lately.as_ref().map(stretches).unwrap_or_default(),
             queue: status.queue_depth.map(|depth| text::count(depth, true)),
-            health: HealthView::of(health, now),
+            health,
         })
     }
 }
 
-fn banners(status: &Status, now: Timestamp) -> Vec<Banner> {
+fn banners(status: &Status, health: &HealthView, now: Timestamp) -> Vec<Banner> {
     let mut banners = Vec::new();
     let mut say = |tone, says: String| {
         banners.push(Banner {
@@ -280,6 +282,7 @@ fn banners(status: &Status, now: Timestamp) -> Vec<Banner> {
     for failure in &status.failures {
         say("bad", format!("Not known: {failure}"));
     }
+    banners.extend(health.alarms().map(|says| Banner { tone: "bad", says }));
     banners
 }
 

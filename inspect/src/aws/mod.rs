@@ -5,5 +5,6 @@ pub mod failure;
 pub mod notifications;
 pub mod queue_policy;
 pub mod queues;
+pub mod reports;
 pub mod s3;
 pub mod trouble;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use daybook_console::{Deployment, Source};
 use daybook_inspect::audits::{KeptAudit, KeptAudits};
+use daybook_inspect::aws::reports::Reports;
 use daybook_inspect::aws::s3::S3;
 use daybook_inspect::checks::deployment as checks;
 use daybook_inspect::checks::deployment::OnAws;
@@ -13,7 +14,8 @@ use daybook_inspect::operate::log::Log;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
 use daybook_ledger::{RetryPolicy, TableName};
-use futures::future::{BoxFuture, FutureExt, ready};
+use daybook_schema::BucketName;
+use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::Mutex;
 
 use crate::args::values;
@@ -91,6 +93,16 @@ impl Opener {
 }
 
 impl Opened {
+    /// The reports of the stack's audit function, if the stack names their bucket.
+    fn reports(&self) -> Result<Option<Reports>, String> {
+        let Location::Aws { aws, outputs, .. } = &self.deployment.location else {
+            return Ok(None);
+        };
+        let bucket = outputs.read(REPORTS_BUCKET, str::parse::<BucketName>);
+        let bucket = bucket.map_err(|error| format!("{error:#}"))?;
+        Ok(bucket.map(|bucket| Reports::new(self.s3.at(aws).client, bucket.to_string())))
+    }
+
     /// The parts as the arguments or the stack name them.
     fn on_aws<'a>(&'a self, aws: &'a Aws, outputs: &Outputs) -> Result<OnAws<'a>, UserError> {
         let table = |given: Option<&TableName>, output| -> Result<_, UserError> {
@@ -197,29 +209,34 @@ impl Deployment for Opened {
     }
 
     fn audits(&self) -> BoxFuture<'_, Result<KeptAudits, String>> {
-        match &self.deployment.location {
-            Location::Local { dir, .. } => {
-                let dir = dir.clone();
-                off_the_loop(move || audits::list_or_why(&dir)).boxed()
-            }
-            Location::Aws { outputs, .. } => {
-                let place = outputs.read(REPORTS_BUCKET, |name| {
-                    Ok::<_, String>(format!("s3://{name}/audits/"))
-                });
-                let place = place.ok().flatten();
-                ready(Ok(KeptAudits { place, audits: None })).boxed()
+        async move {
+            match (&self.deployment.location, self.reports()?) {
+                (Location::Local { dir, .. }, _) => {
+                    let dir = dir.clone();
+                    off_the_loop(move || audits::list_or_why(&dir)).await
+                }
+                (Location::Aws { .. }, None) => Ok(KeptAudits::default()),
+                (Location::Aws { .. }, Some(reports)) => Ok(KeptAudits {
+                    place: Some(reports.place()),
+                    audits: Some(reports.list().await?),
+                }),
             }
         }
+        .boxed()
     }
 
     fn audit(&self, id: String) -> BoxFuture<'_, Result<Option<KeptAudit>, String>> {
-        match &self.deployment.location {
-            Location::Local { dir, .. } => {
-                let dir = dir.clone();
-                off_the_loop(move || audits::read_or_why(&dir, &id)).boxed()
+        async move {
+            match (&self.deployment.location, self.reports()?) {
+                (Location::Local { dir, .. }, _) => {
+                    let dir = dir.clone();
+                    off_the_loop(move || audits::read_or_why(&dir, &id)).await
+                }
+                (Location::Aws { .. }, None) => Ok(None),
+                (Location::Aws { .. }, Some(reports)) => reports.read(&id).await,
             }
-            Location::Aws { .. } => ready(Ok(None)).boxed(),
         }
+        .boxed()
     }
 
     fn log(&self) -> Option<Arc<dyn Log>> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::text::{count, shown};
 
-/// Days of the grid: the newest.
+/// Days of the grid: the newest, which come first.
 const DAYS: usize = 31;
 
 /// Prefixes of the grid: those with something missing first.
@@ -133,7 +133,7 @@ impl Grid {
     pub fn of(statement: &[Line]) -> Self {
         let days: BTreeSet<&str> = statement.iter().map(|line| line.day.as_str()).collect();
         let hidden_days = days.len().saturating_sub(DAYS);
-        let days: Vec<&str> = days.into_iter().skip(hidden_days).collect();
+        let days: Vec<&str> = days.into_iter().rev().take(DAYS).collect();
         let mut prefixes: BTreeMap<&str, BTreeMap<&str, &Line>> = BTreeMap::new();
         for line in statement {
             prefixes.entry(&line.prefix).or_default().insert(&line.day, line);
@@ -240,17 +240,17 @@ mod tests {
         );
         assert_eq!(
             (grid.days[0].as_str(), grid.days[30].as_str()),
-            ("2026-10-02", "2026-11-21")
+            ("2026-11-21", "2026-10-02")
         );
         let texts = |row: usize| -> Vec<Option<&str>> {
-            let cells = grid.lines[row].1.iter().rev().take(2);
+            let cells = grid.lines[row].1.iter().take(2);
             cells
                 .map(|cell| cell.as_ref().map(|cell| cell.text.as_str()))
                 .collect()
         };
         assert_eq!(texts(0), [None, Some("2 missing")]);
         assert_eq!(texts(2), [Some("✓ 1,200"), Some("✓ 5")]);
-        let cell = grid.lines[0].1[29].as_ref().unwrap();
+        let cell = grid.lines[0].1[1].as_ref().unwrap();
         assert_eq!(
             (cell.tone, cell.title.as_str()),
             ("bad", "5 objects: 3 done, 2 missing")

@@ -91,6 +91,15 @@ impl Ask {
         })
     }
 
+    /// As the confirmation page proposes it: canaries where a filter says which rows and canaries can tell something, none elsewhere.
+    pub fn propose_canaries(&mut self, can_tell: bool) {
+        let is_filter = matches!(self.which, Which::Matching(_));
+        self.canary = match can_tell && is_filter {
+            true => canary(&CANARIES.to_string(), None).ok(),
+            false => None,
+        };
+    }
+
     /// As a look selects them, so many at most.
     pub fn selection(&self, most: Option<usize>) -> Selection {
         match &self.which {
@@ -145,24 +154,29 @@ impl Ask {
 
     /// The same on the command line.
     pub fn command(&self, flags: &str, why: &str) -> String {
-        let verb = self.verb();
-        let canary = self.canary.map(|canary| {
-            let wait = humantime::format_duration(canary.wait)
-                .to_string()
-                .replace(' ', "");
-            format!(" --canary {} --canary-wait {wait}", canary.events)
-        });
         format!(
-            "daybook {verb} {flags}{}{} --why {}",
+            "daybook {} {flags}{}{} --why {}",
+            self.verb(),
             self.which_words(),
-            canary.unwrap_or_default(),
+            self.canary_words(),
             quoted(why)
         )
     }
 
     /// The action and its rows, as the log keeps it.
     pub fn what(&self) -> String {
-        self.verb() + &self.which_words()
+        self.verb() + &self.which_words() + &self.canary_words()
+    }
+
+    /// The canaries, as flags of the command line.
+    fn canary_words(&self) -> String {
+        let words = self.canary.map(|canary| {
+            let wait = humantime::format_duration(canary.wait)
+                .to_string()
+                .replace(' ', "");
+            format!(" --canary {} --canary-wait {wait}", canary.events)
+        });
+        words.unwrap_or_default()
     }
 
     /// Which rows, as flags of the command line.

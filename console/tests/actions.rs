@@ -83,7 +83,7 @@ async fn an_action_is_asked_with_a_count_examples_and_its_command_and_changes_no
         page.contains(&format!("<strong>{}</strong> parked events", HOSTILE.len())),
         "{page}"
     );
-    assert!(page.contains("daybook redrive --local data --error &#39;no such column&#39; --why REASON"));
+    assert!(page.contains("daybook redrive --local data --error &#39;no such column&#39; --canary 5 --canary-wait 10m --why REASON"));
     assert!(!page.contains("<script>") && !page.contains("<img") && !page.contains('\u{202e}'));
     assert_eq!(inputs(&page, "error"), ["no such column"]);
     assert!(page.len() < 64 * 1024, "{} bytes", page.len());
@@ -293,6 +293,15 @@ async fn canaries_that_nothing_would_run_are_refused() {
     let (status, _, page) = world.ask(request).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(page.contains("dispatch is paused by kim"), "{page}");
+    let (_, _, page) = world.ask(get("/act?verb=redrive&error=no+such")).await;
+    assert!(
+        page.contains("Canaries could tell nothing now: <bdi>dispatch is paused"),
+        "{page}"
+    );
+    assert!(
+        inputs(&page, "canary").is_empty() && page.contains("--error &#39;no such&#39; --why"),
+        "{page}"
+    );
     assert_eq!(of_status(&world, Status::Parked).await.len(), HOSTILE.len());
 }
 
@@ -373,4 +382,18 @@ async fn what_people_do_is_in_the_log_with_who_why_and_how_many() {
         page.contains(&format!("{} done", HOSTILE.len())) && page.contains(&path),
         "{page}"
     );
+}
+
+#[tokio::test]
+async fn where_no_log_is_kept_the_page_says_so_and_shows_what_this_console_did() {
+    let world = World::without_log().await;
+    let (_, _, page) = world.ask(get("/operations")).await;
+    assert!(page.contains("what others did is unknown here"), "{page}");
+    park(&world.stage, "in/1.json").await;
+    let fields = [("verb", "redrive"), ("why", "fixed"), ("by", "kim")];
+    let path = begin(&world, &form(&fields)).await;
+    ended(&world, &path).await;
+    let (_, _, page) = world.ask(get("/operations")).await;
+    assert!(page.contains(&path) && page.contains("redrive --all"), "{page}");
+    assert!(world.log.read().unwrap().is_empty());
 }

@@ -43,7 +43,10 @@ struct Act {
     unreadable: usize,
     hidden: Vec<(&'static str, String)>,
     is_redrive: bool,
-    canary: usize,
+    /// Why canaries could tell nothing now, if so.
+    no_canaries: Option<String>,
+    /// How many are proposed; none where rows were chosen one by one.
+    canary: String,
     wait: &'static str,
     by: String,
     command: String,
@@ -68,7 +71,7 @@ fn meaning(action: Action) -> &'static str {
 
 /// What it would do.
 pub async fn page(State(state): State<Arc<state::State>>, RawQuery(query): RawQuery) -> Response {
-    let ask = match Ask::read(&query.unwrap_or_default()) {
+    let mut ask = match Ask::read(&query.unwrap_or_default()) {
         Ok(ask) => ask,
         Err(why) => return trouble(&state.settings, StatusCode::BAD_REQUEST, &why),
     };
@@ -76,15 +79,28 @@ pub async fn page(State(state): State<Arc<state::State>>, RawQuery(query): RawQu
         Ok(deployment) => deployment,
         Err(why) => return unavailable(&state.settings, &why),
     };
-    let ledger = deployment.parts().ledger;
+    let parts = deployment.parts();
+    let mut hindrance = None;
+    if matches!(ask.action, Action::Redrive { .. }) {
+        hindrance = match no_canaries(&parts).await {
+            Ok(hindrance) => hindrance,
+            Err(error) => return unavailable(&state.settings, &daybook_ledger::chain(&error)),
+        };
+        ask.propose_canaries(hindrance.is_none());
+    }
     let statuses = ask.statuses();
-    match Selected::read(ledger, &ask.selection(Some(ENOUGH)), &statuses, &|_, _| {}).await {
-        Ok(selected) => render(&page_of(&ask, &selected, &*deployment, &state)),
+    match Selected::read(parts.ledger, &ask.selection(Some(ENOUGH)), &statuses, &|_, _| {}).await {
+        Ok(selected) => render(&page_of((&ask, hindrance), &selected, &*deployment, &state)),
         Err(failure) => unavailable(&state.settings, &failure.to_string()),
     }
 }
 
-fn page_of(ask: &Ask, selected: &Selected, deployment: &dyn Deployment, state: &state::State) -> Act {
+fn page_of(
+    (ask, hindrance): (&Ask, Option<String>),
+    selected: &Selected,
+    deployment: &dyn Deployment,
+    state: &state::State,
+) -> Act {
     let now = deployment.parts().ledger.clock().now();
     let n = selected.rows.len();
     let status = match ask.statuses().as_slice() {
@@ -115,7 +131,11 @@ fn page_of(ask: &Ask, selected: &Selected, deployment: &dyn Deployment, state: &
         unreadable: selected.unreadable.len(),
         hidden,
         is_redrive: matches!(ask.action, Action::Redrive { .. }),
-        canary: ask::CANARIES,
+        no_canaries: hindrance.as_deref().map(shown),
+        canary: ask
+            .canary
+            .map(|canary| canary.events.to_string())
+            .unwrap_or_default(),
         wait: ask::CANARY_WAIT,
         by: state.settings.by.clone(),
         command: shown(&ask.command(&deployment.flags(), "REASON")),

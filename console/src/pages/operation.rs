@@ -71,7 +71,7 @@ fn lines(task: &Task) -> Vec<Line> {
             "rows of another release, left alone",
         ),
         ("failed", progress.failed, "may not have been done"),
-        ("left", progress.left(), "as they were, so far"),
+        ("left", progress.left(), "as they were"),
     ];
     lines.extend(rest.map(|(what, n, meaning)| Line {
         what,

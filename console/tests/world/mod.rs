@@ -62,6 +62,7 @@ impl Log for Lines {
 struct Opener {
     ledger: Ledger,
     log: Arc<Lines>,
+    has_log: bool,
     opened: Arc<AtomicUsize>,
     kept: Vec<KeptAudit>,
 }
@@ -121,7 +122,7 @@ impl Deployment for Opener {
     }
 
     fn log(&self) -> Option<Arc<dyn Log>> {
-        Some(self.log.clone())
+        self.has_log.then(|| self.log.clone() as Arc<dyn Log>)
     }
 
     fn flags(&self) -> String {
@@ -156,19 +157,30 @@ impl World {
     }
 
     fn of(stage: Stage, access: Option<Access>, read_only: bool) -> Self {
-        Self::keeping(stage, access, read_only, Vec::new())
+        Self::keeping(stage, access, read_only, (Vec::new(), true))
     }
 
     /// Where these audits are kept.
     pub async fn with_audits(kept: Vec<KeptAudit>) -> Self {
-        Self::keeping(Stage::usual().await, None, true, kept)
+        Self::keeping(Stage::usual().await, None, true, (kept, true))
     }
 
-    fn keeping(stage: Stage, access: Option<Access>, read_only: bool, kept: Vec<KeptAudit>) -> Self {
+    /// As on AWS: what people do is kept nowhere but in rows and receipts.
+    pub async fn without_log() -> Self {
+        Self::keeping(Stage::usual().await, None, false, (Vec::new(), false))
+    }
+
+    fn keeping(
+        stage: Stage,
+        access: Option<Access>,
+        read_only: bool,
+        (kept, has_log): (Vec<KeptAudit>, bool),
+    ) -> Self {
         let (opened, log) = (Arc::default(), Arc::default());
         let source = Opener {
             ledger: stage.ledger.clone(),
             log: Arc::clone(&log),
+            has_log,
             opened: Arc::clone(&opened),
             kept,
         };
@@ -187,6 +199,7 @@ impl World {
         let source = Opener {
             ledger: self.stage.ledger.clone(),
             log: self.log.clone(),
+            has_log: true,
             opened: self.opened.clone(),
             kept: Vec::new(),
         };

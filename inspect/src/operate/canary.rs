@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::lookup::rows::RowRead;
 use crate::operate::selected::Seen;
-use crate::wording::text;
 
 /// How a canary ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +84,10 @@ pub fn decide<'a>(fates: impl IntoIterator<Item = &'a Fate>, is_over: bool, wait
     let unknown = count(|fate| *fate == Fate::Unknown);
     let failed = count(|fate| matches!(fate, Fate::Failed(_)));
     let taken_out = count(|fate| *fate == Fate::TakenOut);
-    let of = text::many(sent.len() as u64, "canary").replace("canarys", "canaries");
+    let of = match sent.len() {
+        1 => "1 canary".to_owned(),
+        n => format!("{n} canaries"),
+    };
     match (sent.len(), unknown, failed, taken_out) {
         (0, ..) => {
             Decision::Stop("no canary was redriven: they changed meanwhile, or are no events".to_owned())

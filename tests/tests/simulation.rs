@@ -62,6 +62,7 @@ fn nothing_is_lost_in_three_hundred_seeds_with_all_faults_on() {
         "attempts failed",
         "dispatched at once",
         "attempts redelivered",
+        "general events",
     ] {
         assert!(totals.count(what) > 0, "nothing was ever {what}");
     }

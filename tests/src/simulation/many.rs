@@ -71,6 +71,7 @@ impl Totals {
         self.write_units += findings.write_units;
         let counts = [
             ("events told", findings.uploads),
+            ("general events", findings.general),
             ("succeeded", findings.succeeded),
             ("parked", findings.parked),
             ("covered", findings.covered),

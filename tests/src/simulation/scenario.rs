@@ -118,6 +118,19 @@ impl Scenario {
         self.seed % 16 == 7
     }
 
+    /// On three days of eleven general events come between the uploads. They are drawn from a stream of their own: on the other days
+    /// nothing is different.
+    pub fn has_general_events(&self) -> bool {
+        matches!(self.seed % 11, 2 | 5 | 8)
+    }
+
+    /// Whether a general event may be sent again at any time: without a receipt it is recorded and sent once more, as is documented,
+    /// and on a day without faults nothing may be sent twice.
+    pub(super) fn knows_done_events(&self) -> bool {
+        let is_kept = self.has_receipts() && self.receipts_keep() > self.span * 2;
+        is_kept || !self.faults.is_empty()
+    }
+
     /// Every third day has a cap below what is uploaded in a burst.
     pub(super) fn cap(&self) -> Option<u32> {
         (self.seed % 3 == 2).then_some(4)

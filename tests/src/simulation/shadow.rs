@@ -30,6 +30,9 @@ pub(crate) struct ShadowRow {
 #[derive(Clone, Debug)]
 pub(crate) struct Insert {
     pub(crate) key: String,
+    /// Whether it is of a general event.
+    pub(crate) general: bool,
+    /// Of the object; of a general event its source.
     pub(crate) version: Option<String>,
     pub(crate) removed: bool,
     pub(crate) etag: Option<String>,
@@ -81,7 +84,7 @@ pub(crate) struct Shadow {
     receipts_on: bool,
 }
 
-/// What a receipt speaks of: key, version, kind.
+/// What a receipt speaks of: key, version, kind; of a general event its id, its source, "event".
 type Object = (String, Option<String>, String);
 
 /// The shadow. Clones are one.
@@ -294,9 +297,19 @@ impl Shadow {
                 .and_then(|process| self.scans.get(&process.number).copied()),
             false => None,
         };
+        // Of a general event the receipt has the CloudEvent's id as its key, and its source.
+        let general: Option<Value> = item
+            .get("cloud_event")
+            .map(|text| serde_json::from_str(text).unwrap());
+        let of_general = |name: &str| {
+            let event = general.as_ref()?;
+            event[name].as_str().map(str::to_owned)
+        };
+        let key = of_general("id").or_else(|| item.get("key").cloned());
         let insert = self.inserts.entry(id).or_insert_with(|| Insert {
-            key: item.get("key").cloned().unwrap_or_default(),
-            version: item.get("version_id").cloned(),
+            key: key.unwrap_or_default(),
+            general: general.is_some(),
+            version: of_general("source").or_else(|| item.get("version_id").cloned()),
             removed: item.get("kind").is_some_and(|kind| kind == "removed"),
             etag: item.get("etag").cloned(),
             sequencer: item.get("sequencer").cloned(),

@@ -82,6 +82,33 @@ impl S3Event {
     }
 }
 
+/// A general event that somebody sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GeneralEvent {
+    /// The same ids come from several sources: together they are the identity.
+    pub(crate) source: &'static str,
+    pub(crate) id: String,
+}
+
+impl GeneralEvent {
+    pub(crate) fn json(&self) -> Value {
+        json!({"specversion": "1.0", "id": self.id, "source": self.source, "type": "view", "subject": "user/1",
+            "partitionkey": "user/1", "data": {"n": 1}})
+    }
+
+    /// The key of its row, and of its receipt, by the definition of the identity and not by the code that computes it.
+    pub(crate) fn row(&self) -> String {
+        let namespace = uuid::Uuid::from_u128(0x6e1f_0c7a_8d5b_5a52_9d55_2b6c_f0a3_11e4);
+        let mut name = Vec::new();
+        for field in ["general", self.source, &self.id] {
+            name.push(1);
+            name.extend((field.len() as u64).to_be_bytes());
+            name.extend(field.as_bytes());
+        }
+        uuid::Uuid::new_v5(&namespace, &name).to_string()
+    }
+}
+
 /// A restore of the ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct Restore {
@@ -97,6 +124,8 @@ pub(crate) struct Restore {
 #[derive(Default)]
 pub(crate) struct History {
     pub(crate) events: Vec<S3Event>,
+    /// General events that reached the intake, each once.
+    pub(crate) general: Vec<GeneralEvent>,
     /// Notifications that S3 will tell: late ones come hours after their event.
     pub(crate) on_their_way: usize,
     pub(crate) restores: Vec<Restore>,

@@ -1,6 +1,7 @@
 //! Who acts: S3, the overlapping functions, the executions, people, and misfortune.
 
 mod audits;
+mod general;
 mod machine;
 mod misfortune;
 mod movers;
@@ -73,6 +74,9 @@ impl Cast {
         }
         actors.spawn(s3::uploads(self.clone()));
         actors.spawn(s3::garbage(self.clone()));
+        if self.scenario.has_general_events() {
+            actors.spawn(general::events(self.clone()));
+        }
         movers::start(self, &mut actors);
         actors.spawn(misfortune::messages(self.clone()));
         actors.spawn(misfortune::brownouts(self.clone()));

@@ -2,6 +2,7 @@
 //! as raw JSON. It uses none of the ledger's own code, which could share its errors.
 
 mod express;
+mod general;
 mod lost;
 mod runs;
 mod strangers;
@@ -80,6 +81,8 @@ pub struct Findings {
     pub violations: Vec<Violation>,
     /// Events that S3 told of.
     pub uploads: usize,
+    /// General events that are done, wait for a person, or were taken out by one.
+    pub general: usize,
     /// Those of which an execution reported success.
     pub succeeded: usize,
     /// Those whose rows wait for a person.
@@ -174,6 +177,7 @@ impl Checker {
         }
         let now = stage.now().unix_millis();
         lost::nothing_is_lost(self, (&rows, now), &runs, &mut findings);
+        general::nothing_is_lost(self, &rows, &runs, &mut findings);
         if self.scenario.has_workers() {
             runs::workers_are_honest(self, &rows, &runs, &mut findings);
         } else if self.scenario.has_express() {

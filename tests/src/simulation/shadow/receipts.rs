@@ -16,7 +16,11 @@ impl Shadow {
         let Some(insert) = self.inserts.get(id).filter(|insert| !insert.key.is_empty()) else {
             return;
         };
-        let kind = if insert.removed { "removed" } else { "created" };
+        let kind = match (insert.general, insert.removed) {
+            (true, _) => "event",
+            (false, true) => "removed",
+            (false, false) => "created",
+        };
         let object = (insert.key.clone(), insert.version.clone(), kind.to_owned());
         if !self.receipts_on || world.lock().receipts_removed.contains(&insert.key) {
             return;
@@ -36,7 +40,10 @@ impl Shadow {
     pub(super) fn receipt(&mut self, receipt: Attributes, now: i64) {
         let object = (
             receipt.get("key").cloned().unwrap_or_default(),
-            receipt.get("version_id").cloned(),
+            receipt
+                .get("event_source")
+                .or_else(|| receipt.get("version_id"))
+                .cloned(),
             receipt.get("kind").cloned().unwrap_or_default(),
         );
         let before = self.receipts.insert(object, receipt.clone()).unwrap_or_default();

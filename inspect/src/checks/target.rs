@@ -225,7 +225,7 @@ mod tests {
             "a function whose destinations are the completion queue".to_owned(),
         );
         for completion in [Some(QUEUE), None] {
-            assert_eq!(found(good(), completion), [ok.clone()]);
+            assert_eq!(found(good(), completion), std::slice::from_ref(&ok));
         }
         let silent = FunctionSeen {
             on_success: None,

@@ -139,15 +139,28 @@ impl Entry {
 
 /// What the lines say of each action, the newest first. A line that is not one is skipped: it was cut off, or a later release wrote it.
 pub fn read(lines: &str) -> Vec<Entry> {
-    let mut entries: BTreeMap<(Timestamp, String, usize), Entry> = BTreeMap::new();
-    for (number, line) in lines.lines().enumerate() {
-        if let Ok(entry) = serde_json::from_str::<Entry>(line) {
-            // What is no action on rows has one line, whatever else was done in that millisecond.
-            let number = entry.rows.map_or(number, |_| 0);
-            entries.insert((entry.begun, entry.id.clone(), number), entry);
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut of_action: BTreeMap<String, usize> = BTreeMap::new();
+    for line in lines.lines() {
+        let Ok(entry) = serde_json::from_str::<Entry>(line) else {
+            continue;
+        };
+        // What is no action on rows has one line, whatever else was done in that millisecond.
+        let known = entry.rows.and_then(|_| of_action.get(&entry.id).copied());
+        match known {
+            Some(position) => entries[position] = entry,
+            None => {
+                if entry.rows.is_some() {
+                    of_action.insert(entry.id.clone(), entries.len());
+                }
+                entries.push(entry);
+            }
         }
     }
-    entries.into_values().rev().collect()
+    // Stable: what began in one millisecond stays in the order of the lines.
+    entries.sort_by_key(|entry| entry.begun);
+    entries.reverse();
+    entries
 }
 
 /// Writes the lines of an action on rows.
@@ -255,9 +268,17 @@ mod tests {
         let line = |entry: &Entry| serde_json::to_string(entry).unwrap() + "\n";
         let text = line(&begun) + &line(&paused) + &line(&further) + "{\"id\":\"cut";
         let entries = read(&text);
-        assert_eq!(entries, [paused, further.clone()]);
+        assert_eq!(entries, [paused.clone(), further.clone()]);
         assert_eq!(entries[1].rows.unwrap().words(), "12 done, 1 refused, 7 left");
         assert!(entries[1].ended.is_none() && entries[1].id != entries[0].id);
         assert!(read("nonsense\n{}\n").is_empty());
+        // In one millisecond the later line is the newer action.
+        let resumed = Entry::begin(two, 7, "resume", ("lee", None)).ended(two, "done");
+        let redriven = Entry {
+            rows: Some(rows),
+            ..Entry::begin(two, 7, "redrive", ("kim", None))
+        };
+        let text = line(&paused) + &line(&resumed) + &line(&redriven) + &line(&redriven);
+        assert_eq!(read(&text), [redriven, resumed, paused]);
     }
 }

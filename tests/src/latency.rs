@@ -23,7 +23,7 @@ use crate::wire::Fault;
 pub const LATENCY: Duration = Duration::from_millis(5);
 
 /// What is asked of tokio for it: a timer ends with the millisecond after its time.
-const SLEEP: Duration = Duration::from_micros(4500);
+pub(crate) const SLEEP: Duration = Duration::from_micros(4500);
 
 /// Events per notification.
 const PER_PAYLOAD: usize = 100;

@@ -13,6 +13,7 @@ pub mod lambda_service;
 pub mod latency;
 pub mod notifications;
 pub mod privileges;
+pub mod relay_ratio;
 pub mod rows;
 pub mod s3;
 pub mod simulation;

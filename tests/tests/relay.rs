@@ -295,6 +295,14 @@ async fn runs_that_overlap_take_n_each_and_no_message_twice() {
     assert_eq!(belt.delivered().values().sum::<usize>(), 100);
 }
 
+/// Eight lanes of ten messages each; `tests/examples/relay` prints the figures of 10,000.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_messages_take_a_sixtieth_of_the_time_of_one_at_a_time() {
+    let ratio = daybook_tests::relay_ratio::measure(1000).await;
+    assert!(ratio.times() > 60.0, "{:.1}: {ratio:?}", ratio.times());
+    assert_eq!(ratio.relay.1, 300, "{ratio:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_a_run_between_messages() {
     let belt = Belt::new("arrivals", "work").await;

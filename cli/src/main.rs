@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use crate::command::Cli;
 
-/// A quarter of the processor time of `up` went into the C library's allocator: see docs/throughput.md.
+/// The C library's took a fifth of the processor time of `up`: see docs/throughput.md.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use daybook_schema::{Outcome, Receipt, Row};
 use daybook_tests::lambda::{Environment, FaultyAws, Trouble, Variables};
+use daybook_tests::lambda_service::TARGET_FUNCTION;
 use daybook_tests::notifications::uploads;
-use daybook_tests::privileges::assert_least;
+use daybook_tests::privileges::{assert_least, assert_least_with};
 use serde_json::{Value, json};
 
 const RECONCILE: &str = env!("CARGO_BIN_EXE_daybook-reconcile");
@@ -193,10 +194,51 @@ fn garbage_is_an_error_and_a_bad_setting_one_at_start() {
     assert_eq!((code, told.saying("DAYBOOK_LEASE is \"forever\"").len()), (1, 1));
 }
 
+/// The requests of a sweep whose queue takes two, then has some left, then refuses: of five rows one is done and was left.
+fn sweep_all(
+    world: &FaultyAws,
+    rows: &[Row],
+    mut variables: Vec<(&str, String)>,
+    renewed: u64,
+) -> Environment {
+    world.block_on(leave_a_receipt(world, &rows[1]));
+    world.note_all();
+    variables.extend([
+        ("DAYBOOK_PER_WINDOW", "2".to_owned()),
+        ("DAYBOOK_LEASE", "1s".to_owned()),
+    ]);
+    let mut function = Environment::start(RECONCILE, &variables);
+    // Without time for a turn in the next window.
+    let answer = function.invoke_within(&minute(1), Duration::from_secs(15));
+    let report = answer.response().clone();
+    assert_eq!(
+        (&report["renewed"], &report["deleted"], &report["redelivered"]),
+        (&json!(renewed), &json!(1), &json!(2)),
+        "{report}"
+    );
+    // Of the others a message may wait in the queue; then the queue is empty, and refuses.
+    sweep_until(&mut function, 2, "moved");
+    world.aws.sqs().purge(&world.dispatch_queue).unwrap();
+    world.deny("SendMessageBatch");
+    sweep_until(&mut function, 3, "unsent");
+    function
+}
+
+fn minute(minute: u32) -> Value {
+    json!({"time": format!("2026-11-21T01:{minute:02}:03Z")})
+}
+
+fn sweep_until(function: &mut Environment, at: u32, what: &str) {
+    let mut ticks = 0..20_000;
+    let is_none = |report: &Value| report[what].as_u64() == Some(0);
+    while is_none(function.invoke(&minute(at)).response()) {
+        assert!(ticks.next().is_some(), "nothing was {what}");
+    }
+}
+
 #[test]
 fn reconcile_may_do_what_it_does_and_no_more() {
     let (world, rows) = stale(5);
-    // One runs, one is done and its row was left, the others were lost; then the queue refuses.
     let machine = world.state_machine.clone();
     let start = json!({
         "stateMachineArn": machine, "name": format!("{}-{}", rows[0].id, rows[0].attempt.0), "input": "{}",
@@ -208,35 +250,34 @@ fn reconcile_may_do_what_it_does_and_no_more() {
             .handle("AWSStepFunctions.StartExecution", start.as_bytes()),
     );
     assert_eq!(started.status, 200, "{started:?}");
-    world.block_on(leave_a_receipt(&world, &rows[1]));
-    world.note_all();
-    let variables = world.variables(&[("DAYBOOK_PER_WINDOW", "2"), ("DAYBOOK_LEASE", "1s")]);
-    let mut function = Environment::start(RECONCILE, &variables);
-    let at = |minute: u32| json!({"time": format!("2026-11-21T01:{minute:02}:03Z")});
-    // Without time for a turn in the next window.
-    let answer = function.invoke_within(&at(1), Duration::from_secs(15));
-    let report = answer.response().clone();
-    assert_eq!(
-        (&report["renewed"], &report["deleted"], &report["redelivered"]),
-        (&json!(1), &json!(1), &json!(2)),
-        "{report}"
-    );
-    // Of the last one a message may wait in the queue; then the queue is empty, and refuses.
-    let mut until = |minute: u32, what: &str| {
-        let mut ticks = 0..20_000;
-        let is_none = |report: &Value| report[what].as_u64() == Some(0);
-        while is_none(function.invoke(&at(minute)).response()) {
-            assert!(ticks.next().is_some(), "nothing was {what}");
-        }
-    };
-    until(2, "moved");
-    world.aws.sqs().purge(&world.dispatch_queue).unwrap();
-    world.deny("SendMessageBatch");
-    until(3, "unsent");
+    let mut function = sweep_all(&world, &rows, world.variables(&[]), 1);
     // What runs is found by a look at it when it cannot be listed.
     world.throttle("ListExecutions");
-    until(4, "renewed");
+    sweep_until(&mut function, 4, "renewed");
     assert_least("Reconcile", None, &world.calls());
+}
+
+#[test]
+fn with_a_function_as_the_target_reconcile_may_do_what_it_does_and_no_more() {
+    let (world, rows) = stale(5);
+    sweep_all(&world, &rows, world.of_function(), 0);
+    let parameters = [("StateMachineArn", ""), ("TargetFunctionArn", TARGET_FUNCTION)];
+    assert_least_with(&parameters, "Reconcile", None, &world.calls());
+}
+
+#[test]
+fn with_a_queue_as_the_target_reconcile_may_do_what_it_does_and_no_more() {
+    for completion in ["sent", "reported"] {
+        let (world, rows) = stale(5);
+        let (variables, queue) = world.of_queue(completion);
+        sweep_all(&world, &rows, variables, 0);
+        let parameters = [
+            ("StateMachineArn", ""),
+            ("TargetQueueUrl", &*queue),
+            ("TargetCompletion", completion),
+        ];
+        assert_least_with(&parameters, "Reconcile", None, &world.calls());
+    }
 }
 
 /// The receipt of an event whose row was not deleted: its completion died in between.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use daybook_local::Outcome;
 use daybook_tests::Invoking;
 use daybook_tests::lambda::{Environment, FaultyAws, batch, failures};
-use daybook_tests::lambda_service::TARGET_FUNCTION;
+use daybook_tests::lambda_service::{Invocation, TARGET_FUNCTION};
 use daybook_tests::notifications::uploads;
 use daybook_tests::privileges::{assert_least, assert_least_with};
 use serde_json::{Value, json};
@@ -145,15 +145,17 @@ fn with_a_function_as_the_target_invoke_may_do_what_it_does_and_no_more() {
 
 #[test]
 fn with_a_queue_as_the_target_invoke_may_do_what_it_does_and_no_more() {
-    let world = FaultyAws::start();
-    let (variables, queue) = world.of_queue("sent");
-    invoke_all(&world, &variables);
-    let parameters = [
-        ("StateMachineArn", ""),
-        ("TargetQueueUrl", &*queue),
-        ("TargetCompletion", "sent"),
-    ];
-    assert_least_with(&parameters, "Invoke", Some("dispatch"), &world.calls());
+    for completion in ["sent", "reported"] {
+        let world = FaultyAws::start();
+        let (variables, queue) = world.of_queue(completion);
+        invoke_all(&world, &variables);
+        let parameters = [
+            ("StateMachineArn", ""),
+            ("TargetQueueUrl", &*queue),
+            ("TargetCompletion", completion),
+        ];
+        assert_least_with(&parameters, "Invoke", Some("dispatch"), &world.calls());
+    }
 }
 
 #[test]
@@ -179,4 +181,77 @@ fn complete_may_do_what_it_does_and_no_more() {
     let event = batch([("batch", batches::status_event_of_batch(&world, &execution, None))]);
     assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
     assert_least("Complete", Some("completion"), &world.calls());
+}
+
+/// The requests of a role that hears of the ends of six rows, by what `told` makes of an input and of whether it failed: of one that failed,
+/// of some that are done, once more of all of these, and of a batch whose rows people noted something about.
+fn complete_all(world: &FaultyAws, variables: &[(&str, String)], told: impl Fn(&Value, bool) -> String) {
+    world.record(&uploads(4));
+    let inputs: Vec<Value> = world
+        .claim(LEASE)
+        .into_iter()
+        .map(|(_, body)| serde_json::from_str::<Value>(&body).unwrap()["input"].clone())
+        .collect();
+    let event = batch([
+        ("done", told(&inputs[0], false)),
+        ("failed", told(&inputs[1], true)),
+        ("done with it", told(&inputs[2], false)),
+        ("and another", told(&inputs[3], false)),
+    ]);
+    let mut function = Environment::start(COMPLETE, variables);
+    assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
+    assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
+    let input = batches::claimed(world, 3).input().to_json();
+    world.note_all();
+    let event = batch([("batch", told(&serde_json::from_str(&input).unwrap(), false))]);
+    assert_eq!(failures(function.invoke(&event).response()), [""; 0]);
+    assert_eq!(world.rows().len(), 1);
+}
+
+#[test]
+fn with_a_function_as_the_target_complete_may_do_what_it_does_and_no_more() {
+    let world = FaultyAws::start();
+    complete_all(&world, &world.of_function(), |input, has_failed| {
+        let invocation = Invocation {
+            function: TARGET_FUNCTION.to_owned(),
+            payload: input.clone(),
+            trace: None,
+        };
+        match has_failed {
+            true => invocation.raised("KeyError", "no such key"),
+            false => invocation.returned(Value::Null),
+        }
+    });
+    let parameters = [("StateMachineArn", ""), ("TargetFunctionArn", TARGET_FUNCTION)];
+    assert_least_with(&parameters, "Complete", Some("completion"), &world.calls());
+}
+
+#[test]
+fn with_a_queue_whose_consumer_reports_complete_may_do_what_it_does_and_no_more() {
+    let world = FaultyAws::start();
+    let (variables, queue) = world.of_queue("reported");
+    complete_all(&world, &variables, |input, has_failed| {
+        let events = match &input["events"] {
+            Value::Array(events) => events.clone(),
+            _ => vec![input.clone()],
+        };
+        let told = events.iter().map(|event| {
+            let mut told = json!({"id": event["id"], "attempt": event["attempt"]});
+            if has_failed {
+                told["failed"] = json!("no such key");
+            }
+            told
+        });
+        let mut detail = json!({"events": told.collect::<Vec<Value>>()});
+        if let Some(batch) = input.get("batch") {
+            detail["batch"] = batch.clone();
+        }
+        json!({"source": "daybook.report", "detail": detail}).to_string()
+    });
+    let parameters = [
+        ("StateMachineArn", ""),
+        ("TargetQueueUrl", &*queue),
+        ("TargetCompletion", "reported"),
+    ];
+    assert_least_with(&parameters, "Complete", Some("completion"), &world.calls());
 }

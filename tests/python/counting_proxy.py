@@ -1,6 +1,7 @@
 """A reverse proxy on loopback between the functions and the emulated AWS that counts what passes: by function, service and operation,
 and what each call to DynamoDB costs. It stands for the TLS before AWS, and says so in X-Forwarded-Proto, because the queues' policies
-refuse everything else; nothing else is changed on the way. Standard library only."""
+refuse everything else. Asynchronous invocations of functions go to `invoked` instead (asynchronous.py). Nothing else is changed on the
+way. Standard library only."""
 
 import collections
 import gzip
@@ -33,12 +34,20 @@ def operation_of(service, method, path, target):
     return {"HEAD": "HeadObject", "GET": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}.get(method, method)
 
 
+def signer(request):
+    """Whose request it is, by access key, and the service that it is for."""
+    scope = re.search(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/aws4_request", request.headers.get("Authorization", ""))
+    return scope.groups() if scope else ("unsigned", "unknown")
+
+
 class CountingProxy:
     """Listens on a free port of 127.0.0.1 and forwards to `port` there."""
 
     def __init__(self, port):
         self.calls = []
         self.rule_failures = []
+        # Takes the caller's access key, the path and the body of an asynchronous invocation; gives status and answer.
+        self.invoked = None
         self._lock = threading.Lock()
         proxy = self
 
@@ -49,6 +58,9 @@ class CountingProxy:
 
             def forward(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if proxy.invoked is not None and self.headers.get("X-Amz-Invocation-Type") == "Event":
+                    self.answer_invocation(body)
+                    return
                 if self.upstream is None:
                     self.upstream = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
                 try:
@@ -76,6 +88,20 @@ class CountingProxy:
                 self.end_headers()
                 self.wfile.write(text)
 
+            def answer_invocation(self, body):
+                key, _ = signer(self)
+                status, answer = proxy.invoked(key, self.path, body)
+                failure = answer.get("__type", "")
+                with proxy._lock:
+                    proxy.calls.append(Call(key, "lambda", "Invoke", status, 0.0, 0.0, 0, failure, frozenset()))
+                text = json.dumps(answer).encode() if answer else b""
+                self.send_response_only(status)
+                if failure:
+                    self.send_header("X-Amzn-ErrorType", failure)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
             do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = forward
 
             def log_message(self, *_):
@@ -95,8 +121,7 @@ class CountingProxy:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def count(self, request, body, answer, text):
-        scope = re.search(r"Credential=([^/]+)/\d+/[^/]+/([^/]+)/aws4_request", request.headers.get("Authorization", ""))
-        key, service = scope.groups() if scope else ("unsigned", "unknown")
+        key, service = signer(request)
         operation = operation_of(service, request.command, request.path, request.headers.get("X-Amz-Target"))
         writes, reads, largest, failure, statements = 0.0, 0.0, 0, "", frozenset()
         if service in ("dynamodb", "sqs", "states"):

@@ -13,6 +13,7 @@ import boto3
 import yaml
 from botocore.config import Config
 
+from asynchronous import AsynchronousInvocations
 from counting_proxy import CountingProxy
 from up import PATIENCE, ROOT, check, daybook, equal, until
 
@@ -63,8 +64,12 @@ class Cloud:
         self.folder = pathlib.Path(folder)
         self.port = free_port()
         self.proxy = CountingProxy(self.port)
+        self.asynchronous = None
+        self.left_out = []
         self.url = f"http://127.0.0.1:{self.proxy.port}"
         self.names = {}
+        # Access keys of functions, each with the ARN of a function that its role may invoke.
+        self.invokers = set()
         inherited = {name: value for name, value in os.environ.items() if not re.match("AWS_|DAYBOOK_|RUST_LOG", name)}
         # "test" is whom ministack takes for the account's root.
         self.environment = {
@@ -99,6 +104,8 @@ class Cloud:
             for role, service in (("work", "states"),):
                 self.client("iam").create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps(trust(service)))
             self.client("s3").create_bucket(Bucket=ARTIFACTS)
+            self.asynchronous = AsynchronousInvocations(self)
+            self.proxy.invoked = self.asynchronous.take
         except BaseException:
             self.end()
             raise
@@ -110,6 +117,8 @@ class Cloud:
         self.end()
 
     def end(self):
+        if self.asynchronous is not None:
+            self.asynchronous.stop()
         if self.process.poll() is None:
             # With SIGTERM it ends the functions' processes, too.
             self.process.terminate()
@@ -164,12 +173,7 @@ class Cloud:
 
     def package(self):
         """deploy/template.yaml with its functions uploaded, by the AWS CLI, as a person does it."""
-        packaged = self.folder / "packaged.yaml"
-        self.run(
-            AWS_CLI, "cloudformation", "package", "--template-file", ROOT / "deploy/template.yaml",
-            "--s3-bucket", ARTIFACTS, "--output-template-file", packaged,
-        )  # fmt: skip
-        template = yaml.safe_load(packaged.read_text())
+        packaged, template = self._packaged("template")
         named = [
             f"{name}.{own}"
             for name, resource in template["Resources"].items()
@@ -177,9 +181,24 @@ class Cloud:
             if own in resource.get("Properties", {})
         ]
         equal(named, [], "names of its own in the template, over which two stacks would collide")
-        self.left_out = fit(template)
+        self.left_out += fit(template)
         packaged.write_text(yaml.safe_dump(template, sort_keys=False))
         return packaged
+
+    def package_example(self, name):
+        """The same of deploy/examples/NAME.yaml, whose code is in it."""
+        packaged, template = self._packaged(f"examples/{name}")
+        fit(template)
+        packaged.write_text(yaml.safe_dump(template, sort_keys=False))
+        return packaged
+
+    def _packaged(self, name):
+        packaged = self.folder / f"packaged-{name.replace('/', '-')}.yaml"
+        self.run(
+            AWS_CLI, "cloudformation", "package", "--template-file", ROOT / f"deploy/{name}.yaml",
+            "--s3-bucket", ARTIFACTS, "--output-template-file", packaged,
+        )  # fmt: skip
+        return packaged, yaml.safe_load(packaged.read_text())
 
     def deploy(self, name, packaged, **parameters):
         self.run(
@@ -240,7 +259,8 @@ class Stack:
         for short, physical in self.functions.items():
             found = functions.get_function_configuration(FunctionName=physical)
             digest = hashlib.sha256(f"{found['FunctionArn']}:{found['Role']}".encode()).hexdigest()
-            self.cloud.names[f"ASIA{digest[:16].upper()}"] = (self.name, short)
+            key = f"ASIA{digest[:16].upper()}"
+            self.cloud.names[key] = (self.name, short)
             role = found["Role"].rpartition("/")[2]
             statements = []
             for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
@@ -250,6 +270,8 @@ class Stack:
             for statement in statements:
                 actions = statement["Action"]
                 actions = [actions] if isinstance(actions, str) else actions
+                if "lambda:InvokeFunction" in actions:
+                    self.cloud.invokers.add((key, statement["Resource"]))
                 for emulated, (real, resource) in OWN_ACTIONS.items():
                     if any(re.fullmatch(real, action) for action in actions):
                         own.append({"Effect": "Allow", "Action": emulated, "Resource": resource or statement["Resource"]})
@@ -258,9 +280,9 @@ class Stack:
                 document = {"Version": "2012-10-17", "Statement": own}
                 iam.put_role_policy(RoleName=role, PolicyName="emulated-names", PolicyDocument=json.dumps(document))
 
-    def calls(self):
-        """What this stack's functions asked AWS for: (function, call)."""
-        named = ((self.cloud.names.get(call.key), call) for call in self.cloud.proxy.since())
+    def calls(self, mark=0):
+        """What this stack's functions asked AWS for since a mark: (function, call)."""
+        named = ((self.cloud.names.get(call.key), call) for call in self.cloud.proxy.since(mark))
         return [(name[1], call) for name, call in named if name and name[0] == self.name]
 
     def check_policies(self):

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 import boto3
 
@@ -39,12 +40,12 @@ class Relay:
         attributes = {"FifoQueue": "true"} if name.endswith(".fifo") else {}
         return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
-    def run(self, source, target):
+    def run(self, source, target, per_window=PER_WINDOW):
         with tempfile.TemporaryDirectory() as folder:
             ended = subprocess.run(
-                [os.environ["DAYBOOK_BINARY"], "relay", "--from", source, "--to", target, "--per-window", str(PER_WINDOW),
+                [os.environ["DAYBOOK_BINARY"], "relay", "--from", source, "--to", target, "--per-window", str(per_window),
                  "--lock", os.path.join(folder, "lock"), "--output", "json"],
-                env=self.environment, capture_output=True, text=True, timeout=120,
+                env=self.environment, capture_output=True, text=True, timeout=360,
             )
         check(ended.returncode == 0, "daybook relay:", ended.stderr)
         return json.loads(ended.stdout)
@@ -95,10 +96,40 @@ def fifo(relay):
     return sent
 
 
+def filled(relay, name, messages):
+    url = relay.queue(name)
+    for first in range(0, messages, 10):
+        numbers = range(first, min(first + 10, messages))
+        entries = [{"Id": str(number), "MessageBody": f"message {number}"} for number in numbers]
+        check(not relay.sqs.send_message_batch(QueueUrl=url, Entries=entries).get("Failed"), "not all was sent to", url)
+    return url
+
+
+def ratio(relay, messages):
+    """What the relay takes for so many messages, and what receiving, sending and deleting each by itself takes, in seconds."""
+    source, target = filled(relay, "many", messages), relay.queue("taken")
+    begun, sent = time.monotonic(), 0
+    # Of a queue that hardly answers a poll may find nothing: a run ends then.
+    while sent < messages:
+        sent += relay.run(source, target, messages - sent)["sent"]
+    together = time.monotonic() - begun
+    source, target = filled(relay, "many-too", messages), relay.queue("taken-too")
+    begun, sent = time.monotonic(), 0
+    while sent < messages:
+        for message in relay.sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=1).get("Messages", []):
+            relay.sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
+            relay.sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
+            sent += 1
+    return together, time.monotonic() - begun
+
+
 def main():
-    implementation, endpoint = sys.argv[1:]
+    implementation, endpoint, *messages = sys.argv[1:]
     relay = Relay(endpoint)
     print(f"{implementation}: sent {standard(relay)} of {MESSAGES} messages at N = {PER_WINDOW}, and {fifo(relay)} of {GROUPS} groups in order")
+    for count in map(int, messages):
+        together, each = ratio(relay, count)
+        print(f"{implementation}: {count} messages in {together:.1f} s, one after another in {each:.1f} s: {each / together:.0f} times as fast")
 
 
 main()

@@ -10,7 +10,7 @@ use md5::{Digest, Md5};
 
 use crate::dynamodb::error::{Failure, Refusal};
 use crate::dynamodb::tables::schema::{Definition, Index, Keys, Table};
-use crate::dynamodb::value::{Item, KeyType, Value, append_key};
+use crate::dynamodb::value::{Item, KeyType, StorageError, Value, append_key};
 use crate::store::{Change, Look, Map, StoreError};
 
 /// How many bytes of a hash there are.
@@ -297,5 +297,10 @@ pub(crate) fn item_at(look: &(impl Look + ?Sized), key: &[u8]) -> Result<Option<
 
 /// An item as it is kept.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Item, StoreError> {
-    crate::dynamodb::value::decode(bytes).map_err(|error| StoreError::new(error.to_string()))
+    crate::dynamodb::value::decode(bytes).map_err(unread)
+}
+
+/// A kept item that cannot be read.
+pub(crate) fn unread(error: StorageError) -> StoreError {
+    StoreError::new(error.to_string())
 }

@@ -232,6 +232,13 @@ impl Condition {
         }
     }
 
+    /// The attributes that decide it.
+    pub(crate) fn attributes(&self) -> Vec<&str> {
+        let mut attributes = Vec::new();
+        self.visit_paths(&mut |path| attributes.push(path.attribute()));
+        attributes
+    }
+
     /// Calls for each path in it.
     pub(crate) fn visit_paths<'c>(&'c self, visit: &mut dyn FnMut(&'c Path)) {
         let mut operands = |operands: &[&'c Operand]| {
@@ -247,7 +254,11 @@ impl Condition {
                 operands(&[operand]);
                 operands(&among.iter().collect::<Vec<_>>());
             }
-            Self::Exists(path) | Self::NotExists(path) | Self::HasType(path, _) => visit(path),
+            Self::HasType(path, name) => {
+                visit(path);
+                name.path().into_iter().for_each(visit);
+            }
+            Self::Exists(path) | Self::NotExists(path) => visit(path),
             Self::And(all) | Self::Or(all) => {
                 all.iter().for_each(|condition| condition.visit_paths(visit));
             }

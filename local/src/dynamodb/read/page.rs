@@ -2,10 +2,11 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use crate::dynamodb::error::{Failure, Refusal};
+use crate::dynamodb::error::Failure;
+use crate::dynamodb::expression::Condition;
 use crate::dynamodb::keys;
-use crate::dynamodb::tables::schema::{Index, Table};
-use crate::dynamodb::value::{Item, item_size};
+use crate::dynamodb::tables::schema::{Index, Projection, Table};
+use crate::dynamodb::value::{Item, Part, item_size};
 use crate::dynamodb::write::projected_size;
 use crate::store::{Look, Map, StoreError};
 
@@ -22,6 +23,10 @@ pub(crate) struct Source<'a> {
     pub(crate) to: Bound<Vec<u8>>,
     pub(crate) backwards: bool,
     pub(crate) limit: Option<usize>,
+    /// What must hold for an item that is answered.
+    pub(crate) filter: Option<&'a Condition>,
+    /// Items are counted, and none is answered.
+    pub(crate) only_count: bool,
 }
 
 /// What was read.
@@ -53,21 +58,46 @@ impl Source<'_> {
     }
 
     fn item(&self, look: &dyn Look, key: &[u8], value: &[u8]) -> Result<Item, StoreError> {
-        if self.index.is_none() {
-            return keys::decode(value);
+        match self.index {
+            None => keys::decode(value),
+            Some(_) => keys::decode(&self.behind_entry(look, key, value)?),
         }
-        let of_item = keys::behind_entry(self.table, key, value)?;
-        let bytes = look.get(Map::Items, &of_item)?;
-        let bytes =
-            bytes.ok_or_else(|| StoreError::new("an index has an entry of an item that is not there"))?;
-        keys::decode(&bytes)
     }
 
-    /// Reads a page. `keep` says what is to be answered of an item, if anything: filtered and projected.
+    /// The item that an entry of the index is of, as it is kept.
+    fn behind_entry(&self, look: &dyn Look, key: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let of_item = keys::behind_entry(self.table, key, value)?;
+        let bytes = look.get(Map::Items, &of_item)?;
+        bytes.ok_or_else(|| StoreError::new("an index has an entry of an item that is not there"))
+    }
+
+    /// The attributes that say whether an item is answered, and how large it is, where that takes less than all of them: most items are
+    /// passed over. Those of an index are all that is answered of it.
+    fn part(&self) -> Option<Part> {
+        match self.index.map(|index| (index, &index.projection)) {
+            None => {
+                let is_passed_over = self.filter.is_some() || self.only_count;
+                is_passed_over.then(|| Part::new(self.filter.into_iter().flat_map(Condition::attributes)))
+            }
+            Some((_, Projection::All)) => None,
+            Some(_) if self.whole => None,
+            Some((index, projection)) => {
+                let keys = index.keys.iter().chain(self.table.keys.iter());
+                let keys = keys.map(|key| key.name.as_str());
+                let others = match projection {
+                    Projection::Include(names) => names.as_slice(),
+                    Projection::All | Projection::KeysOnly => &[],
+                };
+                Some(Part::new(keys.chain(others.iter().map(String::as_str))))
+            }
+        }
+    }
+
+    /// Reads a page. `answer` says what is answered of an item that the filter lets through.
     pub(crate) fn read(
         &self,
         look: &dyn Look,
-        mut keep: impl FnMut(Item) -> Result<Option<Item>, Refusal>,
+        mut answer: impl FnMut(Item) -> Item,
     ) -> Result<Page, Failure> {
         let mut page = Page::default();
         let range = (
@@ -75,11 +105,14 @@ impl Source<'_> {
             self.to.as_ref().map(Vec::as_slice),
         );
         let (mut failed, mut last_key, mut is_cut) = (None, Vec::new(), false);
+        let mut part = self.part();
         look.visit(self.map(), range, self.backwards, &mut |key, value| {
-            let stepped = self
-                .item(look, key, value)
-                .map_err(Failure::from)
-                .and_then(|item| self.step(&mut page, item, &mut keep));
+            let stepped = match self.index {
+                None => self.step(&mut page, part.as_mut(), value, &mut answer),
+                Some(_) => self
+                    .behind_entry(look, key, value)
+                    .and_then(|bytes| self.step(&mut page, part.as_mut(), &bytes, &mut answer)),
+            };
             match stepped {
                 // Nothing behind the last item is read.
                 Ok(true) if self.limit == Some(page.scanned) => {
@@ -98,7 +131,7 @@ impl Source<'_> {
             ControlFlow::Break(())
         })?;
         if let Some(error) = failed {
-            return Err(error);
+            return Err(error.into());
         }
         if is_cut {
             let value = look.get(self.map(), &last_key)?.unwrap_or_default();
@@ -115,28 +148,75 @@ impl Source<'_> {
         }
     }
 
-    /// Takes the item into the page, unless that is full.
+    /// Takes the kept item into the page, unless that is full.
     fn step(
         &self,
         page: &mut Page,
+        part: Option<&mut Part>,
+        kept: &[u8],
+        answer: &mut impl FnMut(Item) -> Item,
+    ) -> Result<bool, StoreError> {
+        let Some(part) = part else {
+            return self.step_whole(page, keys::decode(kept)?, answer);
+        };
+        let whole = part.read(kept).map_err(keys::unread)?;
+        let bytes = match self.index {
+            Some(_) => item_size(part.item()),
+            None => whole,
+        };
+        if !page.take(bytes, 0) {
+            return Ok(false);
+        }
+        if self.lets_through(part.item()) {
+            page.count += 1;
+            if !self.only_count {
+                page.items.push(answer(match self.index {
+                    Some(_) => part.item().clone(),
+                    None => keys::decode(kept)?,
+                }));
+            }
+        }
+        Ok(true)
+    }
+
+    fn step_whole(
+        &self,
+        page: &mut Page,
         item: Item,
-        keep: &mut impl FnMut(Item) -> Result<Option<Item>, Refusal>,
-    ) -> Result<bool, Failure> {
+        answer: &mut impl FnMut(Item) -> Item,
+    ) -> Result<bool, StoreError> {
         let whole_bytes = if self.whole { item_size(&item) } else { 0 };
         let bytes = match self.index {
             Some(index) => projected_size(self.table, index, &item),
             None => item_size(&item),
         };
-        if page.scanned > 0 && page.bytes.max(page.whole_bytes) + bytes.max(whole_bytes) > MOST_BYTES {
+        if !page.take(bytes, whole_bytes) {
             return Ok(false);
         }
-        page.scanned += 1;
-        page.bytes += bytes;
-        page.whole_bytes += whole_bytes;
-        if let Some(kept) = keep(self.projected(item))? {
+        let item = self.projected(item);
+        if self.lets_through(&item) {
             page.count += 1;
-            page.items.push(kept);
+            if !self.only_count {
+                page.items.push(answer(item));
+            }
         }
         Ok(true)
+    }
+
+    fn lets_through(&self, item: &Item) -> bool {
+        self.filter.is_none_or(|filter| filter.holds(Some(item)))
+    }
+}
+
+impl Page {
+    /// Counts an item that is read, unless the page is full.
+    fn take(&mut self, bytes: usize, whole_bytes: usize) -> bool {
+        if self.scanned > 0 && self.bytes.max(self.whole_bytes) + bytes.max(whole_bytes) > MOST_BYTES {
+            return false;
+        }
+        self.scanned += 1;
+        self.bytes += bytes;
+        self.whole_bytes += whole_bytes;
+        true
     }
 }

@@ -202,20 +202,12 @@ impl Asked {
             to,
             backwards,
             limit: self.limit,
+            filter: self.filter.as_ref(),
+            only_count: self.select == Select::Count,
         };
-        let page = source.read(look, |item| {
-            if self
-                .filter
-                .as_ref()
-                .is_some_and(|filter| !filter.holds(Some(&item)))
-            {
-                return Ok(None);
-            }
-            Ok(Some(match (&self.projection, self.select) {
-                (_, Select::Count) => Item::new(),
-                (Some(projection), _) => projection.of(&item),
-                (None, _) => item,
-            }))
+        let page = source.read(look, |item| match &self.projection {
+            Some(projection) => projection.of(&item),
+            None => item,
         })?;
         let units = self.units(index, &page, source.whole);
         Ok(Answered {

@@ -172,15 +172,10 @@ impl Asked<'_> {
         let mut last = None;
         while last.is_none() && left != Some(0) {
             let Some(key) = parts.get(next.at) else { break };
-            let page = self.source(*key, next.behind.take(), left)?.read(look, |item| {
-                let filter = self.lookup.filter.as_ref();
-                if filter.is_some_and(|filter| !filter.holds(Some(&item))) {
-                    return Ok(None);
-                }
-                Ok(Some(match &self.projection {
-                    Some(projection) => projection.of(&item),
-                    None => item,
-                }))
+            let source = self.source(*key, next.behind.take(), left)?;
+            let page = source.read(look, |item| match &self.projection {
+                Some(projection) => projection.of(&item),
+                None => item,
             })?;
             let read = read_units(page.bytes, self.consistent);
             units.add(&match self.index {
@@ -237,6 +232,8 @@ impl Asked<'_> {
             to,
             backwards: self.backwards,
             limit,
+            filter: self.lookup.filter.as_ref(),
+            only_count: false,
         })
     }
 }

@@ -5,6 +5,7 @@ mod invalid;
 mod json;
 mod key;
 mod number;
+mod part;
 mod size;
 mod storage;
 
@@ -13,5 +14,6 @@ pub(crate) use invalid::Invalid;
 pub(crate) use json::{Refusal, refusal};
 pub(crate) use key::{KeyType, append_key, append_key_prefix};
 pub(crate) use number::Number;
+pub(crate) use part::Part;
 pub(crate) use size::{MAX_ITEM_BYTES, item_size};
-pub(crate) use storage::{decode, encode};
+pub(crate) use storage::{StorageError, decode, encode};

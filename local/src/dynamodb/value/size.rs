@@ -6,7 +6,7 @@ use crate::dynamodb::value::{Item, Value};
 pub(crate) const MAX_ITEM_BYTES: usize = 400 * 1024;
 
 /// What a list or a map has besides its elements.
-const NESTED: usize = 3;
+pub(super) const NESTED: usize = 3;
 
 /// An item's bytes: each attribute's name and value.
 pub(crate) fn item_size(item: &Item) -> usize {

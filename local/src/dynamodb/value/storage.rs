@@ -27,15 +27,18 @@ pub(crate) fn encode(item: &Item) -> Vec<u8> {
 /// # Errors
 /// When the bytes are not one whole item in a form that this build knows.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Item, StorageError> {
+    let (item, rest) = postcard::take_from_bytes(of_form(bytes)?)
+        .map_err(|error| StorageError::Damaged(error.to_string()))?;
+    match rest.len() {
+        0 => Ok(item),
+        bytes => Err(StorageError::Damaged(format!("{bytes} bytes behind its end"))),
+    }
+}
+
+/// The item's bytes behind those that say their form.
+pub(super) fn of_form(bytes: &[u8]) -> Result<&[u8], StorageError> {
     match bytes.split_first() {
-        Some((&FORM, bytes)) => {
-            let (item, rest) =
-                postcard::take_from_bytes(bytes).map_err(|error| StorageError::Damaged(error.to_string()))?;
-            match rest.len() {
-                0 => Ok(item),
-                bytes => Err(StorageError::Damaged(format!("{bytes} bytes behind its end"))),
-            }
-        }
+        Some((&FORM, bytes)) => Ok(bytes),
         Some((&form, _)) => Err(StorageError::UnknownForm(form)),
         None => Err(StorageError::Damaged("no byte of it is there".to_owned())),
     }

@@ -65,7 +65,7 @@ pub(crate) async fn batch_write(engine: &Engine, body: &[u8]) -> Result<Vec<u8>,
             let table = match tables.get(&name) {
                 Some(table) => Arc::clone(table),
                 None => {
-                    let table = Arc::new(Table::of_items(change, &name)?);
+                    let table = Table::of_items(change, &name)?;
                     tables.insert(name.clone(), Arc::clone(&table));
                     table
                 }

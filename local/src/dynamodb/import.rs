@@ -1,7 +1,5 @@
 //! Many items at once, past the limits of requests.
 
-use std::sync::Arc;
-
 use crate::dynamodb::engine::Engine;
 use crate::dynamodb::error::Failure;
 use crate::dynamodb::item::{Action, Existing, ItemWrite};
@@ -14,7 +12,7 @@ pub(crate) async fn import(engine: &Engine, table: &str, items: Vec<Item>) -> Re
     let name = table.to_owned();
     engine
         .change(move |change| {
-            let table = Arc::new(Table::of_items(change, &name)?);
+            let table = Table::of_items(change, &name)?;
             for item in items {
                 let write = ItemWrite {
                     table: name.clone(),

@@ -14,6 +14,7 @@ mod partiql;
 mod read;
 mod statements;
 mod tables;
+mod texts;
 mod tokens;
 mod transact;
 pub(crate) mod value;

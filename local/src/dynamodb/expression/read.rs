@@ -5,9 +5,12 @@ use crate::dynamodb::expression::failure::{Failure, Parsed};
 use crate::dynamodb::expression::key_condition::KeyClauses;
 use crate::dynamodb::expression::projection::Projection;
 use crate::dynamodb::expression::substitutions::Substitutions;
+
 use crate::dynamodb::expression::token::{Kind, Token, Tokens, words};
 use crate::dynamodb::expression::update::Update;
+use crate::dynamodb::expression::written::{Term, WrittenPath};
 use crate::dynamodb::expression::{check, condition_grammar, grammar, update_grammar};
+use crate::dynamodb::texts::Texts;
 use crate::dynamodb::value::Invalid;
 
 /// Bytes of one expression.
@@ -26,6 +29,10 @@ pub(crate) enum ConditionKind {
     Filter,
 }
 
+static CONDITIONS: Texts<Condition<WrittenPath, Term>> = Texts::new();
+static UPDATES: Texts<Update<WrittenPath, Term>> = Texts::new();
+static PROJECTIONS: Texts<Vec<WrittenPath>> = Texts::new();
+
 /// # Errors
 /// When it is not a condition, or its names and values do not fit.
 pub(crate) fn condition(
@@ -37,11 +44,7 @@ pub(crate) fn condition(
         ConditionKind::Condition => "ConditionExpression",
         ConditionKind::Filter => "FilterExpression",
     };
-    of(parameter, text, |tokens| {
-        let resolved = whole(text, tokens, condition_grammar::condition)?.resolve(substitutions)?;
-        check::condition(&resolved)?;
-        Ok(resolved)
-    })
+    of(parameter, || resolved(text, substitutions))
 }
 
 /// # Errors
@@ -50,18 +53,24 @@ pub(crate) fn key_condition(
     text: &str,
     substitutions: &mut Substitutions<'_>,
 ) -> Result<KeyClauses, Invalid> {
-    of("KeyConditionExpression", text, |tokens| {
-        let resolved = whole(text, tokens, condition_grammar::condition)?.resolve(substitutions)?;
-        check::condition(&resolved)?;
-        KeyClauses::new(resolved)
+    of("KeyConditionExpression", || {
+        KeyClauses::new(resolved(text, substitutions)?)
     })
+}
+
+fn resolved(text: &str, substitutions: &mut Substitutions<'_>) -> Result<Condition, Invalid> {
+    let written = CONDITIONS.read(text, || whole(text, condition_grammar::condition))?;
+    let resolved = Condition::clone(&written).resolve(substitutions)?;
+    check::condition(&resolved)?;
+    Ok(resolved)
 }
 
 /// # Errors
 /// When it is not an update, or its names and values do not fit.
 pub(crate) fn update(text: &str, substitutions: &mut Substitutions<'_>) -> Result<Update, Invalid> {
-    of("UpdateExpression", text, |tokens| {
-        let resolved = whole(text, tokens, update_grammar::update)?.resolve(substitutions)?;
+    of("UpdateExpression", || {
+        let written = UPDATES.read(text, || whole(text, update_grammar::update))?;
+        let resolved = Update::clone(&written).resolve(substitutions)?;
         check::update(&resolved)?;
         Ok(resolved)
     })
@@ -70,56 +79,47 @@ pub(crate) fn update(text: &str, substitutions: &mut Substitutions<'_>) -> Resul
 /// # Errors
 /// When it is not a list of paths, or its names do not fit.
 pub(crate) fn projection(text: &str, substitutions: &mut Substitutions<'_>) -> Result<Projection, Invalid> {
-    of("ProjectionExpression", text, |tokens| {
-        let written = whole(text, tokens, grammar::list(grammar::path))?;
-        Projection::resolve(written, substitutions)
+    of("ProjectionExpression", || {
+        let written = PROJECTIONS.read(text, || {
+            whole(text, |tokens| grammar::list(grammar::path)(tokens))
+        })?;
+        Projection::resolve(Vec::clone(&written), substitutions)
     })
 }
 
-/// Reads an expression that is not too long, and says which it was where it fails.
-fn of<T>(
-    parameter: &str,
-    text: &str,
-    read: impl FnOnce(&[Token<'_>]) -> Result<T, Invalid>,
-) -> Result<T, Invalid> {
-    let read_all = || {
-        if text.is_empty() {
-            return Err(Invalid::new("The expression can not be empty;"));
-        }
-        if text.len() > MAX_BYTES {
-            return Err(Invalid::new(
-                "Expression size has exceeded the maximum allowed size;",
-            ));
-        }
-        let tokens = words(text);
-        let operators = tokens.iter().filter(|token| is_operator(token)).count();
-        if operators > MAX_OPERATORS {
-            return Err(Invalid::new(format!(
-                "The expression contains more than {MAX_OPERATORS} operators; operator count: {operators}"
-            )));
-        }
-        check_depth(&tokens)?;
-        check_redundant(&tokens)?;
-        read(&tokens)
-    };
-    read_all().map_err(|invalid| Invalid::new(format!("Invalid {parameter}: {invalid}")))
+/// Says which expression it was where it fails.
+fn of<T>(parameter: &str, read: impl FnOnce() -> Result<T, Invalid>) -> Result<T, Invalid> {
+    read().map_err(|invalid| Invalid::new(format!("Invalid {parameter}: {invalid}")))
 }
 
-/// What a grammar reads of all the words.
+/// What a grammar reads of all of an expression.
 ///
 /// # Errors
-/// When they do not follow the grammar, or something is behind it.
-fn whole<'t, T>(
-    source: &str,
-    tokens: &'t [Token<'t>],
-    mut parse: impl FnMut(&mut Tokens<'t>) -> Parsed<T>,
-) -> Result<T, Invalid> {
-    let mut rest = Tokens::new(tokens);
+/// When the expression is too long or too deep, does not follow the grammar, or something is behind it.
+fn whole<T>(text: &str, mut parse: impl for<'t> FnMut(&mut Tokens<'t>) -> Parsed<T>) -> Result<T, Invalid> {
+    if text.is_empty() {
+        return Err(Invalid::new("The expression can not be empty;"));
+    }
+    if text.len() > MAX_BYTES {
+        return Err(Invalid::new(
+            "Expression size has exceeded the maximum allowed size;",
+        ));
+    }
+    let tokens = words(text);
+    let operators = tokens.iter().filter(|token| is_operator(token)).count();
+    if operators > MAX_OPERATORS {
+        return Err(Invalid::new(format!(
+            "The expression contains more than {MAX_OPERATORS} operators; operator count: {operators}"
+        )));
+    }
+    check_depth(&tokens)?;
+    check_redundant(&tokens)?;
+    let mut rest = Tokens::new(&tokens);
     let parsed = parse(&mut rest).and_then(|parsed| match rest.is_empty() {
         true => Ok(parsed),
         false => Err(Failure::at(&rest)),
     });
-    parsed.map_err(|failure| Invalid::new(failure.into_message(source, tokens)))
+    parsed.map_err(|failure| Invalid::new(failure.into_message(text, &tokens)))
 }
 
 /// # Errors

@@ -116,7 +116,7 @@ impl ItemWrite {
 
     /// Makes it.
     pub(crate) fn run(self, change: &mut dyn Change) -> Result<Written, Failure> {
-        let table = Arc::new(Table::of_items(change, &self.table)?);
+        let table = Table::of_items(change, &self.table)?;
         let key = self.key(&table)?;
         let planned = self.plan(change, &table, key)?;
         apply(change, planned)

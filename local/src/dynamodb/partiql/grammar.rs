@@ -18,7 +18,7 @@ type WrittenCondition = Condition<WrittenPath, Term>;
 type WrittenUpdate = Update<WrittenPath, Term>;
 
 /// A statement before its parameters are put in.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct WrittenStatement {
     pub(super) table: String,
     pub(super) index: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct WrittenStatement {
     pub(super) returning: Option<(String, String)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum WrittenAction {
     Insert(Vec<(String, Term)>),
     Update(WrittenUpdate),

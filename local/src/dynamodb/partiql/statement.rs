@@ -5,12 +5,14 @@ use crate::dynamodb::expression::condition::Condition;
 use crate::dynamodb::expression::path::Path;
 use crate::dynamodb::expression::projection::Projection;
 use crate::dynamodb::expression::read::check_depth;
+
 use crate::dynamodb::expression::token::{Kind, Token, Tokens};
 use crate::dynamodb::expression::update::Update;
 use crate::dynamodb::expression::written::{Resolve, Term, WrittenPath};
 use crate::dynamodb::partiql::grammar::{WrittenAction, WrittenStatement, statement};
 use crate::dynamodb::partiql::parameters::{Parameters, count_differs};
 use crate::dynamodb::partiql::token::words;
+use crate::dynamodb::texts::Texts;
 use crate::dynamodb::value::{Invalid, Item, Value};
 
 /// Characters of one statement.
@@ -60,9 +62,26 @@ pub(crate) enum Returning {
     ModifiedNew,
 }
 
+/// A statement as it is written, and how many parameters it has.
+#[derive(Debug)]
+struct Read {
+    written: WrittenStatement,
+    parameters: usize,
+}
+
+static STATEMENTS: Texts<Read> = Texts::new();
+
 /// # Errors
 /// When the text is not a statement that is supported, or its parameters do not fit.
 pub(crate) fn parse(text: &str, parameters: &[Value]) -> Result<Statement, Invalid> {
+    let known = STATEMENTS.read(text, || read(text))?;
+    match known.parameters == parameters.len() {
+        true => resolve(known.written.clone(), &mut Parameters(parameters)),
+        false => Err(count_differs()),
+    }
+}
+
+fn read(text: &str) -> Result<Read, Invalid> {
     let characters = text.chars().count();
     if !(1..=MAX_CHARACTERS).contains(&characters) {
         return Err(Invalid::new(format!(
@@ -74,14 +93,11 @@ pub(crate) fn parse(text: &str, parameters: &[Value]) -> Result<Statement, Inval
     let mut rest = Tokens::new(&tokens);
     let written = statement(&mut rest)
         .map_err(|failure| not_well_formed(failure.into_message(text, &tokens), &tokens))?;
-    let asked = tokens
-        .iter()
-        .filter(|token| matches!(token.kind, Kind::Parameter(_)))
-        .count();
-    match asked == parameters.len() {
-        true => resolve(written, &mut Parameters(parameters)),
-        false => Err(count_differs()),
-    }
+    let is_parameter = |token: &&Token<'_>| matches!(token.kind, Kind::Parameter(_));
+    Ok(Read {
+        written,
+        parameters: tokens.iter().filter(is_parameter).count(),
+    })
 }
 
 fn not_well_formed(reason: String, tokens: &[Token<'_>]) -> Invalid {

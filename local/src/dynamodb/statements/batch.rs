@@ -265,7 +265,7 @@ impl Members {
         if let Some(table) = self.tables.get(name) {
             return Ok(Arc::clone(table));
         }
-        let table = Arc::new(Table::of_items(look, name)?);
+        let table = Table::of_items(look, name)?;
         self.tables.insert(name.to_owned(), Arc::clone(&table));
         Ok(table)
     }

@@ -70,7 +70,7 @@ pub(super) fn resolved(
     look: &(impl crate::store::Look + ?Sized),
     statement: Statement,
 ) -> Result<(Arc<Table>, ItemWrite, Option<Returning>), Failure> {
-    let table = Arc::new(Table::of_items(look, &statement.table)?);
+    let table = Table::of_items(look, &statement.table)?;
     let (write, returning) = write_of(statement, &table)?;
     Ok((table, write, returning))
 }

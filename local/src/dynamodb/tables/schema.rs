@@ -1,10 +1,12 @@
 //! A table's description, as it is kept.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::dynamodb::error::{Code, Failure, Refusal};
+use crate::dynamodb::texts::Texts;
 use crate::dynamodb::value::KeyType;
 use crate::store::{Look, Map};
 
@@ -89,16 +91,26 @@ impl Table {
         let Some(kept) = look.get(Map::Tables, name.as_bytes())? else {
             return Ok(None);
         };
-        let table = serde_json::from_slice(&kept);
-        table.map(Some).map_err(|error| {
+        Self::read(name, &kept).map(Some)
+    }
+
+    fn read(name: &str, kept: &[u8]) -> Result<Self, Failure> {
+        serde_json::from_slice(kept).map_err(|error| {
             let what = format!("the description of the table {name} cannot be read: {error}");
             Failure::Store(crate::store::StoreError::new(what))
         })
     }
 
     /// The table that a request reads or writes items of.
-    pub(crate) fn of_items(look: &(impl Look + ?Sized), name: &str) -> Result<Self, Failure> {
-        Self::find(look, name)?.ok_or_else(|| not_found("Requested resource not found"))
+    pub(crate) fn of_items(look: &(impl Look + ?Sized), name: &str) -> Result<Arc<Self>, Failure> {
+        static DESCRIPTIONS: Texts<Table> = Texts::new();
+        let Some(kept) = look.get(Map::Tables, name.as_bytes())? else {
+            return Err(not_found("Requested resource not found"));
+        };
+        match std::str::from_utf8(&kept) {
+            Ok(text) => DESCRIPTIONS.read(text, || Self::read(name, &kept)),
+            Err(_) => Self::read(name, &kept).map(Arc::new),
+        }
     }
 
     /// The table that a request is about.

@@ -187,7 +187,7 @@ pub(crate) fn run(change: &mut dyn Change, members: Vec<Member>) -> Result<Vec<(
     let (mut planned, mut reasons, mut different) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut keyed = Vec::new();
     for member in members {
-        let table = Arc::new(Table::of_items(change, &member.write.table)?);
+        let table = Table::of_items(change, &member.write.table)?;
         let key = member.write.key(&table);
         if let Ok(key) = &key
             && !different.insert(key.clone())

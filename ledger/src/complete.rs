@@ -8,6 +8,8 @@
 //! 2. A row is deleted once its own receipt is certainly stored, together with whatever else is ready at that moment. It waits for
 //!    no other event's receipt. What the batch certainly did not delete is deleted by itself.
 //!
+//! On one machine both are one transaction ([`Ledger::ending_together`]), without a "between"; where that is refused they go the same way.
+//!
 //! | it ends | then |
 //! |---|---|
 //! | before an event's receipt is stored | its row is as it was; the success is reported again |
@@ -23,6 +25,7 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
 
 use crate::cause::Cause;
+use crate::end_together::{Done, TOGETHER, Together};
 use crate::error::LedgerError;
 use crate::ledger::Ledger;
 use crate::settings::ReceiptSettings;
@@ -237,11 +240,66 @@ impl Ledger {
 
     fn end_each<'a>(&'a self, endings: Vec<Ending<'a>>) -> BoxStream<'a, Ended> {
         stream::iter(self.in_chunks(endings))
-            .flat_map_unordered(CONCURRENCY, move |chunk| self.end_chunk(chunk))
+            .flat_map_unordered(CONCURRENCY, move |chunk| {
+                match self.ends_together && chunk.inserts {
+                    true => self.end_at_once(chunk.endings),
+                    false => self.end_chunk(chunk),
+                }
+            })
             .boxed()
     }
 
-    /// Events of different objects, 25 together, whose receipts are inserted; then the others. The same event once more is
+    /// Endings of different objects in one transaction, and where that is refused as a chunk ends.
+    fn end_at_once<'a>(&'a self, endings: Vec<(usize, Ending<'a>)>) -> BoxStream<'a, Ended> {
+        let ended = async move {
+            let all = |outcome: &dyn Fn() -> Left| {
+                let ended = endings.iter().map(|(position, _)| (*position, outcome()));
+                stream::iter(ended.collect::<Vec<_>>()).boxed()
+            };
+            match self.try_together(&endings).await {
+                Together::Ended => all(&|| Ok(None)),
+                Together::Unknown(cause) => all(&|| {
+                    Err(LedgerError::Request {
+                        operation: "TransactWriteItems",
+                        table: self.table.to_string(),
+                        cause: cause.clone(),
+                        unknown: true,
+                    })
+                }),
+                Together::Refused => {
+                    let chunk = |endings: &[(usize, Ending<'a>)]| Chunk {
+                        endings: endings.to_vec(),
+                        inserts: true,
+                    };
+                    let chunks: Vec<_> = endings.chunks(BATCH).map(chunk).collect();
+                    stream::iter(chunks)
+                        .flat_map_unordered(CONCURRENCY, move |chunk| self.end_chunk(chunk))
+                        .boxed()
+                }
+            }
+        };
+        stream::once(ended).flatten().boxed()
+    }
+
+    /// Ends all of them or none; refused as well where one of them leaves no receipt.
+    async fn try_together(&self, endings: &[(usize, Ending<'_>)]) -> Together {
+        let Some(settings) = &self.receipts else {
+            return Together::Refused;
+        };
+        let done = endings.iter().map(|(_, ending)| {
+            Some(Done {
+                id: ending.id,
+                note: ending.note,
+                receipt: ending.receipt(settings, self)?,
+            })
+        });
+        match done.collect::<Option<Vec<_>>>() {
+            Some(done) => self.end_together(settings, &done).await,
+            None => Together::Refused,
+        }
+    }
+
+    /// Events of different objects, 25 together (50 where that is a transaction), whose receipts are inserted; then the others. The same event once more is
     /// alone, for a request must not have a key twice.
     fn in_chunks<'a>(&self, endings: Vec<Ending<'a>>) -> Vec<Chunk<'a>> {
         let (mut ids, mut objects) = (BTreeSet::new(), BTreeSet::new());
@@ -261,7 +319,12 @@ impl Ledger {
             }
         }
         let mut chunks = Vec::new();
-        for (all, most, inserts) in [(inserted, BATCH, true), (put, BATCH, false), (twice, 1, false)] {
+        let most_inserted = if self.ends_together { TOGETHER } else { BATCH };
+        for (all, most, inserts) in [
+            (inserted, most_inserted, true),
+            (put, BATCH, false),
+            (twice, 1, false),
+        ] {
             chunks.extend(all.chunks(most).map(|endings| Chunk {
                 endings: endings.to_vec(),
                 inserts,

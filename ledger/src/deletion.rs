@@ -103,22 +103,14 @@ impl Ledger {
     /// Deletes it unless it has another note than that; `None` asks for no note.
     async fn try_to_delete(&self, id: EventId, note: Option<Option<&str>>) -> Result<Tried, LedgerError> {
         let watch = AnswerWatch::default();
-        let noted = match note {
-            None => "",
-            Some(None) => " AND attribute_not_exists(note)",
-            Some(Some(_)) => " AND note = :note",
-        };
-        let mut request = self
+        let (may_go, values) = may_go(note);
+        let answer = self
             .client
             .delete_item()
             .table_name(self.table.as_str())
             .key(ID, text(id))
-            .condition_expression(format!("({}){noted}", version::KNOWN_EXPRESSION))
-            .expression_attribute_values(":mine", version::mine());
-        if let Some(note) = note.flatten() {
-            request = request.expression_attribute_values(":note", text(note));
-        }
-        let answer = request
+            .condition_expression(may_go)
+            .set_expression_attribute_values(Some(values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
             .customize()
@@ -190,6 +182,21 @@ impl Ledger {
             unknown: true,
         })
     }
+}
+
+/// Whether a row that is done may go, as a condition with its values: it has that note, or none, and no newer release wrote it. `None` asks
+/// for no note.
+pub(crate) fn may_go(note: Option<Option<&str>>) -> (String, Item) {
+    let mut values = Item::from([(":mine".to_owned(), version::mine())]);
+    let noted = match note {
+        None => "",
+        Some(None) => " AND attribute_not_exists(note)",
+        Some(Some(note)) => {
+            values.insert(":note".to_owned(), text(note));
+            " AND note = :note"
+        }
+    };
+    (format!("({}){noted}", version::KNOWN_EXPRESSION), values)
 }
 
 /// Whether a role forbids it.

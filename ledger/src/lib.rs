@@ -30,6 +30,7 @@ mod claimed;
 mod complete;
 mod control;
 mod deletion;
+mod end_together;
 mod error;
 mod lease;
 mod ledger;

@@ -159,38 +159,15 @@ impl Ledger {
             source,
         })?;
         let watch = AnswerWatch::default();
-        let mut request = self
+        let (is_older, values) = is_older(receipt, again);
+        let written = self
             .client
             .put_item()
             .table_name(settings.table.as_str())
             .set_item(Some(item))
-            .return_consumed_capacity(ReturnConsumedCapacity::Indexes);
-        let before = if again { "<=" } else { "<" };
-        let by_time = match receipt.order_at {
-            Some(at) => {
-                request = request.expression_attribute_values(":at", text(at));
-                format!("(attribute_not_exists(order_at) OR order_at {before} :at)")
-            }
-            // Without a time of its own it is newer only than one that has none either.
-            None => "attribute_not_exists(order_at)".to_owned(),
-        };
-        let older = match &receipt.sequencer {
-            Some(sequencer) => {
-                let (from, below) = sequencer.comparable();
-                request = request
-                    .expression_attribute_values(":sequencer", text(sequencer))
-                    .expression_attribute_values(":from", text(from))
-                    .expression_attribute_values(":below", text(below));
-                // Where sequencers do not tell, time does. Two events share one only at a server that sends a constant.
-                format!(
-                    "(sequencer >= :from AND sequencer {before} :sequencer) OR ((attribute_not_exists(sequencer) \
-                     OR sequencer < :from OR sequencer >= :below OR sequencer = :sequencer) AND {by_time})"
-                )
-            }
-            None => by_time,
-        };
-        let written = request
-            .condition_expression(format!("attribute_not_exists(id) OR {older}"))
+            .return_consumed_capacity(ReturnConsumedCapacity::Indexes)
+            .condition_expression(is_older)
+            .set_expression_attribute_values(values)
             .customize()
             .interceptor(watch.clone())
             .send()
@@ -210,6 +187,36 @@ impl Ledger {
             )),
         }
     }
+}
+
+/// Whether the stored receipt, if there is one, is older than this one: as a condition, with its values.
+pub(crate) fn is_older(receipt: &Receipt, again: bool) -> (String, Option<Item>) {
+    let mut values = Item::new();
+    let before = if again { "<=" } else { "<" };
+    let by_time = match receipt.order_at {
+        Some(at) => {
+            values.insert(":at".to_owned(), text(at));
+            format!("(attribute_not_exists(order_at) OR order_at {before} :at)")
+        }
+        // Without a time of its own it is newer only than one that has none either.
+        None => "attribute_not_exists(order_at)".to_owned(),
+    };
+    let older = match &receipt.sequencer {
+        Some(sequencer) => {
+            let (from, below) = sequencer.comparable();
+            values.insert(":sequencer".to_owned(), text(sequencer));
+            values.insert(":from".to_owned(), text(from));
+            values.insert(":below".to_owned(), text(below));
+            // Where sequencers do not tell, time does. Two events share one only at a server that sends a constant.
+            format!(
+                "(sequencer >= :from AND sequencer {before} :sequencer) OR ((attribute_not_exists(sequencer) OR sequencer < \
+                 :from OR sequencer >= :below OR sequencer = :sequencer) AND {by_time})"
+            )
+        }
+        None => by_time,
+    };
+    let is_older = format!("attribute_not_exists(id) OR {older}");
+    (is_older, Some(values).filter(|values| !values.is_empty()))
 }
 
 fn receipts_error(operation: &'static str, settings: &ReceiptSettings, cause: Cause) -> LedgerError {

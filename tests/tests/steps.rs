@@ -23,6 +23,8 @@ mod notes;
 mod people;
 #[path = "steps/settle.rs"]
 mod settle;
+#[path = "steps/together.rs"]
+mod together;
 
 use daybook_schema::{ExecutionName, Row};
 

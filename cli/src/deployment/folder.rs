@@ -253,7 +253,7 @@ impl Folder {
         };
         let names = made.await.map_err(cannot)?;
         let clients = Clients::of(&aws);
-        let ledger = ledger(clients.dynamodb.clone(), names, &settings);
+        let ledger = ledger(clients.dynamodb.clone(), names, &settings).ending_together();
         Ok(Self {
             aws,
             clients,

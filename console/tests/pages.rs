@@ -4,11 +4,13 @@
 mod world;
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use daybook_inspect::errors::errors;
 use daybook_inspect::rate::Rate;
 use daybook_inspect::status::observe::gather;
+use daybook_ledger::{Asker, Grant, GrantRequest, Window};
 use serde_json::Value;
 use world::{HOSTILE, World, get, post};
 
@@ -156,4 +158,31 @@ async fn metrics_count_by_status() {
         let (_, value) = line.rsplit_once(' ').unwrap();
         assert!(value.parse::<f64>().is_ok(), "{line}");
     }
+}
+
+#[tokio::test]
+async fn what_was_granted_in_the_last_windows_is_drawn_and_said_as_a_table() {
+    let mut world = World::new().await;
+    let (_, _, now) = world.ask(get("/")).await;
+    assert!(!now.contains("<figure"), "{now}");
+    let ledger = world.stage.ledger.clone();
+    let request = GrantRequest {
+        window: Window::at(world.stage.now(), Duration::from_secs(24 * 3600)),
+        per_window: 50,
+        wanted: 7,
+        asker: Asker::Scheduler,
+    };
+    let seen = ledger.control().await.unwrap();
+    assert_eq!(ledger.grant(&request, seen).await.unwrap(), Grant::Granted(7));
+    world.restart();
+    let (_, _, status) = world.ask(get("/status.json")).await;
+    let status = json(&status);
+    assert_eq!(status["windows"]["granted"], serde_json::json!([7]), "{status}");
+    let (_, _, now) = world.ask(get("/")).await;
+    assert!(
+        now.contains("7 granted in the newest window of 1 day; N is not known here"),
+        "{now}"
+    );
+    assert!(now.contains("<td>1</td><td>7</td>"), "{now}");
+    assert!(!now.contains("style="), "{now}");
 }

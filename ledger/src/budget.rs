@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use daybook_schema::Timestamp;
+use daybook_schema::{DispatchHistory, GrantedWindows, Timestamp, TwoWindows, dispatch_history};
 use serde::{Deserialize, Serialize};
 
 /// For how many more windows the scheduler leaves room for a sweep that is late: no longer, because one that does not come any
@@ -72,6 +72,9 @@ pub struct Control {
     pub paused_why: Option<String>,
     /// When the ledger was made, or first used by a release that did not note that: the audit's watermark.
     pub installed_at: Option<Timestamp>,
+    /// What was granted in the last windows; none where no release that keeps it granted anything yet.
+    #[serde(default, deserialize_with = "dispatch_history::readable")]
+    pub history: Option<DispatchHistory>,
 }
 
 impl Control {
@@ -100,6 +103,20 @@ impl Control {
             Some(newest) if is_before(newest) => self.granted_before,
             _ => 0,
         }
+    }
+
+    /// What was granted in each of the last windows, up to the current one; `None` where nothing is known of any.
+    pub fn granted_windows(&self, now: Timestamp) -> Option<GrantedWindows> {
+        self.history.as_ref()?.windows(self.two_windows()?, now)
+    }
+
+    fn two_windows(&self) -> Option<TwoWindows> {
+        Some(TwoWindows {
+            newest: self.window?,
+            millis: self.window_millis,
+            granted: self.granted,
+            granted_before: self.granted_before,
+        })
     }
 
     /// Whether it is written down already that a scheduler wanted something of that window, or of a later one.
@@ -430,6 +447,11 @@ pub fn decide(control: &Control, request: &GrantRequest, now: Timestamp) -> Resu
             Err(Refusal::WindowFull)
         }
         // A run that got nothing still leaves word of it, and whoever forgets a grant of the future does.
-        _ => Ok((next, granted)),
+        _ => {
+            let history =
+                |written| DispatchHistory::after(stored.history.as_ref(), stored.two_windows(), written);
+            next.history = next.two_windows().map(history);
+            Ok((next, granted))
+        }
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use daybook_schema::Timestamp;
 use daybook_schema::tables::CONTROL_ID;
 use daybook_schema::tables::attribute::ID;
+use daybook_schema::{DispatchHistory, Timestamp};
 
 use crate::budget::{Asker, Control, Grant, GrantRequest, Refusal, decide};
 use crate::cause::{Cause, describe};
@@ -34,6 +35,12 @@ const TRIES_UNTIL_NOTE: usize = 2;
 
 /// As much as intake writes at once, in bytes: a file with room for less takes small writes and refuses what comes in.
 pub const INTAKE_BYTES: usize = 256 * 1024;
+
+/// A write of more costs another unit.
+const WRITE_UNIT_BYTES: usize = 1024;
+
+/// What else the item may have: its key, and when a write was tried last.
+const BESIDE: usize = ID.len() + CONTROL_ID.len() + "tried_at".len() + "2026-11-21T01:02:03.004Z".len();
 
 impl Ledger {
     /// The control item as it stands (consistent read, one read unit).
@@ -177,25 +184,11 @@ impl Ledger {
                 "SET #window = :window, window_millis = :millis, granted = :granted, granted_before = :before, \
                  grant_token = :token, owed = :owed, owed_at = :owed_at, sweep_due_at = :sweep_due_at, \
                  swept_at = :swept_at, sweep_millis = :sweep_millis, redelivered_at = :redelivered_at, \
-                 scheduled_at = :scheduled_at, installed_at = if_not_exists(installed_at, :now) REMOVE tried_with",
+                 scheduled_at = :scheduled_at, history = :history, \
+                 installed_at = if_not_exists(installed_at, :now) REMOVE tried_with",
             )
             .expression_attribute_names("#window", "window")
-            .expression_attribute_values(":window", text_or_null(next.window))
-            .expression_attribute_values(":millis", number(next.window_millis))
-            .expression_attribute_values(":granted", number(next.granted))
-            .expression_attribute_values(":before", number(next.granted_before))
-            .expression_attribute_values(":token", text(token))
-            .expression_attribute_values(":owed", number(next.owed))
-            .expression_attribute_values(":owed_at", text_or_null(next.owed_at))
-            .expression_attribute_values(":sweep_due_at", text_or_null(next.sweep_due_at))
-            .expression_attribute_values(":swept_at", text_or_null(next.swept_at))
-            .expression_attribute_values(
-                ":sweep_millis",
-                next.sweep_millis.map_or(AttributeValue::Null(true), number),
-            )
-            .expression_attribute_values(":redelivered_at", text_or_null(next.redelivered_at))
-            .expression_attribute_values(":scheduled_at", text_or_null(next.scheduled_at))
-            .expression_attribute_values(":now", text(next.installed_at.unwrap_or_else(|| self.clock.now())));
+            .set_expression_attribute_values(Some(self.granted_values(next, token)));
         let same_grant = match &before.grant_token {
             None => "attribute_not_exists(grant_token)",
             Some(last) => {
@@ -236,6 +229,32 @@ impl Ledger {
                 Err(self.control_error("UpdateItem", describe(&error), unknown))
             }
         }
+    }
+
+    fn granted_values(&self, next: &Control, token: &str) -> HashMap<String, AttributeValue> {
+        let history = history_that_fits(next, token);
+        let history = history.map(|history| AttributeValue::B(Blob::new(history.encode())));
+        let null = AttributeValue::Null(true);
+        let values = [
+            (":window", text_or_null(next.window)),
+            (":millis", number(next.window_millis)),
+            (":granted", number(next.granted)),
+            (":before", number(next.granted_before)),
+            (":token", text(token)),
+            (":owed", number(next.owed)),
+            (":owed_at", text_or_null(next.owed_at)),
+            (":sweep_due_at", text_or_null(next.sweep_due_at)),
+            (":swept_at", text_or_null(next.swept_at)),
+            (":sweep_millis", next.sweep_millis.map_or(null.clone(), number)),
+            (":redelivered_at", text_or_null(next.redelivered_at)),
+            (":scheduled_at", text_or_null(next.scheduled_at)),
+            (":history", history.unwrap_or(null)),
+            (
+                ":now",
+                text(next.installed_at.unwrap_or_else(|| self.clock.now())),
+            ),
+        ];
+        values.map(|(name, value)| (name.to_owned(), value)).into()
     }
 
     /// Pauses dispatch: nothing is claimed or redelivered until `until`, or until [`Ledger::resume`]. Ingest, completion and
@@ -350,6 +369,28 @@ impl Ledger {
             unknown,
         }
     }
+}
+
+/// As much of the history as leaves the item within one write unit: what people write into it may be long.
+fn history_that_fits(next: &Control, token: &str) -> Option<DispatchHistory> {
+    let history = next.history.clone()?;
+    let others = Control {
+        grant_token: Some(token.to_owned()),
+        history: None,
+        ..next.clone()
+    };
+    let others: HashMap<String, AttributeValue> = serde_dynamo::to_item(others).ok()?;
+    let bytes = |(name, value): (&String, &AttributeValue)| {
+        name.len()
+            + match value {
+                AttributeValue::S(text) => text.len(),
+                // Two digits take a byte, and there is one more; "Item sizes and formats", DynamoDB Developer Guide.
+                AttributeValue::N(digits) => digits.len() / 2 + 2,
+                _ => 1,
+            }
+    };
+    let others: usize = others.iter().map(bytes).sum();
+    history.within(WRITE_UNIT_BYTES.checked_sub(others + BESIDE)?)
 }
 
 fn text_or_null(at: Option<Timestamp>) -> AttributeValue {

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod cloud_event;
+pub mod dispatch_history;
 pub mod event;
 pub mod execution;
 pub mod identity;
@@ -27,6 +28,7 @@ pub use batch::{
     BatchId, BatchInput, BatchName, ItemFailures, LONGEST_BATCH_INPUT, MOST_OF_A_BATCH, RunName,
 };
 pub use cloud_event::CloudEvent;
+pub use dispatch_history::{DispatchHistory, GrantedWindows, TwoWindows};
 pub use event::{ObjectEvent, Origin};
 pub use execution::{ExecutionInput, ExecutionName};
 pub use identity::{EventId, ObjectId};

@@ -3,6 +3,8 @@
 //! still waits in the intake: this release records it, and gives it an id of its own. Ids were computed by another implementation.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "upgrade/history.rs"]
+mod history;
 #[path = "upgrade/newer.rs"]
 mod newer;
 

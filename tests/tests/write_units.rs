@@ -1,6 +1,8 @@
 //! What each step costs, as DynamoDB itself reports it, and that typical items stay within one write unit.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "write_units/control_item.rs"]
+mod control_item;
 #[path = "write_units/general.rs"]
 mod general;
 

@@ -10,6 +10,7 @@ pub mod object;
 pub mod operation;
 pub mod operations;
 pub mod rows;
+pub mod windows;
 
 use askama::Template;
 use axum::http::{StatusCode, header};

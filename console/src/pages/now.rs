@@ -14,6 +14,7 @@ use futures::Stream;
 use serde::Deserialize;
 
 use crate::pages::health::HealthView;
+use crate::pages::windows::{Chart, Windows};
 use crate::pages::{Frame, json as as_json, render, unavailable};
 use crate::snapshot::{Health, Snapshot};
 use crate::state;
@@ -29,6 +30,7 @@ struct Status {
     drain: Option<Drain>,
     lately: Option<Lately>,
     dispatch: Option<Dispatch>,
+    windows: Option<Windows>,
     local: Option<Local>,
     queue_depth: Option<u64>,
     failures: Vec<String>,
@@ -146,6 +148,7 @@ struct Live {
     limit: String,
     drain: String,
     dispatch: String,
+    chart: Option<Chart>,
     stretches: Vec<Stretch>,
     queue: Option<String>,
     health: HealthView,
@@ -241,6 +244,7 @@ impl Live {
                 .as_ref()
                 .map_or_else(|| "not known".to_owned(), drain_words),
             dispatch: dispatch_words(status.dispatch.as_ref()),
+            chart: status.windows.as_ref().map(Windows::chart),
             stretches: status.lately.as_ref().map(stretches).unwrap_or_default(),
             queue: status.queue_depth.map(|depth| text::count(depth, true)),
             health,

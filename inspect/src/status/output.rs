@@ -11,7 +11,7 @@ use crate::limits::Limit;
 use crate::limits::drain::Drain;
 use crate::parts::{LocalFolder, UpState};
 use crate::status::observe::{FirstPart, Found, Part, both};
-use crate::wording::dispatch::DispatchOutput;
+use crate::wording::dispatch::{DispatchOutput, WindowsOutput};
 
 /// Where the events of a deployment stand. What is not known is null, and `failures` says why.
 #[derive(Serialize, JsonSchema)]
@@ -39,6 +39,8 @@ pub struct StatusOutput<'a> {
     lately: Option<ActivityOutput>,
     /// The budget, and any pause.
     dispatch: Option<DispatchOutput>,
+    /// What was granted in each of the last windows; null where nothing was granted yet, and where it is not known.
+    windows: Option<WindowsOutput>,
     /// The folder; null on AWS.
     local: Option<LocalOutput<'a>>,
     /// What could not be read, each cause once.
@@ -195,6 +197,11 @@ impl Found {
                 .as_ref()
                 .ok()
                 .map(|control| DispatchOutput::of(control, self.now)),
+            windows: self
+                .control
+                .as_ref()
+                .ok()
+                .and_then(|control| WindowsOutput::of(control, self.rate.per_window, self.now)),
             local: folder.map(|folder| LocalOutput {
                 folder: folder.path.display().to_string(),
                 running: folder.running.is_some(),

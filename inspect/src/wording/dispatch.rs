@@ -69,6 +69,33 @@ struct WindowOutput {
     granted: u32,
 }
 
+/// What was granted in the last windows, as programs get it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WindowsOutput {
+    /// The start of the first window.
+    first: Timestamp,
+    /// The length of each.
+    seconds: f64,
+    /// How many events were granted in each, the oldest window first, up to 120; the last is the current one, or the one after it. Null where
+    /// it is not known. 65534 stands for that many or more.
+    granted: Vec<Option<u16>>,
+    /// N as it is now; null where it is not known.
+    per_window: Option<u32>,
+}
+
+impl WindowsOutput {
+    /// The control item's; `None` where it knows of no window.
+    pub fn of(control: &Control, per_window: Option<u32>, now: Timestamp) -> Option<Self> {
+        let windows = control.granted_windows(now)?;
+        Some(Self {
+            first: windows.first,
+            seconds: windows.length.as_secs_f64(),
+            granted: windows.granted,
+            per_window,
+        })
+    }
+}
+
 /// A pause.
 #[derive(Debug, Serialize, JsonSchema)]
 struct PauseOutput {

@@ -2,6 +2,7 @@
 //! the moment it happens is found here.
 
 mod budget;
+mod history;
 mod receipts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,8 @@ pub(crate) struct Shadow {
     granted: BTreeMap<u64, i64>,
     /// The newest window of the control item, what was granted in it, and in the one before it.
     newest: (i64, u32, u32),
+    /// What the grants that were written came to, by window.
+    windows: BTreeMap<i64, u32>,
     /// N, since when: always one at least.
     per_window: Vec<(i64, u32)>,
     paused: Option<Option<i64>>,

@@ -23,6 +23,7 @@ impl Shadow {
         } else if values.get(":granted").is_some() {
             self.grants += 1;
             self.granted_to(request, values);
+            self.history(values, now);
             let skew = SKEW.as_millis() as i64;
             let is_paused = |until: Option<i64>| until.is_none_or(|until| now + skew < until);
             if self.paused.is_some_and(is_paused) {
@@ -41,6 +42,7 @@ impl Shadow {
         let window = millis(&plain(&values[":window"]));
         let now = (window, number(":granted"), number(":before"));
         let before = std::mem::replace(&mut self.newest, now);
+        self.granted_since(before);
         let of = match (window == before.0, now.1 > before.1, now.2 > before.2) {
             (true, false, true) => window - WINDOW.as_millis() as i64,
             (true, false, false) => return,

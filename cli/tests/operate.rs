@@ -10,6 +10,8 @@ mod canary;
 mod cancel;
 #[path = "operate/dispatch.rs"]
 mod dispatch;
+#[path = "operate/killed.rs"]
+mod killed;
 #[path = "operate/log.rs"]
 mod log;
 #[path = "operate/races.rs"]

@@ -1,6 +1,7 @@
 //! The embedded AWS on a free loopback port, and the real binary in front of it.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod console;
 pub mod gate;
 pub mod proxy;
 pub mod rows;

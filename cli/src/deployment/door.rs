@@ -73,7 +73,10 @@ pub async fn answers(client: &aws_sdk_dynamodb::Client, table: &str) -> anyhow::
 }
 
 /// Where the port is reached from this machine. One that listens on all addresses is reached by loopback.
-fn from_here(url: &str) -> anyhow::Result<SocketAddr> {
+///
+/// # Errors
+/// When the URL is not `http://` with an address and a port.
+pub fn from_here(url: &str) -> anyhow::Result<SocketAddr> {
     let address = url
         .strip_prefix("http://")
         .context("its URL is not one of http://")?;

@@ -9,6 +9,7 @@ pub mod door;
 pub mod embedded;
 pub mod failures;
 pub mod folder;
+pub mod health;
 pub mod local;
 pub mod lock;
 pub mod people;
@@ -233,6 +234,14 @@ impl Deployment {
     pub fn dir(&self) -> Option<&Path> {
         match &self.location {
             Location::Local { dir, .. } => Some(dir),
+            Location::Aws { .. } => None,
+        }
+    }
+
+    /// What its `daybook up` says is wrong with itself, if one runs, answers and says so.
+    pub async fn trouble(&self) -> Option<String> {
+        match &self.location {
+            Location::Local { access, .. } => health::trouble(access.up()?).await,
             Location::Aws { .. } => None,
         }
     }

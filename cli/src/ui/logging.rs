@@ -6,7 +6,11 @@ use std::sync::OnceLock;
 use chrono::{SecondsFormat, Utc};
 use clap::ValueEnum;
 use indicatif::MultiProgress;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, registry};
+
+use crate::ui::repeats::Repeats;
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -31,7 +35,7 @@ pub fn above(progress: MultiProgress) {
 }
 
 /// Starts logging, more with every `-v`. RUST_LOG takes the place of what the flags say. A verb that shows its failures itself needs
-/// no warnings.
+/// no warnings. Without -vv and RUST_LOG, what goes wrong all the time is said now and then.
 pub fn start(verbose: u8, shows_failures: bool, format: LogFormat) {
     let levels = match (verbose, shows_failures) {
         (0, true) => "error",
@@ -45,17 +49,20 @@ pub fn start(verbose: u8, shows_failures: bool, format: LogFormat) {
         0..=2 => ",aws_smithy_runtime::client::http::connection_poisoning=off",
         _ => "",
     };
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(levels.to_owned() + noise));
+    let (filter, is_asked_for) = match EnvFilter::try_from_default_env() {
+        Ok(filter) => (filter, true),
+        Err(_) => (EnvFilter::new(levels.to_owned() + noise), verbose >= 2),
+    };
     let _ = FORMAT.set(format);
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(|| Lines);
-    match format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-    }
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    let repeats = (!is_asked_for).then(|| Repeats::new(say));
+    registry().with(filter).with(lines.with_filter(repeats)).init();
 }
 
 /// Tells a person what a command that goes on does, whatever is logged: as it is, or in JSON as a line of the log.

@@ -7,6 +7,7 @@ pub mod error;
 pub mod escape;
 pub mod logging;
 pub mod output;
+pub mod repeats;
 pub mod row_table;
 pub mod table;
 pub mod terminal;

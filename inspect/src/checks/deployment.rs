@@ -92,10 +92,23 @@ impl<'a> DoctorOutput<'a> {
 /// The checks of a folder, whose N and window are these: its rows and its process, and whether its ledger takes a write.
 pub async fn of_folder(parts: &Parts<'_>, rate: Rate, configured: Configured) -> Vec<Item> {
     let mut items = without_writes(parts, rate, configured).await;
-    items.push(flow::writes(
-        parts.ledger.try_write(INTAKE_BYTES).await.map_err(Cause::from),
-    ));
+    let writes = flow::writes(parts.ledger.try_write(INTAKE_BYTES).await.map_err(Cause::from));
+    if writes.level == Level::Problem {
+        stand_still(&mut items);
+    }
+    items.push(writes);
     worst_first(items)
+}
+
+/// Where the ledger takes no writes, it is not the fault of schedule and sweep that rows stand still.
+fn stand_still(items: &mut [Item]) {
+    for item in items {
+        let is_theirs = matches!(item.check, Check::Schedule | Check::Sweep);
+        if is_theirs && item.level != Level::Ok {
+            let finding = format!("nothing is sent, as {} says", Check::Writes);
+            *item = Item::ok(&item.check, finding);
+        }
+    }
 }
 
 /// The same, but for the write.
@@ -246,5 +259,30 @@ async fn undescribed(parts: &OnAws<'_>, arn: &str) -> Option<Cause> {
     match Executions::new(parts.sfn.clone(), arn).describe(nobody).await {
         Lookup::Found(_) | Lookup::Absent => None,
         Lookup::Unknown(cause) => Some(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_not_taken_for_a_schedule_that_does_not_run() {
+        let problem = |check: Check| Item::problem(&check, "it seems not to run", "is its cron enabled?");
+        let mut items = [
+            problem(Check::Schedule),
+            problem(Check::Sweep),
+            problem(Check::Clock),
+            Item::warning(&Check::Schedule, "a backlog", "nothing"),
+            Item::warning(&Check::Clock, "it is set back", "wait"),
+        ];
+        stand_still(&mut items);
+        let levels = items.each_ref().map(|item| item.level);
+        assert_eq!(
+            levels,
+            [Level::Ok, Level::Ok, Level::Problem, Level::Ok, Level::Warning]
+        );
+        assert_eq!(items[0].finding, "nothing is sent, as writes says");
+        assert_eq!(items[0].remedy, "");
     }
 }

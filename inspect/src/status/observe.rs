@@ -41,6 +41,8 @@ pub struct Found {
     pub rate: Rate,
     /// What may keep events that are due from being sent faster.
     pub limits: limits::Observed,
+    /// What the process that runs a folder's pipeline says is wrong with itself. [`gather`] reads the ledger only, and leaves it unset.
+    pub trouble: Option<String>,
 }
 
 /// What one request says.
@@ -124,6 +126,7 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
         parked,
         first: [firsts.0, firsts.1, firsts.2],
         depth,
+        trouble: None,
     }
 }
 

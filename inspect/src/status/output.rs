@@ -19,6 +19,8 @@ pub struct StatusOutput<'a> {
     /// The deployment.
     #[serde(rename = "where")]
     location: String,
+    /// What the folder's `daybook up` says is wrong with itself at /health, such as a full disk; null where it says nothing.
+    trouble: Option<&'a str>,
     /// Events that wait for the scheduler.
     pending: PendingOutput,
     /// Events that are on their way.
@@ -178,6 +180,7 @@ impl Found {
         let [pending, _, parked] = &self.first;
         StatusOutput {
             location,
+            trouble: self.trouble.as_deref(),
             pending: self.pending(pending),
             claimed: self.claimed(),
             parked: standing(known(&self.parked), parked),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use daybook_ledger::{Blame, Ledger};
-use daybook_schema::{BatchId, BatchInput, EventId, ExecutionInput, ExecutionName, Row, Timestamp};
+use daybook_schema::{BatchId, BatchInput, EventId, ExecutionInput, ExecutionName, Row};
 use futures::StreamExt;
 use futures::future::join_all;
 
@@ -77,7 +77,7 @@ pub(super) struct Ran {
     rows: Vec<Row>,
     ended: Ended,
     lost: Lost,
-    began: Timestamp,
+    took: Duration,
 }
 
 /// How a run ended.
@@ -127,7 +127,7 @@ impl Job {
                 rows,
                 ended: Ended::NotBegun,
                 lost: Lost::new(),
-                began,
+                took: Duration::ZERO,
             };
         };
         let trace = rows.iter().find_map(|row| row.trace.clone());
@@ -139,7 +139,7 @@ impl Job {
             rows,
             ended,
             lost,
-            began,
+            took: self.ledger.clock().now().since(began),
         }
     }
 
@@ -155,7 +155,7 @@ impl Job {
                 None => self.settle(row, &ran.ended, in_company).await,
             };
             if let Some(observer) = &self.observer {
-                observer.ended(row, &worked, ran.began, self.ledger.clock().now());
+                observer.ended(row, &worked, ran.took, self.ledger.clock().now());
             }
             worked
         });

@@ -1,6 +1,7 @@
 //! Who hears which runs begin and end in a worker.
 
 use std::fmt;
+use std::time::Duration;
 
 use daybook_schema::{Row, Timestamp};
 
@@ -11,6 +12,6 @@ pub trait RunObserver: fmt::Debug + Send + Sync {
     /// The target is about to be called for these rows, together.
     fn began(&self, rows: &[Row], now: Timestamp);
 
-    /// What came of one of them is reported, or cannot be. `began` is when its run did.
-    fn ended(&self, row: &Row, worked: &Worked, began: Timestamp, now: Timestamp);
+    /// What came of one of them is reported, or cannot be. Its target took that long; reporting it is not counted.
+    fn ended(&self, row: &Row, worked: &Worked, took: Duration, now: Timestamp);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daybook_inspect::rate::Rate;
-use daybook_inspect::status::observe::gather;
+use daybook_inspect::status::observe::{Found, gather};
 
 use crate::args::values;
 use crate::deployment::{DeploymentArguments, Location, failures};
@@ -85,7 +85,12 @@ async fn show(arguments: &StatusArguments, output: Output) -> anyhow::Result<Exi
         per_window: arguments.per_window,
         window: arguments.every,
     };
-    let found = gather(&deployment.parts(), enough, given, deployment.rate()).await;
+    let parts = deployment.parts();
+    let (found, trouble) = tokio::join!(
+        gather(&parts, enough, given, deployment.rate()),
+        deployment.trouble()
+    );
+    let found = Found { trouble, ..found };
     if found.counts().iter().all(|count| count.is_err())
         && let Err(error) = found.control
     {
@@ -100,8 +105,7 @@ async fn show(arguments: &StatusArguments, output: Output) -> anyhow::Result<Exi
             None => text,
         }
     };
-    let folder = deployment.parts().folder;
-    let json = found.output(deployment.location.to_string(), folder, &failures);
+    let json = found.output(deployment.location.to_string(), parts.folder, &failures);
     output::print_either(output, text, &json)?;
     if matches!((&found.depth, &deployment.location), (None, Location::Aws { .. })) {
         eprintln!(

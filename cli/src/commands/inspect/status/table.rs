@@ -25,6 +25,9 @@ fn counted(what: &'static str, count: Option<Count>, meaning: &str) -> Line {
 /// The lines of the table.
 pub fn lines(found: &Found, location: &Location) -> Vec<Line> {
     let mut lines: Vec<Line> = vec![("where", location.to_string(), String::new())];
+    if let Some(trouble) = &found.trouble {
+        lines.push(("trouble", escape::escaped(trouble), String::new()));
+    }
     lines.extend(count_lines(found));
     lines.extend(queue_line(found, location));
     if let Some(running) = &found.running {
@@ -61,6 +64,7 @@ pub fn tone(line: &str) -> Option<Tone> {
     let mut words = line.split_whitespace();
     let (label, value) = (words.next()?, words.next()?);
     match label {
+        "trouble" => Some(Tone::Bad),
         "parked" if value != "0" => Some(Tone::Bad),
         "overdue" | "undelivered" | "newer" if value != "0" => Some(Tone::Warning),
         "dispatch" if value == "paused" => Some(Tone::Warning),

@@ -161,12 +161,12 @@ impl RunObserver for Runs {
         }
     }
 
-    fn ended(&self, row: &Row, worked: &Worked, began: Timestamp, now: Timestamp) {
+    fn ended(&self, row: &Row, worked: &Worked, took: Duration, now: Timestamp) {
         let mut counted = self.counted();
         counted.is_new = true;
         counted.activity.running.remove(&row.id);
         let mut ends = Ends {
-            millis: u64::try_from(now.since(began).as_millis()).unwrap_or(u64::MAX),
+            millis: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             ..Ends::default()
         };
         match worked {

@@ -28,7 +28,7 @@ pub struct Invoker {
     pub(crate) ledger: Ledger,
     pub(crate) target: AttemptTarget,
     pub(crate) dispatch: Dispatch,
-    pace: Arc<Pace>,
+    pub(crate) pace: Arc<Pace>,
 }
 
 /// What came of one dispatch message.
@@ -48,6 +48,8 @@ pub enum Invoked {
     SettledBatch(SettledBatch),
     /// Its runs kept ending without a word: the attempt has failed, and none was started.
     Untold(Failed),
+    /// The same of all that was left of a batch.
+    UntoldBatch(SettledBatch),
     /// The input is invalid to the target: the row is parked.
     Parked(Failed),
     /// The target takes no more for now: the message comes again.
@@ -61,7 +63,7 @@ impl Invoked {
     pub fn rows(&self) -> SettledBatch {
         match self {
             Self::Settled(settled) => (*settled).into(),
-            Self::SettledBatch(settled) | Self::Sent(settled) => *settled,
+            Self::SettledBatch(settled) | Self::UntoldBatch(settled) | Self::Sent(settled) => *settled,
             Self::Untold(failed) | Self::Parked(failed) => Settled::Failed(*failed).into(),
             _ => SettledBatch::default(),
         }
@@ -143,11 +145,6 @@ impl Invoker {
         }
     }
 
-    /// Waits for its turn to start an execution.
-    pub(crate) async fn turn(&self) {
-        self.pace.turn().await;
-    }
-
     async fn invoke_one(&self, message: DispatchMessage, deadline: Deadline) -> Invoked {
         let name = message.input.name();
         // Only a repeated delivery can be late; the first one is worth no read.
@@ -162,8 +159,8 @@ impl Invoker {
         if let Some(row) = row.as_ref().filter(|row| row.deaths >= MOST_UNTOLD) {
             return self.fail_untold(row, &message, deadline).await;
         }
-        self.pace.turn().await;
-        match self.target.start(&message.input, message.trace.as_deref()).await {
+        let (input, trace) = (&message.input, message.trace.as_deref());
+        match self.target.start(input, trace, &self.pace).await {
             // It runs, so this delivery arrived, and must not look undelivered. When the renewal fails the execution runs all the
             // same, and the sweep looks again.
             Started::Running if row.is_some() => {

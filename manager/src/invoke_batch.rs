@@ -7,7 +7,8 @@ use daybook_schema::{
 
 use crate::executions::{Described, EndedStatus, Observed, Started, observed};
 use crate::invoke::{Invoked, Invoker, MOST_UNTOLD, returned};
-use crate::settle_batch::{BatchEnd, named};
+use crate::settle_batch::{BatchEnd, SettledBatch, named};
+use crate::settle_execution::Settled;
 
 /// What is known of the rows of a message.
 struct Seen {
@@ -39,7 +40,6 @@ impl Invoker {
         if seen.message.events.is_empty() {
             return Invoked::Dropped;
         }
-        self.turn().await;
         let (message, batch) = (&seen.message, Some(name.batch));
         match self.start(name, &message.input(), message.trace.as_deref()).await {
             Started::Running if message.is_repeated() => {
@@ -70,7 +70,7 @@ impl Invoker {
     }
 
     async fn start(&self, name: BatchName, input: &BatchInput, trace: Option<&str>) -> Started {
-        self.target.start_batch(name, input, trace).await
+        self.target.start_batch(name, input, trace, &self.pace).await
     }
 
     /// The rows of a repeated delivery that are still in the batch, at the attempts of the message. Those whose executions kept ending
@@ -90,10 +90,13 @@ impl Invoker {
         };
         rows.retain(|row| message.events.iter().any(|part| is_at(row, part.input.name())));
         let (dead, rows): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.deaths >= MOST_UNTOLD);
-        self.fail_untold_rows(&dead, &message, deadline).await?;
+        let untold = self.fail_untold_rows(&dead, &message, deadline).await?;
         message
             .events
             .retain(|part| rows.iter().any(|row| row.id == part.input.id));
+        if message.events.is_empty() && untold != SettledBatch::default() {
+            return Err(Invoked::UntoldBatch(untold));
+        }
         Ok(Seen { message, rows })
     }
 
@@ -108,7 +111,6 @@ impl Invoker {
             return self.leave_all(seen, name.batch, deadline).await;
         }
         let nobody = BatchInput::new(name.batch, Vec::new());
-        self.turn().await;
         match self.start(name, &nobody, None).await {
             Started::Running | Started::NameTaken => self.probe_batch(seen, name, true, deadline).await,
             // Its name protects from nothing, and nobody can ask for it.
@@ -223,7 +225,8 @@ impl Invoker {
         rows: &[Row],
         message: &BatchMessage,
         deadline: Deadline,
-    ) -> Result<(), Invoked> {
+    ) -> Result<SettledBatch, Invoked> {
+        let mut settled = SettledBatch::default();
         let is_this = |row: &&Row| {
             let is_it = |part: &&daybook_schema::BatchPart| part.input.id == row.id;
             let part = message.events.iter().find(is_it);
@@ -239,8 +242,8 @@ impl Invoker {
                 .ledger
                 .fail_taken(row, blame, &why, &self.dispatch.retry, deadline)
                 .await;
-            failed.map_err(returned)?;
+            settled = settled.and(Settled::Failed(failed.map_err(returned)?).into());
         }
-        Ok(())
+        Ok(settled)
     }
 }

@@ -38,8 +38,8 @@ pub enum Sent {
 impl From<Delivery> for Sent {
     fn from(delivery: Delivery) -> Self {
         match delivery {
-            Delivery::Sent => Self::Sent,
-            Delivery::NotSent(cause) => Self::NotSent(cause),
+            Delivery::Sent(_) => Self::Sent,
+            Delivery::NotSent(cause) | Delivery::Throttled(cause) => Self::NotSent(cause),
             Delivery::Unknown(cause) => Self::Unknown(cause),
         }
     }

@@ -23,12 +23,19 @@ impl Pace {
 
     /// Waits for this call's turn.
     pub async fn turn(&self) {
-        let turn = {
+        self.turns(1).await;
+    }
+
+    /// Waits for the last of as many turns, for what is done by one call. None are waited for as one is.
+    pub async fn turns(&self, count: usize) {
+        let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        let last = {
             let mut next = self.next.lock().await;
-            let turn = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
-            *next = Some(turn + self.gap);
-            turn
+            let first = next.map_or_else(Instant::now, |next| next.max(Instant::now()));
+            let last = first + self.gap * (count - 1);
+            *next = Some(last + self.gap);
+            last
         };
-        tokio::time::sleep_until(turn).await;
+        tokio::time::sleep_until(last).await;
     }
 }

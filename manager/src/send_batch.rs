@@ -14,10 +14,12 @@ pub(crate) const BATCH_BYTES: usize = 1024 * 1024;
 /// The outcome of sending one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
-    /// The queue has it.
-    Sent,
+    /// The queue has it, under that id.
+    Sent(Option<String>),
     /// The queue certainly does not have it.
     NotSent(Cause),
+    /// The same: the queue takes no more for now.
+    Throttled(Cause),
     /// The queue may have it.
     Unknown(Cause),
 }
@@ -46,9 +48,8 @@ pub(crate) async fn send_batch(
         Err(error) => {
             let outcome = match watch.verdict(&error) {
                 Verdict::Unknown => Delivery::Unknown(describe(&error)),
-                Verdict::Throttled | Verdict::Invalid | Verdict::Refused => {
-                    Delivery::NotSent(describe(&error))
-                }
+                Verdict::Throttled => Delivery::Throttled(describe(&error)),
+                Verdict::Invalid | Verdict::Refused => Delivery::NotSent(describe(&error)),
             };
             return vec![outcome; count];
         }
@@ -63,7 +64,7 @@ pub(crate) async fn send_batch(
     }
     for entry in answer.successful() {
         if let Some(position) = position(entry.id()) {
-            outcomes[position] = Delivery::Sent;
+            outcomes[position] = Delivery::Sent(Some(entry.message_id().to_owned()));
         }
     }
     outcomes

@@ -1,5 +1,5 @@
-"""Stands six of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
-through them: four with state machines, one with a Lambda function, one with a queue. Started by tests/stack.
+"""Stands seven of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
+through them: four with state machines, one with a Lambda function, two with a queue. Started by tests/stack.
 
 What is waited for is a condition, never a time: the emulated schedules tick once a minute, as EventBridge Scheduler does at its finest.
 """
@@ -200,9 +200,10 @@ def main():
                 pairs = ((first_flow, first), (second_flow, second), (third_flow, third), (fourth_flow, fourth))
                 flows = [pool.submit(flow, pipeline) for flow, pipeline in pairs]
                 # Deployed while the others wait for their schedules.
-                targets = [pool.submit(flow, cloud, packaged) for flow in (stack_targets.function_flow, stack_targets.queue_flow)]
+                by_target = (stack_targets.function_flow, stack_targets.queue_flow, stack_targets.sent_flow)
+                targets = [pool.submit(flow, cloud, packaged) for flow in by_target]
                 scheduled, _, immediate, batched = [flow.result() for flow in flows]
-                function, queue = [flow.result() for flow in targets]
+                function, reported, sent = [flow.result() for flow in targets]
             second.stack.check_policies()
             third.stack.check_policies()
             fourth.stack.check_policies()
@@ -216,7 +217,7 @@ def main():
             print(f"not in the emulated stack: {what}")
     COUNTS.parent.mkdir(parents=True, exist_ok=True)
     by_state_machine = {"scheduled": scheduled, "immediate": immediate, "batched": batched}
-    by_others = {"function, BatchSize=10": function, "queue reported, BatchSize=10": queue}
+    by_others = {"function, BatchSize=10": function, "queue reported, BatchSize=10": reported, "queue sent": sent}
     COUNTS.write_text(json.dumps({**by_state_machine, **by_others}, indent=2) + "\n")
     for what, counts in (("scheduled", scheduled), ("immediate", immediate), ("immediate, BatchSize=100", batched)):
         print(f"\nDispatch={what}\n\n{cost.table(counts)}\n")

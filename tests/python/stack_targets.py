@@ -172,6 +172,7 @@ def function_flow(cloud, packaged):
     done += untold
     why = until_counts(pipeline, "what nobody told of failed, and succeeded in its second attempt", sweep=True, PARKED=4, receipts=len(done))
     check(any(each.startswith("UNTOLD: 3 invocations in a row") for each in why), "a row says that nobody told of its attempt", why)
+    equal(pipeline.metrics("invoke")[0]["AttemptsFailed"], len(untold), "attempts that failed because nobody told of them")
 
     runs = cloud.asynchronous.runs("daybook-work")
     equal({run.condition for run in runs}, {"Success", "RetriesExhausted"}, "how invocations ended")
@@ -222,4 +223,31 @@ def queue_flow(cloud, packaged):
         reported[call.operation] += 1
     say(f"{pipeline.name}: {len(done)} events, {counts['write_units_per_event']:.2f} write units each; the consumer made {dict(reported)}")
     pipeline.stack.check_policies()
+    return counts
+
+
+def sent_flow(cloud, packaged):
+    """A FIFO queue to which an event is done as soon as it has its message. Nobody consumes it."""
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName="daybook-sent.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    target = {"TargetQueueUrl": url, "TargetCompletion": "sent"}
+    pipeline = Pipeline(cloud, packaged, "daybook-sent", "sent", target=target, **{**SETTINGS, "BatchSize": 1})
+    wanted, mark = keys("sent", EVENTS), cloud.proxy.mark()
+    notify(pipeline, wanted)
+    until_counts(pipeline, f"{EVENTS} events are sent", receipts=EVENTS)
+    counts = counted(pipeline, mark)
+    bodies = []
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["MessageGroupId"]).get("Messages", []):
+        for message in messages:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            bodies.append((json.loads(message["Body"]), message["Attributes"]["MessageGroupId"]))
+    handed = collections.Counter((body["key"], body["attempt"]) for body, _ in bodies)
+    objects = {str(object_id("aws", pipeline.bucket, key, None, "created")) for key in wanted}
+    equal({group for _, group in bodies}, objects, "the groups of messages, which are their objects")
+    check_done(pipeline, wanted, handed, [])
+    sends = [call for function, call in pipeline.stack.calls(mark) if function == "invoke" and call.operation.startswith("SendMessage")]
+    check(len(sends) < EVENTS, "messages are sent together", len(sends))
+    completed = pipeline.metrics("invoke")[0]["EventsCompleted"]
+    equal(completed, EVENTS, "EventsCompleted of invoke")
+    say(f"{pipeline.name}: {EVENTS} events by {len(sends)} requests, {counts['write_units_per_event']:.2f} write units each")
     return counts

@@ -5,6 +5,8 @@
 mod function;
 #[path = "targets/queue.rs"]
 mod queue;
+#[path = "targets/queue_together.rs"]
+mod queue_together;
 #[path = "targets/untold.rs"]
 mod untold;
 

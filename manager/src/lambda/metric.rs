@@ -54,7 +54,7 @@ names! {
     MESSAGES_DROPPED = "MessagesDropped" in Count;
     /// Invoke: starts that Step Functions throttled.
     STARTS_THROTTLED = "StartsThrottled" in Count;
-    /// Complete: events done.
+    /// Complete: events done. Invoke: those that a target queue has, where that is done.
     EVENTS_COMPLETED = "EventsCompleted" in Count;
     /// Complete: attempts that failed, those that parked their rows included. Invoke: those whose executions kept ending untold.
     ATTEMPTS_FAILED = "AttemptsFailed" in Count;

@@ -74,18 +74,29 @@ pub fn invoked(messages: &[Delivered], invoked: &[Invoked]) {
     let throttled = tally(invoked, |one| matches!(one, Invoked::Throttled(_)));
     let rows = in_rows(invoked.iter().map(Invoked::rows));
     let parked = u64::from(rows.parked);
-    let untold = tally(invoked, |one| {
-        matches!(one, Invoked::Untold(Failed::Retry(_) | Failed::Parked))
+    let untold = invoked.iter().map(|one| match one {
+        Invoked::Untold(Failed::Retry(_) | Failed::Parked) => 1,
+        Invoked::UntoldBatch(settled) => u64::from(settled.retried + settled.parked),
+        _ => 0,
     });
+    let untold: u64 = untold.sum();
+    // Of a queue to which sent is done.
+    let done = invoked.iter().map(|one| match one {
+        Invoked::Sent(settled) => u64::from(settled.completed + settled.left_newer),
+        _ => 0,
+    });
+    let done: u64 = done.sum();
     let returned = returned(messages, invoked.iter().map(Invoked::disposition));
     metric::count(metric::EXECUTIONS_STARTED, started);
     metric::count(metric::MESSAGES_DROPPED, dropped);
     metric::count(metric::STARTS_THROTTLED, throttled);
     metric::count(metric::ATTEMPTS_FAILED, untold);
     metric::count(metric::EVENTS_PARKED, parked);
+    metric::count(metric::EVENTS_COMPLETED, done);
     tracing::info!(
         messages = messages.len(),
         started,
+        done,
         dropped,
         throttled,
         untold,

@@ -125,7 +125,7 @@ impl Relay {
         let sent: Vec<&Carried> = messages
             .iter()
             .zip(&outcomes)
-            .filter(|(_, outcome)| **outcome == Delivery::Sent)
+            .filter(|(_, outcome)| matches!(outcome, Delivery::Sent(_)))
             .map(|(message, _)| message)
             .collect();
         let not_deleted = self.delete(&sent).await;
@@ -224,7 +224,7 @@ impl Relay {
                 });
                 let sent = send_batch(&self.client, &self.settings.to, entries.collect()).await;
                 for (position, outcome) in request.into_iter().zip(sent) {
-                    if outcome != Delivery::Sent {
+                    if !matches!(outcome, Delivery::Sent(_)) {
                         held.insert(messages[position].group());
                     }
                     outcomes[position] = outcome;
@@ -281,8 +281,8 @@ fn note(run: &mut Run, outcomes: Vec<Delivery>, (not_deleted, why): (u32, Option
     let mut not_sent = 0;
     for outcome in outcomes {
         match outcome {
-            Delivery::Sent => report.sent += 1,
-            Delivery::NotSent(cause) => {
+            Delivery::Sent(_) => report.sent += 1,
+            Delivery::NotSent(cause) | Delivery::Throttled(cause) => {
                 not_sent += 1;
                 report.not_sent += 1;
                 report.fail(cause.of("SendMessageBatch"));

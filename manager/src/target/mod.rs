@@ -8,6 +8,7 @@
 //! | queue | sent is done, or a report of its consumer | is sent again; a FIFO queue drops it for five minutes |
 
 mod function;
+mod outbox;
 mod queue;
 
 use std::time::Duration;
@@ -17,9 +18,10 @@ use daybook_schema::{BatchInput, BatchName, ExecutionInput, RunName};
 
 use crate::executions::{Described, Executions, Observed, Started};
 use crate::queue::DispatchQueue;
+use crate::rate_limiter::Pace;
 
 pub use function::FunctionTarget;
-use queue::Message;
+use outbox::Message;
 pub use queue::{QueueCompletion, QueueTarget};
 
 /// An Express execution is over after five minutes ("Service quotas", Step Functions Developer Guide), and has another one here to
@@ -56,40 +58,56 @@ impl From<QueueTarget> for AttemptTarget {
 }
 
 impl AttemptTarget {
-    /// Hands over one attempt of one event.
-    pub(crate) async fn start(&self, input: &ExecutionInput, trace: Option<&str>) -> Started {
+    /// Hands over one attempt of one event, in its turn.
+    pub(crate) async fn start(&self, input: &ExecutionInput, trace: Option<&str>, pace: &Pace) -> Started {
         match self {
-            Self::StateMachine(executions) => executions.start(input, trace).await,
-            Self::Function(function) => function.invoke(input.to_json(), trace).await,
+            Self::StateMachine(executions) => {
+                pace.turn().await;
+                executions.start(input, trace).await
+            }
+            Self::Function(function) => {
+                pace.turn().await;
+                function.invoke(input.to_json(), trace).await
+            }
+            // In the turns of all that it is sent with.
             Self::Queue(queue) => {
                 let message = Message {
                     name: input.name().into(),
                     group: input.event().order_id().to_string(),
                     body: input.to_json(),
+                    trace: trace.map(str::to_owned),
                 };
-                queue.send(message, trace).await
+                queue.send(message, pace).await
             }
         }
     }
 
-    /// Hands over a batch.
+    /// Hands over a batch, in its turn.
     pub(crate) async fn start_batch(
         &self,
         name: BatchName,
         input: &BatchInput,
         trace: Option<&str>,
+        pace: &Pace,
     ) -> Started {
         match self {
-            Self::StateMachine(executions) => executions.start_as(name.into(), input.to_json(), trace).await,
-            Self::Function(function) => function.invoke(input.to_json(), trace).await,
+            Self::StateMachine(executions) => {
+                pace.turn().await;
+                executions.start_as(name.into(), input.to_json(), trace).await
+            }
+            Self::Function(function) => {
+                pace.turn().await;
+                function.invoke(input.to_json(), trace).await
+            }
             Self::Queue(queue) => {
                 let message = Message {
                     name: name.into(),
                     // A batch has many objects, and no order with any of them.
                     group: name.batch.to_string(),
                     body: input.to_json(),
+                    trace: trace.map(str::to_owned),
                 };
-                queue.send(message, trace).await
+                queue.send(message, pace).await
             }
         }
     }

@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use crate::{claimed, dispatched, invoke, stage, stage_of_batches, upload};
 
-const SENT: StageTarget = StageTarget::Queue(QueueCompletion::Sent, false);
-const SENT_TO_FIFO: StageTarget = StageTarget::Queue(QueueCompletion::Sent, true);
+pub const SENT: StageTarget = StageTarget::Queue(QueueCompletion::Sent, false);
+pub const SENT_TO_FIFO: StageTarget = StageTarget::Queue(QueueCompletion::Sent, true);
 const REPORTED: StageTarget = StageTarget::Queue(QueueCompletion::Reported, false);
 
 /// What the target queue holds.
-fn messages(stage: &Stage) -> Vec<Value> {
+pub fn messages(stage: &Stage) -> Vec<Value> {
     let messages = stage.aws.sqs().messages(&stage.target_queue).unwrap();
     messages
         .iter()
@@ -23,7 +23,7 @@ fn messages(stage: &Stage) -> Vec<Value> {
         .collect()
 }
 
-fn done(completed: u32) -> Invoked {
+pub fn done(completed: u32) -> Invoked {
     Invoked::Sent(SettledBatch {
         completed,
         ..SettledBatch::default()

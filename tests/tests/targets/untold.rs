@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use daybook_manager::{Dispatch, Invoked, QueueCompletion};
 use daybook_schema::{DispatchMessage, Row, Status};
+use daybook_tests::notifications::uploads;
 use daybook_tests::rows::row_in;
 use daybook_tests::{Stage, StageOptions, StageTarget};
 
-use crate::{invoke, stage, upload};
+use crate::{dispatched, invoke, stage, stage_of_batches, upload};
 
 const FUNCTION: StageTarget = StageTarget::Function;
 const QUEUE: StageTarget = StageTarget::Queue(QueueCompletion::Reported, false);
@@ -81,6 +82,34 @@ async fn a_function_that_never_tells_parks_its_event_in_the_end() {
     assert_eq!((row.status, row.attempt.0), (Status::Parked, 2));
     // Of each attempt the first, and the three that were counted.
     assert_eq!(stage.functions.invocations().len(), 2 * 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_of_a_batch_that_nobody_tells_of_fails_and_says_how_many() {
+    for target in [FUNCTION, QUEUE] {
+        let stage = stage_of_batches(target).await;
+        let mut body = dispatched(&stage, &uploads(3)).await.remove(0);
+        // The first, and the three that are counted.
+        for _ in 0..4 {
+            assert_eq!(invoke(&stage, &body).await, Invoked::Started);
+            stage.aws.sqs().lose(&stage.dispatch_queue, |_| true);
+            if target == QUEUE {
+                stage.aws.sqs().lose(&stage.target_queue, |_| true);
+            }
+            stage.pass(Duration::from_secs(901)).await;
+            assert_eq!(stage.sweep().await.redelivered, 3);
+            let waiting = stage.aws.sqs().messages(&stage.dispatch_queue).unwrap();
+            body = waiting[0].body.clone();
+        }
+        let Invoked::UntoldBatch(settled) = invoke(&stage, &body).await else {
+            panic!("the attempts have failed");
+        };
+        assert_eq!((settled.retried, settled.parked), (3, 0));
+        for row in stage.rows().await.into_values() {
+            assert_eq!((row.status, row.deaths), (Status::Pending, 0));
+            assert!(row.last_error.unwrap().starts_with("UNTOLD: 3 "));
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

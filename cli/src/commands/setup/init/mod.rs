@@ -64,7 +64,7 @@ pub struct InitArguments {
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     completion_queue: Option<String>,
 
-    /// Workers process the events, not Step Functions: no completion queue is needed
+    /// Workers process the events, not a state machine, function or queue: no completion queue is needed
     #[arg(long, conflicts_with = "completion_queue", help_heading = "Names")]
     workers: bool,
 
@@ -135,6 +135,12 @@ pub async fn run(arguments: InitArguments, output: Output) -> anyhow::Result<Exi
     eprintln!(
         "next: set these where Daybook runs, and send a bucket's notifications to the intake queue with `daybook attach s3://BUCKET`"
     );
+    if !arguments.workers {
+        eprintln!(
+            "      name the target, too: DAYBOOK_STATE_MACHINE_ARN, DAYBOOK_TARGET_FUNCTION_ARN, or DAYBOOK_TARGET_QUEUE_URL with \
+             DAYBOOK_TARGET_COMPLETION; docs/targets.md has what each role must be allowed"
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -26,6 +26,16 @@ if (live) {
   source.addEventListener("lost", () => { lost.hidden = false; });
 }
 
+const look = document.querySelector("[data-look]");
+if (look) {
+  const lost = document.getElementById("lost");
+  const source = new EventSource(look.dataset.look);
+  source.onmessage = event => { look.textContent = event.data; lost.hidden = true; };
+  source.onerror = () => { lost.hidden = false; };
+  // The answer is kept for this page.
+  source.addEventListener("over", () => { source.close(); location.reload(); });
+}
+
 const reload = document.querySelector("[data-reload]");
 if (reload) setTimeout(() => location.reload(), 1000);
 

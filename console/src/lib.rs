@@ -10,6 +10,7 @@
 mod ask;
 mod assets;
 mod guard;
+mod look;
 pub mod metrics;
 mod pages;
 mod running;
@@ -45,6 +46,7 @@ pub fn router_on(snapshots: Arc<Snapshots>, settings: Settings) -> Router {
     let mut router = Router::new()
         .route("/", get(pages::now::page))
         .route("/live", get(pages::now::live))
+        .route("/looks/{id}", get(pages::looking::progress))
         .route("/rows", get(pages::rows::page))
         .route("/object", get(pages::object::page))
         .route("/errors", get(pages::errors::page))

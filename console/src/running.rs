@@ -27,7 +27,7 @@ pub fn begin(
         run(&task, &*deployment, &ask, &state).await;
         let ended = task.clock.now();
         task.tell(|progress| progress.ended = Some(ended));
-        state.snapshots.forget().await;
+        state.forget().await;
     };
     #[allow(
         clippy::disallowed_methods,

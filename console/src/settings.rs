@@ -18,6 +18,8 @@ pub struct Settings {
     pub read_only: bool,
     /// How old what is known of the ledger may be before it is asked again.
     pub poll: Duration,
+    /// How long a page waits for its answer before it says how far the look is.
+    pub patience: Duration,
     /// Who acts, unless a person says another name.
     pub by: String,
     /// True when the process ends: streams end then.
@@ -38,6 +40,9 @@ impl fmt::Debug for Access {
         f.write_str("Access(…)")
     }
 }
+
+/// How long a page waits for its answer where nobody says otherwise: with that, it is painted within 100 ms.
+pub const PATIENCE: Duration = Duration::from_millis(60);
 
 /// The names of this machine that a browser on it uses.
 pub const LOOPBACK_HOSTS: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];

@@ -1,6 +1,6 @@
 //! Where a deployment stands, asked once per process and interval and shared by all tabs.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use daybook_inspect::audits::KeptAudits;
@@ -14,7 +14,8 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use crate::source::Source;
+use crate::look::Counter;
+use crate::source::{Deployment, Source};
 
 /// Rows are counted up to about this many per shard of a status: beyond that the console says "at least".
 const ENOUGH: u32 = 250;
@@ -70,6 +71,8 @@ pub struct Health {
 /// The newest snapshots. Whoever asks while one is being made waits for it, and nobody makes a second.
 pub struct Snapshots {
     source: Arc<dyn Source>,
+    /// What the deployment is called, once it was opened.
+    name: OnceLock<String>,
     poll: Duration,
     status: Cell<Snapshot>,
     causes: Cell<Causes>,
@@ -84,6 +87,7 @@ impl Snapshots {
     pub fn new(source: Arc<dyn Source>, poll: Duration) -> Self {
         Self {
             source,
+            name: OnceLock::new(),
             poll,
             status: Mutex::default(),
             causes: Mutex::default(),
@@ -96,6 +100,21 @@ impl Snapshots {
         &*self.source
     }
 
+    /// Opens the deployment.
+    ///
+    /// # Errors
+    /// Why it cannot be opened, in words.
+    pub async fn open(&self) -> Result<Arc<dyn Deployment>, String> {
+        let deployment = self.source.open().await?;
+        self.name.get_or_init(|| deployment.name());
+        Ok(deployment)
+    }
+
+    /// What the deployment is called, as far as that is known without opening it.
+    pub fn name(&self) -> &str {
+        self.name.get().map_or("Daybook", String::as_str)
+    }
+
     /// The newest, not older than the interval.
     ///
     /// # Errors
@@ -104,12 +123,12 @@ impl Snapshots {
         fresh(&self.status, self.poll, || self.look()).await
     }
 
-    /// What events fail of, read again after 15 seconds.
+    /// What events fail of, read again after 15 seconds; `rows` counts what is read for it.
     ///
     /// # Errors
     /// As [`Snapshots::status`].
-    pub async fn causes(&self) -> Result<Arc<Causes>, String> {
-        fresh(&self.causes, ERRORS_EVERY, || self.group()).await
+    pub async fn causes(&self, rows: Counter) -> Result<Arc<Causes>, String> {
+        fresh(&self.causes, ERRORS_EVERY, || self.group(rows)).await
     }
 
     /// Findings and audits, looked at again after ten intervals.
@@ -138,7 +157,7 @@ impl Snapshots {
     }
 
     async fn look(&self) -> Result<Snapshot, String> {
-        let deployment = self.source.open().await?;
+        let deployment = self.open().await?;
         let parts = deployment.parts();
         let found = gather(&parts, Some(ENOUGH), Rate::default(), deployment.rate()).await;
         let failures = found.failures();
@@ -156,7 +175,7 @@ impl Snapshots {
     }
 
     async fn examine(&self) -> Result<Health, String> {
-        let deployment = self.source.open().await?;
+        let deployment = self.open().await?;
         let (findings, audits) = futures::join!(deployment.findings(), deployment.audits());
         Ok(Health {
             at: deployment.parts().ledger.clock().now(),
@@ -166,9 +185,9 @@ impl Snapshots {
         })
     }
 
-    async fn group(&self) -> Result<Causes, String> {
-        let deployment = self.source.open().await?;
-        let ledger = deployment.parts().ledger;
+    async fn group(&self, rows: Counter) -> Result<Causes, String> {
+        let deployment = self.open().await?;
+        let ledger = &deployment.parts().ledger.counting(rows);
         Ok(Causes {
             at: ledger.clock().now(),
             name: deployment.name(),

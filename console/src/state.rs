@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::look::Looks;
 use crate::settings::Settings;
 use crate::snapshot::Snapshots;
 use crate::source::Deployment;
@@ -12,6 +13,7 @@ pub struct State {
     pub settings: Settings,
     pub snapshots: Arc<Snapshots>,
     pub tasks: Tasks,
+    pub looks: Arc<Looks>,
 }
 
 impl State {
@@ -20,11 +22,18 @@ impl State {
             settings,
             snapshots,
             tasks: Tasks::default(),
+            looks: Arc::default(),
         }
     }
 
     /// The deployment.
     pub async fn open(&self) -> Result<Arc<dyn Deployment>, String> {
-        self.snapshots.source().open().await
+        self.snapshots.open().await
+    }
+
+    /// Something was changed: what was known before is not shown any more.
+    pub async fn forget(&self) {
+        self.looks.forget();
+        self.snapshots.forget().await;
     }
 }

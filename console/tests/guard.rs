@@ -6,9 +6,10 @@ mod world;
 use axum::http::{Method, StatusCode, header};
 use world::{World, get, post};
 
-const LOOKS: [&str; 15] = [
+const LOOKS: [&str; 16] = [
     "/",
     "/live",
+    "/looks/none",
     "/rows",
     "/object",
     "/errors",

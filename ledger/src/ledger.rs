@@ -1,5 +1,8 @@
 //! The ledger's handle: its client, tables, clock and chance.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use crate::capacity::{Consumed, Meter};
 use crate::settings::{ReceiptSettings, TableName};
 use crate::time::{Clock, Random};
@@ -15,6 +18,7 @@ pub struct Ledger {
     pub(crate) meter: Meter,
     /// Whether receipt and deletion are one transaction.
     pub(crate) ends_together: bool,
+    pub(crate) looked_through: Option<Arc<AtomicU64>>,
 }
 
 impl Ledger {
@@ -35,6 +39,7 @@ impl Ledger {
             random,
             meter: Meter::default(),
             ends_together: false,
+            looked_through: None,
         }
     }
 
@@ -44,6 +49,14 @@ impl Ledger {
         Self {
             ends_together: true,
             ..self
+        }
+    }
+
+    /// The same ledger, which adds to `rows` how many its scans of open rows have read, matching or not: how far a long look is.
+    pub fn counting(&self, rows: Arc<AtomicU64>) -> Self {
+        Self {
+            looked_through: Some(rows),
+            ..self.clone()
         }
     }
 

@@ -1,6 +1,7 @@
 //! Reading all open rows, or those of them that DynamoDB lets through.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use daybook_schema::tables::CONTROL_ID;
@@ -149,6 +150,9 @@ impl Ledger {
             .await
             .map_err(|error| self.read_error("Scan", describe(&error)))?;
         self.meter.read(answer.consumed_capacity.as_ref());
+        if let Some(rows) = &self.looked_through {
+            rows.fetch_add(answer.scanned_count.try_into().unwrap_or(0), Ordering::Relaxed);
+        }
         let is_row = |item: &Item| item.get(ID) != Some(&AttributeValue::S(CONTROL_ID.to_owned()));
         let items = answer.items.unwrap_or_default().into_iter().filter(is_row);
         let rows = items.map(|item| self.row(item)).collect();

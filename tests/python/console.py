@@ -1,11 +1,13 @@
 """Drives the console of `daybook up` with Debian's Chromium, and keeps screenshots in target/console. See tests/console."""
 
+import http.server
 import json
 import os
 import pathlib
 import re
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -94,6 +96,11 @@ class Look:
 
     def go(self, url):
         self.page.goto(url, wait_until="load")
+        self.answered()
+
+    def answered(self):
+        """The page has its answer: where that takes longer than a moment, the page follows by itself, with script and without."""
+        wait("the answer", lambda: self.page.locator("[data-look]").count() == 0)
 
     def check(self, name):
         assert not self.wrong, f"{name}: {self.wrong}"
@@ -140,9 +147,11 @@ def keyboard(browser, console):
     look.page.keyboard.press("g")
     look.page.keyboard.press("r")
     look.page.wait_for_url("**/rows")
+    look.answered()
     look.page.keyboard.press("j")
     look.page.keyboard.press("Enter")
     look.page.wait_for_url("**/object?q=*")
+    look.answered()
     assert "parked" in look.page.inner_text(".answer")
     look.page.keyboard.press("/")
     assert look.page.evaluate("document.activeElement.name") == "q"
@@ -181,6 +190,7 @@ def canary(browser, console, fixed):
     look.go(console + "/errors")
     look.page.locator("a", has_text="Redrive").first.click()
     look.page.wait_for_url("**/act?*")
+    look.answered()
     look.check("act")
     look.page.screenshot(path=SHOTS / "confirm-desktop-light.png")
     ask(look, why="<b>the column is there</b>", by="kim", canary="2")
@@ -219,6 +229,7 @@ def bulk(browser, console, events):
     for box in look.page.locator("input[name=id]").all()[:2]:
         box.check()
     look.page.locator("form[action='/act']").first.locator("button[value=remove]").click()
+    look.answered()
     assert "2 events" in look.page.inner_text("main"), look.page.inner_text("main")
     ask(look, why="a test", by="kim")
     while "Look again" in look.page.inner_text("main"):
@@ -226,6 +237,67 @@ def bulk(browser, console, events):
     assert re.search(r"removed\s+2", look.page.inner_text("main")), look.page.inner_text("main")
     assert len(listed()) == 1
     look.context.close()
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """A DynamoDB without a row, whose scans take until they are let through."""
+
+    let_through = threading.Event()
+
+    def do_POST(self):
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = {"Items": [], "Count": 0, "ScannedCount": 0}
+        if self.headers["X-Amz-Target"].endswith(".Scan"):
+            if "ExclusiveStartKey" in asked:
+                self.let_through.wait(60)
+            else:
+                answer |= {"ScannedCount": 250_000, "LastEvaluatedKey": {"id": {"S": "0"}}}
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def slow(browser, folder):
+    """A page whose look takes long is there at once, says how far the look is, and gets its answer by itself, with script and without."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    environment = {**os.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_REGION": "eu-central-1",
+                   "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    log = open(folder / "slow", "w+")
+    command = [os.environ["DAYBOOK_BINARY"], "console", "--ledger-table", "a-ledger", "--receipts-keep", "0", "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        console = wait("the console", lambda: re.search(r"console +(http\S+)", (folder / "slow").read_text())).group(1)
+        for script in (True, False):
+            Slow.let_through.clear()
+            for size, (width, height) in SIZES.items():
+                for scheme in ("light", "dark"):
+                    look = Look(browser, viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=script)
+                    look.page.goto(f"{console}/rows?prefix=in/{script}", wait_until="commit")
+                    wait("it says how far it is", lambda: "1,000,000 so far" in look.page.inner_text("[data-look]"))
+                    if script:
+                        look.check(f"looking {size} {scheme}")
+                        look.page.screenshot(path=SHOTS / f"looking-{size}-{scheme}.png", full_page=size == "phone")
+                        violations = [violation for violation in Axe().run(look.page).response["violations"]
+                                      if violation["impact"] in ("serious", "critical")]
+                        assert not violations, json.dumps(violations, indent=1)
+                    if (size, scheme) != ("wide", "dark"):
+                        look.context.close()
+            Slow.let_through.set()
+            look.answered()
+            assert "No such open events" in look.page.inner_text("main"), look.page.inner_text("main")
+            look.context.close()
+    finally:
+        Slow.let_through.set()
+        process.terminate()
+        process.wait(30)
+        server.shutdown()
 
 
 def main():
@@ -249,6 +321,7 @@ def main():
                 live(browser, console, events)
                 canary(browser, console, pathlib.Path(folder) / "fixed")
                 bulk(browser, console, events)
+                slow(browser, pathlib.Path(folder))
                 browser.close()
         finally:
             process.terminate()

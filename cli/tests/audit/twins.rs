@@ -47,8 +47,17 @@ impl Console {
         Self { process, address }
     }
 
-    /// The body of that page, whose status is 200.
+    /// The body of that page, whose status is 200, with its answer: a look that takes longer than a moment says when it is over.
     fn get(&self, path: &str) -> String {
+        let mut body = self.once(path);
+        while let Some((_, look)) = body.split_once("data-look=\"") {
+            self.once(look.split('"').next().unwrap());
+            body = self.once(path);
+        }
+        body
+    }
+
+    fn once(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",

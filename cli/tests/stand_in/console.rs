@@ -43,11 +43,16 @@ impl Console {
         }
     }
 
-    /// A page; it must be there.
+    /// A page, which must be there, with its answer: a look that takes longer than a moment says when it is over.
     pub fn get(&self, path: &str) -> String {
-        let answer = self.ask("GET", path, "");
-        assert_eq!(answer.status, 200, "{path}: {answer:?}");
-        answer.body
+        loop {
+            let answer = self.ask("GET", path, "");
+            assert_eq!(answer.status, 200, "{path}: {answer:?}");
+            let Some((_, look)) = answer.body.split_once("data-look=\"") else {
+                return answer.body;
+            };
+            self.ask("GET", look.split('"').next().unwrap(), "");
+        }
     }
 
     /// The same as JSON.

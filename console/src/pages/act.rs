@@ -12,9 +12,10 @@ use daybook_inspect::operate::selected::{Seen, Selected};
 use daybook_inspect::views::status_word;
 
 use crate::ask::{self, Ask, Which};
+use crate::look::{Counter, Rendered};
 use crate::pages::operations::Asking;
 use crate::pages::rows::RowView;
-use crate::pages::{Frame, fields, render, trouble, unavailable};
+use crate::pages::{Frame, fields, looking, not_answered, trouble, unavailable, written};
 use crate::running;
 use crate::source::Deployment;
 use crate::state;
@@ -71,27 +72,37 @@ fn meaning(action: Action) -> &'static str {
 
 /// What it would do.
 pub async fn page(State(state): State<Arc<state::State>>, RawQuery(query): RawQuery) -> Response {
-    let mut ask = match Ask::read(&query.unwrap_or_default()) {
+    let query = query.unwrap_or_default();
+    let ask = match Ask::read(&query) {
         Ok(ask) => ask,
         Err(why) => return trouble(&state.settings, StatusCode::BAD_REQUEST, &why),
     };
+    let asking = looking::Asking {
+        title: ask.action.imperative(),
+        asked: ask.what(),
+    };
+    looking::page(&state, asking, &query, |rows| look(state.clone(), ask, rows)).await
+}
+
+async fn look(state: Arc<state::State>, mut ask: Ask, rows: Counter) -> Rendered {
     let deployment = match state.open().await {
         Ok(deployment) => deployment,
-        Err(why) => return unavailable(&state.settings, &why),
+        Err(why) => return not_answered(&state.settings, &why),
     };
     let parts = deployment.parts();
+    let ledger = &parts.ledger.counting(rows);
     let mut hindrance = None;
     if matches!(ask.action, Action::Redrive { .. }) {
         hindrance = match no_canaries(&parts).await {
             Ok(hindrance) => hindrance,
-            Err(error) => return unavailable(&state.settings, &daybook_ledger::chain(&error)),
+            Err(error) => return not_answered(&state.settings, &daybook_ledger::chain(&error)),
         };
         ask.propose_canaries(hindrance.is_none());
     }
     let statuses = ask.statuses();
-    match Selected::read(parts.ledger, &ask.selection(Some(ENOUGH)), &statuses, &|_, _| {}).await {
-        Ok(selected) => render(&page_of((&ask, hindrance), &selected, &*deployment, &state)),
-        Err(failure) => unavailable(&state.settings, &failure.to_string()),
+    match Selected::read(ledger, &ask.selection(Some(ENOUGH)), &statuses, &|_, _| {}).await {
+        Ok(selected) => written(&page_of((&ask, hindrance), &selected, &*deployment, &state)),
+        Err(failure) => not_answered(&state.settings, &failure.to_string()),
     }
 }
 

@@ -9,7 +9,9 @@ use daybook_inspect::errors::Group;
 use daybook_inspect::wording::shell::quoted;
 use daybook_schema::Timestamp;
 
-use crate::pages::{Frame, json as as_json, render, unavailable};
+use crate::look::{Counter, Rendered};
+use crate::pages::looking::{self, Asking};
+use crate::pages::{Frame, json as as_json, not_answered, unavailable, written};
 use crate::snapshot::Causes;
 use crate::state;
 use crate::text::{self, When, query, shown};
@@ -82,9 +84,17 @@ struct ErrorsPage {
 }
 
 pub async fn page(State(state): State<Arc<state::State>>) -> Response {
-    match state.snapshots.causes().await {
-        Ok(causes) => render(&page_of(&causes, &state)),
-        Err(why) => unavailable(&state.settings, &why),
+    let asking = Asking {
+        title: "Errors",
+        asked: String::new(),
+    };
+    looking::page(&state, asking, "", |rows| look(state.clone(), rows)).await
+}
+
+async fn look(state: Arc<state::State>, rows: Counter) -> Rendered {
+    match state.snapshots.causes(rows).await {
+        Ok(causes) => written(&page_of(&causes, &state)),
+        Err(why) => not_answered(&state.settings, &why),
     }
 }
 
@@ -107,7 +117,7 @@ fn page_of(causes: &Causes, state: &state::State) -> ErrorsPage {
 
 /// What `daybook errors --output json` says.
 pub async fn json(State(state): State<Arc<state::State>>) -> Response {
-    match state.snapshots.causes().await {
+    match state.snapshots.causes(Counter::default()).await {
         Ok(causes) => as_json(&causes.errors),
         Err(why) => unavailable(&state.settings, &why),
     }

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod errors;
 pub mod health;
 pub mod login;
+pub mod looking;
 pub mod now;
 pub mod object;
 pub mod operation;
@@ -14,10 +15,11 @@ pub mod windows;
 
 use askama::Template;
 use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::look::Rendered;
 use crate::settings::Settings;
 use crate::text;
 
@@ -57,25 +59,48 @@ struct Trouble {
 
 /// A page that says what is wrong, and what to do.
 pub fn trouble(settings: &Settings, status: StatusCode, why: &str) -> Response {
+    written_trouble(settings, status, why).into_response()
+}
+
+fn written_trouble(settings: &Settings, status: StatusCode, why: &str) -> Rendered {
     let page = Trouble {
         frame: Frame::of("Trouble", "Daybook", settings),
         why: text::shown(why),
     };
-    (status, render(&page)).into_response()
+    Rendered {
+        status,
+        ..written(&page)
+    }
 }
 
 /// The deployment cannot be asked.
 pub fn unavailable(settings: &Settings, why: &str) -> Response {
-    trouble(settings, StatusCode::SERVICE_UNAVAILABLE, why)
+    not_answered(settings, why).into_response()
+}
+
+/// The same for a page that is waited for.
+pub fn not_answered(settings: &Settings, why: &str) -> Rendered {
+    written_trouble(settings, StatusCode::SERVICE_UNAVAILABLE, why)
 }
 
 /// A page as HTML.
 pub fn render(page: &impl Template) -> Response {
+    written(page).into_response()
+}
+
+/// A page, written.
+pub fn written(page: &impl Template) -> Rendered {
     match page.render() {
-        Ok(html) => Html(html).into_response(),
+        Ok(html) => Rendered {
+            status: StatusCode::OK,
+            html: html.into(),
+        },
         Err(error) => {
             tracing::error!(%error, "a page cannot be written");
-            (StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be written\n").into_response()
+            Rendered {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                html: "the page cannot be written\n".into(),
+            }
         }
     }
 }

@@ -13,9 +13,11 @@ use daybook_schema::Timestamp;
 use futures::Stream;
 use serde::Deserialize;
 
+use crate::look::Rendered;
 use crate::pages::health::HealthView;
+use crate::pages::looking::{self, Asking};
 use crate::pages::windows::{Chart, Windows};
-use crate::pages::{Frame, json as as_json, render, unavailable};
+use crate::pages::{Frame, json as as_json, not_answered, unavailable, written};
 use crate::snapshot::{Health, Snapshot};
 use crate::state;
 use crate::text::{self, When};
@@ -162,18 +164,26 @@ struct Now {
 }
 
 pub async fn page(State(state): State<Arc<state::State>>) -> Response {
+    let asking = Asking {
+        title: "Now",
+        asked: String::new(),
+    };
+    looking::page(&state, asking, "", |_| look(state.clone())).await
+}
+
+async fn look(state: Arc<state::State>) -> Rendered {
     let looks = (state.snapshots.status(), state.snapshots.health_at_hand());
     let (snapshot, health) = futures::join!(looks.0, looks.1);
     let snapshot = match snapshot {
         Ok(snapshot) => snapshot,
-        Err(why) => return unavailable(&state.settings, &why),
+        Err(why) => return not_answered(&state.settings, &why),
     };
     match Live::of(&snapshot, health.as_deref()) {
-        Ok(live) => render(&Now {
+        Ok(live) => written(&Now {
             frame: Frame::of("Now", &snapshot.name, &state.settings),
             live,
         }),
-        Err(why) => unavailable(&state.settings, &why),
+        Err(why) => not_answered(&state.settings, &why),
     }
 }
 

@@ -7,6 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use daybook_inspect::object_ref::Wanted;
+use daybook_inspect::parts::Parts;
 use daybook_inspect::why::observe::{Question, observe};
 use daybook_inspect::why::output;
 use daybook_inspect::why::verdict::facts::{Fact, Observed, Seen, Verdict};
@@ -14,8 +15,10 @@ use daybook_inspect::why::verdict::verdict;
 use daybook_inspect::wording::shell::quoted;
 use daybook_schema::{Receipt, Row, Status, Timestamp};
 
+use crate::look::{Counter, Rendered};
+use crate::pages::looking::{self, Asking};
 use crate::pages::rows::subject;
-use crate::pages::{Frame, field, fields, json as as_json, render, trouble, unavailable};
+use crate::pages::{Frame, field, fields, json as as_json, not_answered, trouble, unavailable, written};
 use crate::source::Deployment;
 use crate::state;
 use crate::text::{When, shown};
@@ -77,7 +80,11 @@ fn wanted(query: Option<String>) -> Result<Option<(String, Wanted)>, String> {
     Ok(Some((text.to_owned(), text.parse()?)))
 }
 
-async fn look(deployment: &dyn Deployment, what: &Wanted) -> Result<(Observed, Verdict), String> {
+async fn look(
+    deployment: &dyn Deployment,
+    what: &Wanted,
+    rows: Counter,
+) -> Result<(Observed, Verdict), String> {
     let question = Question {
         what,
         source: None,
@@ -88,7 +95,12 @@ async fn look(deployment: &dyn Deployment, what: &Wanted) -> Result<(Observed, V
         s3: deployment.s3(),
         intake: deployment.intake(),
     };
-    let seen = observe(&deployment.parts(), &question).await;
+    let parts = deployment.parts();
+    let parts = Parts {
+        ledger: &parts.ledger.counting(rows),
+        ..parts
+    };
+    let seen = observe(&parts, &question).await;
     let seen = seen.map_err(|error| daybook_ledger::chain(&error))?;
     let verdict = verdict(&seen);
     Ok((seen, verdict))
@@ -99,22 +111,31 @@ pub async fn page(State(state): State<Arc<state::State>>, RawQuery(query): RawQu
         Ok(wanted) => wanted,
         Err(why) => return trouble(&state.settings, StatusCode::BAD_REQUEST, &why),
     };
+    let asked = wanted.as_ref().map(|(text, _)| text.clone()).unwrap_or_default();
+    let asking = Asking {
+        title: "Object",
+        asked: asked.clone(),
+    };
+    looking::page(&state, asking, &asked, |rows| answer(state.clone(), wanted, rows)).await
+}
+
+async fn answer(state: Arc<state::State>, wanted: Option<(String, Wanted)>, rows: Counter) -> Rendered {
     let deployment = match state.open().await {
         Ok(deployment) => deployment,
-        Err(why) => return unavailable(&state.settings, &why),
+        Err(why) => return not_answered(&state.settings, &why),
     };
     let frame = Frame::of("Object", &deployment.name(), &state.settings);
     let (asked, answer) = match wanted {
         None => (String::new(), None),
-        Some((text, wanted)) => match look(&*deployment, &wanted).await {
+        Some((text, wanted)) => match look(&*deployment, &wanted, rows).await {
             Ok((seen, verdict)) => {
                 let command = format!("daybook why {} {}", quoted(&text), deployment.flags());
                 (text, Some(Answer::of(&seen, &verdict, &command)))
             }
-            Err(why) => return unavailable(&state.settings, &why),
+            Err(why) => return not_answered(&state.settings, &why),
         },
     };
-    render(&Object { frame, asked, answer })
+    written(&Object { frame, asked, answer })
 }
 
 /// What `daybook why --output json` says.
@@ -134,7 +155,7 @@ pub async fn json(State(state): State<Arc<state::State>>, RawQuery(query): RawQu
         Ok(deployment) => deployment,
         Err(why) => return unavailable(&state.settings, &why),
     };
-    match look(&*deployment, &wanted).await {
+    match look(&*deployment, &wanted, Counter::default()).await {
         Ok((seen, verdict)) => as_json(&output::output(&seen, &verdict, &deployment.name())),
         Err(why) => unavailable(&state.settings, &why),
     }

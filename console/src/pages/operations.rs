@@ -244,7 +244,7 @@ async fn change(state: &state::State, fields: &[(String, String)], change: Chang
     match change.write(deployment.parts().ledger, &asking).await {
         Ok(()) => {
             change.keep(&*deployment, &asking);
-            state.snapshots.forget().await;
+            state.forget().await;
             Redirect::to("/operations").into_response()
         }
         Err(error) => unavailable(&state.settings, &daybook_ledger::chain(&error)),

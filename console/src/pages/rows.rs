@@ -13,7 +13,9 @@ use daybook_inspect::wording::shell::quoted;
 use daybook_ledger::{Ledger, RowFilter};
 use daybook_schema::{BatchId, Row, Status, Timestamp};
 
-use crate::pages::{Frame, field, fields, json as as_json, render, trouble, unavailable};
+use crate::look::{Counter, Rendered};
+use crate::pages::looking::{self, Asking};
+use crate::pages::{Frame, field, fields, json as as_json, not_answered, trouble, unavailable, written};
 use crate::state;
 use crate::text::{When, query, shown};
 
@@ -251,15 +253,24 @@ pub async fn page(State(state): State<Arc<state::State>>, RawQuery(query): RawQu
         Ok(asked) => asked,
         Err(why) => return trouble(&state.settings, StatusCode::BAD_REQUEST, &why),
     };
+    let asking = Asking {
+        title: "Rows",
+        asked: asked.flags().trim().to_owned(),
+    };
+    let query = asked.query(&asked.after.map(|after| after.to_string()).unwrap_or_default());
+    looking::page(&state, asking, &query, |rows| look(state.clone(), asked, rows)).await
+}
+
+async fn look(state: Arc<state::State>, asked: Asked, rows: Counter) -> Rendered {
     let deployment = match state.open().await {
         Ok(deployment) => deployment,
-        Err(why) => return unavailable(&state.settings, &why),
+        Err(why) => return not_answered(&state.settings, &why),
     };
-    let ledger = deployment.parts().ledger;
+    let ledger = &deployment.parts().ledger.counting(rows);
     let found = asked.list(ledger).await;
     let now = ledger.clock().now();
     let cursor = found.cursor().filter(|_| asked.status.is_some());
-    render(&Rows {
+    written(&Rows {
         frame: Frame::of("Rows", &deployment.name(), &state.settings),
         status: asked.status_word(),
         rows: found.rows.iter().map(|row| RowView::of(row, now)).collect(),

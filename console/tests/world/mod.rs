@@ -21,7 +21,7 @@ use daybook_schema::{SourceName, Status, notification};
 use daybook_tests::stage::Stage;
 use futures::future::{BoxFuture, FutureExt, ready};
 use http_body_util::BodyExt;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
 
 /// Keys that would do something, if they were more than texts.
@@ -35,10 +35,14 @@ pub const HOSTILE: [&str; 7] = [
     "{{ frame.name }}{% raw %}",
 ];
 
+/// Pages of tests wait for their answers.
+const PATIENCE: Duration = Duration::from_secs(600);
+
 pub struct World {
     pub stage: Stage,
     pub opened: Arc<AtomicUsize>,
     pub log: Arc<Lines>,
+    pub gate: Arc<Gate>,
     router: Router,
     _stop: watch::Sender<bool>,
 }
@@ -65,13 +69,50 @@ struct Opener {
     has_log: bool,
     opened: Arc<AtomicUsize>,
     kept: Vec<KeptAudit>,
+    gate: Arc<Gate>,
+}
+
+/// Where looks wait to be let through.
+pub struct Gate {
+    pub open: Semaphore,
+    /// Those that have not been let through, and were given up.
+    pub given_up: AtomicUsize,
+}
+
+impl Gate {
+    fn new(open: bool) -> Arc<Self> {
+        Arc::new(Self {
+            open: Semaphore::new(if open { Semaphore::MAX_PERMITS } else { 0 }),
+            given_up: AtomicUsize::new(0),
+        })
+    }
+
+    async fn pass(&self) {
+        let mut waiting = GivenUp(Some(self));
+        let _ = self.open.acquire().await;
+        waiting.0 = None;
+    }
+}
+
+struct GivenUp<'a>(Option<&'a Gate>);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        if let Some(gate) = self.0 {
+            gate.given_up.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Source for Opener {
     fn open(&self) -> BoxFuture<'_, Result<Arc<dyn Deployment>, String>> {
         self.opened.fetch_add(1, Ordering::Relaxed);
         let opened = self.clone();
-        async { Ok(Arc::new(opened) as Arc<dyn Deployment>) }.boxed()
+        async {
+            opened.gate.pass().await;
+            Ok(Arc::new(opened) as Arc<dyn Deployment>)
+        }
+        .boxed()
     }
 }
 
@@ -176,6 +217,35 @@ impl World {
         read_only: bool,
         (kept, has_log): (Vec<KeptAudit>, bool),
     ) -> Self {
+        Self::behind(
+            (Gate::new(true), PATIENCE),
+            stage,
+            access,
+            read_only,
+            (kept, has_log),
+        )
+    }
+
+    /// Whose looks are let through later, and whose pages do not wait for them.
+    pub async fn slow() -> Self {
+        let stage = Stage::usual().await;
+        park(&stage, "in/slow.json").await;
+        Self::behind(
+            (Gate::new(false), Duration::ZERO),
+            stage,
+            None,
+            false,
+            (Vec::new(), true),
+        )
+    }
+
+    fn behind(
+        (gate, patience): (Arc<Gate>, Duration),
+        stage: Stage,
+        access: Option<Access>,
+        read_only: bool,
+        (kept, has_log): (Vec<KeptAudit>, bool),
+    ) -> Self {
         let (opened, log) = (Arc::default(), Arc::default());
         let source = Opener {
             ledger: stage.ledger.clone(),
@@ -183,12 +253,14 @@ impl World {
             has_log,
             opened: Arc::clone(&opened),
             kept,
+            gate: Arc::clone(&gate),
         };
-        let (router, stop) = console(source, access, read_only);
+        let (router, stop) = console(source, access, read_only, patience);
         Self {
             stage,
             opened,
             log,
+            gate,
             router,
             _stop: stop,
         }
@@ -202,8 +274,9 @@ impl World {
             has_log: true,
             opened: self.opened.clone(),
             kept: Vec::new(),
+            gate: Gate::new(true),
         };
-        let (router, stop) = console(source, None, false);
+        let (router, stop) = console(source, None, false, PATIENCE);
         self.router = router;
         // What ran before is told nothing: it is as if it were gone.
         std::mem::forget(std::mem::replace(&mut self._stop, stop));
@@ -221,7 +294,7 @@ impl World {
 
     /// The answer; of a stream its head.
     pub async fn ask(&self, asked: Asked) -> (StatusCode, HeaderMap, String) {
-        let is_stream = asked.route == "/live";
+        let is_stream = asked.route == "/live" || asked.route.starts_with("/looks/");
         let response = self.router.clone().oneshot(asked.request()).await.unwrap();
         let (parts, body) = response.into_parts();
         if is_stream && parts.status == StatusCode::OK {
@@ -246,13 +319,19 @@ impl World {
     }
 }
 
-fn console(source: Opener, access: Option<Access>, read_only: bool) -> (Router, watch::Sender<bool>) {
+fn console(
+    source: Opener,
+    access: Option<Access>,
+    read_only: bool,
+    patience: Duration,
+) -> (Router, watch::Sender<bool>) {
     let (say_stop, stop) = watch::channel(false);
     let settings = Settings {
         hosts: LOOPBACK_HOSTS.map(str::to_owned).into(),
         access,
         read_only,
         poll: Duration::from_secs(60),
+        patience,
         by: "tester".to_owned(),
         stop,
     };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use daybook_console::settings::PATIENCE;
 use daybook_console::{Settings, Source, router};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -116,6 +117,7 @@ pub async fn run(mut arguments: ConsoleArguments, output: Output) -> anyhow::Res
         access: access(arguments.token.as_ref())?,
         read_only: arguments.read_only,
         poll: if is_local { POLL_FOLDER } else { POLL_AWS },
+        patience: PATIENCE,
         by: arguments.by.name(),
         stop: stop.clone(),
     };

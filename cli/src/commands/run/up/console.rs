@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use daybook_console::settings::PATIENCE;
 use daybook_console::snapshot::Snapshots;
 use daybook_console::{Deployment, Settings, Source, router_on};
 use daybook_inspect::activity::Activity;
@@ -186,6 +187,7 @@ fn settings(
         access: access(token.as_ref())?,
         read_only,
         poll: POLL,
+        patience: PATIENCE,
         by,
         stop,
     })

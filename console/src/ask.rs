@@ -47,8 +47,10 @@ fn action(verb: &str) -> Result<Action, String> {
         "fail" => Ok(Action::Fail {
             retry: RetryPolicy::default(),
         }),
+        "cancel" => Ok(Action::Cancel),
+        "complete" => Ok(Action::Complete),
         "remove" => Ok(Action::Remove),
-        _ => Err("verb: redrive, release, fail or remove is needed".to_owned()),
+        _ => Err("verb: redrive, release, fail, cancel, complete or remove is needed".to_owned()),
     }
 }
 
@@ -187,7 +189,7 @@ impl Ask {
             Which::Named(named) => ids(&mut named.iter().copied()),
             Which::Seen(seen) => ids(&mut seen.iter().map(|seen| seen.id)),
             Which::Matching(asked) => {
-                let status = asked.status.filter(|_| self.action == Action::Remove);
+                let status = asked.status.filter(|_| self.action.leaves_receipts());
                 let status = status.map(|status| format!(" --status {}", status_word(status)));
                 let flags = status.unwrap_or_default() + &asked.flags();
                 if flags.is_empty() {
@@ -246,7 +248,7 @@ fn matching(action: Action, asked: Asked) -> Result<Asked, String> {
             status_word(status)
         ));
     }
-    match action == Action::Remove && asked.status.is_none() && asked.filter.is_empty() {
+    match action.leaves_receipts() && asked.status.is_none() && asked.filter.is_empty() {
         true => Err("nothing says which events: choose a status or another filter".to_owned()),
         false => Ok(asked),
     }

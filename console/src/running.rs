@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use daybook_inspect::operate::action::Action;
 use daybook_inspect::operate::apply::{Doing, Tally, Told};
 use daybook_inspect::operate::driver::drive;
 use daybook_inspect::operate::log::{Entry, Recorder, end_words};
@@ -63,7 +64,7 @@ async fn run(task: &Task, deployment: &dyn Deployment, ask: &Ask, state: &State)
     });
     let doing = Doing {
         ledger,
-        executions: None,
+        executions: deployment.parts().executions.filter(|_| action == Action::Cancel),
         action,
         person: Person {
             by: &task.order.by,
@@ -89,6 +90,7 @@ async fn run(task: &Task, deployment: &dyn Deployment, ask: &Ask, state: &State)
     }
     task.tell(|progress| {
         progress.count(&tally);
+        progress.notes = tally.still_running.notes();
         if let Some(trial) = &trial {
             progress.try_out(trial);
         }

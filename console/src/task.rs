@@ -46,6 +46,8 @@ pub struct Progress {
     pub failed: usize,
     /// Why, each cause once.
     pub failures: Vec<String>,
+    /// What may go on although it was cancelled.
+    pub notes: Vec<String>,
     /// The canaries in words.
     pub canaries: Option<String>,
     /// What it does now, or how it ended.

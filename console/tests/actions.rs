@@ -326,6 +326,79 @@ async fn after_a_kill_it_is_known_how_far_it_came_and_the_same_again_does_the_re
 }
 
 #[tokio::test]
+async fn what_runs_is_cancelled_and_what_was_done_elsewhere_is_completed() {
+    let world = World::new().await;
+    let (ledger, deadline) = (&world.stage.ledger, world.stage.deadline());
+    for n in 0..2 {
+        park(&world.stage, &format!("in/{n}.json")).await;
+    }
+    for row in of_status(&world, Status::Parked).await {
+        ledger.redrive(row.id, 3, deadline).await.unwrap();
+    }
+    let window = world.stage.window();
+    world.stage.scheduler().run(window, deadline).await.unwrap();
+    let claimed = of_status(&world, Status::Claimed).await;
+    assert_eq!(claimed.len(), 2);
+    let (_, _, list) = world.ask(get("/rows?status=claimed")).await;
+    assert!(
+        list.contains("value=\"cancel\"") && list.contains("value=\"complete\""),
+        "{list}"
+    );
+    for (query, command) in [
+        (
+            "verb=cancel&status=claimed",
+            "daybook cancel --local data --all --why REASON",
+        ),
+        (
+            "verb=complete&status=claimed",
+            "daybook complete --local data --status claimed --why REASON",
+        ),
+    ] {
+        let (_, _, page) = world.ask(get(&format!("/act?{query}"))).await;
+        assert!(
+            page.contains(command) && page.contains("<strong>2</strong> claimed events"),
+            "{page}"
+        );
+    }
+    for bad in ["verb=complete", "verb=cancel&status=parked"] {
+        let (status, _, _) = world.ask(get(&format!("/act?{bad}"))).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let id = claimed[0].id.to_string();
+    let cancel = form(&[
+        ("verb", "cancel"),
+        ("id", &id),
+        ("why", "it hangs"),
+        ("by", "kim"),
+    ]);
+    let page = ended(&world, &begin(&world, &cancel).await).await;
+    assert!(line(&page, "cancelled", 1) && line(&page, "left", 0), "{page}");
+    let parked = of_status(&world, Status::Parked).await;
+    assert_eq!(parked[0].id, claimed[0].id);
+    let error = parked[0].last_error.as_deref().unwrap();
+    assert!(error.contains("it hangs"), "{error}");
+    let complete = [
+        ("verb", "complete"),
+        ("status", "claimed"),
+        ("why", "done by hand"),
+        ("by", "kim"),
+    ];
+    let page = ended(&world, &begin(&world, &form(&complete)).await).await;
+    assert!(line(&page, "completed", 1) && line(&page, "left", 0), "{page}");
+    assert!(of_status(&world, Status::Claimed).await.is_empty());
+    let (_, _, page) = world
+        .ask(get(&format!("/object?q={}", "s3://data/in/0.json")))
+        .await;
+    let (_, _, other) = world
+        .ask(get(&format!("/object?q={}", "s3://data/in/1.json")))
+        .await;
+    assert!(
+        [page, other].iter().any(|page| page.contains("done by hand")),
+        "the receipt says why"
+    );
+}
+
+#[tokio::test]
 async fn what_people_do_is_in_the_log_with_who_why_and_how_many() {
     let world = World::hostile().await;
     for (route, fields) in [

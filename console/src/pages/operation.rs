@@ -39,6 +39,7 @@ struct Operation {
     lines: Vec<Line>,
     canaries: Option<String>,
     failures: Vec<String>,
+    notes: Vec<String>,
     again: Option<String>,
 }
 
@@ -104,6 +105,8 @@ pub async fn page(State(state): State<Arc<state::State>>, Path(id): Path<String>
         lines: lines(&task),
         canaries: progress.canaries.clone(),
         failures: progress.failures.iter().map(|failure| shown(failure)).collect(),
+        // Untrusted parts are escaped in it.
+        notes: progress.notes.clone(),
         again: task.order.again.clone(),
     })
 }

@@ -241,10 +241,10 @@ struct Rows {
 /// The actions on rows of that status.
 fn verbs(status: Option<Status>) -> Vec<&'static str> {
     match status {
-        Some(Status::Parked) => vec!["redrive", "remove"],
-        Some(Status::Claimed) => vec!["release", "fail", "remove"],
-        Some(Status::Pending) => vec!["remove"],
-        None => vec!["redrive", "release", "fail", "remove"],
+        Some(Status::Parked) => vec!["redrive", "complete", "remove"],
+        Some(Status::Claimed) => vec!["cancel", "release", "fail", "complete", "remove"],
+        Some(Status::Pending) => vec!["complete", "remove"],
+        None => vec!["redrive", "cancel", "release", "fail", "complete", "remove"],
     }
 }
 

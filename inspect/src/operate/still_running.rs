@@ -6,6 +6,10 @@ use daybook_schema::Row;
 use futures::future::join_all;
 
 use crate::operate::action::Applied;
+use crate::wording::escape::escaped;
+
+/// How many executions are told one by one.
+const TOLD: usize = 5;
 
 /// What may go on.
 #[derive(Debug, Default)]
@@ -37,5 +41,27 @@ impl StillRunning {
     pub fn add(&mut self, other: Self) {
         self.executions.extend(other.executions);
         self.in_batches += other.in_batches;
+    }
+
+    /// What may go on, and what to do, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let told = self.executions.iter().take(TOLD).map(|(arn, cause)| {
+            format!(
+                "an execution may still run: {}; `aws stepfunctions stop-execution --execution-arn {arn}` stops it, with the \
+                 permission states:StopExecution",
+                escaped(cause.words())
+            )
+        });
+        let mut notes: Vec<String> = told.collect();
+        if let Some(more) = self.executions.len().checked_sub(TOLD + 1) {
+            notes.push(format!("and {} more executions may still run", more + 1));
+        }
+        if self.in_batches > 0 {
+            notes.push(format!(
+                "{} of them were in batches, whose executions go on: an event that succeeds there is done",
+                self.in_batches
+            ));
+        }
+        notes
     }
 }

@@ -7,7 +7,6 @@ pub mod arguments;
 pub mod progress;
 pub mod report;
 pub mod selection;
-pub mod still_running;
 
 use std::process::ExitCode;
 

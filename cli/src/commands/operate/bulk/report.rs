@@ -16,7 +16,6 @@ use daybook_schema::Status;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::commands::operate::bulk::still_running;
 use crate::deployment::Deployment;
 use crate::ui::count::grouped;
 use crate::ui::error::UserError;
@@ -132,7 +131,9 @@ impl Run<'_> {
                 escape::escaped(&dispatch::paused(&pause))
             );
         }
-        still_running::tell(&tally.still_running);
+        for note in tally.still_running.notes() {
+            eprintln!("note: {note}");
+        }
         if self.action.waits_for_dispatch() {
             self.deployment.location.note_that_nothing_runs();
         }

@@ -1,7 +1,7 @@
 //! Audits that are kept where the console finds them: what each came to, and what was missing by name.
 
 use daybook_reconciler::audit::ListedObject;
-pub use daybook_reconciler::audit::Tally;
+pub use daybook_reconciler::audit::{StatementRecord, Tally};
 use daybook_schema::{BucketName, SourceName, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

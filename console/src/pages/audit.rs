@@ -8,7 +8,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use daybook_inspect::audits::{AuditBrief, KeptAudit, KeptAudits};
+use daybook_inspect::audits::{AuditBrief, KeptAudit, KeptAudits, StatementRecord};
 use daybook_inspect::wording::shell::quoted;
 use daybook_schema::Timestamp;
 
@@ -206,7 +206,7 @@ pub async fn csv(State(state): State<Arc<state::State>>, RawQuery(query): RawQue
         Ok(audit) => audit,
         Err(response) => return response,
     };
-    let statement = Report::of(&audit.report).and_then(|report| grid::csv(&report.statement));
+    let statement = Report::of(&audit.report).map(|report| StatementRecord::csv(&report.statement));
     match statement {
         Ok(text) => {
             let name = format!("attachment; filename=\"audit-{}.csv\"", audit.brief.id);

@@ -5,10 +5,11 @@ use std::cmp::Reverse;
 use aws_sdk_s3::Client;
 use daybook_ledger::{Cause, describe};
 use daybook_reconciler::audit::ListedObject;
+use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::audits::{AuditBrief, KeptAudit, Tally, is_id};
+use crate::audits::{AuditBrief, KeptAudit, StatementRecord, Tally, is_id};
 
 /// Where the function's reports are in the bucket.
 pub const FOLDER: &str = "audits/";
@@ -43,25 +44,6 @@ struct Summary {
     complete: bool,
     missing_left: u64,
     findings: Vec<String>,
-}
-
-/// A line of the statement.
-#[derive(Deserialize)]
-struct Line {
-    prefix: String,
-    day: String,
-    complete: bool,
-    objects: u64,
-    bytes: u64,
-    done: u64,
-    removed: u64,
-    open: u64,
-    too_new: u64,
-    missing: u64,
-    before_watermark: u64,
-    changed: u64,
-    unknown: u64,
-    may_wait: u64,
 }
 
 impl Reports {
@@ -101,22 +83,23 @@ impl Reports {
         let folder = key.trim_end_matches("summary.json");
         let summary: Summary = parsed(&key, &text)?;
         let mut report: Map<String, Value> = parsed(&key, &text)?;
-        let statement = self.statement(&format!("{folder}statement.csv")).await?;
+        let parts = summary
+            .findings
+            .iter()
+            .take(PARTS)
+            .map(|part| format!("{folder}{part}"));
+        let parts: Vec<String> = match summary.tally.missing {
+            0 => Vec::new(),
+            _ => parts.collect(),
+        };
+        let statement = format!("{folder}statement.csv");
+        let (statement, missing) = futures::try_join!(self.statement(&statement), self.missing(&parts))?;
         report.insert("statement".to_owned(), statement);
         report.insert("failures".to_owned(), json!([]));
         report.insert(
             "report".to_owned(),
             format!("s3://{}/{folder}", self.bucket).into(),
         );
-        let parts = summary
-            .findings
-            .iter()
-            .take(PARTS)
-            .map(|part| format!("{folder}{part}"));
-        let missing = match summary.tally.missing {
-            0 => Vec::new(),
-            _ => self.missing(parts.collect()).await?,
-        };
         Ok(Some(KeptAudit {
             brief: brief(&key, &text)?,
             report: Value::Object(report),
@@ -168,28 +151,27 @@ impl Reports {
     /// The lines by prefix and day, in the form in which `daybook audit` says them.
     async fn statement(&self, key: &str) -> Result<Value, String> {
         let text = self.get(key).await?;
-        let mut lines = Vec::new();
-        for line in csv::Reader::from_reader(text.as_slice()).deserialize() {
-            let line: Line = line.map_err(|error| other_form(key, &error))?;
-            // Of all, and of what found no place.
-            if line.day != "any" {
-                lines.push(line.json());
-            }
-        }
-        Ok(Value::Array(lines))
+        let lines = StatementRecord::read_csv(&text).map_err(|error| other_form(key, &error))?;
+        // Of all, and of what found no place.
+        let lines = lines.iter().filter(|line| line.day != "any");
+        Ok(lines.map(|line| json!(line)).collect())
     }
 
-    async fn missing(&self, parts: Vec<String>) -> Result<Vec<ListedObject>, String> {
+    /// The first of the missing objects that these parts name. The parts are read at once.
+    async fn missing(&self, parts: &[String]) -> Result<Vec<ListedObject>, String> {
         let mut missing = Vec::new();
+        let reading: Vec<_> = parts.iter().map(|part| self.get(part)).collect();
+        let mut texts = futures::stream::iter(reading).buffered(PARTS);
         for part in parts {
-            let text = self.get(&part).await?;
+            let Some(text) = texts.next().await else { break };
+            let text = text?;
             for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let line: Value = parsed(&part, line)?;
+                let line: Value = parsed(part, line)?;
                 if missing.len() >= NAMED {
                     return Ok(missing);
                 }
                 if line["class"] == "missing" {
-                    missing.push(ListedObject::deserialize(line).map_err(|error| other_form(&part, &error))?);
+                    missing.push(ListedObject::deserialize(line).map_err(|error| other_form(part, &error))?);
                 }
             }
         }
@@ -198,16 +180,6 @@ impl Reports {
 
     fn cannot(&self, operation: &str, key: &str, cause: &Cause) -> String {
         format!("{operation} s3://{}/{key}: {cause}", self.bucket)
-    }
-}
-
-impl Line {
-    fn json(self) -> Value {
-        json!({
-            "prefix": self.prefix, "day": self.day, "complete": self.complete, "objects": self.objects, "bytes": self.bytes,
-            "done": self.done, "removed": self.removed, "open": self.open, "too_new": self.too_new, "missing": self.missing,
-            "before_watermark": self.before_watermark, "changed": self.changed, "unknown": self.unknown, "may_wait": self.may_wait,
-        })
     }
 }
 

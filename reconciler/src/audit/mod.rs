@@ -56,6 +56,7 @@ mod run;
 mod s3_error;
 mod settings;
 mod source;
+mod statement_record;
 mod versioning;
 
 pub use classify::{Class, Cuts, Evidence, Judgement, OpenState, Unknown, Watermark, classify};
@@ -78,3 +79,4 @@ pub use report::{Batch, Checkpoint, Finding, Progress};
 pub use run::{Audit, Run};
 pub use s3_error::ListingError;
 pub use settings::{AuditSettings, Scope, Versions};
+pub use statement_record::StatementRecord;

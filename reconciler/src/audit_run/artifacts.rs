@@ -6,7 +6,7 @@ use daybook_schema::{BucketName, SourceName, Timestamp};
 use serde::Serialize;
 
 use super::state::State;
-use crate::audit::{AuditCounts, Tally};
+use crate::audit::{AuditCounts, StatementRecord, Tally};
 
 /// The folder of an audit below that of its scope. Without colons, which are no part of a file's name everywhere.
 pub(super) fn folder(began_at: Timestamp) -> String {
@@ -18,55 +18,24 @@ pub(super) fn part(number: u32) -> String {
     format!("findings-{number:04}.jsonl")
 }
 
-/// A line of the statement. Each names the audit, so that a line that was cut out still says what it is about.
-#[derive(Serialize)]
-struct Line<'a> {
-    began_at: Timestamp,
-    finished_at: Option<Timestamp>,
-    bucket: &'a BucketName,
-    prefix: &'a str,
-    day: &'a str,
-    complete: bool,
-    objects: u64,
-    bytes: u64,
-    done: u64,
-    removed: u64,
-    open: u64,
-    too_new: u64,
-    missing: u64,
-    before_watermark: u64,
-    changed: u64,
-    unknown: u64,
-    may_wait: u64,
-}
+/// What each line of the statement begins with: it names the audit, so that a line that was cut out still says what it is about.
+const OF_AUDIT: [&str; 3] = ["began_at", "finished_at", "bucket"];
 
 /// The statement: a line per prefix and day, then what found no place in those (day `any`, prefix `others`), then all (day `any`,
 /// prefix `all`).
 pub(super) fn statement(state: &State) -> Vec<u8> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     let statement = &state.checkpoint.statement;
+    let of_audit = [
+        state.began_at.to_string(),
+        state.finished_at.map(|at| at.to_string()).unwrap_or_default(),
+        state.checkpoint.scope.bucket.to_string(),
+    ];
+    // Writing into memory cannot fail, and each line has the same fields.
+    let _ = csv.write_record(OF_AUDIT.iter().chain(&StatementRecord::COLUMNS));
     let mut write = |prefix: &str, day: &str, tally: &Tally| {
-        let line = Line {
-            began_at: state.began_at,
-            finished_at: state.finished_at,
-            bucket: &state.checkpoint.scope.bucket,
-            prefix,
-            day,
-            complete: tally.is_complete(),
-            objects: tally.objects,
-            bytes: tally.bytes,
-            done: tally.done,
-            removed: tally.removed,
-            open: tally.open,
-            too_new: tally.too_new,
-            missing: tally.missing,
-            before_watermark: tally.before_watermark,
-            changed: tally.changed,
-            unknown: tally.unknown,
-            may_wait: tally.may_wait,
-        };
-        // Writing into memory cannot fail, and each line has the same fields.
-        let _ = csv.serialize(line);
+        let line = StatementRecord::of(prefix, day, *tally).fields();
+        let _ = csv.write_record(of_audit.iter().chain(&line));
     };
     for line in statement.lines() {
         write(&line.prefix, &line.day, &line.tally);

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use daybook_inspect::audits::Tally;
-use serde::{Deserialize, Serialize};
+use daybook_inspect::audits::{StatementRecord, Tally};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::text::{count, shown};
@@ -22,7 +22,7 @@ pub struct Report {
     gone: u64,
     unreadable: u64,
     repair: Option<Repair>,
-    pub statement: Vec<Line>,
+    pub statement: Vec<StatementRecord>,
     pub failures: Vec<String>,
     /// The file with everything that is not done.
     pub report: Option<String>,
@@ -31,16 +31,6 @@ pub struct Report {
 #[derive(Deserialize)]
 struct Repair {
     recorded: u64,
-}
-
-/// A prefix and a day.
-#[derive(Deserialize)]
-pub struct Line {
-    prefix: String,
-    day: String,
-    complete: bool,
-    #[serde(flatten)]
-    tally: Tally,
 }
 
 impl Report {
@@ -100,7 +90,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    fn of(line: &Line) -> Self {
+    fn of(line: &StatementRecord) -> Self {
         let tally = &line.tally;
         let (tone, text) = match (line.complete, tally.missing) {
             (true, _) => ("good", format!("✓ {}", count(tally.objects, true))),
@@ -130,20 +120,21 @@ pub struct Grid {
 }
 
 impl Grid {
-    pub fn of(statement: &[Line]) -> Self {
+    pub fn of(statement: &[StatementRecord]) -> Self {
         let days: BTreeSet<&str> = statement.iter().map(|line| line.day.as_str()).collect();
         let hidden_days = days.len().saturating_sub(DAYS);
         let days: Vec<&str> = days.into_iter().rev().take(DAYS).collect();
-        let mut prefixes: BTreeMap<&str, BTreeMap<&str, &Line>> = BTreeMap::new();
+        let mut prefixes: BTreeMap<&str, BTreeMap<&str, &StatementRecord>> = BTreeMap::new();
         for line in statement {
             prefixes.entry(&line.prefix).or_default().insert(&line.day, line);
         }
         let mut prefixes: Vec<_> = prefixes.into_iter().collect();
-        let missing =
-            |lines: &BTreeMap<&str, &Line>| lines.values().map(|line| line.tally.missing).sum::<u64>();
+        let missing = |lines: &BTreeMap<&str, &StatementRecord>| {
+            lines.values().map(|line| line.tally.missing).sum::<u64>()
+        };
         prefixes.sort_by_key(|(prefix, lines)| (missing(lines) == 0, *prefix));
         let hidden_prefixes = prefixes.len().saturating_sub(PREFIXES);
-        let line = |(prefix, lines): (&str, BTreeMap<&str, &Line>)| {
+        let line = |(prefix, lines): (&str, BTreeMap<&str, &StatementRecord>)| {
             let cells = days.iter().map(|day| lines.get(day).map(|line| Cell::of(line)));
             let name = if prefix.is_empty() {
                 "(none)".to_owned()
@@ -161,62 +152,14 @@ impl Grid {
     }
 }
 
-/// A line of the file. Keys are as they are in the bucket.
-#[derive(Serialize)]
-struct CsvLine<'a> {
-    prefix: &'a str,
-    day: &'a str,
-    complete: bool,
-    objects: u64,
-    bytes: u64,
-    done: u64,
-    removed: u64,
-    open: u64,
-    too_new: u64,
-    missing: u64,
-    before_watermark: u64,
-    changed: u64,
-    unknown: u64,
-    may_wait: u64,
-}
-
-/// The statement as comma-separated values.
-///
-/// # Errors
-/// None that is known: it is written into memory.
-pub fn csv(statement: &[Line]) -> Result<Vec<u8>, String> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    for line in statement {
-        let tally = &line.tally;
-        let line = CsvLine {
-            prefix: &line.prefix,
-            day: &line.day,
-            complete: line.complete,
-            objects: tally.objects,
-            bytes: tally.bytes,
-            done: tally.done,
-            removed: tally.removed,
-            open: tally.open,
-            too_new: tally.too_new,
-            missing: tally.missing,
-            before_watermark: tally.before_watermark,
-            changed: tally.changed,
-            unknown: tally.unknown,
-            may_wait: tally.may_wait,
-        };
-        csv.serialize(line).map_err(|error| error.to_string())?;
-    }
-    csv.into_inner().map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn line(prefix: &str, day: &str, done: u64, missing: u64) -> Line {
-        Line::deserialize(json!({
+    fn line(prefix: &str, day: &str, done: u64, missing: u64) -> StatementRecord {
+        StatementRecord::deserialize(json!({
             "prefix": prefix, "day": day, "complete": missing == 0, "objects": done + missing, "bytes": 0, "done": done,
             "removed": 0, "open": 0, "too_new": 0, "missing": missing, "before_watermark": 0, "changed": 0, "unknown": 0,
         }))
@@ -254,21 +197,6 @@ mod tests {
         assert_eq!(
             (cell.tone, cell.title.as_str()),
             ("bad", "5 objects: 3 done, 2 missing")
-        );
-    }
-
-    #[test]
-    fn the_file_has_a_line_for_each_and_quotes_what_it_must() {
-        let text = csv(&[line("a,\"b\"/", "2026-11-20", 1, 2)]).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        assert!(
-            lines[0].starts_with("prefix,day,complete,objects,bytes,done,"),
-            "{text}"
-        );
-        assert_eq!(
-            lines[1],
-            "\"a,\"\"b\"\"/\",2026-11-20,false,3,0,1,0,0,0,2,0,0,0,0"
         );
     }
 }

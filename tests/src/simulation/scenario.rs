@@ -131,6 +131,11 @@ impl Scenario {
         is_kept || !self.faults.is_empty()
     }
 
+    /// On every ninth day a person cancels what runs.
+    pub(super) fn has_canceller(&self) -> bool {
+        self.seed % 9 == 4
+    }
+
     /// Every third day has a cap below what is uploaded in a burst.
     pub(super) fn cap(&self) -> Option<u32> {
         (self.seed % 3 == 2).then_some(4)

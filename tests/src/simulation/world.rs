@@ -135,6 +135,8 @@ pub(crate) struct History {
     pub(crate) freed: BTreeSet<String>,
     /// Rows whose attempts a person called failed, or may have.
     pub(crate) failed_by_person: BTreeSet<String>,
+    /// Rows that a person cancelled, or may have.
+    pub(crate) cancelled: BTreeSet<String>,
     /// Keys whose receipts were removed early.
     pub(crate) receipts_removed: BTreeSet<String>,
     /// Keys whose receipts had expired, and when the first of them was removed.

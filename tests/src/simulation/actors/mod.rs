@@ -87,6 +87,9 @@ impl Cast {
         actors.spawn(releases::strangers(self.clone()));
         actors.spawn(people::dead_letters(self.clone()));
         actors.spawn(people::operator(self.clone()));
+        if self.scenario.has_canceller() {
+            actors.spawn(people::canceller(self.clone()));
+        }
         if self.scenario.has_receipts() {
             actors.spawn(misfortune::expiry(self.clone()));
             actors.spawn(audits::audits(self.clone()));

@@ -1,4 +1,4 @@
-//! An operator: pauses, resumes, sets N, redrives, releases, fails, completes and removes; each command may die on the way.
+//! An operator: pauses, resumes, sets N, redrives, releases, fails, completes and removes, and one who cancels; each command may die on the way.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -38,6 +38,42 @@ pub(super) async fn operator(cast: Cast) {
     // Before going home: what was paused goes on, and N is as configured.
     while stage.ledger.resume().await.is_err() {}
     while stage.ledger.set_per_window(None, OPERATOR).await.is_err() {}
+}
+
+/// A person who cancels what runs, every few hours: its row is parked, and then its execution is stopped, if these credentials may. Some
+/// time later they redrive what is parked; what is left is the operator's.
+pub(super) async fn canceller(cast: Cast) {
+    let mut rng = cast.chaos.stream("canceller");
+    let stage = cast.as_seen_by("canceller", 0);
+    while cast.chaos.is_on() {
+        tokio::time::sleep(Duration::from_secs(rng.u64(3600..8 * 3600))).await;
+        let may_stop = rng.bool();
+        cast.process("canceller", None, cancel(&cast, &stage, may_stop))
+            .await;
+        if rng.bool() {
+            tokio::time::sleep(Duration::from_secs(rng.u64(1..1800))).await;
+            cast.process("canceller", None, act(&cast, &stage, 3, rng.fork()))
+                .await;
+        }
+    }
+}
+
+async fn cancel(cast: &Cast, stage: &Stage, may_stop: bool) {
+    let rows = rows_in(stage, Status::Claimed, 1).await;
+    note(cast, &rows, |world| &mut world.cancelled);
+    let cancelled = stage.ledger.cancel_rows(&rows, OPERATOR, stage.deadline()).await;
+    for (row, cancelled) in rows.iter().zip(cancelled) {
+        cast.line(|| format!("a person cancels {}: {cancelled:?}", row.id));
+        let is_stopped = may_stop && row.batch.is_none() && !cast.scenario.has_workers();
+        if is_stopped && matches!(cancelled, Ok(true)) {
+            drop(
+                stage
+                    .executions()
+                    .stop(row.run_name(), "cancelled by a person")
+                    .await,
+            );
+        }
+    }
 }
 
 /// A person who sees to it that dead letters go back to where they came from, hours later.

@@ -25,6 +25,7 @@ pub(super) fn executions_are_honest(checker: &Checker, rows: &[Value], runs: &Ru
         findings.failed_attempts += failures.len();
         // A person may give back or fail what still runs.
         let is_meddled_with = world.failed_by_person.contains(id)
+            || world.cancelled.contains(id)
             || world.freed.contains(id)
             || shadow.invalid.contains(id)
             || !world.restores.is_empty();

@@ -250,6 +250,7 @@ fn duplicate(
         .filter_map(|id| shadow.inserts.get(id))
         .any(|insert| expired_at.is_some_and(|at| insert.last_millis >= *at));
     let by_person = rows.clone().any(|id| history.failed_by_person.contains(id));
+    let is_cancelled = rows.clone().any(|id| history.cancelled.contains(id));
     let was_restored = rows
         .clone()
         .any(|id| history.restores.iter().any(|restore| restore.taken.contains(id)));
@@ -271,6 +272,8 @@ fn duplicate(
         Some("the ledger was restored to when it waited, and it ran in another batch")
     } else if by_person {
         Some("a person called a running attempt failed")
+    } else if is_cancelled {
+        Some("a person cancelled an attempt that ran on, and redrove it")
     } else if !waited && own_at.zip(looked_at).is_some_and(|(own, looked)| own >= looked) {
         Some("a repair raced with a notification later than the grace")
     } else if by.worker && was_recorded_again {

@@ -261,9 +261,10 @@ impl Checker {
                 let text = format!("without faults attempt {attempt} of {id} was sent {sent} times");
                 findings.violate(Property::Budget, text);
             }
-            let (closed, by_person) = {
+            let (closed, by_person, cancelled) = {
                 let world = self.world.lock();
-                (world.closed.len() as f64, world.failed_by_person.len() as f64)
+                let many = [&world.closed, &world.failed_by_person, &world.cancelled];
+                many.map(|ids| ids.len() as f64).into()
             };
             let step = |name: &str| shadow.steps.get(name).copied().unwrap_or(0) as f64;
             let (rows, at_once) = (step("record"), step("record and claim"));
@@ -277,9 +278,9 @@ impl Checker {
                 + by_workers
                 + 6.0 * findings.failed_attempts as f64
                 + (shadow.grants + shadow.commands) as f64
-                + 3.0 * (closed + by_person + step("PARKED→PENDING"))
-                // Given back, and claimed again.
-                + 6.0 * freed.len() as f64
+                + 3.0 * (closed + by_person + cancelled + step("PARKED→PENDING"))
+                // Given back, or cancelled and redriven, and claimed again.
+                + 6.0 * (freed.len() as f64 + cancelled)
                 + 30.0;
             if shadow.write_units > most {
                 let text = format!(

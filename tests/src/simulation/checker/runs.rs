@@ -136,7 +136,10 @@ pub(super) fn attempts_are_honest(checker: &Checker, rows: &[Value], runs: &Runs
             .is_some_and(|insert| insert.last_millis > insert.at_millis);
         let is_another = is_batched(checker) && (is_again || !world.restores.is_empty());
         // An invalid input costs an attempt, and has no execution.
-        let by_person = world.failed_by_person.contains(id) || shadow.invalid.contains(id) || is_another;
+        let by_person = world.failed_by_person.contains(id)
+            || world.cancelled.contains(id)
+            || shadow.invalid.contains(id)
+            || is_another;
         one_by_one(id, of_row, by_person, checker, findings);
         for row in rows.iter().filter(|row| row["id"]["S"] == json!(id)) {
             let counted: usize = row["attempt"]["N"]
@@ -233,9 +236,11 @@ pub(super) fn workers_are_honest(checker: &Checker, rows: &[Value], runs: &Runs,
             .filter(|run| run.status == ExecutionStatus::Failed)
             .count();
         findings.failed_attempts += failed;
-        // A person may give back or fail what a worker still works on.
-        let is_meddled_with =
-            world.failed_by_person.contains(id) || world.freed.contains(id) || !world.restores.is_empty();
+        // A person may give back, fail or cancel what a worker still works on.
+        let is_meddled_with = world.failed_by_person.contains(id)
+            || world.cancelled.contains(id)
+            || world.freed.contains(id)
+            || !world.restores.is_empty();
         if is_meddled_with {
             continue;
         }

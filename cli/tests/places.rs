@@ -1,6 +1,8 @@
 //! Where a command looks: a folder, a stack, or parts one by one; and what it says when that is not there.
 #![allow(missing_docs, clippy::unwrap_used, clippy::disallowed_methods)]
 
+#[path = "places/console.rs"]
+mod console;
 mod stand_in;
 
 use std::collections::BTreeMap;

@@ -32,7 +32,8 @@ impl Call {
         match service {
             "DynamoDB_20120810" => of_dynamodb(operation, body),
             "AmazonSQS" => {
-                let queue = text("QueueUrl").rsplit('/').next().unwrap_or_default();
+                let queue = [text("QueueUrl"), text("QueueName")].concat();
+                let queue = queue.rsplit('/').next().unwrap_or_default();
                 // A batch needs the permission of the single request.
                 let operation = operation.trim_end_matches("Batch");
                 vec![Self::new(&format!("sqs:{operation}"), queue_arn(queue))]
@@ -186,15 +187,21 @@ pub fn grants(deployed: &Evaluated, function: &str) -> Vec<Grant> {
         role.get("ManagedPolicyArns").is_none(),
         "a managed policy allows more than is used"
     );
+    let policies = role["Policies"].as_array().unwrap().iter();
+    policies
+        .flat_map(|policy| statements(&policy["PolicyDocument"]))
+        .collect()
+}
+
+/// What a policy's statements allow.
+pub fn statements(policy: &Value) -> Vec<Grant> {
     let mut grants = Vec::new();
-    for policy in role["Policies"].as_array().unwrap() {
-        for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
-            assert_eq!(statement["Effect"], "Allow", "{statement}");
-            for action in one_or_many(&statement["Action"]) {
-                for resource in one_or_many(&statement["Resource"]) {
-                    let action = action.clone();
-                    grants.push(Grant { action, resource });
-                }
+    for statement in policy["Statement"].as_array().unwrap() {
+        assert_eq!(statement["Effect"], "Allow", "{statement}");
+        for action in one_or_many(&statement["Action"]) {
+            for resource in one_or_many(&statement["Resource"]) {
+                let action = action.clone();
+                grants.push(Grant { action, resource });
             }
         }
     }

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use daybook_ledger::{Clock, Deadline, Ledger, NewRow, Random, Recorded};
+use daybook_ledger::{Clock, Deadline, Ledger, NewRow, Random, ReceiptSettings, Recorded};
 use daybook_local::{LocalAws, QueueAttributes};
 use daybook_schema::{SourceName, Timestamp, notification, tables};
 use tokio::sync::oneshot;
@@ -225,6 +225,11 @@ fn runtime_and_serve(aws: LocalAws, listener: std::net::TcpListener, stopped: on
 
 /// The ledger in that table of an embedded AWS.
 pub fn ledger_of(aws: &LocalAws, table: &str) -> Ledger {
+    ledger_with(aws, table, None)
+}
+
+/// The same with receipts, where they are kept.
+pub fn ledger_with(aws: &LocalAws, table: &str, receipts: Option<ReceiptSettings>) -> Ledger {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
         .region(aws_sdk_dynamodb::config::Region::new("us-east-1"))
@@ -237,7 +242,7 @@ pub fn ledger_of(aws: &LocalAws, table: &str) -> Ledger {
     Ledger::new(
         aws_sdk_dynamodb::Client::from_conf(config),
         table.parse().unwrap(),
-        None,
+        receipts,
         Clock::system(),
         Random::from_os(),
     )

@@ -15,6 +15,7 @@ pub struct Proxy {
     pub endpoint: String,
     aws: LocalAws,
     state: Arc<Mutex<Answers>>,
+    requests: Arc<Mutex<Vec<(String, Value)>>>,
 }
 
 #[derive(Default)]
@@ -31,6 +32,7 @@ impl Proxy {
             endpoint: format!("http://{}", listener.local_addr().unwrap()),
             aws: aws.clone(),
             state: Arc::default(),
+            requests: Arc::default(),
         };
         let served = proxy.clone();
         std::thread::spawn(move || {
@@ -55,6 +57,11 @@ impl Proxy {
         self.answer(operation, 400, error);
     }
 
+    /// What it was asked: each request's target and body.
+    pub fn requests(&self) -> Vec<(String, Value)> {
+        self.requests.lock().unwrap().clone()
+    }
+
     /// As before.
     pub fn restore(&self) {
         *self.state.lock().unwrap() = Answers::default();
@@ -68,6 +75,8 @@ impl Proxy {
 
 async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers["x-amz-target"].to_str().unwrap().to_owned();
+    let asked = serde_json::from_slice(&body).unwrap_or_default();
+    proxy.requests.lock().unwrap().push((target.clone(), asked));
     let operation = target.rsplit('.').next().unwrap();
     let (instead, ahead) = {
         let state = proxy.state.lock().unwrap();

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<clap::Error>() {
             Some(usage) => ui::usage::refuse(usage, command::whole()),
+            None if ui::output::nobody_reads(&error) => ExitCode::from(ui::output::CLOSED),
             None => ui::error::print(&error),
         },
     }

@@ -123,6 +123,18 @@ fn not_lost(dir: &Path, settings: &Settings, found: Found) -> Result<(), UserErr
     }
 }
 
+/// A file without content, and no word of a ledger that was there before. A verb that only looks must not make a ledger of it.
+fn empty(dir: &Path) -> UserError {
+    let file = dir.join(LEDGER_FILE);
+    cannot_open(dir)
+        .because(anyhow::anyhow!("{} is empty", file.display()))
+        .hint(format!(
+            "nothing was changed. If events were recorded here, restore ledger.redb from a backup; if not, \
+             `daybook up --data-dir {}` makes a new ledger",
+            dir.display()
+        ))
+}
+
 fn lost(dir: &Path, how: &str) -> UserError {
     let file = dir.join(LEDGER_FILE);
     let lost = anyhow::anyhow!(
@@ -192,7 +204,11 @@ impl Folder {
     pub async fn open(dir: &Path, _: &Lock) -> anyhow::Result<Self> {
         has_ledger(dir)?;
         let settings = Settings::read_or_explain(dir)?;
-        not_lost(dir, &settings, look(dir)?)?;
+        let found = look(dir)?;
+        not_lost(dir, &settings, found)?;
+        if found == Found::Nothing {
+            return Err(empty(dir).into());
+        }
         Self::on(build(dir)?, dir, settings).await
     }
 

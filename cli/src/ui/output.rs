@@ -33,6 +33,21 @@ pub fn print<M: Display>(
     print_either(output, || table::labelled(lines), json)
 }
 
+/// Exit code of a program that a closed pipe ended: 128 and the number of SIGPIPE.
+pub const CLOSED: u8 = 141;
+
+/// Whether an error says that nobody reads stdout any more. One of a connection is wrapped in what was asked over it.
+pub fn nobody_reads(error: &anyhow::Error) -> bool {
+    let of_csv = error
+        .downcast_ref::<csv::Error>()
+        .and_then(|error| match error.kind() {
+            csv::ErrorKind::Io(error) => Some(error),
+            _ => None,
+        });
+    let outermost = error.downcast_ref::<std::io::Error>().or(of_csv);
+    outermost.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 /// Writes a text for people, or JSON for programs, to stdout.
 ///
 /// # Errors

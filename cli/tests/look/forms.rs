@@ -157,3 +157,28 @@ fn a_status_is_watched_until_it_is_stopped() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+/// As in `daybook status --watch | head -1`: nobody reads any more, and that is no error to report.
+#[test]
+fn a_closed_pipe_ends_a_verb_silently_as_its_signal_would() {
+    let local = Local::new();
+    for arguments in [
+        &["status", "--watch", "100ms"][..],
+        &["list", "--format", "jsonl"],
+        &["list", "--format", "csv"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = command(&local, arguments)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn();
+        let ended = child.unwrap().wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(
+            (ended.status.code(), said.as_str()),
+            (Some(141), ""),
+            "{arguments:?}"
+        );
+    }
+}

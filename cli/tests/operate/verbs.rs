@@ -153,6 +153,48 @@ fn complete() {
     );
 }
 
+/// A receipt says what was done with an object; what could not be read has none, and its text would be gone.
+#[test]
+fn an_unreadable_notification_is_not_completed() {
+    let local = Local::new();
+    let notification = |local: &Local| {
+        let mut rows = local.rows().into_values();
+        rows.find(|row| row.event().is_none()).unwrap()
+    };
+    let before = notification(&local);
+    let id = before.id.to_string();
+    let (code, stdout, stderr) = local.run(&["complete", &id, "--yes", "--why", "seen"]);
+    assert_eq!(code, 1, "{stdout}{stderr}");
+    assert!(stdout.contains("`daybook remove` deletes them"), "{stdout}");
+    assert!(
+        stderr.ends_with("error: none of what was named was completed\n"),
+        "{stderr}"
+    );
+    assert_eq!(notification(&local), before);
+    let (code, _, stderr) = local.run(&["remove", &id, "--yes", "--why", "seen"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(local.rows().values().all(|row| row.event().is_some()));
+}
+
+#[test]
+fn naming_only_what_a_verb_does_not_apply_to_fails() {
+    let local = Local::new();
+    let (pending, parked) = (id_of("due.json").to_string(), id_of("parked.json").to_string());
+    for named in [["release", &pending], ["release", &parked], ["redrive", &pending]] {
+        let (code, _, stderr) = local.run(&[&named[..], &["--yes"]].concat());
+        assert_eq!(code, 1, "{named:?}: {stderr}");
+        assert!(
+            stderr.contains("error: none of what was named was re"),
+            "{stderr}"
+        );
+        let (code, _, _) = local.run(&[&named[..], &["--dry-run"]].concat());
+        assert_eq!(code, 1, "{named:?}");
+    }
+    // One of two is something.
+    let (code, _, stderr) = local.run(&["redrive", &pending, &parked, "--yes"]);
+    assert_eq!(code, 0, "{stderr}");
+}
+
 #[test]
 fn complete_as_json() {
     let arguments = [

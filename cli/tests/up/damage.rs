@@ -236,3 +236,21 @@ async fn settings_that_cannot_be_read_are_written_anew() {
     assert_eq!(counts(&ledger(&dir)).await, [300, 0, 0]);
     up.drained().await;
 }
+
+/// A start makes a ledger under another name, and renames it when it is whole: an empty one is no new one, and looking makes none of it.
+#[tokio::test]
+async fn looking_makes_no_ledger_of_an_empty_file() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::write(dir.join("ledger.redb"), "").unwrap();
+    for verb in ["status", "list"] {
+        let (code, stdout, stderr) = run(daybook(&[verb, "--local"]).arg(&dir));
+        assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
+        assert!(stderr.contains("ledger.redb is empty"), "{stderr}");
+        assert_eq!(data(&dir).unwrap(), b"");
+    }
+    // Where nothing says that there was a ledger, a start makes one.
+    Up::start(&dir, &[]).await.drained().await;
+    assert_eq!(counts(&ledger(&dir)).await, [0, 0, 0]);
+}

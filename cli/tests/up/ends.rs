@@ -36,7 +36,8 @@ async fn a_signal_lets_what_runs_finish_and_claims_nothing_more(signal: Signal) 
     let mut up = two_of_five(&data, &gate).await;
     let url = up.url().await;
     up.signal(signal);
-    up.until_said("draining: ").await;
+    up.until_said("draining: running events get 20s to finish; ")
+        .await;
     until("nobody listens", async || {
         TcpStream::connect(address(&url)).is_err()
     })

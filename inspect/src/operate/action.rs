@@ -92,11 +92,14 @@ const CANCEL: [Outcome; 1] = [outcome(
     "cancelled",
     "parked: `daybook redrive` runs them again",
 )];
-const COMPLETE: [Outcome; 1] = [outcome(
-    "completed",
-    "completed",
-    "done; receipts say by whom and why",
-)];
+const COMPLETE: [Outcome; 2] = [
+    outcome("completed", "completed", "done; receipts say by whom and why"),
+    outcome(
+        "unreadable_notifications",
+        "no object",
+        "unreadable notifications, left as they are: `daybook remove` deletes them",
+    ),
+];
 const REMOVE: [Outcome; 1] = [outcome(
     "removed",
     "removed",
@@ -237,12 +240,23 @@ impl Action {
                     false => Applied::MovedOn,
                 })
             }
-            Self::Complete | Self::Remove => {
-                let outcome = match self {
-                    Self::Complete => ReceiptOutcome::Succeeded,
-                    _ => ReceiptOutcome::Removed,
-                };
-                let closed = ledger.close_rows(rows, outcome, person, deadline).await;
+            Self::Complete => {
+                // No receipt can say that a notification without an object is done, and its text would be gone.
+                let events: Vec<Row> = rows.iter().filter(|row| row.event().is_some()).cloned().collect();
+                let closed = ledger.close_rows(&events, ReceiptOutcome::Succeeded, person, deadline);
+                let mut closed = each(closed.await, |()| Applied::Done(0)).into_iter();
+                let applied = rows.iter().map(|row| match row.event() {
+                    Some(_) => closed
+                        .next()
+                        .unwrap_or_else(|| Applied::Failed("the row was not written".into())),
+                    None => Applied::Done(1),
+                });
+                applied.collect()
+            }
+            Self::Remove => {
+                let closed = ledger
+                    .close_rows(rows, ReceiptOutcome::Removed, person, deadline)
+                    .await;
                 each(closed, |()| Applied::Done(0))
             }
         }

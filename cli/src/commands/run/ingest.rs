@@ -143,7 +143,7 @@ async fn from_queue(
     let stopping = async {
         asked_to_stop.await;
         logging::say(
-            "ending: what was received is recorded first; press again to stop immediately, and nothing is lost",
+            "ending: what was received is recorded first; Ctrl-C or SIGTERM again stops immediately, and nothing is lost",
         );
         say_stop.send_replace(true);
     };

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use daybook_inspect::wording::time;
 use daybook_manager::worker::{Worker, WorkerReport, WorkerSettings};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -98,11 +99,15 @@ pub async fn run(arguments: WorkerArguments, output: Output) -> anyhow::Result<E
         .control()
         .await
         .map_err(|error| ledger_failure(&aws, error))?;
+    let grace = worker_settings.grace;
     // Before it says that a signal drains.
     let asked_to_stop = signals::requested();
     let shutdown = async {
         asked_to_stop.await;
-        logging::say("draining: running events finish, then this worker ends");
+        logging::say(&format!(
+            "draining: running events get {} to finish; those that need longer are stopped and put back, and no attempt is used",
+            time::span(grace)
+        ));
     };
     let name = worker_settings.name.clone();
     logging::say(&format!(

@@ -67,6 +67,9 @@ pub async fn run(arguments: StatusArguments, output: Output) -> anyhow::Result<E
     loop {
         // An outage is what is watched for: it does not end the watch.
         if let Err(error) = show(&arguments, output).await {
+            if output::nobody_reads(&error) {
+                return Err(error);
+            }
             error::print(&error);
         }
         tokio::select! {

@@ -155,6 +155,7 @@ async fn run(
             why: why.as_deref(),
         },
         selected: &selected,
+        are_named: arguments.selection.names_events(),
         control: match action.waits_for_dispatch() {
             true => deployment.ledger.control().await.ok(),
             false => None,

@@ -30,6 +30,8 @@ pub struct Run<'a> {
     pub action: Action,
     pub person: Person<'a>,
     pub selected: &'a Selected,
+    /// Whether each was named, as an id or an object.
+    pub are_named: bool,
     pub control: Option<Control>,
 }
 
@@ -232,14 +234,29 @@ impl Run<'_> {
         Err(stopped.hint(hint).into())
     }
 
+    /// Whether no row is done, or none would be.
+    fn does_nothing(&self, tally: &Tally) -> bool {
+        match (tally.seen(), self.action) {
+            (0, _) => self.selected.rows.is_empty(),
+            // What is left as it is counts as an outcome.
+            (_, Action::Complete) => tally.outcomes.first() == Some(&0),
+            _ => tally.done() == 0,
+        }
+    }
+
     /// Whether all could be done.
     ///
     /// # Errors
-    /// When not.
+    /// When not, and when nothing of what was named was.
     pub fn end(&self, tally: &Tally) -> anyhow::Result<ExitCode> {
         let failures = tally.failures();
         let Some(first) = failures.first() else {
-            return Ok(ExitCode::SUCCESS);
+            return match self.are_named && self.does_nothing(tally) {
+                true => {
+                    Err(UserError::new(format!("none of what was named was {}", self.action.past())).into())
+                }
+                false => Ok(ExitCode::SUCCESS),
+            };
         };
         let what = match (tally.failed(), tally.unreadable()) {
             (0, 1) => "1 row that may match cannot be read, and was left alone".to_owned(),

@@ -51,6 +51,11 @@ impl SelectionArguments {
         ))
     }
 
+    /// Whether single events are named, or objects.
+    pub fn names_events(&self) -> bool {
+        !self.named.is_empty()
+    }
+
     /// Reads what is selected, of rows in these statuses.
     ///
     /// # Errors

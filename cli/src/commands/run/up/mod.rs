@@ -28,6 +28,7 @@ use std::time::Duration;
 use anyhow::Context;
 use daybook_console::snapshot::Snapshots;
 use daybook_inspect::parts;
+use daybook_inspect::wording::time;
 use daybook_manager::Dispatch;
 use daybook_manager::worker::WorkerSettings;
 use tokio::net::TcpListener;
@@ -141,7 +142,6 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let base = Base::take(&arguments, &dispatch).await?;
     let pages = arguments.console.listen().await?;
     let folder = &base.folder;
-
     let recording = Arc::new(Recording::default());
     let runs = Arc::new(Runs::of(
         &arguments.data_dir,
@@ -180,7 +180,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
         recording: &recording,
         runs: &runs,
     };
-    let work = async { futures::join!(stop_when(asked_to_stop, say_stop), moving, serving, looking) };
+    let stopping = stop_when(asked_to_stop, say_stop, pipeline.has_target());
+    let work = async { futures::join!(stopping, moving, serving, looking) };
     let report = tokio::select! {
         biased;
         (_, report, (), ()) = work => report,
@@ -212,12 +213,23 @@ fn log_requests(folder: &Folder) {
     );
 }
 
-/// Says that it drains when it is asked to stop.
-async fn stop_when(asked_to_stop: impl Future<Output = ()>, say_stop: channel::Sender<bool>) {
+/// Says that it drains when it is asked to stop. Without a target nothing runs that could be waited for.
+async fn stop_when(
+    asked_to_stop: impl Future<Output = ()>,
+    say_stop: channel::Sender<bool>,
+    has_target: bool,
+) {
     asked_to_stop.await;
-    logging::say(
-        "draining: running events finish, then this ends; press again to stop immediately, and nothing is lost",
-    );
+    let running = match has_target {
+        true => format!(
+            "running events get {} to finish; those that need longer are stopped and put back, and no attempt is used",
+            time::span(WorkerSettings::new(target::this_process()).grace)
+        ),
+        false => "what is being recorded is finished, then this ends".to_owned(),
+    };
+    logging::say(&format!(
+        "draining: {running}. Ctrl-C or SIGTERM again stops immediately, and nothing is lost"
+    ));
     say_stop.send_replace(true);
 }
 

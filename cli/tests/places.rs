@@ -10,6 +10,7 @@ use std::process::Command;
 
 use axum::body::Bytes;
 use axum::http::StatusCode;
+use daybook_local::QueueAttributes;
 use serde_json::Value;
 use stand_in::rows::{self, Fixtures};
 use stand_in::{StandIn, daybook, daybook_at, run};
@@ -94,12 +95,18 @@ fn with_stack(aws: &StandIn, cloudformation: &str, arguments: &[&str]) -> Comman
 fn a_stack_names_all_parts() {
     let aws = StandIn::start();
     aws.record(3);
+    let sqs = aws.aws.sqs();
+    let intake = sqs.create_queue("intake", QueueAttributes::default()).unwrap();
+    for body in ["one", "two", "three"] {
+        sqs.send(&intake, body).unwrap();
+    }
     let endpoint = cloudformation(&[(
         "prod",
         &[
             ("LedgerTableName", "ledger"),
             ("ReceiptsTableName", "receipts"),
             ("DispatchQueueUrl", &aws.queue_url),
+            ("IntakeQueueUrl", &aws.queue_url.replace("/dispatch", "/intake")),
             ("StateMachineArn", &aws.state_machine),
             ("DashboardUrl", "https://example.com"),
         ],
@@ -114,6 +121,14 @@ fn a_stack_names_all_parts() {
     let status = json(&["status"]);
     assert_eq!(status["where"], "stack prod in region us-east-1");
     assert_eq!(status["queue_depth"], 2);
+    assert_eq!(status["intake_queue_depth"], 3);
+    let (code, table, _) = run(&mut with_stack(&aws, &endpoint, &["status", "--stack", "prod"]));
+    assert_eq!(code, 0, "{table}");
+    let line = table.lines().find(|line| line.starts_with("intake"));
+    assert!(
+        line.is_some_and(|line| line.contains(" 3 ") && line.contains("IntakeBehindAlarm")),
+        "{table}"
+    );
     assert_eq!(status["claimed"]["rows"], 2);
     assert_eq!(json(&["sweep"])["stale"], 0);
     assert_eq!(json(&["list"])["rows"].as_array().unwrap().len(), 3);

@@ -194,7 +194,7 @@ impl Aws {
 fn endpoint_variable(resource: AwsResource) -> &'static str {
     match resource {
         AwsResource::Ledger | AwsResource::Receipts => "AWS_ENDPOINT_URL_DYNAMODB",
-        AwsResource::Queue => "AWS_ENDPOINT_URL_SQS",
+        AwsResource::Queue | AwsResource::Intake => "AWS_ENDPOINT_URL_SQS",
         AwsResource::StateMachine => "AWS_ENDPOINT_URL_SFN",
         AwsResource::Stack => "AWS_ENDPOINT_URL_CLOUDFORMATION",
     }
@@ -206,6 +206,7 @@ fn flag(resource: AwsResource) -> &'static str {
         AwsResource::Ledger => "--ledger-table (DAYBOOK_LEDGER_TABLE)",
         AwsResource::Receipts => "--receipts-table (DAYBOOK_RECEIPTS_TABLE)",
         AwsResource::Queue => "--dispatch-queue-url (DAYBOOK_DISPATCH_QUEUE_URL)",
+        AwsResource::Intake => "--intake-queue-url (DAYBOOK_INTAKE_QUEUE_URL)",
         AwsResource::StateMachine => "--state-machine-arn (DAYBOOK_STATE_MACHINE_ARN)",
         AwsResource::Stack => "--stack (DAYBOOK_STACK)",
     }

@@ -27,7 +27,7 @@ use daybook_inspect::aws::failure::Failure;
 use daybook_inspect::aws::trouble::Trouble;
 use daybook_inspect::parts::{LocalFolder, Parts};
 use daybook_inspect::rate::Rate;
-use daybook_ledger::{Clock, Ledger, LedgerError, Random, ReceiptSettings, RetryPolicy, TableName};
+use daybook_ledger::{Cause, Clock, Ledger, LedgerError, Random, ReceiptSettings, RetryPolicy, TableName};
 use daybook_manager::{Dispatch, DispatchQueue, Executions};
 use daybook_schema::SourceName;
 use daybook_schema::notification::{KeyEncoding, Reading};
@@ -119,6 +119,7 @@ impl AwsArguments {
                 (AwsResource::Ledger, self.ledger_table.is_some()),
                 (AwsResource::Receipts, self.receipts_table.is_some()),
                 (AwsResource::Queue, self.dispatch_queue_url.is_some()),
+                (AwsResource::Intake, false),
                 (AwsResource::StateMachine, machine_is_given),
             ];
             let by_stack = by_flag.into_iter().filter(|(_, given)| !given);
@@ -244,6 +245,16 @@ impl Deployment {
             Location::Local { access, .. } => health::trouble(access.up()?).await,
             Location::Aws { .. } => None,
         }
+    }
+
+    /// How many messages its intake queue holds; `None` where no stack names it.
+    pub async fn intake_messages(&self) -> Option<Result<u64, Cause>> {
+        let Location::Aws { aws, outputs, .. } = &self.location else {
+            return None;
+        };
+        let url = outputs.queue(None, INTAKE_QUEUE).ok()??;
+        let depth = aws.intake_queue(&url).depth().await;
+        Some(depth.map(|depth| depth.messages).map_err(Cause::from))
     }
 
     /// Whether it is a folder of this machine.

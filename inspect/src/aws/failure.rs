@@ -18,6 +18,8 @@ pub enum AwsResource {
     Receipts,
     /// The dispatch queue.
     Queue,
+    /// The intake queue.
+    Intake,
     /// The state machine.
     StateMachine,
     /// The stack that names the others.

@@ -35,6 +35,8 @@ pub struct Found {
     pub newer: Part<Count>,
     /// Messages in the dispatch queue, where one is named.
     pub depth: Option<Result<u64, Cause>>,
+    /// Messages in the intake queue, where one is named: notifications that wait for ingest. Whoever can ask it puts them here.
+    pub intake: Option<Result<u64, Cause>>,
     /// Running executions of the state machine, where there is one.
     pub running: Option<Result<Count, Cause>>,
     /// N and the window.
@@ -127,6 +129,7 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
         first: [firsts.0, firsts.1, firsts.2],
         depth,
         trouble: None,
+        intake: None,
     }
 }
 
@@ -206,12 +209,15 @@ impl Found {
             .filter_map(|first| first.as_ref().err().cloned());
         let of_queue = self.depth.as_ref().and_then(|depth| depth.as_ref().err());
         let of_queue = of_queue.map(|cause| Failure::about(AwsResource::Queue, cause));
+        let of_intake = self.intake.as_ref().and_then(|depth| depth.as_ref().err());
+        let of_intake = of_intake.map(|cause| Failure::about(AwsResource::Intake, cause));
         let of_machine = self.running.as_ref().and_then(|running| running.as_ref().err());
         let of_machine = of_machine.map(|cause| Failure::about(AwsResource::StateMachine, cause));
         let mut seen = std::collections::BTreeSet::new();
         of_ledger
             .chain(of_firsts)
             .chain(of_queue)
+            .chain(of_intake)
             .chain(of_machine)
             .filter(|failure| seen.insert(failure.clone()))
             .collect()

@@ -31,6 +31,8 @@ pub struct StatusOutput<'a> {
     newer: Option<Count>,
     /// Messages in the dispatch queue, about; null where no queue is named, and for a folder, whose queue is in its process.
     queue_depth: Option<&'a u64>,
+    /// Messages in the intake queue, about; null for a folder, and without a stack. CloudWatch alone has their age: IntakeBehindAlarm.
+    intake_queue_depth: Option<&'a u64>,
     /// Executions of the state machine that run, counted up to 10,000; null where none is named.
     running_executions: Option<Count>,
     /// What keeps events that are due from being sent faster.
@@ -186,6 +188,7 @@ impl Found {
             parked: standing(known(&self.parked), parked),
             newer: known(&self.newer),
             queue_depth: self.depth.as_ref().and_then(|depth| depth.as_ref().ok()),
+            intake_queue_depth: self.intake.as_ref().and_then(|depth| depth.as_ref().ok()),
             running_executions: self
                 .running
                 .as_ref()

@@ -29,6 +29,7 @@ pub fn lines(found: &Found, location: &Location) -> Vec<Line> {
         lines.push(("trouble", escape::escaped(trouble), String::new()));
     }
     lines.extend(count_lines(found));
+    lines.extend(intake_line(found, location));
     lines.extend(queue_line(found, location));
     if let Some(running) = &found.running {
         let running = running.as_ref().ok().copied();
@@ -131,6 +132,17 @@ fn count_lines(found: &Found) -> Vec<Line> {
         lines.push(counted("newer", newer, meaning));
     }
     lines
+}
+
+/// What has not been recorded yet, on AWS. How old it is SQS does not say: only CloudWatch has that.
+fn intake_line(found: &Found, location: &Location) -> Option<Line> {
+    let messages = match (&found.intake, location) {
+        (None, Location::Local { .. }) => return None,
+        (Some(Ok(messages)), _) => messages.to_string(),
+        _ => UNKNOWN.to_owned(),
+    };
+    let meaning = "messages wait for ingest, approximately; their age is a metric in CloudWatch, which IntakeBehindAlarm watches";
+    Some(("intake", messages, meaning.to_owned()))
 }
 
 /// The dispatch queue; a folder has none to show while nothing runs.

@@ -14,8 +14,10 @@ const PERIOD: Duration = Duration::from_secs(60);
 /// How many lines of a kind tell enough.
 const LINES: u32 = 2;
 
-/// Lets a place in the code warn twice a minute, and says when more of the same is left out and how many lines were. The lines of failed runs have a
-/// limit of their own: each is another event's.
+/// Modules whose lines never repeat themselves: those of failed runs have a limit of their own, and those of a watch say what changed.
+const OTHERS: [&str; 2] = ["::run_log", "::watch"];
+
+/// Lets a place in the code warn twice a minute, and says when more of the same is left out and how many lines were.
 pub struct Repeats {
     places: Mutex<HashMap<Identifier, Allowance>>,
     say: fn(&str),
@@ -83,7 +85,7 @@ impl<S> Filter<S> for Repeats {
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         let of = event.metadata();
-        if *of.level() > Level::WARN || of.target().ends_with("::run_log") {
+        if *of.level() > Level::WARN || OTHERS.iter().any(|other| of.target().ends_with(other)) {
             return true;
         }
         let from = of.target();

@@ -261,6 +261,11 @@ impl S3 {
         self.state.lock().unwrap().calls.clone()
     }
 
+    /// Begins anew with what was asked for.
+    pub fn forget_calls(&self) {
+        self.state.lock().unwrap().calls.clear();
+    }
+
     /// The SDK's client for it.
     pub fn client(&self) -> aws_sdk_s3::Client {
         let config = client_config(self.clone())

@@ -63,6 +63,7 @@ impl Asked {
     pub(super) fn operation(&self) -> &'static str {
         let asks = |name: &str| self.query.contains_key(name);
         match (self.method.as_str(), self.key.is_empty()) {
+            ("GET", true) if asks("notification") => "GetBucketNotification",
             ("GET", true) if asks("versioning") => "GetBucketVersioning",
             ("GET", true) if asks("versions") => "ListObjectVersions",
             ("GET", true) if asks("list-type") => "ListObjectsV2",

@@ -41,21 +41,21 @@ use crate::ui::output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "daybook", version, max_term_width = 100)]
 #[command(
-    after_help = "`daybook help VERB` explains a verb and its flags. Where a flag names an environment variable,\n\
-    the variable sets it too; the flag wins. New here? `daybook demo` shows everything in about 15\n\
-    seconds, without an AWS account."
+    after_help = "`daybook help VERB` explains a verb and its flags. Most flags can be set by a\n\
+    variable, too; the flag wins. New here? `daybook demo` shows everything in about\n\
+    15 seconds, without an AWS account."
 )]
 pub struct Cli {
     /// Verb to run.
     #[command(subcommand)]
     pub command: Command,
 
-    /// A table for people, or one JSON object for programs
+    /// Form of the result
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     #[arg(env = "DAYBOOK_OUTPUT", hide_env_values = true, help_heading = "Output")]
     pub output: Output,
 
-    /// Log more: -v what happens, -vv each step, -vvv the AWS clients (or RUST_LOG)
+    /// Log more: -v, -vv each step, -vvv AWS (or RUST_LOG)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Output")]
     pub verbose: u8,
 }
@@ -95,9 +95,30 @@ const PURPOSES: [(&str, &[&str]); 4] = [
 pub fn whole() -> clap::Command {
     let command = manual();
     let verbs = verbs_by_purpose(&command);
-    short_help::short(command).help_template(format!(
+    short_help::short(takes_negative_numbers(command)).help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{verbs}{{options}}{{after-help}}"
     ))
+}
+
+/// The same, where a number that is below zero is the value of its flag: that it is refused is said of the flag.
+fn takes_negative_numbers(mut command: clap::Command) -> clap::Command {
+    let is_number = |argument: &clap::Arg| {
+        let names = argument.get_value_names().unwrap_or_default();
+        !argument.is_positional() && names.iter().any(|name| name == "N")
+    };
+    let verbs: Vec<String> = command
+        .get_subcommands()
+        .map(|verb| verb.get_name().to_owned())
+        .collect();
+    for verb in verbs {
+        command = command.mut_subcommand(verb, |verb| {
+            verb.mut_args(|argument| match is_number(&argument) {
+                true => argument.allow_negative_numbers(true),
+                false => argument,
+            })
+        });
+    }
+    command
 }
 
 /// The same with all that there is to say of each verb, the fields of its JSON included: for the manual and completions.
@@ -133,7 +154,16 @@ pub fn given() -> Result<Cli, clap::Error> {
     if let Some((verb, matches)) = matches.subcommand() {
         note_swallowed_flags(verb, matches);
     }
-    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut whole()))
+    let verb = matches.subcommand_name().map(str::to_owned);
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| {
+        let mut whole = whole();
+        whole.build();
+        // Its usage, and its help: that one says which flags there are.
+        match verb.and_then(|verb| whole.find_subcommand(verb).cloned()) {
+            Some(mut verb) => error.format(&mut verb),
+            None => error.format(&mut whole),
+        }
+    })
 }
 
 /// Says on stderr that flags of Daybook's own stand after `--exec`, and so go to the command.
@@ -293,10 +323,41 @@ mod tests {
     }
 
     #[test]
+    fn a_number_below_zero_is_refused_with_the_name_of_its_flag() {
+        let said = whole().try_get_matches_from(["daybook", "list", "--limit", "-1"]);
+        let said = said.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(said.contains("invalid value '-1' for '--limit <N>'"), "{said}");
+    }
+
+    #[test]
+    fn every_flag_is_in_the_help_of_its_verb() {
+        let mut command = whole();
+        command.build();
+        for verb in command.get_subcommands_mut() {
+            let help = verb.render_long_help().to_string();
+            for flag in verb.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(
+                    help.contains(&format!("--{flag}")),
+                    "{flag} of {}",
+                    verb.get_name()
+                );
+            }
+        }
+    }
+
+    #[test]
     fn every_verb_has_an_example_that_can_be_typed_as_it_stands() {
-        for verb in Cli::command().get_subcommands().map(clap::Command::get_name) {
+        for command in Cli::command().get_subcommands() {
+            let verb = command.get_name();
             let examples = examples::of(verb);
             assert!(!examples.is_empty(), "{verb} has no example");
+            let text = examples::text(verb);
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+            // Whoever copies a line that is too long for a screen copies all of it.
+            let copied = text.replace(" \\\n      ", " ");
+            let takes_a_stack = command
+                .get_arguments()
+                .any(|argument| argument.get_id() == "stack");
             for (line, _) in examples {
                 let words = line
                     .split('\'')
@@ -306,10 +367,14 @@ mod tests {
                         _ => vec![part],
                     });
                 let refused = Cli::try_parse_from(words).err().map(|error| error.to_string());
-                // Which deployment is meant the environment may say.
-                let refused = refused.filter(|why| !why.contains("no deployment is named"));
                 assert_eq!(refused, None, "{line}");
                 assert!(line.starts_with(&format!("daybook {verb}")), "{line}");
+                assert!(
+                    copied.lines().any(|copied| copied.trim_start().starts_with(line)),
+                    "{line}: {text}"
+                );
+                let names_one = ["--stack ", "--local "].iter().any(|flag| line.contains(flag));
+                assert!(names_one || !takes_a_stack, "{line} names no deployment");
             }
         }
     }

@@ -22,15 +22,15 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "list",
         &[
             (
-                "daybook list --status parked --limit 10",
+                "daybook list --status parked --limit 10 --stack daybook-prod",
                 "what waits for a person",
             ),
             (
-                "daybook list --status done --since 1h",
+                "daybook list --status done --since 1h --local daybook-data",
                 "what was completed in the last hour, on one machine",
             ),
             (
-                "daybook list --prefix s3://photos/2026/ --older-than 2h",
+                "daybook list --prefix s3://photos/2026/ --older-than 2h --stack daybook-prod",
                 "what is late below a prefix",
             ),
         ],
@@ -46,11 +46,11 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "show",
         &[
             (
-                "daybook show s3://photos/2026/cat.jpg",
+                "daybook show s3://photos/2026/cat.jpg --stack daybook-prod",
                 "all that is known of an object",
             ),
             (
-                "daybook show fd2efb70-8fcc-5040-8f04-80b6abd9a270",
+                "daybook show fd2efb70-8fcc-5040-8f04-80b6abd9a270 --stack daybook-prod",
                 "of one event",
             ),
         ],
@@ -71,7 +71,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "why",
         &[(
-            "daybook why s3://photos/2026/cat.jpg",
+            "daybook why s3://photos/2026/cat.jpg --stack daybook-prod",
             "why it is not processed, or that it is",
         )],
     ),
@@ -86,36 +86,42 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "audit",
         &[
             (
-                "daybook audit s3://photos --report missing.csv",
+                "daybook audit s3://photos --stack daybook-prod --report missing.csv",
                 "what was never processed",
             ),
-            ("daybook audit s3://photos/2026/ --repair", "and record it"),
+            (
+                "daybook audit s3://photos/2026/ --stack daybook-prod --repair",
+                "the same, and record it",
+            ),
         ],
     ),
     (
         "pause",
         &[(
-            "daybook pause --until 2h --why 'the database is being moved'",
+            "daybook pause --stack daybook-prod --until 2h --why 'the database is being moved'",
             "dispatch nothing for two hours",
         )],
     ),
-    ("resume", &[("daybook resume", "dispatch again")]),
+    (
+        "resume",
+        &[("daybook resume --stack daybook-prod", "dispatch again")],
+    ),
     (
         "set",
         &[(
-            "daybook set --per-window 20 --why 'the target is slow'",
-            "another N, from the next window on",
+            "daybook set --stack daybook-prod --per-window 20 --why 'the target is slow'",
+            "another N, until it is set again",
         )],
     ),
     (
         "redrive",
         &[
             (
-                "daybook redrive --error 'no such column' --dry-run",
+                "daybook redrive --stack daybook-prod --error 'no column' --dry-run",
                 "how many that would be",
             ),
             (
-                "daybook redrive --error 'no such column' --why 'fixed in 1.4'",
+                "daybook redrive --stack daybook-prod --error 'no column' --why 'fixed in 1.4'",
                 "try them again",
             ),
         ],
@@ -123,42 +129,42 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "release",
         &[(
-            "daybook release s3://photos/2026/cat.jpg",
-            "take it back from whoever holds it",
+            "daybook release s3://photos/2026/cat.jpg --stack daybook-prod",
+            "put it back, due now",
         )],
     ),
     (
         "fail",
         &[(
-            "daybook fail s3://photos/2026/cat.jpg --why 'it hangs'",
+            "daybook fail s3://photos/2026/cat.jpg --stack daybook-prod --why 'it hangs'",
             "end its attempt as failed",
         )],
     ),
     (
         "cancel",
         &[(
-            "daybook cancel s3://photos/2026/cat.jpg --why 'it fills the disk'",
+            "daybook cancel s3://photos/2026/cat.jpg --stack daybook-prod --why 'it fills the disk'",
             "stop its run, and keep it parked",
         )],
     ),
     (
         "complete",
         &[(
-            "daybook complete s3://photos/2026/cat.jpg --why 'done by hand'",
+            "daybook complete s3://photos/2026/cat.jpg --stack daybook-prod --why 'done by hand'",
             "as if it had run",
         )],
     ),
     (
         "remove",
         &[(
-            "daybook remove --prefix s3://photos/test/ --why 'test data'",
+            "daybook remove --stack daybook-prod --prefix s3://photos/test/ --why 'test data'",
             "forget events for good",
         )],
     ),
     (
         "replay",
         &[(
-            "daybook replay s3://photos/2026/cat.jpg --why 'new model'",
+            "daybook replay s3://photos/cat.jpg --stack daybook-prod --why 'new model'",
             "run a finished object again",
         )],
     ),
@@ -188,7 +194,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "record what a file has",
             ),
             (
-                "daybook ingest --queue https://sqs.eu-central-1.amazonaws.com/123456789012/intake",
+                "daybook ingest --stack daybook-prod --queue https://sqs.eu-central-1.amazonaws.com/123456789012/intake",
                 "record what S3 sends, until it is stopped",
             ),
         ],
@@ -196,14 +202,14 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "schedule",
         &[(
-            "daybook schedule --per-window 50 --every 1m --repeat 1m",
+            "daybook schedule --stack daybook-prod --per-window 50 --every 1m --repeat 1m",
             "claim and send what is due, every minute",
         )],
     ),
     (
         "sweep",
         &[(
-            "daybook sweep --per-window 50 --every 1m --repeat 5m",
+            "daybook sweep --stack daybook-prod --per-window 50 --every 1m --repeat 5m",
             "look after leases, every five minutes",
         )],
     ),
@@ -218,7 +224,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "worker",
         &[(
-            "daybook worker --workers 8 --exec ./process.sh",
+            "daybook worker --stack daybook-prod --workers 8 --exec ./process.sh",
             "eight events at a time",
         )],
     ),
@@ -226,14 +232,23 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         "init",
         &[(
             "daybook init --prefix prod",
-            "show what is missing, ask, and make it",
+            "show what is missing, prompt, and create it",
         )],
     ),
     (
         "attach",
-        &[("daybook attach s3://photos", "let a bucket notify the intake")],
+        &[(
+            "daybook attach s3://photos --stack daybook-prod",
+            "let a bucket notify the intake",
+        )],
     ),
-    ("detach", &[("daybook detach s3://photos", "and stop that")]),
+    (
+        "detach",
+        &[(
+            "daybook detach s3://photos --stack daybook-prod",
+            "remove the entries that attach added",
+        )],
+    ),
     (
         "completions",
         &[("daybook completions bash", "for bash's completion folder")],
@@ -256,7 +271,33 @@ pub fn text(verb: &str) -> String {
         .iter()
         .map(|(line, purpose)| match width + purpose.len() {
             ..=74 => format!("  {line:width$}  # {purpose}\n"),
-            _ => format!("  # {purpose}\n  {line}\n"),
+            _ => format!("  # {purpose}\n  {}\n", wrapped(line)),
         });
     format!("Examples:\n{}", lines.collect::<String>())
+}
+
+/// In lines that fit 80 columns, as a shell takes them: with a backslash where the next line belongs to it.
+fn wrapped(line: &str) -> String {
+    const COLUMNS: usize = 76;
+    let mut words: Vec<String> = Vec::new();
+    for part in line.split(' ') {
+        match words.last_mut() {
+            // Within quotes.
+            Some(word) if word.matches('\'').count() % 2 == 1 => word.push_str(&format!(" {part}")),
+            _ => words.push(part.to_owned()),
+        }
+    }
+    let (mut text, mut column) = (String::new(), 0);
+    for word in words {
+        if column > 0 && column + 1 + word.len() > COLUMNS {
+            text.push_str(" \\\n      ");
+            column = 4;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(&word);
+        column += word.len();
+    }
+    text
 }

@@ -2,14 +2,14 @@
 //! meanings, the fields of JSON) is in the manual's pages and in `docs/reference.md`.
 
 use clap::builder::Resettable;
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction, Command};
 
 /// The heading of the flags that name a deployment.
 const DEPLOYMENT: &str = "Deployment";
 
 /// What is said of them.
-const FLAGS: [(&str, &str); 7] = [
-    ("--local DIR", "folder of a `daybook up` [usual: daybook-data]"),
+const FLAGS: [(&str, &str); 9] = [
+    ("--local DIR", "folder of `up` [default: daybook-data, if there]"),
     (
         "--stack NAME",
         "CloudFormation stack, whose outputs name the rest",
@@ -17,7 +17,7 @@ const FLAGS: [(&str, &str); 7] = [
     ("--ledger-table NAME", "DynamoDB table of open events"),
     (
         "--receipts-table NAME",
-        "DynamoDB table of receipts; none: receipts are off",
+        "DynamoDB table of receipts; off if not given",
     ),
     (
         "--receipts-keep TIME",
@@ -26,13 +26,18 @@ const FLAGS: [(&str, &str); 7] = [
     ("--dispatch-queue-url URL", "SQS queue of claimed events"),
     (
         "--state-machine-arn ARN",
-        "state machine; none where workers process events",
+        "state machine; leave out if workers process events",
+    ),
+    ("--intake-queue-url URL", "SQS queue of S3's notifications"),
+    (
+        "--completion-queue-url URL",
+        "SQS queue of execution status events",
     ),
 ];
 
 /// Where the rest is.
-const MORE: &str = "Most flags have a variable, such as DAYBOOK_PER_WINDOW. docs/reference.md lists\n\
-                    them, and the fields of JSON, as do the pages that `daybook man DIR` writes.";
+const MORE: &str = "Most flags have a variable, such as DAYBOOK_PER_WINDOW. The pages that\n\
+                    `daybook man DIR` writes name each, and the fields of JSON.";
 
 /// The same command with short help, for `-h` and `--help` alike.
 pub fn short(command: Command) -> Command {
@@ -52,7 +57,11 @@ fn short_verb(verb: Command) -> Command {
     let about = about.map(ToString::to_string).unwrap_or_default();
     let examples = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
     let after = format!("{}{}\n\n{MORE}", deployment(&verb), examples.trim_end());
-    verb.about(about)
+    // In a heading of its own it would take three lines.
+    let help = Arg::new("help").short('h').long("help").action(ArgAction::Help);
+    verb.disable_help_flag(true)
+        .arg(help.help("Print help").help_heading("Output"))
+        .about(about)
         .long_about(Resettable::Reset)
         .after_help(after)
         .after_long_help(Resettable::Reset)
@@ -61,7 +70,8 @@ fn short_verb(verb: Command) -> Command {
 
 fn short_argument(argument: Arg) -> Arg {
     let argument = without_usual_variable(argument.long_help(Resettable::Reset));
-    if argument.get_help_heading() == Some(DEPLOYMENT) {
+    let is_listed = |(flag, _): &(&str, &str)| argument.get_long() == name(flag);
+    if argument.get_help_heading() == Some(DEPLOYMENT) && FLAGS.iter().any(is_listed) {
         return argument.hide(true);
     }
     let values = argument.get_possible_values();
@@ -85,18 +95,23 @@ fn without_usual_variable(argument: Arg) -> Arg {
     }
 }
 
+/// `stack`, of `--stack NAME`.
+fn name(flag: &str) -> Option<&str> {
+    flag.trim_start_matches("--").split(' ').next()
+}
+
 /// The flags of a deployment that the verb takes.
 fn deployment(verb: &Command) -> String {
     let takes = |flag: &str| {
-        let name = flag.trim_start_matches("--").split(' ').next();
         let mut arguments = verb.get_arguments();
-        arguments
-            .any(|argument| argument.get_long() == name && argument.get_help_heading() == Some(DEPLOYMENT))
+        arguments.any(|argument| {
+            argument.get_long() == name(flag) && argument.get_help_heading() == Some(DEPLOYMENT)
+        })
     };
     let lines: String = FLAGS
         .iter()
         .filter(|(flag, _)| takes(flag))
-        .map(|(flag, meaning)| format!("  {flag:24}  {meaning}\n"))
+        .map(|(flag, meaning)| format!("  {flag:26}  {meaning}\n"))
         .collect();
     match lines.is_empty() {
         true => lines,

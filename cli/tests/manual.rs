@@ -38,9 +38,7 @@ fn help_of_a_verb_is_reached_both_ways() {
 /// A screen is what somebody reads at night. What has more flags than that is named here.
 #[test]
 fn help_fits_60_lines_of_80_columns() {
-    let longer = [
-        "audit", "up", "doctor", "schedule", "sweep", "worker", "replay", "attach", "redrive", "console",
-    ];
+    let longer = ["audit", "up", "doctor", "worker", "schedule", "sweep", "redrive"];
     for verb in verbs() {
         let (_, help, _) = run(daybook(&[&verb, "--help"]).env("COLUMNS", "80"));
         let (_, short, _) = run(daybook(&[&verb, "-h"]).env("COLUMNS", "80"));
@@ -80,6 +78,15 @@ fn every_verb_has_a_page() {
     for path in told.lines() {
         let page = std::fs::read_to_string(path).unwrap();
         assert!(page.contains(".SH NAME"), "{path}: {page}");
+    }
+    let page = std::fs::read_to_string(dir.join("daybook-status.1")).unwrap();
+    for variable in [
+        "DAYBOOK_LOCAL",
+        "DAYBOOK_STACK",
+        "DAYBOOK_PER_WINDOW",
+        "DAYBOOK_OUTPUT",
+    ] {
+        assert!(page.contains(variable), "{variable}: {page}");
     }
     for verb in verbs() {
         let page = std::fs::read_to_string(dir.join(format!("daybook-{verb}.1"))).unwrap();

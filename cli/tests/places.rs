@@ -288,7 +288,7 @@ fn the_folder_that_up_makes_by_default_is_taken_where_nothing_names_a_deployment
         let (code, stdout, stderr) = run(beside(home.path(), &["status"]).env(variable, value));
         assert_ne!(code, 0, "{variable}");
         assert!(
-            stdout.is_empty() && !stderr.contains("daybook-data"),
+            stdout.is_empty() && !stderr.contains("note: folder"),
             "{variable}: {stderr}"
         );
     }

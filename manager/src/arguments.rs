@@ -54,8 +54,7 @@ pub struct BudgetArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct LeaseArguments {
-    /// How long a sent event is left alone before the sweep checks on it; longer than processing one takes,
-    /// waiting included; 1s to 7d
+    /// How long a sent event is left alone before the sweep checks on it: longer than it waits and runs; 1s to 7d
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = lease)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true)]
     pub lease: Duration,
@@ -66,7 +65,7 @@ pub struct LeaseArguments {
 #[command(next_help_heading = "Dispatch")]
 pub struct StartArguments {
     /// When events that arrive are sent, the same in all parts of a deployment: scheduled (by the scheduler) or
-    /// immediate (as they are recorded, while N lasts and no earlier event waits; the scheduler sends the rest)
+    /// immediate (as they are recorded, while N lasts)
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     #[arg(env = "DAYBOOK_DISPATCH", hide_env_values = true)]
     pub dispatch: Start,
@@ -76,12 +75,12 @@ pub struct StartArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct BatchArguments {
-    /// How many events at most one execution, command or request is given; 1 to 100. From 2 on its input has another form: a list
+    /// How many events one execution, command or request is given at most; 1 to 100. From 2 on its input is a list
     #[arg(long, value_name = "N", default_value = "1", value_parser = batch_size)]
     #[arg(env = "DAYBOOK_BATCH_SIZE", hide_env_values = true)]
     pub batch_size: u32,
 
-    /// How long the oldest event that is due may wait for a batch to become full, as a time; 0 to 1d
+    /// How long the oldest due event may wait for its batch to become full; 0 to 1d
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = batch_window)]
     #[arg(env = "DAYBOOK_BATCH_WINDOW", hide_env_values = true)]
     pub batch_window: Duration,
@@ -101,7 +100,7 @@ impl BatchArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct InFlightArguments {
-    /// How many events may be in flight at once before the scheduler waits; at least 1; no limit by default
+    /// How many events may be in flight at once; at least 1; no limit by default
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
     pub max_in_flight: Option<u32>,
@@ -121,7 +120,8 @@ pub struct AttemptsArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct BackoffArguments {
-    /// How long an event waits after its first failed attempt; doubled after each further one; 1s to 7d
+    /// Wait after the first failed attempt, doubled after each further one; of that, a random part between half
+    /// and all is waited; 1s to 7d
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = backoff)]
     #[arg(env = "DAYBOOK_BACKOFF", hide_env_values = true)]
     pub backoff: Duration,

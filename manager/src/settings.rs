@@ -173,11 +173,11 @@ impl Dispatch {
 pub fn checked_retry(policy: RetryPolicy) -> Result<RetryPolicy, InvalidSetting> {
     match policy.longest_delay < policy.first_delay {
         true => {
-            let value = format!("{} s", policy.longest_delay.as_secs_f64());
+            let value = format!("{} s", policy.first_delay.as_secs_f64());
             Err(InvalidSetting::new(
-                "backoff-limit",
+                "backoff",
                 value,
-                "at least the backoff after the first attempt",
+                "no longer than backoff-limit",
             ))
         }
         false => Ok(policy),

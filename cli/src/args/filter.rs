@@ -26,7 +26,7 @@ pub struct Filter {
     #[arg(long, value_name = "TEXT")]
     error: Option<String>,
 
-    /// Only events recorded that long ago, such as 2h or 7d
+    /// Only events recorded this long ago or longer: 2h, 7d
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     older_than: Option<Duration>,
 }

@@ -8,7 +8,7 @@ use crate::ui::logging::LogFormat;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Output")]
 pub struct LogArguments {
-    /// Format of what goes to stderr: lines for people, or one JSON object per line
+    /// Form of the log on stderr
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     #[arg(env = "DAYBOOK_LOG_FORMAT", hide_env_values = true)]
     pub log_format: LogFormat,

@@ -22,6 +22,18 @@ pub fn demo_events(text: &str) -> Result<u32, String> {
         .ok_or_else(|| "a whole number is needed, 1 to 1000000".to_owned())
 }
 
+/// A whole number of that range.
+pub fn whole<T: TryFrom<u64> + 'static>(from: u64, to: u64) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let number = text.parse::<u64>().ok().filter(|n| (from..=to).contains(n));
+        let number = number.and_then(|n| T::try_from(n).ok());
+        number.ok_or_else(|| match to {
+            u64::MAX => format!("a whole number of at least {from} is needed"),
+            to => format!("a whole number from {from} to {to} is needed"),
+        })
+    }
+}
+
 /// A seed.
 pub fn seed(text: &str) -> Result<u64, String> {
     text.parse()

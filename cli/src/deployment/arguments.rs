@@ -228,9 +228,11 @@ fn nowhere() -> clap::Error {
     clap::Error::raw(
         ErrorKind::MissingRequiredArgument,
         "no deployment is named; name it with one of these:\n  \
-         --local DIR          (DAYBOOK_LOCAL)         the folder of a `daybook up` on this machine\n  \
-         --stack NAME         (DAYBOOK_STACK)         a CloudFormation stack, whose outputs name the rest\n  \
-         --ledger-table NAME  (DAYBOOK_LEDGER_TABLE)  the ledger's DynamoDB table, and what else is known",
+         --local DIR          the folder of a `daybook up` (DAYBOOK_LOCAL)\n  \
+         --stack NAME         a CloudFormation stack (DAYBOOK_STACK)\n  \
+         --ledger-table NAME  the ledger's DynamoDB table (DAYBOOK_LEDGER_TABLE)\n\n  \
+         hint: without one of them, daybook-data in the working directory is used, if\n  \
+         `daybook up` has made a ledger there\n",
     )
 }
 

@@ -16,12 +16,12 @@ use crate::ui::error::UserError;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "S3")]
 pub struct S3Arguments {
-    /// Endpoint of S3, unless it is AWS, such as http://127.0.0.1:9000; implies --path-style
+    /// Endpoint of S3, unless it is AWS; implies --path-style
     #[arg(long, value_name = "URL", value_parser = values::endpoint)]
     #[arg(env = "AWS_ENDPOINT_URL_S3", hide_env_values = true)]
     s3_endpoint: Option<String>,
 
-    /// Region of S3, if it is not that of AWS_REGION or the profile
+    /// Region of S3, if not AWS_REGION's or the profile's
     #[arg(
         long,
         value_name = "REGION",
@@ -30,7 +30,7 @@ pub struct S3Arguments {
     )]
     s3_region: Option<String>,
 
-    /// Address buckets by path, not by host name; always on with an endpoint
+    /// Address buckets by path; always on with an endpoint
     #[arg(long)]
     path_style: bool,
 }

@@ -97,6 +97,11 @@ fn a_list_has_the_columns_and_the_form_that_are_asked_for() {
         "{table}"
     );
     assert!(!table.contains("s3://"), "{table}");
+    for form in [["--format", "jsonl"], ["--format", "json"], ["--output", "json"]] {
+        let (code, _, stderr) = local.run(&[&["list", "--columns", "id"], &form[..]].concat());
+        assert_eq!(code, 2, "{form:?}: {stderr}");
+        assert!(stderr.contains("JSON has all fields"), "{stderr}");
+    }
     // The usual JSON stays what it was.
     assert_eq!(local.json(&["list", "--format", "json"]), all);
 }

@@ -83,7 +83,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
 fn settings_that_do_not_go_together_are_named_together() {
     assert_eq!(
         why(COMPLETE, &[("DAYBOOK_BACKOFF", "2h")]),
-        "DAYBOOK_BACKOFF_LIMIT is 3600 s, but must be at least the backoff after the first attempt"
+        "DAYBOOK_BACKOFF is 7200 s, but must be no longer than backoff-limit"
     );
     assert_eq!(
         why(

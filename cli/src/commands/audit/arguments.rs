@@ -72,7 +72,7 @@ pub struct Which {
     pub grace: Duration,
 
     /// Stop after this many objects; with --checkpoint the next run resumes there
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u64>(1, u64::MAX))]
     limit: Option<u64>,
 
     /// Read this S3 Inventory of the bucket (CSV or Parquet) instead of listing it: its manifest.json, as
@@ -84,7 +84,7 @@ pub struct Which {
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
     versions: WhichVersions,
 
-    /// How many levels of the key the statement breaks down; 0 is by day only
+    /// How many levels of the key the final counts break down; 0 is by day only
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
 }
@@ -97,7 +97,8 @@ pub struct Mending {
     #[arg(long)]
     pub repair: bool,
 
-    /// Record objects from before the watermark, too; prompts once their number is known
+    /// Record objects from before the watermark, too, which is when the ledger was made or the bucket attached;
+    /// prompts once their number is known
     #[arg(long, conflicts_with = "limit")]
     pub backfill: bool,
 

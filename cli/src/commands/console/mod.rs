@@ -36,10 +36,10 @@ const POLL_AWS: Duration = Duration::from_secs(30);
 
 /// See and operate a deployment in a browser
 ///
-/// Serves pages with what `daybook status`, `list`, `why` and `errors` say, and pauses, resumes and sets N.
-/// The ledger is asked every 2 seconds at most (every 30 on AWS), however many tabs are open, and not at all
-/// while none is. A folder is opened for each look, so that other verbs and `daybook up` get it in between;
-/// `daybook up` has a console of its own. On AWS everything is done with your own permissions. Ctrl-C ends it.
+/// Serves pages with what `daybook status`, `list`, `why` and `errors` say, with buttons for what operators do.
+/// While a tab is open, the ledger is asked every 2 seconds (every 30 on AWS). A folder is opened for each look,
+/// so that `daybook up` gets it in between; `up` has a console of its own. On AWS everything is done with your
+/// own permissions. Ctrl-C ends it.
 #[derive(Args, Debug)]
 pub struct ConsoleArguments {
     #[command(flatten)]
@@ -56,8 +56,7 @@ pub struct ConsoleArguments {
     #[arg(help_heading = "Console")]
     token: Option<Token>,
 
-    /// Another name that the console is reached by, without a port; may be repeated. Requests for other names
-    /// are refused
+    /// Another host name to answer to, without a port; may be repeated
     #[arg(long = "host", value_name = "NAME", help_heading = "Console")]
     hosts: Vec<String>,
 

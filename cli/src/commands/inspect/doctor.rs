@@ -25,11 +25,10 @@ use crate::ui::output::Output;
 
 /// Find what is wrong with a deployment, and how to fix it
 ///
-/// Checks the tables and the index, the queues with their dead letters, encryption and policies, the state
-/// machine, the clock, pause, the schedule, the sweep, parked and undelivered rows, N against quotas, and the
-/// notifications of each --bucket. Nothing is changed. A check that is refused is unknown, and its remedy
-/// names the missing permission. Of a folder (--local), its rows and its process are checked, and whether its
-/// ledger takes a write that changes nothing.
+/// Checks tables, queues, the state machine, the clock, pause, the schedule, the sweep, parked and undelivered
+/// rows, N against quotas, and the notifications of each --bucket; of a folder its rows, its process, and whether
+/// its ledger takes a write that changes nothing. Nothing is changed. A check that is refused is unknown, and its
+/// remedy names the missing permission. The flags of Dispatch say how the deployment is set; they set nothing.
 ///
 /// The exit code is 1 if there are problems; warnings and unknowns leave it 0.
 #[derive(Args, Debug)]

@@ -18,9 +18,9 @@ use crate::ui::{escape, output, table};
 /// Events after which it says how far it is.
 const TELL_EVERY: u64 = 100_000;
 
-/// What open events failed of, cause by cause
+/// Group the failures of open events by cause
 ///
-/// Groups the open events that are parked or have failed before by their last error, without the ids, numbers,
+/// Groups the open events that are parked or have a last error by that error, without the ids, numbers,
 /// keys and times in it. DynamoDB reads all open rows for it. For each group: how many, since when, one of them, and the command
 /// that redrives the parked ones.
 #[derive(Args, Debug)]

@@ -19,9 +19,9 @@ use crate::ui::output::Output;
 ///
 /// Finished events are no longer in the ledger: `daybook show` finds their receipts. --status done lists the
 /// newest that the workers of `daybook up` completed, on one machine (docs/looking.md). With --prefix, --error,
-/// --older-than or --batch, all open rows are read, and those that match are sent.
+/// --older-than or --batch, all open rows are read, and those that match are printed.
 ///
-/// The table escapes control characters; in a terminal it is cut to its width, elsewhere nothing is cut.
+/// The table escapes control characters; in a terminal it is fitted to its width, elsewhere nothing is cut.
 /// JSON and CSV have keys as they are in the bucket.
 #[derive(Args, Debug)]
 pub struct ListArguments {
@@ -73,7 +73,8 @@ fn wanted(text: &str) -> Result<Wanted, String> {
 }
 
 impl ListArguments {
-    fn check(&self) -> Result<(), clap::Error> {
+    fn check(&self, output: Output) -> Result<(), clap::Error> {
+        self.form.check(output)?;
         if self.status != Some(Wanted::Done) {
             return match self.since {
                 Some(_) => Err(values::usage_of("since", &"--status done is needed with it")),
@@ -101,7 +102,7 @@ impl ListArguments {
 /// # Errors
 /// When the deployment cannot be found, or not all rows be read.
 pub async fn run(arguments: ListArguments, output: Output) -> anyhow::Result<ExitCode> {
-    arguments.check()?;
+    arguments.check(output)?;
     let deployment = arguments.deployment.open("list").await?;
     let status = match arguments.status {
         Some(Wanted::Done) => {

@@ -9,6 +9,7 @@ use daybook_inspect::parts::Runs;
 use daybook_inspect::views::status_word;
 use daybook_schema::{CloudEvent, ObjectEvent, Row, SourceName, Subject, Timestamp};
 
+use crate::args::values;
 use crate::ui::output::Output;
 use crate::ui::{escape, output, row_table, table};
 
@@ -20,7 +21,8 @@ pub struct FormArguments {
     #[arg(long)]
     wide: bool,
 
-    /// Only these columns, with commas, of a table or CSV
+    /// Only these columns of a table or CSV, with commas: status, due-at, recorded-at, attempt, max-attempts, id,
+    /// source, bucket, key, version-id, size, etag, type, subject, batch, last-error, note
     #[arg(
         long,
         value_name = "NAMES",
@@ -28,7 +30,6 @@ pub struct FormArguments {
         value_delimiter = ',',
         hide_possible_values = true
     )]
-    #[arg(long_help = columns_help())]
     columns: Vec<Column>,
 
     /// Form of the list, in place of --output; jsonl is one JSON object per row
@@ -79,17 +80,6 @@ const USUAL: [Column; 9] = [
     Column::VersionId,
     Column::LastError,
 ];
-
-fn columns_help() -> String {
-    let names: Vec<&str> = Column::value_variants()
-        .iter()
-        .map(|column| column.name())
-        .collect();
-    format!(
-        "Only these columns, with commas, of a table or CSV: {}",
-        names.join(", ")
-    )
-}
 
 impl Column {
     /// As JSON calls it, with hyphens.
@@ -171,6 +161,20 @@ impl FormArguments {
         table::terminal_width().filter(|_| !self.wide)
     }
 
+    /// Only what has columns can have those that are chosen.
+    ///
+    /// # Errors
+    /// A usage error of clap's.
+    pub fn check(&self, output: Output) -> Result<(), clap::Error> {
+        match self.format(output) {
+            Format::Json | Format::Jsonl if self.has_columns() => Err(values::usage_of(
+                "columns",
+                &"JSON has all fields; a table or CSV has columns",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether columns are chosen.
     pub fn has_columns(&self) -> bool {
         !self.columns.is_empty()
@@ -228,5 +232,22 @@ impl FormArguments {
         let width = self.width();
         let id = self.columns.iter().position(|column| *column == Column::Id);
         table::table(&header, id.as_slice(), rows.iter().map(cells).collect(), width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Args;
+
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_column() {
+        let help = FormArguments::augment_args(clap::Command::new("list"))
+            .render_help()
+            .to_string();
+        for column in Column::value_variants() {
+            assert!(help.contains(column.name()), "{}: {help}", column.name());
+        }
     }
 }

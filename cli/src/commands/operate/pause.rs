@@ -62,7 +62,7 @@ pub struct ResumeArguments {
 
 /// Set N, the number of events per window, while it runs
 ///
-/// It applies from the next tick, to all schedulers and sweeps of the deployment, and overrides their
+/// It applies from the next run of each scheduler and sweep of the deployment, and overrides their
 /// configuration. What was granted in the current window counts. The ledger keeps who and why; `daybook
 /// status` shows it.
 #[derive(Args, Debug)]
@@ -96,7 +96,10 @@ enum Until {
 }
 
 fn until(text: &str) -> Result<Until, String> {
-    let length = || values::time(text).ok().filter(|length| !length.is_zero());
+    if values::time(text).is_ok_and(|length| length.is_zero()) {
+        return Err("a length of time above zero is needed".to_owned());
+    }
+    let length = || values::time(text).ok();
     text.trim()
         .parse()
         .ok()

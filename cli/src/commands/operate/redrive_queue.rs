@@ -45,7 +45,7 @@ pub struct RedriveQueueArguments {
     to: Option<String>,
 
     /// Messages per second at most, 1 to 500; as fast as SQS allows by default
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=500))]
+    #[arg(long, value_name = "N", value_parser = values::whole::<i32>(1, 500))]
     per_second: Option<i32>,
 
     /// Start the task without waiting for its end

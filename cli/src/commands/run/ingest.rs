@@ -40,8 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Records S3 event notifications from files as if they had just arrived: one JSON document after another, on
 /// separate lines or not, in any form that S3, EventBridge, SNS, SQS, MinIO, Ceph or RustFS sends, and as
 /// `aws sqs receive-message` prints them. UTF-8, UTF-16 and gzip are read. Events that are already in the
-/// ledger, or done, are recognised, so the command is safe to repeat. A document that is not an object event
-/// becomes a PARKED row.
+/// ledger, or done, are recognised, so the command is safe to repeat. A JSON document that is not an object
+/// event becomes a PARKED row; what is not JSON is an error, and the rest of its file is not read.
 ///
 /// With --queue it keeps receiving from that SQS queue until SIGTERM or Ctrl-C, as many processes as you like.
 /// A message is deleted when all of its events are in the ledger; killed at any point, nothing is lost.

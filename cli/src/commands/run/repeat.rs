@@ -14,8 +14,7 @@ use crate::ui::logging;
 /// How often.
 #[derive(Args, Debug)]
 pub struct RepeatArguments {
-    /// Run again every TIME, such as 1m, until SIGTERM or Ctrl-C; a run that fails is reported, and the next one
-    /// tries again
+    /// Run again every TIME, such as 1m, until SIGTERM or Ctrl-C, even if a run fails
     #[arg(long, value_name = "TIME", value_parser = values::every, conflicts_with = "at")]
     #[arg(help_heading = "Dispatch")]
     pub repeat: Option<Duration>,

@@ -28,7 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// Run the scheduler: claim due events and send them
 ///
 /// Claims due events, oldest first, at most N in this window across all runs, and sends each to the dispatch
-/// queue. Safe to repeat, and to run concurrently. With --repeat it keeps running.
+/// queue. Safe to repeat, and to run concurrently. For tables on AWS; `daybook up` has a scheduler of its own.
 #[derive(Args, Debug)]
 pub struct ScheduleArguments {
     #[command(flatten)]
@@ -37,7 +37,7 @@ pub struct ScheduleArguments {
     #[command(flatten)]
     dispatch: DispatchArguments,
 
-    /// Run for the window of this time (RFC 3339), as a late cron run should; now by default
+    /// Run for the window of this time (RFC 3339), not of now; refused once the window after it has begun
     #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
     at: Option<Timestamp>,
 

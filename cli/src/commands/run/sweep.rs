@@ -23,10 +23,9 @@ use crate::ui::output::Output;
 
 /// Run the sweep: recover claimed events past their leases
 ///
-/// Checks on events that were sent and not heard of again before their leases ran out. Running events get
-/// more time, finished ones are completed, and those whose messages were lost are sent again, from the same
-/// budget of N per window. It uses no attempt. Safe to repeat, and to run concurrently. With --repeat it keeps
-/// running.
+/// Checks on claimed events whose leases have run out: running ones get more time, finished ones are completed,
+/// and those whose messages were lost are sent again, within N per window. It uses no attempt, and is safe to
+/// repeat. For tables on AWS; `daybook up` has a sweep of its own.
 #[derive(Args, Debug)]
 pub struct SweepArguments {
     #[command(flatten)]
@@ -38,7 +37,7 @@ pub struct SweepArguments {
     #[command(flatten)]
     dispatch: DispatchArguments,
 
-    /// Use the budget of the window of this time (RFC 3339); now by default
+    /// Use the window of this time (RFC 3339), not of now
     #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
     at: Option<Timestamp>,
 

@@ -22,25 +22,22 @@ use crate::ui::output::Output;
 
 /// Process events without Step Functions: a command or HTTP call
 ///
-/// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each event or batch: on EKS, ECS,
-/// EC2 or any machine, with as many workers as you like. A worker takes the event's row before it starts, and
-/// renews its lease while it works; if the worker dies, the event comes back. SIGTERM and Ctrl-C drain:
-/// running events finish, and nothing is lost.
-///
-/// Give the dispatch queue's redrive policy a maxReceiveCount of 10 or more.
+/// Takes events from the dispatch queue and runs a command, or calls an HTTP endpoint, for each event or batch, on
+/// as many machines as you like; the events of a folder are processed by `daybook up`. If a worker dies, its
+/// events come back. SIGTERM and Ctrl-C drain: running events get 20 seconds to finish; those that need longer
+/// are stopped and put back, with no attempt used. The dispatch queue needs a maxReceiveCount of 10 or more.
 #[derive(Args, Debug)]
 pub struct WorkerArguments {
     #[command(flatten)]
     deployment: AwsArguments,
 
-    /// How long an event is leased to this worker, which renews the lease every third of that time; if the
-    /// worker dies, its events come back after this long; 3s to 11h
+    /// Lease of an event, renewed while it runs; if the worker dies, its events come back after this long; 3s to
+    /// 11h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true, help_heading = "Target")]
     lease: Duration,
 
-    /// How many events of a batch go to one run of the target at most, 1 to 100. Batches are made by `schedule`;
-    /// 1 gives each event by itself, as if there were none
+    /// How many events of a batch go to one run of the target at most, 1 to 100; `schedule` makes the batches
     #[arg(long, value_name = "N", default_value = "100", value_parser = values::batch_size)]
     #[arg(env = "DAYBOOK_BATCH_SIZE", hide_env_values = true, help_heading = "Target")]
     batch_size: u32,

@@ -22,8 +22,8 @@ const VERSION: &str = concat!("daybook ", env!("CARGO_PKG_VERSION"));
 
 /// Print shell completions
 ///
-/// For bash: `daybook completions bash > ~/.local/share/bash-completion/completions/daybook`. For zsh: into a
-/// file `_daybook` in a folder of $fpath. For fish: `~/.config/fish/completions/daybook.fish`.
+/// Write them to a file: for bash ~/.local/share/bash-completion/completions/daybook, for zsh _daybook in a
+/// folder of $fpath, for fish ~/.config/fish/completions/daybook.fish.
 #[derive(Args, Debug)]
 pub struct CompletionsArguments {
     /// Shell to print them for

@@ -33,29 +33,27 @@ pub struct BulkArguments {
 
 /// Give parked events another round of attempts, due now
 ///
-/// A parked notification that could not be read is read again: if this release can read it, its events are
-/// recorded and its row is deleted. While dispatch is paused the events wait, and stderr says so.
+/// The backoff does not begin again: the wait after a failure is that of its attempt, all rounds counted. A
+/// notification that could not be read is read again, and its events are recorded if this release can read it.
 ///
-/// It shows how many events there are and a few of them, and prompts for confirmation. Ctrl-C stops after the
-/// requests in flight; the same command resumes with the rest, and never resets an event's attempts twice.
-/// With --canary 5 it redrives five events and waits until each has its receipt, or its first attempt failed;
-/// then it redrives the others, or stops, says why, and exits with 1.
-/// The row and `daybook show` keep who did it and why, beside the last error.
+/// Ctrl-C stops after the requests in flight; the same command resumes with the rest, and never resets an
+/// event's attempts twice. --canary 5 redrives five events first, waits for their outcomes, and redrives the
+/// others, or stops with exit code 1. `daybook show` says who did it, and why.
 #[derive(Args, Debug)]
 pub struct RedriveArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
-    /// How many more attempts [default: as many as a new event has]
+    /// How many more [default: as many as a new event has]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(help_heading = "Attempts")]
     pub(super) attempts: Option<u32>,
 
-    /// Redrive so many events first, up to 100, and the others only if all of these succeed
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100), help_heading = "Canary")]
+    /// Redrive so many first, up to 100, and the others only if all of these succeed
+    #[arg(long, value_name = "N", value_parser = values::whole::<u8>(1, 100), help_heading = "Canary")]
     pub(super) canary: Option<u8>,
 
-    /// How long their outcome is waited for; the others are left as they are when it is not known by then
+    /// How long to wait for their outcomes
     #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "10m", requires = "canary")]
     #[arg(help_heading = "Canary")]
     pub(super) canary_wait: Duration,
@@ -73,7 +71,7 @@ pub struct RedriveArguments {
 /// runs for the event within a second; a worker elsewhere finds out when it extends its lease next, and until
 /// then the event may run beside it.
 ///
-/// Of an event in a batch only the lease ends: the next sweep sends it again with its batch, in the same
+/// If the event is in a batch, only its lease ends: the next sweep sends it again with its batch, in the same
 /// attempt, and if the batch's execution has the event, nothing runs twice. Put back, it would run in the next
 /// batch as well, under another name.
 ///
@@ -108,7 +106,7 @@ pub struct FailArguments {
 /// Each event is parked with the reason as its last error, whatever attempts it has left, and stays there until
 /// `daybook redrive` gives it another round or `daybook remove` removes it. What runs for it is stopped:
 ///
-/// `daybook up` ends its command or drops its request within a second, and counts no failed attempt. A worker
+/// `daybook up` ends its command or drops its request within a second; the attempt counts as used. A worker
 /// elsewhere stops when it extends its lease next, after a third of the lease at most. An execution of the
 /// state machine is stopped if these credentials may (states:StopExecution); stderr says which may still run. The
 /// execution of a batch goes on, because other events are in it. What cannot be stopped and succeeds after all
@@ -127,7 +125,8 @@ pub struct CancelArguments {
 ///
 /// Each event gets a receipt with who and why, like a processed event, and its row is deleted. Later
 /// notifications of the same upload are recognised as done. `daybook up` stops what it runs for the event
-/// within a second; what runs elsewhere is not stopped.
+/// within a second; what runs elsewhere is not stopped. An unreadable notification has no object to be done, and
+/// is left as it is: `daybook remove` deletes it.
 #[derive(Args, Debug)]
 pub struct CompleteArguments {
     #[command(flatten)]
@@ -145,8 +144,8 @@ pub struct CompleteArguments {
 /// Remove open events for good, unprocessed
 ///
 /// Each event gets a receipt with who and why, and its row is deleted; an unreadable notification has no
-/// object and leaves no receipt. An event whose message is queued may still run once. `daybook replay` brings
-/// an object back.
+/// object and leaves no receipt. `daybook up` stops what it runs for the event within a second; on AWS an event
+/// whose message is queued may still run once. `daybook replay` brings an object back.
 #[derive(Args, Debug)]
 pub struct RemoveArguments {
     #[command(flatten)]

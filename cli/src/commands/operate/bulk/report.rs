@@ -47,9 +47,10 @@ pub fn events(n: usize, statuses: &[Status]) -> String {
 
 /// Whether there are more than are shown.
 pub fn sample_words(selected: &Selected) -> &'static str {
-    match selected.rows.len() > selected.sample.len() {
-        true => "; the first of them:",
-        false => ":",
+    match (selected.rows.len(), selected.sample.len()) {
+        (0, _) => "",
+        (all, shown) if all > shown => "; the first of them:",
+        _ => ":",
     }
 }
 
@@ -214,15 +215,19 @@ impl Run<'_> {
         why: &str,
     ) -> anyhow::Result<ExitCode> {
         let left = self.selected.rows.len() - tally.seen();
-        let what = format!(
-            "stopped after the canaries: {why}; {} of {events} are left as they were",
-            grouped(left)
-        );
+        let what = match left {
+            0 => format!("stopped after the canaries: {why}"),
+            left => format!(
+                "stopped after the canaries: {why}; {} of {events} are left as they were",
+                grouped(left)
+            ),
+        };
         let error = trial
             .and_then(Trial::first_error)
             .filter(|error| !error.is_empty());
         let hint = match error {
             Some(_) => "`daybook errors` groups what fails; when it is fixed, the same command tries again",
+            None if left == 0 => "`daybook why ID` says how one of them stands",
             None => "`daybook why ID` says how one of them stands; the same command resumes with the others",
         };
         let stopped = UserError::new(what);

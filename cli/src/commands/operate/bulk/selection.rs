@@ -19,7 +19,7 @@ const TOLD: usize = 5;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Rows")]
 pub struct SelectionArguments {
-    /// Event ids, or objects as s3://bucket/key for their open events, with ?versionId=… for one version
+    /// Event ids, or s3://bucket/key, with ?versionId=…, for an object's open events; exit code 1 if none applies
     #[arg(value_name = "ID|S3-URI", conflicts_with_all = ["prefix", "error", "older_than", "all"])]
     named: Vec<Wanted>,
 

@@ -15,14 +15,14 @@ use crate::ui::confirm::ConfirmArguments;
 /// Run objects again on purpose, done or not
 ///
 /// Each event becomes a new row with its own identity, made from the object and a nonce, so that neither a
-/// receipt nor a finished execution holds it back. The execution's input has the nonce as replay.
+/// receipt nor a finished execution holds it back.
 ///
-/// s3://bucket/key replays the object's creation, with what an open row or a receipt says of its newest
-/// upload; without either, the event has no size and no etag. --files replays every event of raw
-/// notifications as it was sent, in any form that `daybook ingest` reads.
+/// s3://bucket/key replays the object's creation, with what a row or a receipt says of its newest upload; without
+/// either, a note says so, and it is recorded all the same: S3 is not asked. --files replays raw notifications, in
+/// any form that `daybook ingest` reads.
 ///
-/// The same command with the same --nonce does nothing the second time, as long as the replay is open or its
-/// receipt is kept. For more than one event it prompts for confirmation.
+/// The same --nonce does nothing the second time, while the replay is open or its receipt is kept. For more than
+/// one event it prompts for confirmation.
 #[derive(Args, Debug)]
 pub struct ReplayArguments {
     /// Objects as s3://bucket/key, with ?versionId=… for one version
@@ -33,7 +33,7 @@ pub struct ReplayArguments {
     )]
     pub(super) objects: Vec<ObjectText>,
 
-    /// Files of raw notifications; - is stdin, which requires --yes
+    /// Files of raw notifications; - is stdin, with --yes
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) files: Vec<PathBuf>,
 
@@ -70,7 +70,7 @@ pub struct ReplayArguments {
     #[command(flatten)]
     pub(super) confirm: ConfirmArguments,
 
-    /// Show how many events would be replayed, and a few of them; change nothing
+    /// Change nothing; show how many events would be replayed
     #[arg(short = 'n', long, help_heading = "Confirmation")]
     pub(super) dry_run: bool,
 

@@ -26,7 +26,9 @@ const IN_FLIGHT_PER_WORKER: u32 = 25;
 /// Runs all of Daybook in this process, without AWS: takes S3 event notifications over HTTP (POST /events),
 /// writes each event to a ledger in a folder before acknowledging it, and runs a command or calls an HTTP
 /// endpoint for each, at most N per window. Without --exec or --post it only collects, and prints what it
-/// would run. Ctrl-C and SIGTERM drain. If it is killed, nothing is lost: start it again.
+/// would run. If it is killed, nothing is lost: start it again. Ctrl-C and SIGTERM drain: no more events are
+/// taken, running ones get 20 seconds to finish, and those that need longer are stopped and put back, with no
+/// attempt used. A second signal stops at once.
 #[derive(Args, Debug)]
 pub struct UpArguments {
     /// Folder of the ledger, on a local disk; created if missing. Only one process can use it at a time
@@ -133,8 +135,8 @@ pub struct PaceArguments {
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Duration,
 
-    /// How many events may be in flight at once, queued or running; at least 1 [default: 25 for
-    /// each worker, or two batches]
+    /// How many events may be in flight at once, queued or running; at least 1 [default: 25 per worker, or two
+    /// batches if that is more]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
     max_in_flight: Option<u32>,

@@ -26,11 +26,11 @@ pub struct QueueArguments {
     #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
     intake_queue_url: Option<String>,
 
-    /// ARN of the intake queue; takes precedence over a URL
+    /// ARN of the intake queue; it wins over a URL
     #[arg(long, value_name = "ARN", value_parser = queue_arn)]
     queue_arn: Option<String>,
 
-    /// CloudFormation stack whose outputs name the queue
+    /// CloudFormation stack that names the queue
     #[arg(long, value_name = "NAME", env = "DAYBOOK_STACK", hide_env_values = true)]
     stack: Option<String>,
 

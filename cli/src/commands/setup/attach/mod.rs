@@ -37,14 +37,12 @@ use crate::ui::output::Output;
 
 /// Send a bucket's upload notifications to the intake queue
 ///
-/// Adds an entry whose id begins with daybook- to the bucket's notification configuration; everything else is
-/// written back as it is. The difference is shown before you confirm it, and read back afterwards. What S3
-/// would refuse is refused: two entries with a common event and overlapping prefixes and suffixes. The
-/// statement that lets S3 send is added to the queue's policy, for this bucket of this account only.
+/// Adds an entry whose id begins with daybook- to the bucket's notification configuration, and lets this bucket
+/// send to the queue in the queue's policy; everything else is written back as it is. The difference is shown
+/// before you confirm it, and read back afterwards. What S3 would refuse is refused.
 ///
-/// If the bucket has entries of others, their tool may rewrite the whole configuration and remove this entry.
-/// Then you must choose: --eventbridge, which is one switch in the configuration plus a rule of your own, or
-/// --beside.
+/// If the bucket has entries of others, their tool may rewrite the whole configuration and remove this entry:
+/// choose --eventbridge, which is one switch plus a rule of your own, or --beside.
 #[derive(Args, Debug)]
 pub struct AttachArguments {
     #[command(flatten)]
@@ -53,7 +51,7 @@ pub struct AttachArguments {
     #[command(flatten)]
     queue: QueueArguments,
 
-    /// DynamoDB table of the ledger, if no stack names it: from now on its audits call unseen uploads missing
+    /// Ledger's table, if no stack names it: its audits count unseen uploads from now on as missing
     #[arg(
         long,
         value_name = "NAME",
@@ -76,8 +74,7 @@ pub struct AttachArguments {
     #[arg(help_heading = "Events")]
     events: Vec<String>,
 
-    /// Use EventBridge: the bucket sends it all events; the rule that forwards them is printed, for you to
-    /// create
+    /// Use EventBridge; the rule that forwards events to the queue is printed, for you to create
     #[arg(long, help_heading = "How", conflicts_with = "beside")]
     eventbridge: bool,
 

@@ -27,7 +27,7 @@ pub use crate::commands::operate::bulk::arguments::{
 };
 use crate::commands::operate::bulk::progress::Progress;
 pub use crate::commands::operate::bulk::report::BulkOutput;
-use crate::commands::operate::bulk::report::{Run, events, sample_words};
+use crate::commands::operate::bulk::report::{Run, events};
 use crate::commands::operate::bulk::selection::tell_passed_over;
 use crate::deployment::people::{self, PeopleLog};
 use crate::deployment::{Deployment, DeploymentArguments};
@@ -171,15 +171,7 @@ async fn run(
         check_canaries(&deployment).await?;
     }
     if !selected.rows.is_empty() && !arguments.confirm.yes {
-        eprint!(
-            "{events}, in {}{}\n{}",
-            deployment.location,
-            sample_words(&selected),
-            run.sample()
-        );
-        arguments
-            .confirm
-            .ask(&format!("{} {events}?", action.imperative()))?;
+        run.ask(arguments.confirm, &events)?;
     }
     let (tally, trial) = change(&run, canary, &progress).await;
     run.print(output, &events, (&tally, trial.as_ref()), false)?;

@@ -17,6 +17,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::deployment::Deployment;
+use crate::ui::confirm::ConfirmArguments;
 use crate::ui::count::grouped;
 use crate::ui::error::UserError;
 use crate::ui::escape;
@@ -46,7 +47,7 @@ pub fn events(n: usize, statuses: &[Status]) -> String {
 }
 
 /// Whether there are more than are shown.
-pub fn sample_words(selected: &Selected) -> &'static str {
+fn sample_words(selected: &Selected) -> &'static str {
     match (selected.rows.len(), selected.sample.len()) {
         (0, _) => "",
         (all, shown) if all > shown => "; the first of them:",
@@ -93,7 +94,22 @@ pub struct BulkOutput<'a> {
 }
 
 impl Run<'_> {
-    pub fn sample(&self) -> String {
+    /// Asks whether it is to be done, with a count and examples.
+    ///
+    /// # Errors
+    /// When it is not to be done, or nobody can be asked.
+    pub fn ask(&self, confirm: ConfirmArguments, events: &str) -> anyhow::Result<()> {
+        eprint!(
+            "{events}, in {}{}\n{}",
+            self.deployment.location,
+            sample_words(self.selected),
+            self.sample()
+        );
+        confirm.ask(&format!("{} {events}?", self.action.imperative()))?;
+        Ok(())
+    }
+
+    fn sample(&self) -> String {
         let parts = self.deployment.parts();
         row_table::table(
             &self.selected.sample,

@@ -65,6 +65,8 @@ fn case(checker: &Checker, event: &GeneralEvent, history: &History, shadow: &Sha
         Some("the ledger was restored while it ran")
     } else if history.failed_by_person.contains(&id) {
         Some("a person called a running attempt failed")
+    } else if history.cancelled.contains(&id) {
+        Some("a person cancelled an attempt that ran on, and redrove it")
     } else if unprotected && is_again && is_gone {
         Some("an event was told of again after its receipt had expired")
     } else if unprotected && !scenario.faults.is_empty() {

@@ -299,8 +299,8 @@ impl Ledger {
         }
     }
 
-    /// Events of different objects, 25 together (50 where that is a transaction), whose receipts are inserted; then the others. The same event once more is
-    /// alone, for a request must not have a key twice.
+    /// Events of different objects, 25 together (50 where that is a transaction), whose receipts are inserted; then the others. The same
+    /// event once more is alone, for a request must not have a key twice.
     fn in_chunks<'a>(&self, endings: Vec<Ending<'a>>) -> Vec<Chunk<'a>> {
         let (mut ids, mut objects) = (BTreeSet::new(), BTreeSet::new());
         let (mut inserted, mut put, mut twice) = (Vec::new(), Vec::new(), Vec::new());

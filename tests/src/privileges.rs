@@ -233,6 +233,16 @@ pub fn differences(grants: &[Grant], calls: &BTreeSet<Call>) -> Vec<String> {
     lacks.chain(idle).collect()
 }
 
+/// Holds grants to calls, and shows that this fails with any of them taken out.
+pub fn assert_exact(granted: &[Grant], calls: &BTreeSet<Call>, whose: &str) {
+    assert_eq!(differences(granted, calls), [""; 0], "{whose}");
+    for position in 0..granted.len() {
+        let mut fewer = granted.to_vec();
+        let one = fewer.remove(position);
+        assert_ne!(differences(&fewer, calls), [""; 0], "{whose} without {one:?}");
+    }
+}
+
 /// Holds a function's role to what it does, and shows that this fails with any action taken out of the role, and with one more in it.
 pub fn assert_least(function: &str, source_queue: Option<&str>, seen: &BTreeSet<Call>) {
     assert_least_with(&[], function, source_queue, seen);
@@ -249,17 +259,7 @@ pub fn assert_least_with(
     calls.extend(seen.iter().cloned());
     let deployed = |more: &[(&str, &str)]| deployed(&[parameters, more].concat());
     let granted = grants(&deployed(&[]), function);
-    assert_eq!(differences(&granted, &calls), [""; 0], "the role of {function}");
-    for position in 0..granted.len() {
-        let mut fewer = granted.clone();
-        fewer.remove(position);
-        assert_ne!(
-            differences(&fewer, &calls),
-            [""; 0],
-            "without {:?}",
-            granted[position]
-        );
-    }
+    assert_exact(&granted, &calls, &format!("the role of {function}"));
     for (action, resource) in [
         (
             "dynamodb:DeleteTable",

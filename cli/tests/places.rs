@@ -3,6 +3,8 @@
 
 #[path = "places/console.rs"]
 mod console;
+#[path = "places/dead_letters.rs"]
+mod dead_letters;
 mod stand_in;
 
 use std::collections::BTreeMap;

@@ -12,18 +12,28 @@ zoned(document);
 const live = document.querySelector("[data-live]");
 if (live) {
   const lost = document.getElementById("lost");
-  const source = new EventSource(live.dataset.live);
-  source.onmessage = event => {
+  const hear = said => {
+    lost.hidden = !said.lost;
+    if (said.html === undefined) return;
     const inside = live.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     // Rendered and escaped by the server, as the page itself was.
-    live.innerHTML = event.data;
+    live.innerHTML = said.html;
     zoned(live);
-    lost.hidden = true;
     if (inside) live.querySelector(`a[href="${CSS.escape(inside)}"]`)?.focus();
   };
-  source.onerror = () => { lost.hidden = false; };
-  source.onopen = () => { lost.hidden = true; };
-  source.addEventListener("lost", () => { lost.hidden = false; });
+  const follow = tell => {
+    const source = new EventSource(live.dataset.live);
+    source.onmessage = event => tell({ html: event.data });
+    source.onopen = () => tell({});
+    source.onerror = () => tell({ lost: true });
+    source.addEventListener("lost", () => tell({ lost: true }));
+  };
+  // A browser makes six connections to a host, whatever number of tabs it has: one tab follows and tells the others, as long as it is there.
+  if (navigator.locks && window.BroadcastChannel) {
+    const others = new BroadcastChannel("live");
+    others.onmessage = event => hear(event.data);
+    navigator.locks.request("live", () => new Promise(() => follow(said => { hear(said); others.postMessage(said); })));
+  } else follow(hear);
 }
 
 const look = document.querySelector("[data-look]");

@@ -73,7 +73,13 @@ pub fn router_on(snapshots: Arc<Snapshots>, settings: Settings) -> Router {
             .route("/stop", post(pages::operation::stop))
             .route("/pause", post(pages::operations::pause))
             .route("/resume", post(pages::operations::resume))
-            .route("/per-window", post(pages::operations::per_window));
+            .route("/per-window", post(pages::operations::per_window))
+            .route("/replay", get(pages::replay::page).post(pages::replay::begin))
+            .route(
+                "/redrive-queue",
+                get(pages::dead_letters::page).post(pages::dead_letters::begin),
+            )
+            .route("/stop-queue", post(pages::dead_letters::stop));
     }
     router
         .fallback(pages::nowhere)

@@ -7,12 +7,21 @@ use daybook_inspect::aws::s3::S3;
 use daybook_inspect::checks::deployment::without_writes;
 use daybook_inspect::checks::finding::Item;
 use daybook_inspect::checks::flow::Configured;
+use daybook_inspect::checks::role::Role;
 use daybook_inspect::metrics::Counted;
 use daybook_inspect::operate::log::Log;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
 use daybook_ledger::RetryPolicy;
 use futures::future::{BoxFuture, FutureExt, ready};
+
+/// The queues of a deployment on AWS.
+pub struct Queues {
+    /// Who asks for them.
+    pub sqs: aws_sdk_sqs::Client,
+    /// What each is for, and its URL.
+    pub urls: Vec<(Role, String)>,
+}
 
 /// A deployment, opened for one request or for as long as it is held.
 pub trait Deployment: Send + Sync {
@@ -40,6 +49,14 @@ pub trait Deployment: Send + Sync {
     /// The queue that notifications arrive on, if it is named: who asks for it, and its URL.
     fn intake(&self) -> Option<(aws_sdk_sqs::Client, String)> {
         None
+    }
+
+    /// Its queues, whose dead letters may be moved back; none of a folder.
+    ///
+    /// # Errors
+    /// Why they are not known, in words.
+    fn queues(&self) -> Result<Option<Queues>, String> {
+        Ok(None)
     }
 
     /// How its dispatch is configured, as far as it is known.

@@ -8,6 +8,13 @@ use daybook_inspect::audits::KeptAudit;
 use serde_json::{Value, json};
 use world::{HOSTILE, World, get};
 
+/// A text as a page has it.
+fn html(text: &str) -> String {
+    let text = daybook_inspect::wording::escape::escaped(text).replace('&', "&#38;");
+    let text = text.replace('<', "&#60;").replace('>', "&#62;");
+    text.replace('"', "&#34;").replace('\'', "&#39;")
+}
+
 fn tally(done: u64, missing: u64) -> Value {
     json!({
         "objects": done + missing, "bytes": 10, "done": done, "removed": 0, "open": 0, "too_new": 0, "missing": missing,
@@ -68,6 +75,30 @@ async fn an_audit_is_shown_as_a_grid_with_what_is_missing_and_its_keys_are_texts
     let (_, headers, json) = world.ask(get("/audit.json?id=2026-11-21T003000.123Z")).await;
     assert_eq!(headers[header::CONTENT_TYPE], "application/json");
     assert_eq!(serde_json::from_str::<KeptAudit>(&json).unwrap(), hostile());
+    // Field by field.
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let report = &json["report"];
+    for (name, n) in [("done", "3,793"), ("missing", "1,207")] {
+        assert_eq!(report[name].to_string(), n.replace(',', ""));
+        assert!(
+            page.contains(&format!("<dt>{name}</dt><dd>{n}</dd>")),
+            "{name}: {page}"
+        );
+    }
+    let texts = report["statement"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line["prefix"].as_str().unwrap());
+    let missing = json["missing"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["key"].as_str().unwrap());
+    for text in texts.chain(missing).chain([HOSTILE[0], HOSTILE[1]]) {
+        let shown = html(text);
+        assert!(page.contains(&shown), "{shown}: {page}");
+    }
     let (_, headers, csv) = world.ask(get("/audit.csv")).await;
     assert_eq!(
         headers[header::CONTENT_DISPOSITION],

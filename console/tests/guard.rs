@@ -25,12 +25,27 @@ const LOOKS: [&str; 16] = [
     "/assets/icon.svg",
 ];
 /// Each route that writes, a body that it takes, and how it answers its own page.
-const WRITES: [(&str, &str, StatusCode); 5] = [
+const WRITES: [(&str, &str, StatusCode); 8] = [
     ("/pause", "why=x", StatusCode::SEE_OTHER),
     ("/resume", "why=x", StatusCode::SEE_OTHER),
     ("/per-window", "why=x", StatusCode::SEE_OTHER),
     ("/act", "why=x&verb=redrive", StatusCode::SEE_OTHER),
     ("/stop", "id=x", StatusCode::NOT_FOUND),
+    (
+        "/replay",
+        "why=x&nonce=once&of=object%3Ds3%253A%252F%252Fdata%252Fa",
+        StatusCode::SEE_OTHER,
+    ),
+    // A folder has no queue.
+    ("/redrive-queue", "why=x&queue=arn", StatusCode::NOT_FOUND),
+    ("/stop-queue", "queue=arn", StatusCode::NOT_FOUND),
+];
+
+/// What asks before it writes.
+const ASKS: [&str; 3] = [
+    "/act?verb=redrive",
+    "/replay?object=s3%3A%2F%2Fdata%2Fa",
+    "/redrive-queue?queue=arn",
 ];
 
 #[tokio::test]
@@ -129,7 +144,9 @@ async fn a_read_only_console_has_no_route_that_writes() {
         let own = post(route, body).with("sec-fetch-site", "same-origin");
         assert_eq!(world.ask(own).await.0, StatusCode::NOT_FOUND, "{route}");
     }
-    assert_eq!(world.ask(get("/act?verb=redrive")).await.0, StatusCode::NOT_FOUND);
+    for route in ASKS {
+        assert_eq!(world.ask(get(route)).await.0, StatusCode::NOT_FOUND, "{route}");
+    }
     for route in LOOKS {
         for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::POST] {
             let request = get(route).by(method).with("sec-fetch-site", "same-origin");
@@ -141,7 +158,9 @@ async fn a_read_only_console_has_no_route_that_writes() {
         }
         let (_, _, page) = world.ask_but_stream(get(route)).await;
         assert!(
-            !page.contains("method=\"post\"") && !page.contains("/act"),
+            ["method=\"post\"", "/act", "/replay", "/redrive-queue"]
+                .iter()
+                .all(|way| !page.contains(way)),
             "{route}"
         );
     }

@@ -1,10 +1,12 @@
 """Drives the console of `daybook up` with Debian's Chromium, and keeps screenshots in target/console. See tests/console."""
 
 import http.server
+import itertools
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -12,13 +14,15 @@ import time
 import urllib.parse
 import urllib.request
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
-SHOTS = pathlib.Path("target/console")
-SIZES = {"desktop": (1440, 900), "phone": (360, 780), "wide": (2560, 1200)}
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]
+from console_aws import letters, slow
+from console_browser import ARGUMENTS, SHOTS, SIZES, Look, until, wait
+
+DATA = "daybook-data"
+WORK = """case $DAYBOOK_KEY in ok/*) exit 0;; esac; [ -e "$1" ] && exit 0; echo "no such column in $DAYBOOK_KEY" >&2; exit 1"""
+IMAGES = {"now": "console-now", "audit": "console-audit"}
+STRANGER = "stranger.example"
 KEYS = ["2026/11/reading-0001.json", "2026/11/reading-0002.json", "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>",
         "gpj.\u202eexe.txt", "100%25/'quotes'\"&amp;", "long/" + "a" * 1000]
 
@@ -62,50 +66,26 @@ def keep_audit(data):
     (folder / f"{brief['id']}.jsonl").write_text(f"{json.dumps(brief)}\n{json.dumps(kept)}\n")
 
 
-def wait(what, found, seconds=30):
-    end = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-    return value
-
-
 def start(folder):
     environment = {**os.environ, "DAYBOOK_LISTEN": "127.0.0.1:0", "DAYBOOK_CONSOLE": "127.0.0.1:0"}
     log = open(folder / "log", "w+")
-    command = [os.environ["DAYBOOK_BINARY"], "up", "--data-dir", str(folder / "data"), "--max-attempts", "1",
-               "--exec", "sh", "-c", "[ -e \"$1\" ] && exit 0; echo \"no such column in $DAYBOOK_KEY\" >&2; exit 1",
-               "sh", str(folder / "fixed")]
-    process = subprocess.Popen(command, env=environment, stderr=log, stdout=subprocess.DEVNULL)
+    command = [os.path.abspath(os.environ["DAYBOOK_BINARY"]), "up", "--data-dir", DATA, "--max-attempts", "1", "--per-window", "50",
+               "--exec", "sh", "-c", WORK, "sh", str(folder / "fixed")]
+    process = subprocess.Popen(command, env=environment, stderr=log, stdout=subprocess.DEVNULL, cwd=folder)
     said = lambda pattern: re.search(pattern, (folder / "log").read_text())
     events = wait("listening", lambda: said(r"listening on (\S+)")).group(1)
     console = wait("the console", lambda: said(r"console  (http\S+)")).group(1)
     return process, events, console
 
 
-class Look:
-    """A browser's page that minds what it must not see."""
-
-    def __init__(self, browser, **options):
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.wrong = []
-        self.page.on("console", lambda said: said.type in ("error", "warning") and self.wrong.append(said.text))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.wrong.append(f"dialog {dialog.message}"))
-
-    def go(self, url):
-        self.page.goto(url, wait_until="load")
-        self.answered()
-
-    def answered(self):
-        """The page has its answer: where that takes longer than a moment, the page follows by itself, with script and without."""
-        wait("the answer", lambda: self.page.locator("[data-look]").count() == 0)
-
-    def check(self, name):
-        assert not self.wrong, f"{name}: {self.wrong}"
-        width = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert width <= 0, f"{name} is {width} px too wide"
+def busy(events, console):
+    """Some windows in which objects are processed."""
+    numbers = itertools.count(1000)
+    for size in (12, 30, 50, 44, 50, 26, 8, 50, 37, 15):
+        post(events + "/events", {"Records": [record(f"ok/{number}.json", number) for number in itertools.islice(numbers, size)]})
+        time.sleep(1)
+    status = lambda: json.load(urllib.request.urlopen(console + "/status.json"))
+    wait("they are done", lambda: status()["pending"]["rows"] == status()["claimed"]["rows"] == 0)
 
 
 def screenshots(browser, console, pages):
@@ -114,11 +94,7 @@ def screenshots(browser, console, pages):
             look = Look(browser, viewport={"width": width, "height": height}, color_scheme=scheme)
             for name, path in pages.items():
                 look.go(console + path)
-                look.check(f"{name} {size} {scheme}")
-                look.page.screenshot(path=SHOTS / f"{name}-{size}-{scheme}.png", full_page=size == "phone")
-                violations = [violation for violation in Axe().run(look.page).response["violations"]
-                              if violation["impact"] in ("serious", "critical")]
-                assert not violations, json.dumps(violations, indent=1)
+                look.shoot(f"{name}-{size}-{scheme}", full=size == "phone")
             look.context.close()
 
 
@@ -170,8 +146,84 @@ def live(browser, console, events):
     look.context.close()
 
 
-def until(look, text, seconds=30_000):
-    look.page.wait_for_function("text => document.querySelector('main').innerText.includes(text)", arg=text, timeout=seconds)
+def tabs(browser, console, events):
+    """Far more tabs than a browser makes connections all follow, and go on when the one that has the stream is closed."""
+    context = browser.new_context()
+    pages = [context.new_page() for _ in range(12)]
+    parked = lambda page: page.inner_text(".card.parked .number")
+    for page in pages:
+        page.goto(console + "/", wait_until="load", timeout=10_000)
+    for number in (0, 1):
+        before = parked(pages[-1])
+        post(events + "/events", {"Records": [record(f"2026/11/tabs-{number}.json", 120 + number)]})
+        for page in pages:
+            page.wait_for_function("before => document.querySelector('.card.parked .number').innerText !== before", arg=before, timeout=20_000)
+        pages.pop(0).close()
+    context.close()
+
+
+def strangers(browser, console):
+    """Pages of strangers, and texts of theirs in addresses."""
+    paused = lambda: json.load(urllib.request.urlopen(console + "/status.json"))["dispatch"]["paused"]
+    address = urllib.parse.urlsplit(console)
+
+    class Stranger(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = (f"<!doctype html><form method=post action='{console}/pause'><input name=why value=no></form>"
+                    "<script>document.forms[0].submit()</script>").encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stranger)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    look = Look(browser, refused=True)
+    # A page of another site, and one of another port of this machine: both send the form, and neither pauses anything.
+    for host in (STRANGER, "127.0.0.1"):
+        with look.page.expect_response(lambda response: response.url.endswith("/pause")) as refused:
+            look.page.goto(f"http://{host}:{server.server_port}/")
+        assert refused.value.status == 403, (host, refused.value.status)
+        assert paused() is None, host
+    server.shutdown()
+    # A name of a stranger that leads here (DNS rebinding).
+    answer = look.page.goto(f"http://{STRANGER}:{address.port}/")
+    assert answer.status == 421 and "folder" not in look.page.content(), answer.status
+    hostile = urllib.parse.quote("<script>alert(1)</script>\"><img src=x onerror=alert(1)>\u202e%'" + "b" * 1000)
+    for path in (f"/rows?batch={hostile}", f"/rows?status={hostile}", f"/rows?error={hostile}", f"/object?q={hostile}",
+                 f"/object?q=s3://data/{hostile}", f"/act?verb={hostile}", f"/act?verb=redrive&error={hostile}", f"/operations/{hostile}",
+                 f"/audit?id={hostile}", f"/replay?object=s3://data/{hostile}", f"/replay?object={hostile}",
+                 f"/redrive-queue?queue={hostile}", f"/{hostile}"):
+        look.go(console + path)
+        look.check(path[:40])
+        assert look.page.locator("main script, main img").count() == 0, path
+    look.context.close()
+
+
+def replay(browser, console):
+    """What is done is processed once more, by keyboard alone."""
+    look = Look(browser, viewport={"width": 1440, "height": 900})
+    look.go(console + "/object?q=s3://data/ok/1000.json")
+    look.shoot("done-desktop-light")
+    look.page.locator("a", has_text="Replay").focus()
+    look.page.keyboard.press("Enter")
+    look.page.wait_for_url("**/replay?*")
+    look.answered()
+    look.shoot("replay-desktop-light")
+    look.page.locator("input[name=why]").focus()
+    look.page.keyboard.type("<b>it was half</b>")
+    look.page.keyboard.press("Enter")
+    look.page.wait_for_url("**/object?q=*")
+    look.answered()
+    assert "s3://data/ok/1000.json" in look.page.inner_text(".answer"), look.page.inner_text("main")
+    look.check("replayed")
+    look.go(console + "/operations")
+    assert "replay s3://data/ok/1000.json" in look.page.inner_text("main"), look.page.inner_text("main")
+    look.context.close()
 
 
 def ask(look, **fields):
@@ -191,15 +243,10 @@ def canary(browser, console, fixed):
     look.page.locator("a", has_text="Redrive").first.click()
     look.page.wait_for_url("**/act?*")
     look.answered()
-    look.check("act")
-    look.page.screenshot(path=SHOTS / "confirm-desktop-light.png")
+    look.shoot("confirm-desktop-light")
     ask(look, why="<b>the column is there</b>", by="kim", canary="2")
     until(look, "stopped after the canaries")
-    look.check("canaries that failed")
-    look.page.screenshot(path=SHOTS / "canary-desktop-light.png")
-    violations = [violation for violation in Axe().run(look.page).response["violations"]
-                  if violation["impact"] in ("serious", "critical")]
-    assert not violations, json.dumps(violations, indent=1)
+    look.shoot("canary-desktop-light")
     assert parked() == before, "the canaries are parked again, and the others as they were"
     fixed.touch()
     look.page.locator("a", has_text="The same again").click()
@@ -214,7 +261,7 @@ def canary(browser, console, fixed):
     wait("the group is done", lambda: parked() < before - 2)
     look.check("canaries that succeeded")
     look.go(console + "/operations")
-    look.page.screenshot(path=SHOTS / "did-desktop-light.png", full_page=True)
+    look.shoot("did-desktop-light", full=True)
     look.context.close()
     fixed.unlink()
 
@@ -239,67 +286,6 @@ def bulk(browser, console, events):
     look.context.close()
 
 
-class Slow(http.server.BaseHTTPRequestHandler):
-    """A DynamoDB without a row, whose scans take until they are let through."""
-
-    let_through = threading.Event()
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        answer = {"Items": [], "Count": 0, "ScannedCount": 0}
-        if self.headers["X-Amz-Target"].endswith(".Scan"):
-            if "ExclusiveStartKey" in asked:
-                self.let_through.wait(60)
-            else:
-                answer |= {"ScannedCount": 250_000, "LastEvaluatedKey": {"id": {"S": "0"}}}
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-def slow(browser, folder):
-    """A page whose look takes long is there at once, says how far the look is, and gets its answer by itself, with script and without."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    environment = {**os.environ, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", "AWS_REGION": "eu-central-1",
-                   "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    log = open(folder / "slow", "w+")
-    command = [os.environ["DAYBOOK_BINARY"], "console", "--ledger-table", "a-ledger", "--receipts-keep", "0", "--listen", "127.0.0.1:0"]
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        console = wait("the console", lambda: re.search(r"console +(http\S+)", (folder / "slow").read_text())).group(1)
-        for script in (True, False):
-            Slow.let_through.clear()
-            for size, (width, height) in SIZES.items():
-                for scheme in ("light", "dark"):
-                    look = Look(browser, viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=script)
-                    look.page.goto(f"{console}/rows?prefix=in/{script}", wait_until="commit")
-                    wait("it says how far it is", lambda: "1,000,000 so far" in look.page.inner_text("[data-look]"))
-                    if script:
-                        look.check(f"looking {size} {scheme}")
-                        look.page.screenshot(path=SHOTS / f"looking-{size}-{scheme}.png", full_page=size == "phone")
-                        violations = [violation for violation in Axe().run(look.page).response["violations"]
-                                      if violation["impact"] in ("serious", "critical")]
-                        assert not violations, json.dumps(violations, indent=1)
-                    if (size, scheme) != ("wide", "dark"):
-                        look.context.close()
-            Slow.let_through.set()
-            look.answered()
-            assert "No such open events" in look.page.inner_text("main"), look.page.inner_text("main")
-            look.context.close()
-    finally:
-        Slow.let_through.set()
-        process.terminate()
-        process.wait(30)
-        server.shutdown()
-
-
 def main():
     SHOTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -310,7 +296,8 @@ def main():
             wait("all are parked", lambda: status()["parked"]["rows"] == len(KEYS))
             rows = json.load(urllib.request.urlopen(console + "/rows.json?status=parked"))["rows"]
             hostile = next(row for row in rows if row["key"].startswith("<script>"))
-            keep_audit(pathlib.Path(folder) / "data")
+            keep_audit(pathlib.Path(folder) / DATA)
+            busy(events, console)
             pages = {"now": "/", "rows": "/rows", "audit": "/audit", "errors": "/errors", "operations": "/operations",
                      "object": "/object?q=" + hostile["id"], "act": "/act?verb=redrive&error=no+such+column"}
             with sync_playwright() as playwright:
@@ -319,13 +306,20 @@ def main():
                 operate(browser, console)
                 keyboard(browser, console)
                 live(browser, console, events)
+                tabs(browser, console, events)
+                strangers(browser, console)
+                replay(browser, console)
                 canary(browser, console, pathlib.Path(folder) / "fixed")
                 bulk(browser, console, events)
                 slow(browser, pathlib.Path(folder))
+                letters(browser, pathlib.Path(folder))
                 browser.close()
         finally:
             process.terminate()
             process.wait(30)
+    if os.environ.get("DAYBOOK_WRITE_IMAGES"):
+        for page, image in IMAGES.items():
+            shutil.copy(SHOTS / f"{page}-desktop-light.png", f"docs/images/{image}.png")
     print(f"the console holds: {len(list(SHOTS.glob('*.png')))} screenshots in {SHOTS}")
 
 

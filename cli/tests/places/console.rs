@@ -14,7 +14,7 @@ use daybook_schema::{SourceName, Status};
 use daybook_tests::lambda_service::TARGET_FUNCTION;
 use daybook_tests::privileges::{Call, Grant, assert_exact, queue_arn, statements};
 use daybook_tests::s3::{S3, Versioning};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::stand_in::console::Console;
 use crate::stand_in::proxy::Proxy;
@@ -23,9 +23,9 @@ use crate::stand_in::{StandIn, daybook_at, ledger_with, run, runtime};
 use crate::{cloudformation, with_stack};
 
 /// Stacks with a state machine, a function and a queue as the target, each in front of the same tables.
-struct World {
-    aws: StandIn,
-    proxy: Proxy,
+pub struct World {
+    pub aws: StandIn,
+    pub proxy: Proxy,
     s3: S3,
     s3_endpoint: String,
     lambda: Lambda,
@@ -85,7 +85,7 @@ fn serve_s3(s3: &S3) -> String {
 }
 
 impl World {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let aws = StandIn::start();
         let sqs = aws.aws.sqs();
         let queue = |name: &str| {
@@ -187,7 +187,7 @@ impl World {
         command
     }
 
-    fn console(&self, stack: &str, more: &[&str]) -> Console {
+    pub fn console(&self, stack: &str, more: &[&str]) -> Console {
         let arguments = [&["console", "--stack", stack], more].concat();
         Console::start(&mut self.command(&arguments))
     }
@@ -288,7 +288,16 @@ fn the_read_only_policy_allows_what_looking_needs_and_nothing_else() {
         let audit = console.json("/audit.json");
         let id = audit["brief"]["id"].as_str().unwrap_or_else(|| panic!("{audit}"));
         assert!(console.get(&format!("/audit?id={id}")).contains("data"), "{id}");
-        for route in ["/pause", "/resume", "/per-window", "/act", "/stop"] {
+        for route in [
+            "/pause",
+            "/resume",
+            "/per-window",
+            "/act",
+            "/stop",
+            "/replay",
+            "/redrive-queue",
+            "/stop-queue",
+        ] {
             let answer = console.post(route, &[("why", "no"), ("verb", "redrive"), ("status", "parked")]);
             assert!(matches!(answer.status, 404 | 405), "{route}: {answer:?}");
         }
@@ -368,7 +377,11 @@ fn a_stacks_console_pauses_resumes_and_redrives_as_the_command_line_does() {
     let granted = verb(&["schedule", "--per-window", "50"]);
     // Two that are due, and one that a newer release wrote, which is left as it is.
     assert_eq!(granted["granted"], 3, "{granted}");
-    let page = world.console("prod", &[]).get("/");
+    let console = world.console("prod", &[]);
+    let windows = console.json("/status.json")["windows"].take();
+    assert_eq!(windows["granted"], json!([3]), "{windows}");
+    assert_eq!(windows, verb(&["status"])["windows"]);
+    let page = console.get("/");
     assert!(page.contains("<figcaption>3 granted in the "), "{page}");
     assert!(page.contains("; N is 7</figcaption>"), "{page}");
 }

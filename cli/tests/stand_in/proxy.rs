@@ -1,6 +1,6 @@
 //! The embedded AWS behind a port of its own, with other answers to some requests, or another date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
@@ -21,6 +21,7 @@ pub struct Proxy {
 #[derive(Default)]
 struct Answers {
     instead: BTreeMap<String, (u16, Value)>,
+    lost: BTreeSet<String>,
     ahead_seconds: i64,
 }
 
@@ -57,6 +58,11 @@ impl Proxy {
         self.answer(operation, 400, error);
     }
 
+    /// From now on that operation is done, and whoever asked does not learn it.
+    pub fn lose(&self, operation: &str) {
+        self.state.lock().unwrap().lost.insert(operation.to_owned());
+    }
+
     /// What it was asked: each request's target and body.
     pub fn requests(&self) -> Vec<(String, Value)> {
         self.requests.lock().unwrap().clone()
@@ -78,15 +84,19 @@ async fn answer(State(proxy): State<Proxy>, headers: HeaderMap, body: Bytes) -> 
     let asked = serde_json::from_slice(&body).unwrap_or_default();
     proxy.requests.lock().unwrap().push((target.clone(), asked));
     let operation = target.rsplit('.').next().unwrap();
-    let (instead, ahead) = {
+    let (instead, is_lost, ahead) = {
         let state = proxy.state.lock().unwrap();
-        (state.instead.get(operation).cloned(), state.ahead_seconds)
+        let instead = state.instead.get(operation).cloned();
+        (instead, state.lost.contains(operation), state.ahead_seconds)
     };
     let (status, body) = match instead {
         Some((status, body)) => (status, body.to_string().into_bytes()),
         None => {
             let answer = proxy.aws.handle(&target, &body).await;
-            (answer.status, answer.body)
+            match is_lost {
+                true => (500, b"{}".to_vec()),
+                false => (answer.status, answer.body),
+            }
         }
     };
     let mut response = (StatusCode::from_u16(status).unwrap(), body).into_response();

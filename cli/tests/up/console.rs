@@ -13,6 +13,21 @@ use crate::stand_in::run;
 /// Fails until that file is there.
 const SCRIPT: &str = r#"[ -e "$1" ] && exit 0; echo "no such column" >&2; exit 1"#;
 
+/// `daybook up` with a console, and where that is.
+pub async fn with_console(dir: &std::path::Path, options: &[&str]) -> (Up, String) {
+    let mut command = command(dir, options);
+    command
+        .env("DAYBOOK_CONSOLE", "127.0.0.1:0")
+        .env("DAYBOOK_BY", "<kim>");
+    let mut up = Up::spawn(command);
+    up.until_said("SIGTERM drains.").await;
+    let said = up.stderr();
+    let (before, _) = said.split_once("Ctrl-C or SIGTERM drains.").unwrap();
+    let (_, console) = before.split_once("console  ").expect("the console comes first");
+    let console = console.lines().next().unwrap().to_owned();
+    (up, console)
+}
+
 fn redrive(dir: &std::path::Path) -> (i32, Value) {
     let arguments = ["redrive", "--all", "--yes", "--canary", "2", "--output", "json"];
     let (code, stdout, stderr) = run(&mut verb(dir, &arguments));
@@ -35,16 +50,7 @@ async fn canaries_are_run_by_its_workers_and_its_console_shows_what_people_did()
         "sh",
         marker,
     ];
-    let mut command = command(&dir, &options);
-    command
-        .env("DAYBOOK_CONSOLE", "127.0.0.1:0")
-        .env("DAYBOOK_BY", "<kim>");
-    let mut up = Up::spawn(command);
-    up.until_said("SIGTERM drains.").await;
-    let said = up.stderr();
-    let (before, _) = said.split_once("Ctrl-C or SIGTERM drains.").unwrap();
-    let (_, console) = before.split_once("console  ").expect("the console comes first");
-    let console = console.lines().next().unwrap().to_owned();
+    let (mut up, console) = with_console(&dir, &options).await;
     for n in 0..5 {
         assert_eq!(up.record(upload(&format!("key-{n}"), 1)).await, 1);
     }

@@ -13,7 +13,7 @@ use daybook_inspect::views::status_word;
 
 use crate::ask::{self, Ask, Which};
 use crate::look::{Counter, Rendered};
-use crate::pages::operations::Asking;
+use crate::pages::operator::Operator;
 use crate::pages::rows::RowView;
 use crate::pages::{Frame, fields, looking, not_answered, trouble, unavailable, written};
 use crate::running;
@@ -156,8 +156,8 @@ fn page_of(
 /// Begins it, and leads to the page that says how far it is.
 pub async fn begin(State(state): State<Arc<state::State>>, body: String) -> Response {
     let refused = |status, why: &str| trouble(&state.settings, status, why);
-    let asked = Ask::read(&body).and_then(|ask| Ok((ask, Asking::read(&fields(&body), &state)?)));
-    let (mut ask, asking) = match asked {
+    let asked = Ask::read(&body).and_then(|ask| Ok((ask, Operator::read(&fields(&body), &state.settings)?)));
+    let (mut ask, operator) = match asked {
         Ok(asked) => asked,
         Err(why) => return refused(StatusCode::BAD_REQUEST, &why),
     };
@@ -175,10 +175,10 @@ pub async fn begin(State(state): State<Arc<state::State>>, body: String) -> Resp
         action: ask.action,
         what: ask.what(),
         place: deployment.name(),
-        command: ask.command(&deployment.flags(), &asking.why),
+        command: ask.command(&deployment.flags(), &operator.why),
         again: ask.again(),
-        by: asking.by,
-        why: asking.why,
+        by: operator.by,
+        why: operator.why,
     };
     match running::begin(&state, deployment, ask, order) {
         Some(task) => Redirect::to(&format!("/operations/{}", task.id)).into_response(),

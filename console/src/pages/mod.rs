@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod audit;
+pub mod dead_letters;
 pub mod errors;
 pub mod health;
 pub mod login;
@@ -10,6 +11,8 @@ pub mod now;
 pub mod object;
 pub mod operation;
 pub mod operations;
+pub mod operator;
+pub mod replay;
 pub mod rows;
 pub mod windows;
 

@@ -253,7 +253,10 @@ impl Live {
                 .drain
                 .as_ref()
                 .map_or_else(|| "not known".to_owned(), drain_words),
-            dispatch: dispatch_words(status.dispatch.as_ref()),
+            dispatch: dispatch_words(
+                status.dispatch.as_ref(),
+                status.windows.as_ref().and_then(Windows::per_window),
+            ),
             chart: status.windows.as_ref().map(Windows::chart),
             stretches: status.lately.as_ref().map(stretches).unwrap_or_default(),
             queue: status.queue_depth.map(|depth| text::count(depth, true)),
@@ -378,7 +381,7 @@ fn drain_words(drain: &Drain) -> String {
     }
 }
 
-fn dispatch_words(dispatch: Option<&Dispatch>) -> String {
+fn dispatch_words(dispatch: Option<&Dispatch>, in_force: Option<u32>) -> String {
     let Some(dispatch) = dispatch else {
         return "not known".to_owned();
     };
@@ -388,7 +391,10 @@ fn dispatch_words(dispatch: Option<&Dispatch>) -> String {
             text::count(n.into(), true)
         ),
         (Some(n), None) => format!("N is {}, as set while running", text::count(n.into(), true)),
-        (None, _) => "N is as the scheduler is configured".to_owned(),
+        (None, _) => {
+            let n = in_force.map(|n| format!(": {}", text::count(n.into(), true)));
+            format!("N is as the scheduler is configured{}", n.unwrap_or_default())
+        }
     };
     let window = dispatch.window.as_ref().map(|window| {
         let length = Duration::try_from_secs_f64(window.seconds).unwrap_or_default();

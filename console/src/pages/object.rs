@@ -13,11 +13,12 @@ use daybook_inspect::why::output;
 use daybook_inspect::why::verdict::facts::{Fact, Observed, Seen, Verdict};
 use daybook_inspect::why::verdict::verdict;
 use daybook_inspect::wording::shell::quoted;
-use daybook_schema::{Receipt, Row, Status, Timestamp};
+use daybook_schema::{Kind, Receipt, Row, Status, Timestamp};
 
 use crate::look::{Counter, Rendered};
 use crate::pages::looking::{self, Asking};
-use crate::pages::rows::subject;
+use crate::pages::replay::query_of;
+use crate::pages::rows::{actions, subject};
 use crate::pages::{Frame, field, fields, json as as_json, not_answered, trouble, unavailable, written};
 use crate::source::Deployment;
 use crate::state;
@@ -39,6 +40,8 @@ struct OpenView {
     steps: Vec<Step>,
     facts: Vec<(&'static str, String)>,
     raw: Option<String>,
+    /// What can be done to it.
+    verbs: Vec<&'static str>,
 }
 
 /// A finished event.
@@ -49,6 +52,8 @@ struct ReceiptView {
     by: String,
     attempt: String,
     why: String,
+    /// The query of the page that asks to replay it, of an object that is done.
+    replay: Option<String>,
 }
 
 /// What is known.
@@ -176,7 +181,7 @@ impl Answer {
             open: seen.open.iter().map(|one| OpenView::of(one, seen.now)).collect(),
             receipts: receipts
                 .iter()
-                .map(|receipt| ReceiptView::of(receipt, seen.now))
+                .map(|receipt| ReceiptView::of(receipt, seen.open.is_empty(), seen.now))
                 .collect(),
             command: shown(command),
         }
@@ -195,8 +200,16 @@ impl OpenView {
                 daybook_schema::Subject::Raw { payload, .. } => Some(shown(payload)),
                 daybook_schema::Subject::Event(_) => None,
             },
+            verbs: verbs(row),
         }
     }
+}
+
+/// The actions on that row. No receipt can say that a notification without an object is done.
+fn verbs(row: &Row) -> Vec<&'static str> {
+    let mut verbs = actions(Some(row.status));
+    verbs.retain(|verb| row.event().is_some() || *verb != "complete");
+    verbs
 }
 
 /// The row's way: recorded, pending, claimed, and done or parked.
@@ -278,8 +291,14 @@ fn facts(row: &Row) -> Vec<(&'static str, String)> {
 }
 
 impl ReceiptView {
-    fn of(receipt: &Receipt, now: Timestamp) -> Self {
+    fn of(receipt: &Receipt, is_done: bool, now: Timestamp) -> Self {
+        let version = receipt.version_id.as_ref();
+        let version = version.map(|version| format!("?versionId={version}"));
+        let (bucket, key) = (&receipt.bucket, &receipt.key);
+        let object = format!("s3://{bucket}/{key}{}", version.unwrap_or_default());
+        let can_replay = is_done && receipt.is_of_object() && receipt.kind == Kind::Created;
         Self {
+            replay: can_replay.then(|| query_of(&object, Some(&receipt.source))),
             id: receipt.event_id.to_string(),
             outcome: format!("{:?}", receipt.outcome).to_lowercase(),
             when: When::of(receipt.completed_at, now),

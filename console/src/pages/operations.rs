@@ -1,4 +1,4 @@
-//! Operations: pause, resume, N.
+//! Operations: pause, resume, N, dead-letter queues, and what people did.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,16 +7,18 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use daybook_inspect::operate::log::{Entry, Log, Rows};
+use daybook_inspect::operate::log::{Entry, Rows};
 use daybook_inspect::wording::dispatch;
-use daybook_ledger::{Control, Ledger, LedgerError, Person};
+use daybook_ledger::{Control, Ledger, LedgerError};
 use daybook_schema::Timestamp;
 
+use crate::pages::dead_letters::{LettersView, overview};
+use crate::pages::operator::Operator;
 use crate::pages::{Frame, field, fields, render, trouble, unavailable};
 use crate::source::Deployment;
 use crate::state;
 use crate::task::Task;
-use crate::text::{When, shown};
+use crate::text::{When, count, shown};
 
 /// So many of what people did are shown.
 const SHOWN: usize = 50;
@@ -30,6 +32,7 @@ struct Operations {
     per_window: String,
     by: String,
     flags: String,
+    letters: Vec<LettersView>,
     log: Vec<EntryView>,
     is_kept: bool,
     trouble: Option<String>,
@@ -81,11 +84,15 @@ impl EntryView {
 }
 
 /// What people did, the newest first: what runs in this process, and what is kept. And why that cannot be read, if it cannot.
-fn did(log: Option<&dyn Log>, state: &state::State, now: Timestamp) -> (Vec<EntryView>, Option<String>) {
-    let (kept, trouble) = match log.map(|log| log.read()) {
+fn did(
+    deployment: &dyn Deployment,
+    state: &state::State,
+    now: Timestamp,
+) -> (Vec<EntryView>, Option<String>) {
+    let (kept, trouble) = match deployment.log().map(|log| log.read()) {
         Some(Ok(kept)) => (kept, None),
         Some(Err(error)) => (Vec::new(), Some(shown(&error.to_string()))),
-        None => (Vec::new(), None),
+        None => (state.noted(), None),
     };
     let tasks = state.tasks.all();
     let is_task = |entry: &&Entry| tasks.iter().any(|task| task.id == entry.id);
@@ -111,47 +118,27 @@ pub async fn page(State(state): State<Arc<state::State>>) -> Response {
         Err(error) => return unavailable(&state.settings, &daybook_ledger::chain(&error)),
     };
     let now = ledger.clock().now();
-    let kept = deployment.log();
-    let (log, trouble) = did(kept.as_deref(), &state, now);
+    let (log, trouble) = did(&*deployment, &state, now);
+    let letters = match state.settings.read_only {
+        true => Vec::new(),
+        false => overview(&*deployment).await,
+    };
+    let configured = deployment.rate().per_window;
+    let configured = configured.filter(|_| control.per_window.is_none());
+    let configured = configured.map(|n| format!(": {}", count(n.into(), true)));
+    let per_window = dispatch::per_window_words(&control) + &configured.unwrap_or_default();
     render(&Operations {
         frame: Frame::of("Operations", &deployment.name(), &state.settings),
         paused: control.pause(now).is_some(),
         pause: shown(&dispatch::pause_words(&control, now)),
-        per_window: shown(&dispatch::per_window_words(&control)),
+        per_window: shown(&per_window),
         by: state.settings.by.clone(),
         flags: shown(&deployment.flags()),
+        letters,
         log,
-        is_kept: kept.is_some(),
+        is_kept: deployment.log().is_some(),
         trouble,
     })
-}
-
-/// Who does it, and why.
-pub struct Asking {
-    pub by: String,
-    pub why: String,
-}
-
-impl Asking {
-    /// From the fields of a form.
-    ///
-    /// # Errors
-    /// When no reason is given.
-    pub fn read(fields: &[(String, String)], state: &state::State) -> Result<Self, String> {
-        let why = field(fields, "why").map(str::trim);
-        Ok(Self {
-            by: field(fields, "by").map_or_else(|| state.settings.by.clone(), |by| by.trim().to_owned()),
-            why: why.ok_or("nothing was changed: a reason is needed")?.to_owned(),
-        })
-    }
-
-    /// The person at whose word it is done.
-    pub fn person(&self) -> Person<'_> {
-        Person {
-            by: &self.by,
-            why: Some(&self.why),
-        }
-    }
 }
 
 /// A change of the control item.
@@ -162,14 +149,14 @@ enum Change {
 }
 
 impl Change {
-    async fn write(&self, ledger: &Ledger, asking: &Asking) -> Result<(), LedgerError> {
+    async fn write(&self, ledger: &Ledger, operator: &Operator) -> Result<(), LedgerError> {
         match self {
             Self::Pause(length) => {
                 let until = length.map(|length| ledger.clock().now().plus(length));
-                ledger.pause(until, &asking.by, &asking.why).await
+                ledger.pause(until, &operator.by, &operator.why).await
             }
             Self::Resume => ledger.resume().await,
-            Self::PerWindow(n) => ledger.set_per_window(*n, asking.person()).await,
+            Self::PerWindow(n) => ledger.set_per_window(*n, operator.person()).await,
         }
     }
 }
@@ -182,20 +169,6 @@ impl Change {
             Self::Resume => "resume".to_owned(),
             Self::PerWindow(None) => "set N as configured".to_owned(),
             Self::PerWindow(Some(n)) => format!("set {n} per window"),
-        }
-    }
-
-    /// Writes it to the log. What is done is done, whether or not it can be kept.
-    fn keep(&self, deployment: &dyn Deployment, asking: &Asking) {
-        let Some(log) = deployment.log() else { return };
-        let now = deployment.parts().ledger.clock().now();
-        let who = (asking.by.as_str(), Some(asking.why.as_str()));
-        let entry = Entry {
-            in_console: true,
-            ..Entry::begin(now, std::process::id(), &self.words(), who)
-        };
-        if let Err(error) = log.write(&entry.ended(now, "done")) {
-            tracing::warn!(%error, "the log of what people did cannot be written");
         }
     }
 }
@@ -233,17 +206,18 @@ pub async fn per_window(State(state): State<Arc<state::State>>, body: String) ->
 
 /// Changes the control item at a person's word, and shows the page again.
 async fn change(state: &state::State, fields: &[(String, String)], change: Change) -> Response {
-    let asking = match Asking::read(fields, state) {
-        Ok(asking) => asking,
+    let operator = match Operator::read(fields, &state.settings) {
+        Ok(operator) => operator,
         Err(why) => return trouble(&state.settings, StatusCode::BAD_REQUEST, &why),
     };
     let deployment = match state.open().await {
         Ok(deployment) => deployment,
         Err(why) => return unavailable(&state.settings, &why),
     };
-    match change.write(deployment.parts().ledger, &asking).await {
+    match change.write(deployment.parts().ledger, &operator).await {
         Ok(()) => {
-            change.keep(&*deployment, &asking);
+            let person = (operator.by.as_str(), Some(operator.why.as_str()));
+            state.keep(&*deployment, &change.words(), person, "done");
             state.forget().await;
             Redirect::to("/operations").into_response()
         }

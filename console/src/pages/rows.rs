@@ -238,8 +238,8 @@ struct Rows {
     has_batch: bool,
 }
 
-/// The actions on rows of that status.
-fn verbs(status: Option<Status>) -> Vec<&'static str> {
+/// The actions on rows of that status, or of any.
+pub fn actions(status: Option<Status>) -> Vec<&'static str> {
     match status {
         Some(Status::Parked) => vec!["redrive", "complete", "remove"],
         Some(Status::Claimed) => vec!["cancel", "release", "fail", "complete", "remove"],
@@ -282,7 +282,7 @@ async fn look(state: Arc<state::State>, asked: Asked, rows: Counter) -> Rendered
             .map(|failure| shown(&failure.to_string()))
             .collect(),
         command: shown(&asked.command(&deployment.flags())),
-        verbs: verbs(asked.status),
+        verbs: actions(asked.status),
         filter: asked.filled(),
         has_batch: asked.has_batch(),
         asked,

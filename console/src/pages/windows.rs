@@ -73,6 +73,11 @@ impl Windows {
         granted.chain(n).max().unwrap_or(0).max(1)
     }
 
+    /// N, as far as it is known.
+    pub fn per_window(&self) -> Option<u32> {
+        self.per_window
+    }
+
     /// The chart of them.
     pub fn chart(&self) -> Chart {
         let top = self.top();

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
+use daybook_console::source::Queues;
 use daybook_console::{Deployment, Source};
 use daybook_inspect::audits::{KeptAudit, KeptAudits};
 use daybook_inspect::aws::reports::Reports;
@@ -10,6 +11,7 @@ use daybook_inspect::checks::deployment as checks;
 use daybook_inspect::checks::deployment::OnAws;
 use daybook_inspect::checks::finding::Item;
 use daybook_inspect::checks::flow::Configured;
+use daybook_inspect::checks::role::Role;
 use daybook_inspect::operate::log::Log;
 use daybook_inspect::parts::Parts;
 use daybook_inspect::rate::Rate;
@@ -187,6 +189,29 @@ impl Deployment for Opened {
             }
             Location::Local { .. } => None,
         }
+    }
+
+    fn queues(&self) -> Result<Option<Queues>, String> {
+        let Location::Aws { aws, outputs, .. } = &self.deployment.location else {
+            return Ok(None);
+        };
+        let named = [
+            (Role::Intake, outputs.queue(None, INTAKE_QUEUE)),
+            (
+                Role::Dispatch,
+                outputs.queue(self.given.dispatch_queue_url.as_ref(), DISPATCH_QUEUE),
+            ),
+            (Role::Completion, outputs.queue(None, COMPLETION_QUEUE)),
+        ];
+        let mut urls = Vec::new();
+        for (role, url) in named {
+            let url = url.map_err(|error| format!("{error:#}"))?;
+            urls.extend(url.map(|url| (role, url)));
+        }
+        Ok(Some(Queues {
+            sqs: aws.queues(),
+            urls,
+        }))
     }
 
     fn findings(&self) -> BoxFuture<'_, Result<Vec<Item>, String>> {

@@ -1,16 +1,15 @@
 //! `daybook redrive-queue`: the messages of a dead-letter queue go back where they came from.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use aws_sdk_sqs::operation::list_message_move_tasks::ListMessageMoveTasksOutput;
-use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Task;
 use clap::Args;
 use daybook_inspect::aws::answer::Answer;
 use daybook_inspect::aws::failure::AwsResource;
 use daybook_inspect::aws::queues;
+use daybook_inspect::operate::dead_letters;
+use daybook_inspect::operate::dead_letters::{DeadLetters, MoveFailure, MoveTask, MoveTasks, count};
 use daybook_inspect::wording::text;
-use daybook_ledger::{Cause, describe};
+use daybook_ledger::Cause;
 use daybook_schema::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 use schemars::JsonSchema;
@@ -24,9 +23,6 @@ use crate::ui::confirm::ConfirmArguments;
 use crate::ui::error::UserError;
 use crate::ui::output;
 use crate::ui::output::Output;
-
-/// How often a task is looked at.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Move a dead-letter queue's messages back to their queue
 ///
@@ -80,9 +76,10 @@ fn queue(text: &str) -> Result<Named, String> {
 /// When there is no such dead-letter queue, SQS refuses, the task fails, or the answer is no.
 pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Result<ExitCode> {
     let aws = Aws::from_environment().await?;
-    let (arn, waiting) = find(&aws, &arguments.queue).await?;
-    let tasks = Tasks { aws: &aws, arn: &arn };
-    let last = tasks.last().await?;
+    let DeadLetters { arn, waiting } = find(&aws, &arguments.queue).await?;
+    let tasks = MoveTasks::of(aws.queues(), &arn);
+    let failed = |failure| advised(&aws, failure);
+    let last = tasks.newest().await.map_err(failed)?;
     let running = last.filter(|task| task.status() == Some("RUNNING"));
     if arguments.cancel {
         let Some(task) = running else {
@@ -90,9 +87,9 @@ pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Re
                 .hint("there is nothing to cancel; without --cancel one is started")
                 .into());
         };
-        tasks.cancel(&task).await?;
+        tasks.cancel(&task).await.map_err(failed)?;
         // SQS ends it after the messages that are on their way.
-        let task = tasks.last().await?.unwrap_or(task);
+        let task = tasks.newest().await.map_err(failed)?.unwrap_or(task);
         return print(output, &arn, Some(&task));
     }
     match running {
@@ -110,25 +107,33 @@ pub async fn run(arguments: RedriveQueueArguments, output: Output) -> anyhow::Re
                 .unwrap_or("the queues that they came from");
             eprintln!("About {} of {arn}: back to {to}.", text::many(waiting, "message"));
             arguments.confirm.ask("Move them?")?;
-            tasks.start(arguments.to.as_deref(), arguments.per_second).await?;
+            let (to, per_second) = (arguments.to.as_deref(), arguments.per_second);
+            tasks.start(to, per_second).await.map_err(failed)?;
         }
     }
     if arguments.no_wait {
-        return print(output, &arn, tasks.last().await?.as_ref());
+        return print(output, &arn, tasks.newest().await.map_err(failed)?.as_ref());
     }
     tokio::select! {
         biased;
         () = signals::requested() => {
             eprintln!("note: SQS continues to move messages; the same command resumes watching, and --cancel stops the task");
-            print(output, &arn, tasks.last().await?.as_ref())?;
+            print(output, &arn, tasks.newest().await.map_err(failed)?.as_ref())?;
             Ok(ExitCode::from(signals::INTERRUPTED))
         }
-        task = tasks.watch() => print(output, &arn, Some(&task?)),
+        task = watch(&tasks) => print(output, &arn, Some(&task.map_err(failed)?)),
     }
 }
 
-/// The queue's ARN, and about how many messages it has.
-async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), UserError> {
+fn advised(aws: &Aws, failure: MoveFailure) -> UserError {
+    let advice = aws.advice(AwsResource::Queue, &failure.cause);
+    UserError::new(failure.what)
+        .because(anyhow::anyhow!("{}", failure.cause))
+        .hint_if_any(failure.hint.map(str::to_owned).or(advice))
+}
+
+/// The queue, and about how many messages it has.
+async fn find(aws: &Aws, queue: &Named) -> Result<DeadLetters, UserError> {
     let refused = |name: &str, cause: &Cause| {
         UserError::new(format!("the queue {name} cannot be read"))
             .because(anyhow::anyhow!("{cause}"))
@@ -146,128 +151,27 @@ async fn find(aws: &Aws, queue: &Named) -> Result<(String, u64), UserError> {
             Answer::Unknown(refusal) => return Err(refused(arn, &refusal.cause)),
         },
     };
-    match queues::attributes(&aws.queues(), &url).await {
-        Answer::Known(attributes) => {
-            let waiting = attributes.get("ApproximateNumberOfMessages");
-            let waiting = waiting.and_then(|n| n.parse().ok()).unwrap_or(0);
-            let arn = queues::arn(&attributes).map_err(|cause| refused(name, &cause))?;
-            Ok((arn, waiting))
-        }
+    match dead_letters::at(&aws.queues(), &url).await {
+        Answer::Known(letters) => Ok(letters),
         Answer::Absent => Err(gone(name)),
         Answer::Unknown(refusal) => Err(refused(name, &refusal.cause)),
     }
 }
 
-/// The move tasks of a queue.
-struct Tasks<'a> {
-    aws: &'a Aws,
-    arn: &'a str,
-}
-
-impl Tasks<'_> {
-    fn refused(&self, what: &str, cause: &Cause) -> UserError {
-        UserError::new(format!("the messages of {} cannot be {what}", self.arn))
-            .because(anyhow::anyhow!("{cause}"))
-            .hint_if_any(self.aws.advice(AwsResource::Queue, cause))
-    }
-
-    /// The same, of a request whose only parameter that SQS can refuse is the queue.
-    fn refused_for_queue(&self, cause: &Cause) -> UserError {
-        let refused = self.refused("moved", cause);
-        match cause.code() {
-            Some("InvalidParameterValue" | "InvalidParameterValueException") => refused.hint(
-                "only the dead-letter queue of another queue can be moved back: give that one, or name it in the other \
-                 queue's redrive policy first",
-            ),
-            _ => refused,
-        }
-    }
-
-    fn failed(&self, moved: u64, reason: Option<&str>) -> UserError {
-        let why = reason.unwrap_or("SQS does not say why");
-        let failed = self.refused("moved", &format!("the task failed after {moved}: {why}").into());
-        match reason {
-            Some("CouldNotDetermineMessageSource") => {
-                failed.hint("SQS does not know where the messages came from: name a queue with --to")
-            }
-            _ => failed,
-        }
-    }
-
-    /// The newest task, if there ever was one.
-    async fn last(&self) -> Result<Option<Task>, UserError> {
-        let asked = self
-            .aws
-            .queues()
-            .list_message_move_tasks()
-            .source_arn(self.arn)
-            .max_results(1);
-        let ListMessageMoveTasksOutput { results, .. } = asked
-            .send()
-            .await
-            .map_err(|error| self.refused_for_queue(&describe(&error).of("ListMessageMoveTasks")))?;
-        Ok(results.unwrap_or_default().into_iter().next())
-    }
-
-    async fn start(&self, to: Option<&str>, per_second: Option<i32>) -> Result<(), UserError> {
-        let start = self
-            .aws
-            .queues()
-            .start_message_move_task()
-            .source_arn(self.arn)
-            .set_destination_arn(to.map(str::to_owned))
-            .set_max_number_of_messages_per_second(per_second);
-        let cause = match start.send().await {
-            Ok(_) => return Ok(()),
-            Err(error) => describe(&error).of("StartMessageMoveTask"),
-        };
-        Err(match to {
-            None => self.refused_for_queue(&cause),
-            Some(_) => self.refused("moved", &cause),
+/// Shows how far it is, until it has ended.
+async fn watch(tasks: &MoveTasks) -> Result<MoveTask, MoveFailure> {
+    let style = ProgressStyle::with_template("{bar:40} {pos} of about {len} moved, {elapsed}");
+    let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let task = tasks
+        .watch(|task| {
+            let moved = count(task.approximate_number_of_messages_moved());
+            let to_move = task.approximate_number_of_messages_to_move().map_or(moved, count);
+            bar.set_length(to_move.max(moved));
+            bar.set_position(moved);
         })
-    }
-
-    async fn cancel(&self, task: &Task) -> Result<(), UserError> {
-        let handle = task.task_handle().unwrap_or_default();
-        let cancel = self.aws.queues().cancel_message_move_task().task_handle(handle);
-        match cancel.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let cause = describe(&error).of("CancelMessageMoveTask");
-                Err(self.refused("left where they are", &cause))
-            }
-        }
-    }
-
-    /// Looks until the newest task has ended.
-    async fn watch(&self) -> Result<Task, UserError> {
-        let style = ProgressStyle::with_template("{bar:40} {pos} of about {len} moved, {elapsed}");
-        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        loop {
-            if let Some(task) = self.last().await? {
-                let moved = count(task.approximate_number_of_messages_moved());
-                let to_move = task.approximate_number_of_messages_to_move().map_or(moved, count);
-                bar.set_length(to_move.max(moved));
-                bar.set_position(moved);
-                match task.status() {
-                    Some("RUNNING" | "CANCELLING") => {}
-                    Some("FAILED") => {
-                        bar.finish_and_clear();
-                        return Err(self.failed(moved, task.failure_reason()));
-                    }
-                    _ => {
-                        bar.finish_and_clear();
-                        return Ok(task);
-                    }
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-}
-
-pub fn count(n: i64) -> u64 {
-    n.try_into().unwrap_or(0)
+        .await;
+    bar.finish_and_clear();
+    task
 }
 
 /// What a dead-letter queue's redrive did.
@@ -289,20 +193,20 @@ pub struct RedriveQueueOutput<'a> {
     failure: Option<&'a str>,
 }
 
-fn print(output: Output, arn: &str, task: Option<&Task>) -> anyhow::Result<ExitCode> {
+fn print(output: Output, arn: &str, task: Option<&MoveTask>) -> anyhow::Result<ExitCode> {
     let moved = task.map_or(0, |task| count(task.approximate_number_of_messages_moved()));
     let status = task
-        .and_then(Task::status)
+        .and_then(MoveTask::status)
         .map_or("empty".to_owned(), str::to_lowercase);
     let started_at = task.and_then(|task| Timestamp::from_unix_millis(task.started_timestamp()));
     let json = RedriveQueueOutput {
         queue: arn,
         status: &status,
         moved,
-        to_move: task.and_then(Task::approximate_number_of_messages_to_move),
-        destination: task.and_then(Task::destination_arn),
+        to_move: task.and_then(MoveTask::approximate_number_of_messages_to_move),
+        destination: task.and_then(MoveTask::destination_arn),
         started_at,
-        failure: task.and_then(Task::failure_reason),
+        failure: task.and_then(MoveTask::failure_reason),
     };
     let text = || format!("{status}: {} of {arn} moved\n", text::many(moved, "message"));
     output::print_either(output, text, &json)?;

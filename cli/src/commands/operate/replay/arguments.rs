@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use daybook_inspect::object_ref::ObjectText;
+use daybook_inspect::operate::replay::nonce;
 use daybook_schema::SourceName;
 use daybook_schema::notification::KeyEncoding;
 
@@ -76,27 +77,4 @@ pub struct ReplayArguments {
 
     #[command(flatten)]
     pub(super) deployment: DeploymentArguments,
-}
-
-fn nonce(text: &str) -> Result<String, String> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/".contains(c);
-    match (1..=64).contains(&text.len()) && text.chars().all(is_plain) {
-        true => Ok(text.to_owned()),
-        false => Err("1 to 64 letters, digits or -_.:@/ are needed".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_nonce_is_short_and_plain() {
-        for good in ["ticket-4711", "2026-11-21T01:02:03Z", "a"] {
-            assert_eq!(nonce(good), Ok(good.to_owned()));
-        }
-        for bad in ["", "two words", "ä", &"x".repeat(65)] {
-            assert!(nonce(bad).is_err(), "{bad}");
-        }
-    }
 }

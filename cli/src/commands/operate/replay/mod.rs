@@ -2,17 +2,17 @@
 
 pub mod arguments;
 pub mod files;
-pub mod object;
 
 use std::collections::HashSet;
 use std::pin::pin;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::error::ErrorKind;
 use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::operate::replay;
+use daybook_inspect::operate::replay::Known;
 use daybook_inspect::views::EventOutput;
-use daybook_ledger::{Cause, Deadline, NewRow, Person, Recorded};
+use daybook_ledger::{Cause, Person, Recorded};
 use daybook_schema::notification::Reading;
 use daybook_schema::{EventId, ObjectEvent};
 use schemars::JsonSchema;
@@ -20,7 +20,6 @@ use serde::Serialize;
 
 pub use crate::commands::operate::replay::arguments::ReplayArguments;
 use crate::commands::operate::replay::files::Batch;
-use crate::commands::operate::replay::object::Known;
 use crate::deployment::Deployment;
 use crate::json_files;
 use crate::json_files::Broken;
@@ -35,9 +34,6 @@ use crate::ui::{error, output, table};
 
 /// How many events are shown before anything is asked.
 const SAMPLE: usize = 5;
-
-/// How long one batch may take, a throttling table's retries included.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How many causes of failures are told.
 const CAUSES: usize = 5;
@@ -130,7 +126,7 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
         .check_receipts()
         .await
         .map_err(|error| deployment.location.ledger_failure(error))?;
-    let random = || format!("{:016x}", ledger.random().next_u64());
+    let random = || replay::random_nonce(ledger);
     let replay = Replay {
         deployment: &deployment,
         nonce: arguments.nonce.clone().unwrap_or_else(random),
@@ -143,7 +139,7 @@ pub async fn run(arguments: ReplayArguments, output: Output) -> anyhow::Result<E
     let mut tally = Tally::default();
     let mut broken = Vec::new();
     if arguments.files.is_empty() {
-        let found = object::find(&deployment, &arguments.objects, source.as_ref()).await;
+        let found = replay::find(ledger, &arguments.objects, source.as_ref()).await;
         let found = found.map_err(|failure| {
             let advice = deployment.location.advice(&failure);
             UserError::new("nothing was changed: the objects could not be looked up")
@@ -262,19 +258,11 @@ impl Replay<'_> {
 
     async fn record(&self, events: Vec<ObjectEvent>, tally: &mut Tally) {
         let ledger = &self.deployment.ledger;
-        let note = Person {
+        let person = Person {
             by: &self.by,
             why: self.why.as_deref(),
         };
-        let note = note.note(ledger.clock().now(), "replayed");
-        let row = |event| NewRow::Replay {
-            event,
-            max_attempts: self.max_attempts,
-            note: note.clone(),
-        };
-        let rows = events.into_iter().map(row).collect();
-        let deadline = Deadline::after(ledger.clock(), PATIENCE);
-        for recorded in ledger.record(rows, deadline).await {
+        for recorded in replay::record(ledger, events, self.max_attempts, person).await {
             let counter = match recorded {
                 Recorded::Recorded => &mut tally.recorded,
                 Recorded::AlreadyThere => &mut tally.already_there,

@@ -1,20 +1,63 @@
-//! Objects by name: what the ledger still knows of them becomes the event.
+//! Objects once more, on purpose: what the ledger still knows of an object becomes a new event, with an identity of its own.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use daybook_inspect::aws::failure::AwsResource;
-use daybook_inspect::aws::failure::Failure;
-use daybook_inspect::lookup::rows;
-use daybook_inspect::object_ref::ObjectText;
-use daybook_ledger::Lookup;
+use daybook_ledger::{Deadline, Ledger, Lookup, NewRow, Person, Recorded};
 use daybook_schema::{
     BucketName, EventId, Kind, ObjectEvent, ObjectId, ObjectKey, Origin, Receipt, Row, SourceName,
 };
 
-use crate::deployment::Deployment;
+use crate::aws::failure::AwsResource;
+use crate::aws::failure::Failure;
+use crate::lookup::rows;
+use crate::object_ref::ObjectText;
 
 /// What an event says where nothing else does.
 const EVENT_NAME: &str = "replay";
+
+/// How long one batch may take, a throttling table's retries included.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The longest nonce, in bytes.
+const LONGEST_NONCE: usize = 64;
+
+/// What tells a replay from others of the same object, as a person gives it.
+///
+/// # Errors
+/// What it should be.
+pub fn nonce(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/".contains(c);
+    match (1..=LONGEST_NONCE).contains(&text.len()) && text.chars().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("1 to 64 letters, digits or -_.:@/ are needed".to_owned()),
+    }
+}
+
+/// One that nobody gave before.
+pub fn random_nonce(ledger: &Ledger) -> String {
+    format!("{:016x}", ledger.random().next_u64())
+}
+
+/// Records these events, which have identities of their own already ([`ObjectEvent::replayed`]); what came of each, in their order. One that is
+/// open or done by the same nonce is left as it is, so all of it can be repeated.
+pub async fn record(
+    ledger: &Ledger,
+    events: Vec<ObjectEvent>,
+    max_attempts: u32,
+    person: Person<'_>,
+) -> Vec<Recorded> {
+    let note = person.note(ledger.clock().now(), "replayed");
+    let row = |event| NewRow::Replay {
+        event,
+        max_attempts,
+        note: note.clone(),
+    };
+    let rows = events.into_iter().map(row).collect();
+    ledger
+        .record(rows, Deadline::after(ledger.clock(), PATIENCE))
+        .await
+}
 
 /// Where an event's facts are from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +89,12 @@ impl Known {
 /// # Errors
 /// When the ledger or the receipts cannot be read, or a name can be no object's.
 pub async fn find(
-    deployment: &Deployment,
+    ledger: &Ledger,
     objects: &[ObjectText],
     source: Option<&SourceName>,
 ) -> Result<Vec<(ObjectEvent, Known)>, Failure> {
-    let mut known = open(deployment, objects, source).await?;
-    let mut done = receipts(deployment, objects, source).await?;
+    let mut known = open(ledger, objects, source).await?;
+    let mut done = receipts(ledger, objects, source).await?;
     objects
         .iter()
         .map(|object| {
@@ -72,12 +115,12 @@ pub async fn find(
 
 /// The open events of these objects.
 async fn open(
-    deployment: &Deployment,
+    ledger: &Ledger,
     objects: &[ObjectText],
     source: Option<&SourceName>,
 ) -> Result<Vec<ObjectEvent>, Failure> {
     let mut events = Vec::new();
-    let mut pages = rows::of_objects(&deployment.ledger, objects.iter());
+    let mut pages = rows::of_objects(ledger, objects.iter());
     while let Some(page) = pages.next().await.map_err(Failure::of_ledger)? {
         for row in page {
             let row: Row = match row {
@@ -95,11 +138,11 @@ async fn open(
 
 /// What receipts say of these objects.
 async fn receipts(
-    deployment: &Deployment,
+    ledger: &Ledger,
     objects: &[ObjectText],
     source: Option<&SourceName>,
 ) -> Result<Vec<ObjectEvent>, Failure> {
-    if deployment.ledger.receipts_kept_for().is_none() {
+    if ledger.receipts_kept_for().is_none() {
         return Ok(Vec::new());
     }
     let ids: BTreeSet<ObjectId> = objects
@@ -107,7 +150,7 @@ async fn receipts(
         .flat_map(|object| object.object_ids(source))
         .collect();
     let mut events = Vec::new();
-    for (object, lookup) in deployment.ledger.look_up_receipts(ids).await {
+    for (object, lookup) in ledger.look_up_receipts(ids).await {
         match lookup {
             Lookup::Found(receipt) => events.push(event_of(&receipt)),
             Lookup::Absent => {}
@@ -163,4 +206,19 @@ fn named(object: &ObjectText, source: Option<&SourceName>) -> Result<ObjectEvent
         origin: Origin::Notification,
         general: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_short_and_plain() {
+        for good in ["ticket-4711", "2026-11-21T01:02:03Z", "a"] {
+            assert_eq!(nonce(good), Ok(good.to_owned()));
+        }
+        for bad in ["", "two words", "ä", &"x".repeat(65)] {
+            assert!(nonce(bad).is_err(), "{bad}");
+        }
+    }
 }

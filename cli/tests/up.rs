@@ -41,6 +41,8 @@ mod folder;
 mod gate;
 #[path = "up/keys.rs"]
 mod keys;
+#[path = "up/killed_in_bulk.rs"]
+mod killed_in_bulk;
 #[path = "up/kills.rs"]
 mod kills;
 #[path = "up/limits.rs"]

@@ -109,7 +109,7 @@ async fn now_shows_what_status_says() {
 
 /// The windows that the table on the page says, one by one.
 fn windows(page: &str) -> Vec<Option<u64>> {
-    let (_, table) = page.split_once("<table class=\"unseen\">").unwrap();
+    let (_, table) = page.split_once("<div class=\"unseen\">").unwrap();
     let (_, body) = table.split_once("<tbody>").unwrap();
     let body = body.split("</tbody>").next().unwrap();
     let rows = body.split("<tr>").skip(1);

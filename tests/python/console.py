@@ -69,7 +69,7 @@ def keep_audit(data):
 def start(folder):
     environment = {**os.environ, "DAYBOOK_LISTEN": "127.0.0.1:0", "DAYBOOK_CONSOLE": "127.0.0.1:0"}
     log = open(folder / "log", "w+")
-    command = [os.path.abspath(os.environ["DAYBOOK_BINARY"]), "up", "--data-dir", DATA, "--max-attempts", "1", "--per-window", "50",
+    command = [os.path.abspath(os.environ["DAYBOOK_BINARY"]), "up", "--data-dir", DATA, "--max-attempts", "1", "--per-window", "25",
                "--exec", "sh", "-c", WORK, "sh", str(folder / "fixed")]
     process = subprocess.Popen(command, env=environment, stderr=log, stdout=subprocess.DEVNULL, cwd=folder)
     said = lambda pattern: re.search(pattern, (folder / "log").read_text())
@@ -81,11 +81,11 @@ def start(folder):
 def busy(events, console):
     """Some windows in which objects are processed."""
     numbers = itertools.count(1000)
-    for size in (12, 30, 50, 44, 50, 26, 8, 50, 37, 15):
+    for size in (6, 15, 25, 22, 25, 13, 4, 25, 18, 8):
         post(events + "/events", {"Records": [record(f"ok/{number}.json", number) for number in itertools.islice(numbers, size)]})
         time.sleep(1)
     status = lambda: json.load(urllib.request.urlopen(console + "/status.json"))
-    wait("they are done", lambda: status()["pending"]["rows"] == status()["claimed"]["rows"] == 0)
+    wait("they are done", lambda: status()["pending"]["rows"] == status()["claimed"]["rows"] == 0, 300)
 
 
 def screenshots(browser, console, pages):
@@ -193,6 +193,8 @@ def strangers(browser, console):
     # A name of a stranger that leads here (DNS rebinding).
     answer = look.page.goto(f"http://{STRANGER}:{address.port}/")
     assert answer.status == 421 and "folder" not in look.page.content(), answer.status
+    look.context.close()
+    look = Look(browser, refused=True)
     hostile = urllib.parse.quote("<script>alert(1)</script>\"><img src=x onerror=alert(1)>\u202e%'" + "b" * 1000)
     for path in (f"/rows?batch={hostile}", f"/rows?status={hostile}", f"/rows?error={hostile}", f"/object?q={hostile}",
                  f"/object?q=s3://data/{hostile}", f"/act?verb={hostile}", f"/act?verb=redrive&error={hostile}", f"/operations/{hostile}",

@@ -37,6 +37,35 @@ fn schedule<'a>(table: &'a str, queue_url: &'a str) -> Vec<&'a str> {
 }
 
 #[test]
+fn a_time_below_zero_is_refused_with_the_name_of_its_flag() {
+    let said = failure(2, &mut daybook(&["pause", "--local", "x", "--until", "-2h"]));
+    assert!(
+        said.contains("hint: -2h is below zero, which --until does not take"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_folder_given_to_a_verb_for_aws_names_the_verb_for_folders() {
+    let said = failure(2, &mut daybook(&["worker", "--local", "x", "--exec", "true"]));
+    assert!(
+        said.contains("hint: this verb is for AWS only: `daybook up`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn nothing_to_ingest_says_both_ways() {
+    let said = failure(2, &mut daybook(&["ingest", "--local", "x"]));
+    for way in [
+        "daybook ingest [OPTIONS] FILE...",
+        "daybook ingest [OPTIONS] --queue URL",
+    ] {
+        assert!(said.contains(way), "{said}");
+    }
+}
+
+#[test]
 fn a_ledger_table_that_is_missing() {
     let aws = StandIn::start();
     let said = failure_at(

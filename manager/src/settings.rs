@@ -173,12 +173,13 @@ impl Dispatch {
 pub fn checked_retry(policy: RetryPolicy) -> Result<RetryPolicy, InvalidSetting> {
     match policy.longest_delay < policy.first_delay {
         true => {
-            let value = format!("{} s", policy.first_delay.as_secs_f64());
-            Err(InvalidSetting::new(
-                "backoff",
-                value,
-                "no longer than backoff-limit",
-            ))
+            let (first, longest) = (policy.first_delay, policy.longest_delay);
+            let value = format!(
+                "{} s, with a backoff-limit of {} s",
+                first.as_secs_f64(),
+                longest.as_secs_f64()
+            );
+            Err(InvalidSetting::new("backoff", value, "no longer than that"))
         }
         false => Ok(policy),
     }

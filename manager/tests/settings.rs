@@ -51,7 +51,10 @@ fn what_is_beyond_an_edge_is_refused_by_name_with_its_value_and_what_is_allowed(
         longest_delay: SECOND - MILLI,
     };
     let said = refusal(|dispatch| dispatch.retry = downwards).unwrap();
-    assert_eq!(said, "backoff is 1 s, but must be no longer than backoff-limit");
+    assert_eq!(
+        said,
+        "backoff is 1 s, with a backoff-limit of 0.999 s, but must be no longer than that"
+    );
     assert!(refusal(|dispatch| dispatch.per_window = 0).is_some());
     assert!(refusal(|dispatch| dispatch.max_attempts = 0).is_some());
     assert!(refusal(|dispatch| dispatch.max_in_flight = Some(0)).is_some());

@@ -129,6 +129,9 @@ impl Lock {
                 .because(error)
                 .hint("give a folder that this user may write with --data-dir (DAYBOOK_DATA_DIR)")
         };
+        if dir.metadata().is_ok_and(|found| !found.is_dir()) {
+            return Err(cannot(io::ErrorKind::NotADirectory.into()));
+        }
         make(dir).map_err(cannot)?;
         let begun = Instant::now();
         loop {

@@ -137,7 +137,7 @@ fn files_that_cannot_be_used() {
     std::fs::write(&report, "").unwrap();
     say(&with(&[]));
     // No checkpoint at all.
-    for text in ["hello", "{\"v\":2}"] {
+    for text in ["hello", "{\"v\":1,\"terms\":{\"depl", "{\"v\":1}", "{\"v\":2}"] {
         std::fs::write(&checkpoint, text).unwrap();
         say(&with(&[]));
     }
@@ -146,6 +146,34 @@ fn files_that_cannot_be_used() {
     say(&plain("--report"));
     say(&plain("--checkpoint"));
     insta::assert_snapshot!("files", told);
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_s3_is_asked() {
+    let (served, folder) = (Served::start(Versioning::Never), Folder::empty());
+    let before = served.s3.requests();
+    let (nowhere, here) = (folder.file("no/such/folder"), folder.file("."));
+    let audits: [(&[&str], i32, &str); 5] = [
+        (&["--report", &nowhere], 1, "error: the report "),
+        (&["--checkpoint", &nowhere], 1, "error: the checkpoint "),
+        (&["--report", &here], 1, "error: the report "),
+        (
+            &["--since", "2026-11-21", "--until", "2026-11-21"],
+            2,
+            "--since: ",
+        ),
+        (
+            &["--since", "2026-11-22", "--until", "2026-11-21"],
+            2,
+            "--since: ",
+        ),
+    ];
+    for (more, code, says) in audits {
+        let (was, stdout, stderr) = folder.audit(&served, &[&["s3://data"], more].concat());
+        assert_eq!((was, stdout.as_str()), (code, ""), "{more:?}: {stderr}");
+        assert!(stderr.contains(says), "{more:?}: {stderr}");
+    }
+    assert_eq!(served.s3.requests(), before);
 }
 
 #[test]

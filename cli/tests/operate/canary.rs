@@ -184,7 +184,7 @@ fn ctrl_c_while_they_are_waited_for_says_what_was_redriven() {
     assert_eq!(ended.status.code(), Some(130), "{rest}");
     assert_eq!(
         rest,
-        "interrupted: 15 of 20 parked events are left as they were; the same command resumes with them\n"
+        "interrupted: 15 of 20 parked events are left as they were; the same command resumes with the rest\n"
     );
     let json: Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!(

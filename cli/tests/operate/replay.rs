@@ -41,6 +41,23 @@ fn file(local: &Local, lines: &[String]) -> String {
 }
 
 #[test]
+fn files_without_an_object_event_do_not_end_well() {
+    let local = local();
+    let garbage = file(&local, &["{\"no\": \"event\"}".to_owned(), "[]".to_owned()]);
+    for more in [&["--yes"][..], &["--dry-run"], &[]] {
+        let (code, _, stderr) = local.run(&[&["replay", "--files", &garbage], more].concat());
+        assert_eq!(code, 1, "{more:?}: {stderr}");
+        assert!(stderr.contains("the files have no object event"), "{stderr}");
+    }
+    // Beside an event they are counted.
+    let mixed = file(&local, &["{}".to_owned(), notification("new.json", 3)]);
+    let json = local.json(&["replay", "--files", &mixed]);
+    assert_eq!((&json["recorded"], &json["unreadable"]), (&json!(1), &json!(1)));
+    let empty = file(&local, &[]);
+    assert_eq!(local.run(&["replay", "--files", &empty]).0, 0);
+}
+
+#[test]
 fn objects_are_replayed_with_what_rows_and_receipts_know_of_them() {
     let local = local();
     let objects = [

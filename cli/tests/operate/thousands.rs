@@ -87,7 +87,7 @@ fn stopped_in_the_middle_and_given_again_every_row_is_redriven_once() {
     assert_eq!(
         rest.lines().last(),
         Some(
-            "interrupted: 1,600 of 3,000 parked events are left as they were; the same command resumes with them"
+            "interrupted: 1,600 of 3,000 parked events are left as they were; the same command resumes with the rest"
         )
     );
     let json: Value = serde_json::from_slice(&ended.stdout).unwrap();

@@ -190,6 +190,12 @@ fn naming_only_what_a_verb_does_not_apply_to_fails() {
         let (code, _, _) = local.run(&[&named[..], &["--dry-run"]].concat());
         assert_eq!(code, 1, "{named:?}");
     }
+    let (code, _, stderr) = local.run(&["cancel", &pending, "--why", "x", "--yes"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("hint: `daybook complete` or `daybook remove` ends"),
+        "{stderr}"
+    );
     // One of two is something.
     let (code, _, stderr) = local.run(&["redrive", &pending, &parked, "--yes"]);
     assert_eq!(code, 0, "{stderr}");

@@ -190,7 +190,7 @@ async fn what_cannot_start_says_why_and_what_to_do() {
     let taken = up.url().await;
     let free = folder.path().join("free");
     let cases = [
-        (&file, vec![], 1, "cannot be used", "--data-dir"),
+        (&file, vec![], 1, "not a directory", "--data-dir"),
         (&broken, vec![], 1, "cannot be opened", "hint: "),
         (
             &free,

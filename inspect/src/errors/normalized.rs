@@ -8,13 +8,18 @@
 //! | numbers, also within a word | `<n>` |
 //!
 //! What tells causes apart stays: a number that follows a word such as `status`, `signal`, `code`, `errno` or `HTTP`, the three digits that a text
-//! begins with (`503 Service Unavailable`), and codes such as `ORA-00942`.
+//! begins with (`503 Service Unavailable`), codes such as `ORA-00942`, and names such as `S3` and `UTF-8`.
 
 use daybook_schema::Row;
 
 /// After these words a number is a cause.
 const NAMED_BY: [&str; 8] = [
     "status", "signal", "code", "errno", "error", "http", "exit", "sqlstate",
+];
+
+/// Names that have a number.
+const NAMES: [&str; 12] = [
+    "s3", "ec2", "sha1", "sha256", "md5", "utf8", "utf-8", "utf-16", "base64", "ipv4", "ipv6", "http2",
 ];
 
 /// Words of so many characters or more that have digits among their letters are ids.
@@ -90,7 +95,8 @@ fn word(text: &str) -> &str {
 
 fn of_word(word: &str, is_named: bool) -> String {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
-    if digits == 0 || (is_named && word.len() <= 5) || is_code(word) {
+    let is_name = NAMES.iter().any(|name| word.eq_ignore_ascii_case(name));
+    if digits == 0 || is_name || (is_named && word.len() <= 5) || is_code(word) {
         return word.to_owned();
     }
     if is_time(word) {
@@ -177,6 +183,7 @@ mod tests {
             ),
             ("commit 9fceb02d0ae598e95dc970b74767f19372d61af8", "commit <id>"),
             ("cannot open part-00017.parquet", "cannot open part-<n>.parquet"),
+            ("is 7 of S3's Records UTF-8?", "is <n> of S3's Records UTF-8?"),
             ("<key> is <n> of 12", "<key> is <n> of <n>"),
             ("a < b, 한국어 12", "a < b, 한국어 <n>"),
             ("", ""),

@@ -83,7 +83,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
 fn settings_that_do_not_go_together_are_named_together() {
     assert_eq!(
         why(COMPLETE, &[("DAYBOOK_BACKOFF", "2h")]),
-        "DAYBOOK_BACKOFF is 7200 s, but must be no longer than backoff-limit"
+        "DAYBOOK_BACKOFF is 7200 s, with a backoff-limit of 3600 s, but must be no longer than that"
     );
     assert_eq!(
         why(

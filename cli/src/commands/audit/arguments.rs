@@ -1,5 +1,6 @@
 //! What `daybook audit` can be asked for.
-use std::path::PathBuf;
+use std::io::ErrorKind as ErrorKindOfIo;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -10,9 +11,11 @@ use daybook_schema::{SourceName, Timestamp};
 use crate::args::values;
 use crate::commands::audit::checkpoint::Terms;
 use crate::commands::audit::findings::Form;
+use crate::commands::audit::{checkpoint, findings};
 use crate::deployment::s3::{S3Arguments, S3Place};
 use crate::deployment::{Chosen, Deployment, DeploymentArguments, Location};
 use crate::ui::confirm::ConfirmArguments;
+use crate::ui::error::UserError;
 
 /// Compare a bucket with the ledger: done, open, never seen
 ///
@@ -25,7 +28,7 @@ use crate::ui::confirm::ConfirmArguments;
 /// the ledger. 1: the audit failed, or something could not be determined. 130: interrupted.
 #[derive(Args, Debug)]
 pub struct AuditArguments {
-    /// What to audit: s3://bucket, or s3://bucket/prefix for the keys with that prefix
+    /// s3://bucket, or s3://bucket/prefix for keys with that prefix
     #[arg(value_name = "S3-URI")]
     what: Keys,
 
@@ -55,36 +58,57 @@ pub struct AuditArguments {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Objects")]
 pub struct Which {
-    /// Name of the S3, as given to ingest [default: that of the folder's `daybook up`; aws on AWS]
+    /// Name of the S3, as given to ingest
+    ///
+    /// By default that of the folder's `daybook up`, and aws on AWS
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,
 
-    /// Only objects last modified at this time or later, such as 2026-11-21 (UTC) or 2026-11-21T01:02:00Z
+    /// Only objects modified from then on: 2026-11-21
+    ///
+    /// The last modification counts; a day is in UTC, and a time is as 2026-11-21T01:02:00Z
     #[arg(long, value_name = "TIME", value_parser = values::instant_or_day)]
     pub since: Option<Timestamp>,
 
-    /// Only objects last modified before this time
+    /// Only objects modified before that
     #[arg(long, value_name = "TIME", value_parser = values::instant_or_day)]
     pub until: Option<Timestamp>,
 
-    /// Objects younger than this are too new to be judged: their notifications may be on their way
+    /// Judge no object younger than this
+    ///
+    /// Its notification may still be on its way
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
     pub grace: Duration,
 
-    /// Stop after this many objects; with --checkpoint the next run resumes there
+    /// Stop after this many objects
+    ///
+    /// With --checkpoint the next run resumes there
     #[arg(long, value_name = "N", value_parser = values::whole::<u64>(1, u64::MAX))]
     limit: Option<u64>,
 
-    /// Read this S3 Inventory of the bucket (CSV or Parquet) instead of listing it: its manifest.json, as
-    /// s3://bucket/key in the same S3, or as a file that was copied together with the others
+    /// Read this S3 Inventory instead of listing
+    ///
+    /// MANIFEST is its manifest.json, of CSV or Parquet: s3://bucket/key in the same S3, or a file that was
+    /// copied together with the others
     #[arg(long, value_name = "MANIFEST", value_parser = manifest)]
     inventory: Option<ManifestPlace>,
 
-    /// Whether each version is an object of its own: ask the bucket, all, or never
-    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    /// Versions listed: ask, all or never
+    ///
+    /// With ask, the bucket says: all, unless it never had versioning. All uses ListObjectVersions, never
+    /// ListObjectsV2
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     versions: WhichVersions,
 
-    /// How many levels of the key the final counts break down; 0 is by day only
+    /// Levels of the key in the final counts
+    ///
+    /// 0 is by day only
     #[arg(long, value_name = "N", default_value_t = 1)]
     depth: usize,
 }
@@ -93,22 +117,28 @@ pub struct Which {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Repair")]
 pub struct Mending {
-    /// Record missing objects, after checking each a second time, so that they are processed like all others
+    /// Record missing objects, so that they are processed
+    ///
+    /// Each is checked a second time before
     #[arg(long)]
     pub repair: bool,
 
-    /// Record objects from before the watermark, too, which is when the ledger was made or the bucket attached;
-    /// prompts once their number is known
+    /// Record objects from before the watermark, too
+    ///
+    /// The watermark is when the ledger was made or the bucket attached; prompts once their number is known
     #[arg(long, conflicts_with = "limit")]
     pub backfill: bool,
 
-    /// After how many failed attempts a recorded event is parked for a person; at least 1 [default: as the
-    /// folder's `daybook up` has it; 5 on AWS]
+    /// Failed attempts until an event is parked
+    ///
+    /// Then it waits for a person; at least 1. By default as the folder's `daybook up` has it, and 5 on AWS
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     pub max_attempts: Option<u32>,
 
-    /// Record without checking the intake queue: what still waits there is recorded, and processed, twice
+    /// Do not check the intake queue before recording
+    ///
+    /// What still waits there is recorded, and processed, twice
     #[arg(long)]
     pub skip_intake_check: bool,
 
@@ -127,11 +157,15 @@ impl Mending {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Files")]
 pub struct Files {
-    /// Write findings to this file, object by object: everything that is not done, and the outcome of repairs
+    /// Write findings to this file, one per object
+    ///
+    /// It has everything that is not done, and the outcome of repairs
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
 
-    /// Format of the report; csv if its name ends so, jsonl otherwise
+    /// Form of the report
+    ///
+    /// It is csv if the file's name ends so, and jsonl otherwise
     #[arg(long, value_enum, value_name = "FORM", requires = "report")]
     format: Option<Form>,
 
@@ -139,12 +173,15 @@ pub struct Files {
     #[arg(long, requires = "report")]
     all: bool,
 
-    /// Save progress to this file after every thousand objects, and resume from it if it exists and is
-    /// unfinished
+    /// Save progress in this file, and resume from it
+    ///
+    /// It is saved after every thousand objects; a run resumes if it exists and is unfinished
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
 
-    /// Number of objects, to estimate how long it takes (CloudWatch's NumberOfObjects)
+    /// Number of objects, to estimate the time
+    ///
+    /// CloudWatch's NumberOfObjects has it
     #[arg(long, value_name = "N")]
     pub expect: Option<u64>,
 }
@@ -212,8 +249,23 @@ impl AuditArguments {
         }
     }
 
+    /// What can be refused before anything is asked for.
+    ///
+    /// # Errors
+    /// A usage error of clap's, or that a file cannot be written.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.check_intake()?;
+        if let (Some(since), Some(until)) = (self.which.since, self.which.until)
+            && since >= until
+        {
+            let why = format!("{since} is not before --until, {until}: no object would be audited");
+            return Err(values::usage_of("since", &why).into());
+        }
+        Ok(self.files.check()?)
+    }
+
     /// Before AWS is asked for anything: without a stack nothing else can name the intake.
-    pub fn check_intake(&self) -> Result<(), clap::Error> {
+    fn check_intake(&self) -> Result<(), clap::Error> {
         let is_aws = self.deployment.chosen == Chosen::Aws;
         let is_known = self.deployment.aws.stack.is_some() || self.intake_queue_url.is_some();
         match is_aws && !is_known && self.mending.records() && !self.mending.skip_intake_check {
@@ -229,12 +281,34 @@ impl AuditArguments {
 }
 
 impl Files {
+    /// Whether each has a folder; the first page is written only after the bucket was asked for it.
+    fn check(&self) -> Result<(), UserError> {
+        if let Some(path) = &self.report {
+            check_folder(path).map_err(|error| findings::cannot_write(&path.display().to_string(), error))?;
+        }
+        if let Some(path) = &self.checkpoint {
+            check_folder(path).map_err(|error| checkpoint::cannot_write(path, error))?;
+        }
+        Ok(())
+    }
+
     pub fn form(&self, path: &std::path::Path) -> Form {
         let is_csv = path
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
         let by_name = if is_csv { Form::Csv } else { Form::Jsonl };
         self.format.unwrap_or(by_name)
+    }
+}
+
+fn check_folder(file: &Path) -> std::io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if !std::fs::metadata(folder.unwrap_or(Path::new(".")))?.is_dir() {
+        return Err(ErrorKindOfIo::NotADirectory.into());
+    }
+    match file.is_dir() {
+        true => Err(ErrorKindOfIo::IsADirectory.into()),
+        false => Ok(()),
     }
 }
 

@@ -90,7 +90,7 @@ impl Stored {
     /// What the file holds of an unfinished audit; none where there is no file, or its audit is finished.
     ///
     /// # Errors
-    /// When it cannot be read, or is of another audit.
+    /// When it cannot be read, is damaged, or is of another audit.
     pub fn read(path: &Path, terms: &Terms) -> Result<Option<Self>, UserError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
@@ -102,26 +102,24 @@ impl Stored {
                 );
             }
         };
-        let other = |cause: String| {
-            UserError::new(format!(
-                "the checkpoint {} belongs to another audit",
-                path.display()
-            ))
-            .because(anyhow!(cause))
-            .hint("give another file with --checkpoint, or delete this one to start over")
+        let refused = |what: &str, cause: String| {
+            UserError::new(format!("the checkpoint {} {what}", path.display()))
+                .because(anyhow!(cause))
+                .hint("give another file with --checkpoint, or delete this one to start over")
         };
-        let json: Value = serde_json::from_slice(&text).map_err(|error| other(error.to_string()))?;
+        let damaged =
+            |error: serde_json::Error| refused("is damaged, or another kind of file", error.to_string());
+        let json: Value = serde_json::from_slice(&text).map_err(damaged)?;
         if let Some(form) = json["v"].as_u64().filter(|form| *form != u64::from(VERSION)) {
-            return Err(other(format!(
-                "it has form {form}, and this release reads form {VERSION}"
-            )));
+            let forms = format!("it has form {form}, and this release reads form {VERSION}");
+            return Err(refused("is another release's", forms));
         }
-        let stored: Self = serde_json::from_value(json).map_err(|error| other(error.to_string()))?;
+        let stored: Self = serde_json::from_value(json).map_err(damaged)?;
         if stored.is_finished() {
             return Ok(None);
         }
         match stored.terms.difference(terms) {
-            Some(difference) => Err(other(difference)),
+            Some(difference) => Err(refused("belongs to another audit", difference)),
             None => Ok(Some(stored)),
         }
     }
@@ -144,12 +142,15 @@ impl Stored {
             file.sync_data()?;
             std::fs::rename(&beside, path)
         };
-        written().map_err(|error| {
-            UserError::new(format!("the checkpoint {} cannot be written", path.display()))
-                .because(error)
-                .hint("give a file in an existing folder that this user may write, with --checkpoint")
-        })
+        written().map_err(|error| cannot_write(path, error))
     }
+}
+
+/// The error of a checkpoint that cannot be written.
+pub fn cannot_write(path: &Path, error: std::io::Error) -> UserError {
+    UserError::new(format!("the checkpoint {} cannot be written", path.display()))
+        .because(error)
+        .hint("give a file in an existing folder that this user may write, with --checkpoint")
 }
 
 impl Terms {

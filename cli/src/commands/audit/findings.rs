@@ -134,7 +134,8 @@ fn header() -> std::io::Result<Vec<u8>> {
     Ok(text[..end].to_vec())
 }
 
-fn cannot_write(name: &str, error: std::io::Error) -> UserError {
+/// The error of a report that cannot be written.
+pub fn cannot_write(name: &str, error: std::io::Error) -> UserError {
     UserError::new(format!("the report {name} cannot be written"))
         .because(error)
         .hint("give a file in an existing folder that this user may write, with --report")

@@ -28,7 +28,7 @@ use crate::ui::output::{Output, print_either};
 /// # Errors
 /// When it cannot be done, something could not be found out, or nobody agrees to what it asks.
 pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<ExitCode> {
-    arguments.check_intake()?;
+    arguments.check()?;
     let deployment = arguments.deployment.open("audit").await?;
     let s3 = arguments.s3.open(&deployment.location).await?;
     let began_at = deployment.ledger.clock().now();

@@ -27,8 +27,10 @@ use crate::ui::output::Output;
 /// force is replaced. The ledger keeps who, why and until when; `daybook status` shows it.
 #[derive(Args, Debug)]
 pub struct PauseArguments {
-    /// When dispatch resumes by itself: a duration such as 2h, or a time such as 2026-11-21T06:00:00Z; until
-    /// `daybook resume` by default
+    /// How long, or until when: 2h, 2026-12-01, or a time
+    ///
+    /// A time is RFC 3339, such as 2026-12-01T06:00:00Z; a day begins in UTC. Dispatch resumes by itself
+    /// then, and by default only by `daybook resume`
     #[arg(long, value_name = "TIME", value_parser = until)]
     until: Option<Until>,
 
@@ -69,11 +71,15 @@ pub struct ResumeArguments {
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("n").required(true).args(["per_window", "per_window_as_configured"]))]
 pub struct SetArguments {
-    /// N from now on; at least 1 (`daybook pause` stops dispatch)
+    /// N from now on, at least 1
+    ///
+    /// `daybook pause` stops dispatch
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     per_window: Option<u32>,
 
-    /// Return to N as schedulers and sweeps are configured
+    /// Return to N as it is configured
+    ///
+    /// As schedulers and sweeps have it
     #[arg(long)]
     per_window_as_configured: bool,
 
@@ -97,16 +103,16 @@ enum Until {
 
 fn until(text: &str) -> Result<Until, String> {
     if values::time(text).is_ok_and(|length| length.is_zero()) {
-        return Err("a length of time above zero is needed".to_owned());
+        return Err("a pause of no length ends as it begins; give one such as 30m or 2h".to_owned());
     }
     let length = || values::time(text).ok();
-    text.trim()
-        .parse()
+    values::instant_or_day(text.trim())
         .ok()
         .map(Until::At)
         .or_else(|| length().map(Until::After))
         .ok_or_else(|| {
-            "a length of time such as 30m or 2h, or an RFC 3339 time such as 2026-11-21T06:00:00Z, is needed"
+            "a length of time such as 30m or 2h, a day such as 2026-12-01 (in UTC), or an RFC 3339 time such as \
+             2026-12-01T06:00:00Z, is needed"
                 .to_owned()
         })
 }
@@ -247,6 +253,17 @@ mod tests {
             "2026-11-21T02:00:00.000Z"
         );
         assert!(ends("2026-11-21T01:00:00Z").is_err());
+        // A day is the instant at which it begins.
+        assert_eq!(
+            ends("2026-11-22").unwrap().to_string(),
+            "2026-11-22T00:00:00.000Z"
+        );
+        assert!(ends("2026-11-21").is_err());
+        assert_ne!(
+            until("0s"),
+            until("soon"),
+            "they are refused for different reasons"
+        );
         for bad in ["", "0", "tomorrow", "-1h", "2h ago"] {
             assert!(until(bad).is_err(), "{bad}");
         }

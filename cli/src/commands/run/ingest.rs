@@ -46,21 +46,28 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// With --queue it keeps receiving from that SQS queue until SIGTERM or Ctrl-C, as many processes as you like.
 /// A message is deleted when all of its events are in the ledger; killed at any point, nothing is lost.
 #[derive(Args, Debug)]
+#[command(override_usage = "daybook ingest [OPTIONS] FILE...\n       daybook ingest [OPTIONS] --queue URL")]
 pub struct IngestArguments {
     /// Files of notifications; - is stdin
     #[arg(required_unless_present = "queue", value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Receive from this SQS queue instead, until SIGTERM or Ctrl-C: the intake queue, which S3 notifies
+    /// Receive from this SQS queue until SIGTERM or Ctrl-C
+    ///
+    /// It is the intake queue, which S3 notifies; files are not given with it
     #[arg(long, value_name = "URL", value_parser = values::queue_url, conflicts_with = "files")]
     queue: Option<String>,
 
-    /// Name of the S3 that the events come from [default: that of the folder's `daybook up`; aws on AWS]
+    /// Name of the S3 that sends events
+    ///
+    /// By default that of the folder's `daybook up`, and aws on AWS
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,
 
-    /// How notifications spell keys: encoded (form-encoded, as S3 does), plain, or auto (by the server that
-    /// the notification names) [default: as the folder's `daybook up` has it; auto on AWS]
+    /// Form of keys: encoded, plain or auto
+    ///
+    /// Encoded is form-encoded, as S3 does it; auto goes by the server that the notification names. By
+    /// default as the folder's `daybook up` has it, and auto on AWS
     #[arg(
         long,
         value_name = "HOW",
@@ -69,8 +76,9 @@ pub struct IngestArguments {
     )]
     key_encoding: Option<KeyEncoding>,
 
-    /// After how many failed attempts an event is parked for a person; at least 1 [default: as the folder's
-    /// `daybook up` has it; 5 on AWS]
+    /// Failed attempts until an event is parked
+    ///
+    /// Then it waits for a person; at least 1. By default as the folder's `daybook up` has it, and 5 on AWS
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     max_attempts: Option<u32>,

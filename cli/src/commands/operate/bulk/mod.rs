@@ -27,13 +27,12 @@ pub use crate::commands::operate::bulk::arguments::{
 };
 use crate::commands::operate::bulk::progress::Progress;
 pub use crate::commands::operate::bulk::report::BulkOutput;
-use crate::commands::operate::bulk::report::{Run, events};
+use crate::commands::operate::bulk::report::{Run, events, left_alone};
 use crate::commands::operate::bulk::selection::tell_passed_over;
 use crate::deployment::people::{self, PeopleLog};
 use crate::deployment::{Deployment, DeploymentArguments};
 use crate::signals;
 use crate::signals::INTERRUPTED;
-use crate::ui::count::grouped;
 use crate::ui::error::UserError;
 use crate::ui::output::Output;
 
@@ -178,8 +177,8 @@ async fn run(
     if tally.interrupted {
         let left = selected.rows.len() - tally.seen();
         eprintln!(
-            "interrupted: {} of {events} are left as they were; the same command resumes with them",
-            grouped(left)
+            "interrupted: {}; the same command resumes with the rest",
+            left_alone(left, &events)
         );
         return Ok(ExitCode::from(INTERRUPTED));
     }

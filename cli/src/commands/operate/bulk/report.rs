@@ -46,6 +46,16 @@ pub fn events(n: usize, statuses: &[Status]) -> String {
     format!("{} {status}{noun}", grouped(n))
 }
 
+/// `3 of 10,000 parked events are left as they were`.
+pub fn left_alone(left: usize, events: &str) -> String {
+    let so = if left == 1 {
+        "is left as it was"
+    } else {
+        "are left as they were"
+    };
+    format!("{} of {events} {so}", grouped(left))
+}
+
 /// Whether there are more than are shown.
 fn sample_words(selected: &Selected) -> &'static str {
     match (selected.rows.len(), selected.sample.len()) {
@@ -233,10 +243,7 @@ impl Run<'_> {
         let left = self.selected.rows.len() - tally.seen();
         let what = match left {
             0 => format!("stopped after the canaries: {why}"),
-            left => format!(
-                "stopped after the canaries: {why}; {} of {events} are left as they were",
-                grouped(left)
-            ),
+            left => format!("stopped after the canaries: {why}; {}", left_alone(left, events)),
         };
         let error = trial
             .and_then(Trial::first_error)
@@ -274,7 +281,11 @@ impl Run<'_> {
         let Some(first) = failures.first() else {
             return match self.are_named && self.does_nothing(tally) {
                 true => {
-                    Err(UserError::new(format!("none of what was named was {}", self.action.past())).into())
+                    let none = format!("none of what was named was {}", self.action.past());
+                    let instead = (self.action == Action::Cancel).then(|| {
+                        "`daybook complete` or `daybook remove` ends an event that does not run".to_owned()
+                    });
+                    Err(UserError::new(none).hint_if_any(instead).into())
                 }
                 false => Ok(ExitCode::SUCCESS),
             };

@@ -296,11 +296,15 @@ impl Replay<'_> {
     fn print(&self, output: Output, tally: &Tally) -> anyhow::Result<()> {
         let location = &self.deployment.location;
         let text = || match self.dry_run {
-            true => format!(
-                "{} would be replayed, into {location}; the first of them:\n{}",
-                events(tally.selected.unwrap_or_default()),
-                sample(tally)
-            ),
+            true => {
+                let first = if tally.sample.is_empty() {
+                    ""
+                } else {
+                    "; the first of them:"
+                };
+                let n = events(tally.selected.unwrap_or_default());
+                format!("{n} would be replayed, into {location}{first}\n{}", sample(tally))
+            }
             false => table::labelled(&self.lines(tally)),
         };
         output::print_either(output, text, &self.output(tally))?;
@@ -389,7 +393,22 @@ impl Replay<'_> {
                 ))
                 .into());
         }
+        if tally.unreadable > 0 && tally.has_no_event() {
+            return Err(
+                UserError::new("nothing was replayed: the files have no object event")
+                    .hint("`daybook ingest` keeps what it cannot read as PARKED rows")
+                    .into(),
+            );
+        }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Tally {
+    /// Whether there was nothing to replay.
+    fn has_no_event(&self) -> bool {
+        let counted = self.recorded + self.already_there + self.done_before + self.not_safe;
+        counted == 0 && self.selected.unwrap_or_default() == 0
     }
 }
 

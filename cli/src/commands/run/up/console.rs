@@ -47,10 +47,12 @@ const POLL: Duration = Duration::from_secs(2);
 
 /// The console.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Console")]
+#[command(next_help_heading = "Server")]
 pub struct UpConsoleArguments {
-    /// Address of the web console, as HOST:PORT, or `off`; 127.0.0.1:9481 by default, if that is free. Port 0 picks
-    /// a free one; any but a loopback address requires --token
+    /// Console's address or off [default: 127.0.0.1:9481]
+    ///
+    /// As HOST:PORT. The usual one is left out if it is not free. Port 0 picks a free one; any but a loopback
+    /// address requires --token
     #[arg(long, value_name = "ADDRESS", env = "DAYBOOK_CONSOLE", hide_env_values = true)]
     pub console: Option<ConsoleAddress>,
 
@@ -58,7 +60,9 @@ pub struct UpConsoleArguments {
     #[arg(long, env = "DAYBOOK_CONSOLE_READ_ONLY", hide_env_values = true)]
     pub console_read_only: bool,
 
-    /// Who acts in the console, unless they give another name there; $USER@host by default
+    /// Who acts in the console
+    ///
+    /// Unless they give another name there; $USER@host by default
     #[arg(long, value_name = "NAME", value_parser = operator::words, env = "DAYBOOK_BY", hide_env_values = true)]
     pub console_by: Option<String>,
 }
@@ -78,7 +82,9 @@ impl FromStr for ConsoleAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "off" => Ok(Self::Off),
-            text => address(text).map(Self::At),
+            text => address(text)
+                .map(Self::At)
+                .map_err(|_| "HOST:PORT or off is needed, such as 127.0.0.1:9481".to_owned()),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands;
@@ -32,6 +33,7 @@ use crate::commands::setup::init::InitArguments;
 use crate::commands::setup::manual::{CompletionsArguments, ManArguments};
 use crate::reference;
 use crate::short_help;
+use crate::short_help::Detail;
 use crate::ui::escape;
 use crate::ui::logging::LogFormat;
 use crate::ui::output::Output;
@@ -41,7 +43,10 @@ use crate::ui::output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "daybook", version, max_term_width = 100)]
 #[command(
-    after_help = "`daybook help VERB` explains a verb and its flags. Most flags can be set by a\n\
+    after_help = "An event is pending until a window has room (N events per window), claimed while\n\
+    it is queued or runs, under a lease, and parked when its attempts have failed,\n\
+    until it is redriven. When it is done, a receipt takes the place of its row.\n\n\
+    `daybook help VERB` explains a verb and its flags. Most flags can be set by a\n\
     variable, too; the flag wins. New here? `daybook demo` shows everything in about\n\
     15 seconds, without an AWS account."
 )]
@@ -92,10 +97,10 @@ const PURPOSES: [(&str, &[&str]); 4] = [
 ];
 
 /// The whole command line, as it is read and helps. `daybook --help` lists its verbs by purpose.
-pub fn whole() -> clap::Command {
+pub fn whole(detail: Detail) -> clap::Command {
     let command = manual();
     let verbs = verbs_by_purpose(&command);
-    short_help::short(takes_negative_numbers(command)).help_template(format!(
+    short_help::with_help(takes_negative_numbers(command), detail).help_template(format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{verbs}{{options}}{{after-help}}"
     ))
 }
@@ -150,13 +155,13 @@ fn verbs_by_purpose(command: &clap::Command) -> String {
 /// # Errors
 /// clap's, for invalid arguments, and where help is asked for.
 pub fn given() -> Result<Cli, clap::Error> {
-    let mut matches = whole().try_get_matches()?;
+    let mut matches = whole(Detail::Full).try_get_matches().map_err(help_as_asked)?;
     if let Some((verb, matches)) = matches.subcommand() {
         note_swallowed_flags(verb, matches);
     }
     let verb = matches.subcommand_name().map(str::to_owned);
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| {
-        let mut whole = whole();
+        let mut whole = whole(Detail::Full);
         whole.build();
         // Its usage, and its help: that one says which flags there are.
         match verb.and_then(|verb| whole.find_subcommand(verb).cloned()) {
@@ -164,6 +169,18 @@ pub fn given() -> Result<Cli, clap::Error> {
             None => error.format(&mut whole),
         }
     })
+}
+
+/// Of help, the short one where `-h` asked for it. clap's own long one takes three lines for a flag.
+fn help_as_asked(error: clap::Error) -> clap::Error {
+    let is_help = |error: &clap::Error| error.kind() == ErrorKind::DisplayHelp;
+    if !is_help(&error) {
+        return error;
+    }
+    match short_help::without_short_flag(whole(Detail::Full)).try_get_matches() {
+        Err(long) if is_help(&long) => error,
+        _ => whole(Detail::Brief).try_get_matches().err().unwrap_or(error),
+    }
 }
 
 /// Says on stderr that flags of Daybook's own stand after `--exec`, and so go to the command.
@@ -324,23 +341,21 @@ mod tests {
 
     #[test]
     fn a_number_below_zero_is_refused_with_the_name_of_its_flag() {
-        let said = whole().try_get_matches_from(["daybook", "list", "--limit", "-1"]);
+        let said = whole(Detail::Full).try_get_matches_from(["daybook", "list", "--limit", "-1"]);
         let said = said.err().map(|error| error.to_string()).unwrap_or_default();
         assert!(said.contains("invalid value '-1' for '--limit <N>'"), "{said}");
     }
 
     #[test]
-    fn every_flag_is_in_the_help_of_its_verb() {
-        let mut command = whole();
-        command.build();
-        for verb in command.get_subcommands_mut() {
-            let help = verb.render_long_help().to_string();
-            for flag in verb.get_arguments().filter_map(clap::Arg::get_long) {
-                assert!(
-                    help.contains(&format!("--{flag}")),
-                    "{flag} of {}",
-                    verb.get_name()
-                );
+    fn every_flag_is_in_both_helps_of_its_verb() {
+        for detail in [Detail::Brief, Detail::Full] {
+            let mut command = whole(detail);
+            command.build();
+            for verb in command.get_subcommands_mut() {
+                let help = verb.render_long_help().to_string();
+                for flag in verb.get_arguments().filter_map(clap::Arg::get_long) {
+                    assert!(help.contains(&format!("--{flag}")), "{flag}: {help}");
+                }
             }
         }
     }

@@ -121,7 +121,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
                 "how many that would be",
             ),
             (
-                "daybook redrive --stack daybook-prod --error 'no column' --why 'fixed in 1.4'",
+                "daybook redrive --stack daybook-prod --error 'no column' --why 'fixed'",
                 "try them again",
             ),
         ],
@@ -181,7 +181,7 @@ const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             ("daybook up --exec ./process.sh", "a command for each event"),
             (
-                "daybook up --post http://127.0.0.1:8080/work --workers 16",
+                "daybook up --post http://127.0.0.1:8080/work",
                 "a POST for each event",
             ),
         ],

@@ -19,6 +19,7 @@ mod ui;
 use std::process::ExitCode;
 
 use crate::command::Cli;
+use crate::short_help::Detail;
 
 /// The C library's took a fifth of the processor time of `up`: see docs/throughput.md.
 #[global_allocator]
@@ -27,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match command::given() {
         Ok(cli) => cli,
-        Err(error) => return ui::usage::refuse(&error, command::whole()),
+        Err(error) => return ui::usage::refuse(&error, command::whole(Detail::Full)),
     };
     ui::logging::start(
         cli.verbose,
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(error) => match error.downcast_ref::<clap::Error>() {
-            Some(usage) => ui::usage::refuse(usage, command::whole()),
+            Some(usage) => ui::usage::refuse(usage, command::whole(Detail::Full)),
             None if ui::output::nobody_reads(&error) => ExitCode::from(ui::output::CLOSED),
             None => ui::error::print(&error),
         },

@@ -228,6 +228,7 @@ mod tests {
 
     use super::*;
     use crate::command::Cli;
+    use crate::short_help;
 
     /// `docs/reference.md`.
     fn document(command: &clap::Command) -> String {
@@ -265,7 +266,7 @@ mod tests {
             let variable = argument.get_env().map(|name| format!("`{}`", name.display()));
             let defaults = argument.get_default_values().iter().filter(|_| takes);
             let defaults: Vec<String> = defaults.map(|value| value.display().to_string()).collect();
-            let says = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            let says = short_help::whole_text(argument);
             let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
             let _ = writeln!(
                 text,

@@ -39,12 +39,16 @@ pub struct DispatchArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct BudgetArguments {
-    /// N: how many events may be sent per window, redeliveries included; at least 1
+    /// N: events per window, at least 1
+    ///
+    /// How many may be sent, redeliveries included
     #[arg(long, value_name = "N", default_value = "50", value_parser = at_least_one)]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     pub per_window: u32,
 
-    /// Length of a window, such as 1m or 30s; 100ms to 1d
+    /// Length of a window, 100ms to 1d
+    ///
+    /// Such as 1m or 30s
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = every)]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     pub every: Duration,
@@ -54,7 +58,9 @@ pub struct BudgetArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct LeaseArguments {
-    /// How long a sent event is left alone before the sweep checks on it: longer than it waits and runs; 1s to 7d
+    /// Lease of a sent event, 1s to 7d
+    ///
+    /// How long it is left alone before the sweep checks on it: longer than it waits and runs
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = lease)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true)]
     pub lease: Duration,
@@ -64,9 +70,17 @@ pub struct LeaseArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct StartArguments {
-    /// When events that arrive are sent, the same in all parts of a deployment: scheduled (by the scheduler) or
-    /// immediate (as they are recorded, while N lasts)
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    /// Start scheduled or immediate
+    ///
+    /// When events that arrive are sent, the same in all parts of a deployment: scheduled is by the
+    /// scheduler, immediate as they are recorded, while N lasts
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t,
+        hide_possible_values = true
+    )]
     #[arg(env = "DAYBOOK_DISPATCH", hide_env_values = true)]
     pub dispatch: Start,
 }
@@ -75,12 +89,16 @@ pub struct StartArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct BatchArguments {
-    /// How many events one execution, command or request is given at most; 1 to 100. From 2 on its input is a list
+    /// Events in one run at most, 1 to 100
+    ///
+    /// How many one execution, command or request is given. From 2 on its input is a list
     #[arg(long, value_name = "N", default_value = "1", value_parser = batch_size)]
     #[arg(env = "DAYBOOK_BATCH_SIZE", hide_env_values = true)]
     pub batch_size: u32,
 
-    /// How long the oldest due event may wait for its batch to become full; 0 to 1d
+    /// Wait for a full batch, 0 to 1d
+    ///
+    /// How long the oldest due event may wait for its batch to become full
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = batch_window)]
     #[arg(env = "DAYBOOK_BATCH_WINDOW", hide_env_values = true)]
     pub batch_window: Duration,
@@ -100,7 +118,9 @@ impl BatchArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct InFlightArguments {
-    /// How many events may be in flight at once; at least 1; no limit by default
+    /// Most events in flight; no limit by default
+    ///
+    /// At least 1
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
     pub max_in_flight: Option<u32>,
@@ -110,7 +130,9 @@ pub struct InFlightArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct AttemptsArguments {
-    /// After how many failed attempts an event is parked for a person; at least 1
+    /// Failed attempts until it is parked
+    ///
+    /// An event with that many is parked for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     pub max_attempts: u32,
@@ -120,13 +142,15 @@ pub struct AttemptsArguments {
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct BackoffArguments {
-    /// Wait after the first failed attempt, doubled after each further one; of that, a random part between half
-    /// and all is waited; 1s to 7d
+    /// Wait before a retry; it doubles
+    ///
+    /// This is the wait after the first failed attempt, doubled after each further one; of that, a random
+    /// part between half and all is waited; 1s to 7d
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = backoff)]
     #[arg(env = "DAYBOOK_BACKOFF", hide_env_values = true)]
     pub backoff: Duration,
 
-    /// Longest wait between two attempts; 1s to 7d
+    /// Longest such wait, 1s to 7d
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = backoff)]
     #[arg(env = "DAYBOOK_BACKOFF_LIMIT", hide_env_values = true)]
     pub backoff_limit: Duration,

@@ -21,31 +21,38 @@ const LONGEST_CONNECT: Duration = Duration::from_secs(10);
 #[group(skip)]
 #[command(group = ArgGroup::new("target").args(["exec", "post"]))]
 pub struct TargetArguments {
-    /// POST each event as JSON to this URL: 2xx means success; 429 and 503 with Retry-After mean later; so do no
-    /// connection, 502, 503 and 504, after 5s to 10m; later uses no attempt; anything else is a failed attempt. A
-    /// batch is one POST, whose answer may name the events that failed in batchItemFailures
+    /// POST each event as JSON to this URL
+    ///
+    /// 2xx means success; 429 and 503 with Retry-After mean later; so do no connection, 502, 503 and 504,
+    /// after 5s to 10m; later uses no attempt; anything else is a failed attempt. A batch is one POST, whose
+    /// answer may name the events that failed in batchItemFailures
     #[arg(long, value_name = "URL", env = "DAYBOOK_POST", hide_env_values = true)]
     post: Option<String>,
 
-    /// How many events to process at once; 1 to 1000
+    /// Events to process at once, 1 to 1000
     #[arg(long, value_name = "N", default_value = "4", value_parser = values::whole::<u32>(1, 1000))]
     #[arg(env = "DAYBOOK_WORKERS", hide_env_values = true)]
     pub workers: u32,
 
-    /// How long one event may take; then its process group is killed and the attempt fails
+    /// Longest run of one event; then it fails
+    ///
+    /// Its process group is killed
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = values::time)]
     #[arg(env = "DAYBOOK_TIMEOUT", hide_env_values = true)]
     pub timeout: Duration,
 
-    /// Keep what the target writes in this folder, which is made if missing: a file per event and attempt with
-    /// up to 1 MiB, of the newest 1000 runs
+    /// Keep what the target writes in this folder
+    ///
+    /// It is made if missing: a file per event and attempt with up to 1 MiB, of the newest 1000 runs
     #[arg(long, value_name = "DIR", env = "DAYBOOK_TARGET_LOG", hide_env_values = true)]
     target_log: Option<PathBuf>,
 
-    /// Run this command for each event, without a shell; must come last. The event is passed in the
-    /// environment (DAYBOOK_BUCKET, DAYBOOK_KEY …) and as JSON on stdin. Exit code 0 means success, 75 means
-    /// later (in a minute, no attempt used), anything else is a failed attempt. A batch is a line of JSON per event
-    /// on stdin; events whose ids the command writes to the file that DAYBOOK_FAILURES names have failed
+    /// Run this command for each event; must come last
+    ///
+    /// Without a shell. The event is passed in the environment (DAYBOOK_BUCKET, DAYBOOK_KEY …) and as JSON on
+    /// stdin. Exit code 0 means success, 75 means later (in a minute, no attempt used), anything else is a
+    /// failed attempt. A batch is a line of JSON per event on stdin; events whose ids the command writes to
+    /// the file that DAYBOOK_FAILURES names have failed
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
     exec: Vec<String>,
 }

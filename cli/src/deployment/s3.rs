@@ -16,7 +16,9 @@ use crate::ui::error::UserError;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "S3")]
 pub struct S3Arguments {
-    /// Endpoint of S3, unless it is AWS; implies --path-style
+    /// Endpoint, if not AWS's
+    ///
+    /// It implies --path-style
     #[arg(long, value_name = "URL", value_parser = values::endpoint)]
     #[arg(env = "AWS_ENDPOINT_URL_S3", hide_env_values = true)]
     s3_endpoint: Option<String>,

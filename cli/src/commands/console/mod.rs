@@ -45,18 +45,24 @@ pub struct ConsoleArguments {
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// Address to listen on, as HOST:PORT; port 0 picks a free one. Any but a loopback address requires --token
+    /// HOST:PORT to listen on
+    ///
+    /// Port 0 picks a free one. Any but a loopback address requires --token
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9481", value_parser = address)]
     #[arg(help_heading = "Console")]
     listen: SocketAddr,
 
-    /// Secret that people give once in the browser, and programs as `Authorization: Bearer TOKEN`. Prefer
-    /// DAYBOOK_TOKEN: other users of this machine can read flags
+    /// Secret to sign in with (safer in DAYBOOK_TOKEN)
+    ///
+    /// People give it once in the browser, programs as `Authorization: Bearer TOKEN`. Other users of this
+    /// machine can read flags
     #[arg(long, value_name = "TOKEN", env = "DAYBOOK_TOKEN", hide_env_values = true)]
     #[arg(help_heading = "Console")]
     token: Option<Token>,
 
-    /// Another host name to answer to, without a port; may be repeated
+    /// Another host name to answer to, without a port
+    ///
+    /// May be repeated
     #[arg(long = "host", value_name = "NAME", help_heading = "Console")]
     hosts: Vec<String>,
 

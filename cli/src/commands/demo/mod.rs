@@ -54,17 +54,23 @@ pub struct DemoArguments {
     #[arg(env = "DAYBOOK_EVENTS", hide_env_values = true)]
     events: u32,
 
-    /// N: how many events may be sent per window, redeliveries included; at least 1
+    /// N: events per window, at least 1
+    ///
+    /// How many may be sent, redeliveries included
     #[arg(long, value_name = "N", default_value = "50", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     per_window: u32,
 
-    /// Length of a window, such as 2s or 500ms; 100ms to 1d (deployments use minutes)
+    /// Length of a window, 100ms to 1d
+    ///
+    /// Such as 2s or 500ms; deployments use minutes
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::every)]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Duration,
 
-    /// Repeat the run of this seed: the same uploads in the same order; random by default
+    /// Repeat the run of this seed; random by default
+    ///
+    /// It has the same uploads in the same order
     #[arg(long, value_name = "NUMBER", value_parser = values::seed, env = "DAYBOOK_SEED", hide_env_values = true)]
     seed: Option<u64>,
 }

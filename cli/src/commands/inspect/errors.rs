@@ -28,7 +28,7 @@ pub struct ErrorsArguments {
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// At most this many groups, those with the most parked events first
+    /// Groups to show, most parked events first
     #[arg(long, value_name = "N", default_value = "20", help_heading = "Groups")]
     #[arg(value_parser = values::at_least_one)]
     limit: u32,

@@ -32,7 +32,7 @@ pub struct ListArguments {
     #[arg(long, value_name = "STATUS", value_parser = wanted, help_heading = "Rows")]
     status: Option<Wanted>,
 
-    /// With --status done: only what was completed in this time, such as 1h
+    /// With --status done: how far back, such as 1h
     #[arg(long, value_name = "TIME", value_parser = values::time, help_heading = "Rows")]
     since: Option<Duration>,
 
@@ -48,7 +48,9 @@ pub struct ListArguments {
     #[arg(value_parser = values::at_least_one)]
     limit: u32,
 
-    /// Only rows after this one, as the list before said at its end; needs --status
+    /// Continue after this cursor; needs --status
+    ///
+    /// The list before printed it at its end
     #[arg(long, value_name = "CURSOR", requires = "status", help_heading = "Rows")]
     after: Option<Cursor>,
 

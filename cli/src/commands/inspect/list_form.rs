@@ -21,8 +21,10 @@ pub struct FormArguments {
     #[arg(long)]
     wide: bool,
 
-    /// Only these columns of a table or CSV, with commas: status, due-at, recorded-at, attempt, max-attempts, id,
-    /// source, bucket, key, version-id, size, etag, type, subject, batch, last-error, note
+    /// Columns of a table or CSV, separated by commas
+    ///
+    /// They are status, due-at, recorded-at, attempt, max-attempts, id, source, bucket, key, version-id,
+    /// size, etag, type, subject, batch, last-error, note
     #[arg(
         long,
         value_name = "NAMES",
@@ -32,7 +34,9 @@ pub struct FormArguments {
     )]
     columns: Vec<Column>,
 
-    /// Form of the list, in place of --output; jsonl is one JSON object per row
+    /// Form, in place of --output
+    ///
+    /// jsonl is one JSON object per row
     #[arg(long, value_name = "FORM", value_enum)]
     format: Option<Format>,
 }
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn the_help_names_every_column() {
         let help = FormArguments::augment_args(clap::Command::new("list"))
-            .render_help()
+            .render_long_help()
             .to_string();
         for column in Column::value_variants() {
             assert!(help.contains(column.name()), "{}: {help}", column.name());

@@ -40,7 +40,9 @@ pub struct RedriveQueueArguments {
     #[arg(long, value_name = "ARN", value_parser = queue_arn)]
     to: Option<String>,
 
-    /// Messages per second at most, 1 to 500; as fast as SQS allows by default
+    /// Messages per second at most, 1 to 500
+    ///
+    /// By default as fast as SQS allows
     #[arg(long, value_name = "N", value_parser = values::whole::<i32>(1, 500))]
     per_second: Option<i32>,
 

@@ -39,25 +39,38 @@ pub struct RelayArguments {
     #[arg(long, value_name = "URL", value_parser = values::queue_url)]
     from: String,
 
-    /// URL of the queue to send them to, in the same region
+    /// URL of the queue to send to; same region
     #[arg(long, value_name = "URL", value_parser = values::queue_url)]
     to: String,
 
-    /// N: how many messages one run takes at most; at least 1
+    /// N: most messages of one run
+    ///
+    /// At least 1
     #[arg(long, value_name = "N", default_value = "50", value_parser = values::at_least_one)]
     per_window: u32,
 
-    /// Run again and again, once in this time, such as 1m; 100ms to 1d
+    /// Run again every TIME, 100ms to 1d
+    ///
+    /// Such as 1m, until SIGTERM or Ctrl-C; without it, once
     #[arg(long, value_name = "TIME", value_parser = values::every)]
     every: Option<Duration>,
 
-    /// What a FIFO queue recognises repeated messages by: message-id loses nothing, kept can lose a message whose id another
-    /// one had more than five minutes before
-    #[arg(long, value_enum, value_name = "WHICH", default_value_t)]
+    /// FIFO: message-id or kept
+    ///
+    /// What a FIFO queue recognises repeated messages by: message-id loses nothing; kept can lose a message
+    /// whose id another one had more than five minutes before
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHICH",
+        default_value_t,
+        hide_possible_values = true
+    )]
     deduplication_id: DeduplicationId,
 
-    /// File whose lock keeps a second relay of the same queue on this machine from starting; in the folder for
-    /// temporary files by default
+    /// File whose lock keeps out a second relay
+    ///
+    /// There can be one of a queue on this machine; the file is in the folder for temporary files by default
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
 }

@@ -14,7 +14,9 @@ use crate::ui::logging;
 /// How often.
 #[derive(Args, Debug)]
 pub struct RepeatArguments {
-    /// Run again every TIME, such as 1m, until SIGTERM or Ctrl-C, even if a run fails
+    /// Run again every TIME until SIGTERM or Ctrl-C
+    ///
+    /// Such as 1m, even if a run fails
     #[arg(long, value_name = "TIME", value_parser = values::every, conflicts_with = "at")]
     #[arg(help_heading = "Dispatch")]
     pub repeat: Option<Duration>,

@@ -37,7 +37,9 @@ pub struct ScheduleArguments {
     #[command(flatten)]
     dispatch: DispatchArguments,
 
-    /// Run for the window of this time (RFC 3339), not of now; refused once the window after it has begun
+    /// Run for the window of this time (RFC 3339)
+    ///
+    /// Not for that of now; refused once the window after it has begun
     #[arg(long, value_name = "TIME", value_parser = values::instant, help_heading = "Dispatch")]
     at: Option<Timestamp>,
 

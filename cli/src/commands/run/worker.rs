@@ -26,23 +26,35 @@ use crate::ui::output::Output;
 /// as many machines as you like; the events of a folder are processed by `daybook up`. If a worker dies, its
 /// events come back. SIGTERM and Ctrl-C drain: running events get 20 seconds to finish; those that need longer
 /// are stopped and put back, with no attempt used. The dispatch queue needs a maxReceiveCount of 10 or more.
+///
+/// The event is JSON on stdin or in the POST; a command has DAYBOOK_BUCKET, DAYBOOK_KEY … in its environment,
+/// too. Exit code 0 or 2xx: success. 75, 429 or 503 with Retry-After, or no connection: later, no attempt used.
+/// Anything else: a failed attempt. A batch is a line of JSON per event on stdin, or one POST.
 #[derive(Args, Debug)]
 pub struct WorkerArguments {
     #[command(flatten)]
     deployment: AwsArguments,
 
-    /// Lease of an event, renewed while it runs; if the worker dies, its events come back after this long; 3s to
-    /// 11h
+    #[command(flatten)]
+    target: TargetArguments,
+
+    /// Lease of a running event, 3s to 11h
+    ///
+    /// It is renewed while the event runs; if the worker dies, its events come back after this long
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true, help_heading = "Target")]
     lease: Duration,
 
-    /// How many events of a batch go to one run of the target at most, 1 to 100; `schedule` makes the batches
+    /// Events of a batch in one run, 1 to 100
+    ///
+    /// At most so many go to one run of the target; `schedule` makes the batches
     #[arg(long, value_name = "N", default_value = "100", value_parser = values::batch_size)]
     #[arg(env = "DAYBOOK_BATCH_SIZE", hide_env_values = true, help_heading = "Target")]
     batch_size: u32,
 
-    /// Name of this worker in receipts; host and process id by default
+    /// This worker's name
+    ///
+    /// Receipts have it; host and process id by default
     #[arg(long, value_name = "NAME", help_heading = "Target")]
     #[arg(env = "DAYBOOK_WORKER_NAME", hide_env_values = true)]
     name: Option<String>,
@@ -52,9 +64,6 @@ pub struct WorkerArguments {
 
     #[command(flatten)]
     pub log: LogArguments,
-
-    #[command(flatten)]
-    target: TargetArguments,
 }
 
 impl WorkerArguments {

@@ -36,7 +36,9 @@ pub struct CompletionsArguments {
 /// `daybook man | man -l -` shows the first one.
 #[derive(Args, Debug)]
 pub struct ManArguments {
-    /// Folder to write daybook.1, daybook-status.1 and so on into; created if missing
+    /// Folder to write the pages into; created if missing
+    ///
+    /// daybook.1, daybook-status.1 and so on
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -119,7 +121,8 @@ pub fn man(arguments: &ManArguments, mut command: clap::Command, output: Output)
 fn page(command: clap::Command) -> std::io::Result<String> {
     let mut page = Vec::new();
     Man::new(command).source(VERSION).render(&mut page)?;
-    Ok(String::from_utf8_lossy(&page).into_owned())
+    // Its own heading for examples and fields.
+    Ok(String::from_utf8_lossy(&page).replace("\n.SH EXTRA\n", "\n.SH NOTES\n"))
 }
 
 /// One page for the command and one for each verb.

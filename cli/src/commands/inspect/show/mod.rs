@@ -21,7 +21,7 @@ use crate::ui::output::Output;
 /// Show the history and the next step of an event, object or batch
 ///
 /// Shows the row, the execution of its attempt as Step Functions sees it now, and the receipt of a finished
-/// event.
+/// event. Of failed attempts the row keeps how many there were, and the last error.
 ///
 /// An id is looked up directly. For s3://bucket/key, all open rows are read (the table holds open work only),
 /// and the receipts of created and removed objects are looked up; in a bucket with versions, receipts are
@@ -32,21 +32,26 @@ use crate::ui::output::Output;
 /// now: all claimed rows are read for them.
 #[derive(Args, Debug)]
 pub struct ShowArguments {
-    /// Event id, execution name, batch id, or s3://bucket/key, with ?versionId=… for one version
+    /// Event id, execution name, batch id, or s3://bucket/key
+    ///
+    /// With ?versionId=… for one version
     #[arg(value_name = "ID|S3-URI")]
     what: Shown,
 
     #[command(flatten)]
     deployment: DeploymentArguments,
 
-    /// Name of the S3 that holds the object, as given to ingest; by default the folder's (aws on AWS) for
-    /// receipts, and any for open rows
+    /// Name of the S3 that holds the object
+    ///
+    /// As given to ingest. By default the folder's (aws on AWS) for receipts, and any for open rows
     #[arg(long, value_name = "NAME", help_heading = "Object")]
     #[arg(env = "DAYBOOK_SOURCE", hide_env_values = true)]
     source: Option<SourceName>,
 
-    /// For an id without a row: read all receipts until its receipt is found (half a read unit per 4 KB). A
-    /// local folder is always searched this way
+    /// For an id without a row: read all receipts
+    ///
+    /// It ends where its receipt is found, and costs half a read unit per 4 KB. A local folder is always
+    /// searched this way
     #[arg(long, help_heading = "Object")]
     scan_receipts: bool,
 }

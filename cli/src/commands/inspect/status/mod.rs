@@ -34,22 +34,30 @@ pub struct StatusArguments {
     #[arg(long, help_heading = "Counting", conflicts_with = "count_to")]
     exact: bool,
 
-    /// Stop counting at about this many rows in each of the 16 shards of a status, and say "at least"
+    /// Rows to count in each of 16 shards
+    ///
+    /// A status has 16; a count that ends there says "at least"
     #[arg(long, value_name = "N", default_value = "10000", help_heading = "Counting")]
     #[arg(value_parser = values::at_least_one)]
     count_to: u32,
 
-    /// N as the scheduler has it, to estimate how long the backlog needs at least; a folder knows its own
+    /// N of the scheduler, to estimate the drain time
+    ///
+    /// It takes at least that long; a folder knows its own N
     #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Dispatch")]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     per_window: Option<u32>,
 
-    /// Length of a window as the scheduler has it; that of the newest window by default
+    /// Length of the scheduler's window
+    ///
+    /// By default that of the newest window
     #[arg(long, value_name = "TIME", value_parser = values::every, help_heading = "Dispatch")]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Option<Duration>,
 
-    /// Show it again every TIME, 2s by default, until Ctrl-C; with --output json, one object per line
+    /// Show it again every TIME, 2s by default
+    ///
+    /// Until Ctrl-C; with --output json, one object per line
     #[arg(long, value_name = "TIME", value_parser = values::every, num_args = 0..=1, default_missing_value = "2s")]
     #[arg(help_heading = "Output")]
     watch: Option<Duration>,

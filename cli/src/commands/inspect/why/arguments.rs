@@ -17,15 +17,19 @@ use crate::deployment::s3::S3Arguments;
 /// which one. What could not be determined is named; if it could change the answer, the exit code is 1.
 #[derive(Args, Debug)]
 pub struct WhyArguments {
-    /// s3://bucket/key, with ?versionId=… for one version, or an event id
+    /// s3://bucket/key, or an event id
+    ///
+    /// With ?versionId=… for one version
     #[arg(value_name = "S3-URI|ID")]
     pub(crate) what: Wanted,
 
     #[command(flatten)]
     pub deployment: DeploymentArguments,
 
-    /// N, to estimate how long a backlog takes; an N that was set while running takes precedence
-    #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Deployment")]
+    /// N, to estimate how long a backlog takes
+    ///
+    /// An N that was set while running takes precedence
+    #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Dispatch")]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     pub per_window: Option<u32>,
 
@@ -34,18 +38,23 @@ pub struct WhyArguments {
     #[arg(env = "DAYBOOK_INTAKE_QUEUE_URL", hide_env_values = true)]
     pub intake_queue_url: Option<String>,
 
-    /// Name of the S3 that holds the object, as given to ingest; by default the folder's (aws on AWS) for
-    /// receipts, and any for open rows
+    /// Name of the S3 that holds the object
+    ///
+    /// As given to ingest. By default the folder's (aws on AWS) for receipts, and any for open rows
     #[arg(long, value_name = "NAME", help_heading = "Object")]
     #[arg(env = "DAYBOOK_SOURCE", hide_env_values = true)]
     pub source: Option<SourceName>,
 
-    /// Event that should have sent a notification, such as s3:ObjectRemoved:Delete; uploads by default
+    /// Event that should have notified; uploads by default
+    ///
+    /// A deletion is s3:ObjectRemoved:Delete
     #[arg(long, value_name = "EVENT", value_parser = notifications::event, help_heading = "Object")]
     pub event: Option<String>,
 
-    /// For an id without a row: read all receipts until its receipt is found (half a read unit per 4 KB). A
-    /// local folder is always searched this way
+    /// For an id without a row: read all receipts
+    ///
+    /// It ends where its receipt is found, and costs half a read unit per 4 KB. A local folder is always
+    /// searched this way
     #[arg(long, help_heading = "Object")]
     pub scan_receipts: bool,
 

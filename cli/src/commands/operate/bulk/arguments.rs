@@ -49,13 +49,13 @@ pub struct RedriveArguments {
     #[arg(help_heading = "Attempts")]
     pub(super) attempts: Option<u32>,
 
-    /// Redrive so many first, up to 100, and the others only if all of these succeed
-    #[arg(long, value_name = "N", value_parser = values::whole::<u8>(1, 100), help_heading = "Canary")]
+    /// Redrive N first, up to 100; the rest if all succeed
+    #[arg(long, value_name = "N", value_parser = values::whole::<u8>(1, 100), help_heading = "Attempts")]
     pub(super) canary: Option<u8>,
 
     /// How long to wait for their outcomes
     #[arg(long, value_name = "TIME", value_parser = values::time, default_value = "10m", requires = "canary")]
-    #[arg(help_heading = "Canary")]
+    #[arg(help_heading = "Attempts")]
     pub(super) canary_wait: Duration,
 
     /// Why, as the row keeps it
@@ -132,7 +132,7 @@ pub struct CompleteArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
-    /// Only events of this status: pending, claimed or parked
+    /// Only of this status: pending, claimed or parked
     #[arg(long, value_name = "STATUS", value_parser = filter::status, help_heading = "Rows")]
     pub(super) status: Option<Status>,
 
@@ -151,7 +151,7 @@ pub struct RemoveArguments {
     #[command(flatten)]
     pub(super) bulk: BulkArguments,
 
-    /// Only events of this status: pending, claimed or parked
+    /// Only of this status: pending, claimed or parked
     #[arg(long, value_name = "STATUS", value_parser = filter::status, help_heading = "Rows")]
     pub(super) status: Option<Status>,
 

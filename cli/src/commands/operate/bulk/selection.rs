@@ -19,7 +19,9 @@ const TOLD: usize = 5;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Rows")]
 pub struct SelectionArguments {
-    /// Event ids, or s3://bucket/key, with ?versionId=…, for an object's open events; exit code 1 if none applies
+    /// Event ids, or s3://bucket/key for its open events
+    ///
+    /// ?versionId=… after a key names one version. Exit code 1 if the verb applies to none
     #[arg(value_name = "ID|S3-URI", conflicts_with_all = ["prefix", "error", "older_than", "all"])]
     named: Vec<Wanted>,
 

@@ -38,16 +38,21 @@ pub struct ReplayArguments {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) files: Vec<PathBuf>,
 
-    /// Text that distinguishes this replay from others; by default random, and printed
+    /// Name of this replay; random by default
+    ///
+    /// It distinguishes the replay from others, and is printed
     #[arg(long, value_name = "TEXT", value_parser = nonce)]
     pub(super) nonce: Option<String>,
 
-    /// Name of the S3 that holds the objects, as given to ingest; aws by default
+    /// Name of the S3 that holds the objects
+    ///
+    /// It is the name that was given to ingest; aws by default
     #[arg(long, value_name = "NAME", env = "DAYBOOK_SOURCE", hide_env_values = true)]
     pub(super) source: Option<SourceName>,
 
-    /// How the notifications of --files spell keys: encoded (form-encoded, as S3 does), plain, or auto (by
-    /// the server that the notification names) [default: as the folder's `daybook up` has it; auto on AWS]
+    /// Form of keys in --files: encoded, plain or auto
+    ///
+    /// As `daybook ingest` takes it
     #[arg(
         long,
         value_name = "HOW",
@@ -56,7 +61,9 @@ pub struct ReplayArguments {
     )]
     pub(super) key_encoding: Option<KeyEncoding>,
 
-    /// After how many failed attempts an event is parked for a person; at least 1
+    /// Failed attempts until it is parked
+    ///
+    /// An event with that many waits for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     pub(super) max_attempts: u32,

@@ -23,52 +23,66 @@ const IN_FLIGHT_PER_WORKER: u32 = 25;
 
 /// Run everything on this machine: no AWS, the ledger in a folder
 ///
-/// Runs all of Daybook in this process, without AWS: takes S3 event notifications over HTTP (POST /events),
-/// writes each event to a ledger in a folder before acknowledging it, and runs a command or calls an HTTP
-/// endpoint for each, at most N per window. Without --exec or --post it only collects, and prints what it
-/// would run. If it is killed, nothing is lost: start it again. Ctrl-C and SIGTERM drain: no more events are
-/// taken, running ones get 20 seconds to finish, and those that need longer are stopped and put back, with no
-/// attempt used. A second signal stops at once.
+/// Takes S3 notifications over HTTP (POST /events), records each event in a folder before acknowledging it, and
+/// runs --exec or calls --post for it, at most N per window; with neither it only collects. A kill loses
+/// nothing: start it again.
+///
+/// The event is JSON on stdin or in the POST; a command has DAYBOOK_BUCKET, DAYBOOK_KEY … in its environment,
+/// too. Exit code 0 or 2xx: success. 75, 429 or 503 with Retry-After, or no connection: later, no attempt used.
+/// Anything else: a failed attempt. Ctrl-C and SIGTERM drain: running events get 20 seconds, longer ones are
+/// put back with no attempt used; a second signal stops at once.
 #[derive(Args, Debug)]
 pub struct UpArguments {
-    /// Folder of the ledger, on a local disk; created if missing. Only one process can use it at a time
+    #[command(flatten)]
+    pub target: TargetArguments,
+
+    /// Folder of the ledger
+    ///
+    /// On a local disk; it is created if missing. Only one process can use it at a time
     #[arg(
         long,
         value_name = "DIR",
         default_value = folder::USUAL_DIR,
         env = folder::DIR_VARIABLE
     )]
-    #[arg(hide_env_values = true, help_heading = "Ledger")]
+    #[arg(hide_env_values = true, help_heading = "Server")]
     pub data_dir: PathBuf,
 
-    /// How long receipts of finished events are kept, such as 14d or 36h; duplicates are recognised for that
-    /// long. 0 turns receipts off
+    /// How long receipts are kept
+    ///
+    /// Such as 14d or 36h; duplicates are recognised for that long. 0 turns receipts off
     #[arg(long, value_name = "TIME", default_value = "14d", value_parser = values::time)]
     #[arg(
         env = "DAYBOOK_RECEIPTS_KEEP",
         hide_env_values = true,
-        help_heading = "Ledger"
+        help_heading = "Server"
     )]
     pub receipts_keep: Duration,
 
-    /// Address to listen on, as HOST:PORT; port 0 picks a free one. On a loopback address the same port also
-    /// serves AWS clients (DynamoDB, SQS, Step Functions); any other address requires --token
+    /// HOST:PORT to listen on
+    ///
+    /// Port 0 picks a free one. On a loopback address the same port also serves AWS clients (DynamoDB, SQS,
+    /// Step Functions); any other address requires --token
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9480", value_parser = address)]
-    #[arg(env = "DAYBOOK_LISTEN", hide_env_values = true, help_heading = "Events")]
+    #[arg(env = "DAYBOOK_LISTEN", hide_env_values = true, help_heading = "Server")]
     pub listen: SocketAddr,
 
-    /// Secret that senders must present as `Authorization: Bearer TOKEN`, and AWS clients as their access key
-    /// id. Prefer DAYBOOK_TOKEN: other users of this machine can read flags
+    /// Secret of senders (safer in DAYBOOK_TOKEN)
+    ///
+    /// Senders present it as `Authorization: Bearer TOKEN`, and AWS clients as their access key id. Prefer
+    /// the variable: other users of this machine can read flags
     #[arg(
         long,
         value_name = "TOKEN",
         env = "DAYBOOK_TOKEN",
         hide_env_values = true,
-        help_heading = "Events"
+        help_heading = "Server"
     )]
     pub token: Option<Token>,
 
-    /// Name of the S3 that the events come from; keeps apart servers that share a bucket name
+    /// Name of the S3 that sends events
+    ///
+    /// It keeps apart servers that share a bucket name
     #[arg(
         long,
         value_name = "NAME",
@@ -76,11 +90,13 @@ pub struct UpArguments {
         env = "DAYBOOK_SOURCE",
         hide_env_values = true
     )]
-    #[arg(help_heading = "Events")]
+    #[arg(help_heading = "Server")]
     pub source: SourceName,
 
-    /// How notifications spell keys: encoded (form-encoded, as S3 does), plain, or auto (by the server that
-    /// the notification names)
+    /// Keys are encoded, plain or auto
+    ///
+    /// How notifications spell them: encoded is form-encoded, as S3 does it; auto goes by the server that the
+    /// notification names
     #[arg(
         long,
         value_name = "HOW",
@@ -88,14 +104,18 @@ pub struct UpArguments {
         env = "DAYBOOK_KEY_ENCODING",
         hide_env_values = true
     )]
-    #[arg(help_heading = "Events")]
+    #[arg(help_heading = "Server")]
     pub key_encoding: KeyEncoding,
 
-    /// How many events may be pending or running before --admission applies; at least 1
+    /// Most pending and running events; see --admission
+    ///
+    /// Beyond that, --admission applies; at least 1
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
-    #[arg(env = "DAYBOOK_MAX_BACKLOG", hide_env_values = true, help_heading = "Events")]
+    #[arg(env = "DAYBOOK_MAX_BACKLOG", hide_env_values = true, help_heading = "Server")]
     pub max_backlog: Option<u32>,
 
+    /// When it is full
+    ///
     /// What to do with events beyond --max-backlog: buffer accepts them and logs it, reject answers 429 with
     /// Retry-After
     #[arg(
@@ -103,7 +123,7 @@ pub struct UpArguments {
         value_enum,
         value_name = "HOW",
         default_value_t,
-        help_heading = "Events"
+        help_heading = "Server"
     )]
     #[arg(env = "DAYBOOK_ADMISSION", hide_env_values = true)]
     pub admission: Admission,
@@ -116,47 +136,57 @@ pub struct UpArguments {
 
     #[command(flatten)]
     pub log: LogArguments,
-
-    #[command(flatten)]
-    pub target: TargetArguments,
 }
 
 /// How fast.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Dispatch")]
 pub struct PaceArguments {
-    /// N: how many events may be handed to workers per window, redeliveries included; at least 1
+    /// N: events per window, at least 1
+    ///
+    /// How many may be handed to workers, redeliveries included
     #[arg(long, value_name = "N", default_value = "1000", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_PER_WINDOW", hide_env_values = true)]
     per_window: u32,
 
-    /// Length of a window, such as 1m or 30s; 100ms to 1d
+    /// Length of a window, 100ms to 1d
+    ///
+    /// Such as 1m or 30s
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = values::every)]
     #[arg(env = "DAYBOOK_EVERY", hide_env_values = true)]
     every: Duration,
 
-    /// How many events may be in flight at once, queued or running; at least 1 [default: 25 per worker, or two
-    /// batches if that is more]
+    /// Most events queued or running, at least 1
+    ///
+    /// 25 per worker by default, or two batches if that is more
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_IN_FLIGHT", hide_env_values = true)]
     max_in_flight: Option<u32>,
 
-    /// When events that arrive are handed to workers: immediate (at once, while a worker is free and N lasts) or
-    /// scheduled (through the queue on the same port, where workers of other processes have their share)
+    /// Start immediate or scheduled
+    ///
+    /// When events that arrive are handed to workers: immediate is at once, while a worker is free and N
+    /// lasts; scheduled is through the queue on the same port, where workers of other processes have their
+    /// share
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Start::Immediate)]
+    #[arg(hide_possible_values = true)]
     #[arg(env = "DAYBOOK_DISPATCH", hide_env_values = true)]
     dispatch: Start,
 
     #[command(flatten)]
     batch: values::BatchArguments,
 
-    /// After how many failed attempts an event is parked for a person; at least 1
+    /// Failed attempts until it is parked
+    ///
+    /// An event with that many is parked for a person; at least 1
     #[arg(long, value_name = "N", default_value = "5", value_parser = values::at_least_one)]
     #[arg(env = "DAYBOOK_MAX_ATTEMPTS", hide_env_values = true)]
     max_attempts: u32,
 
-    /// How long an event may wait for a worker before the sweep checks on it; workers renew the leases of the
-    /// events they hold; 3s to 11h
+    /// Lease of a queued event, 3s to 11h
+    ///
+    /// How long it may wait for a worker before the sweep checks on it; workers renew the leases of the
+    /// events they hold
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = values::time)]
     #[arg(env = "DAYBOOK_LEASE", hide_env_values = true)]
     pub lease: Duration,

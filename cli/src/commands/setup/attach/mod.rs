@@ -51,7 +51,9 @@ pub struct AttachArguments {
     #[command(flatten)]
     queue: QueueArguments,
 
-    /// Ledger's table, if no stack names it: its audits count unseen uploads from now on as missing
+    /// Ledger's table, if no stack names it
+    ///
+    /// Its audits count unseen uploads from now on as missing
     #[arg(
         long,
         value_name = "NAME",
@@ -69,12 +71,14 @@ pub struct AttachArguments {
     #[arg(long, value_name = "TEXT", default_value = "", help_heading = "Events")]
     suffix: String,
 
-    /// Event to send; may be repeated
+    /// Event to send, repeatable
     #[arg(long = "event", value_name = "EVENT", default_value = "s3:ObjectCreated:*", value_parser = notifications::event)]
     #[arg(help_heading = "Events")]
     events: Vec<String>,
 
-    /// Use EventBridge; the rule that forwards events to the queue is printed, for you to create
+    /// Use EventBridge, and print the rule that you need
+    ///
+    /// You create that rule; it forwards events to the queue
     #[arg(long, help_heading = "How", conflicts_with = "beside")]
     eventbridge: bool,
 
@@ -82,7 +86,7 @@ pub struct AttachArguments {
     #[arg(long, help_heading = "How")]
     beside: bool,
 
-    /// Change nothing; print it for a template instead
+    /// Only print it, for a template
     #[arg(long, value_name = "FORM", value_enum, help_heading = "How")]
     print: Option<Form>,
 
@@ -109,7 +113,9 @@ pub struct DetachArguments {
     #[arg(long, value_name = "ID", help_heading = "How", conflicts_with = "eventbridge")]
     id: Option<String>,
 
-    /// Stop sending the bucket's events to EventBridge, whoever has rules there
+    /// Stop sending the bucket's events to EventBridge
+    ///
+    /// They stop for everybody who has rules there
     #[arg(long, help_heading = "How")]
     eventbridge: bool,
 

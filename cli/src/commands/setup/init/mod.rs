@@ -36,15 +36,19 @@ use crate::ui::output::Output;
 /// receipts with their expiry, and three standard queues with dead-letter queues; on-demand and encrypted,
 /// with point-in-time recovery for the ledger and deletion protection for both tables, where the service
 /// supports that. What exists is never changed; where it differs, the difference is reported. Safe to repeat.
+/// Prints the variables that name the parts, as a shell takes them.
 #[derive(Args, Debug)]
 pub struct InitArguments {
-    /// Prefix of all names: NAME-ledger, NAME-receipts, NAME-intake, NAME-dispatch, NAME-completion, and
-    /// NAME-…-dead
+    /// Prefix of all names: NAME-ledger and so on
+    ///
+    /// NAME-ledger, NAME-receipts, NAME-intake, NAME-dispatch, NAME-completion, and NAME-…-dead
     #[arg(long, value_name = "NAME", value_parser = prefix, help_heading = "Names")]
     #[arg(required_unless_present_all = ["ledger_table", "receipts_table", "intake_queue", "dispatch_queue"])]
     prefix: Option<String>,
 
-    /// Name of the ledger table instead; DAYBOOK_LEDGER_TABLE names an existing one and is not read here
+    /// Name of the ledger table instead
+    ///
+    /// DAYBOOK_LEDGER_TABLE names an existing one and is not read here
     #[arg(long, value_name = "NAME", help_heading = "Names")]
     ledger_table: Option<TableName>,
 
@@ -52,19 +56,27 @@ pub struct InitArguments {
     #[arg(long, value_name = "NAME", help_heading = "Names")]
     receipts_table: Option<TableName>,
 
-    /// Name of the queue for S3's notifications instead
+    /// Name of the intake queue instead
+    ///
+    /// It takes S3's notifications
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     intake_queue: Option<String>,
 
-    /// Name of the queue for claimed events instead
+    /// Name of the dispatch queue instead
+    ///
+    /// It holds claimed events
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     dispatch_queue: Option<String>,
 
-    /// Name of the queue for execution status events instead
+    /// Name of the completion queue instead
+    ///
+    /// It takes execution status events
     #[arg(long, value_name = "NAME", value_parser = queue, help_heading = "Names")]
     completion_queue: Option<String>,
 
-    /// Workers process the events, not a state machine, function or queue: no completion queue is needed
+    /// Workers process events: no completion queue
+    ///
+    /// Not a state machine, function or queue
     #[arg(long, conflicts_with = "completion_queue", help_heading = "Names")]
     workers: bool,
 

@@ -1,4 +1,4 @@
-"""What a million events cost, from what the functions of a stack asked AWS for while some passed through. Standard library only."""
+"""What a million events cost, from what the functions of a stack and its queues asked AWS for while some passed through. Standard library only."""
 
 import collections
 import re
@@ -15,6 +15,8 @@ PRICES = {
     "CloudWatch Logs GB": 500_000.0,
 }
 
+MOVERS = ("ingest", "schedule", "invoke", "complete")
+
 # What a tick asks whether or not there is anything to do.
 EACH_TICK = {"GetItem", "Query", "UpdateItem"}
 
@@ -25,19 +27,25 @@ def reports(lines):
     return len(seconds), sum(seconds), sum(len(line.encode()) for line in lines)
 
 
-def counted(stack, events, claiming_ticks, memory_mb, most_write_units=8.0):
+def mark(stack):
+    """What was asked and logged so far, for `counted` to leave out."""
+    return stack.cloud.proxy.mark(), {function: reports(stack.logs(function)) for function in MOVERS}
+
+
+def counted(stack, events, claiming_ticks, most_write_units, since=None, queues=None):
     """All that passed, as JSON can hold it. `events` went through from upload to receipt, once each; so many ticks claimed some of
-    them. None: ingest did, and ticks what it left."""
+    them. None: ingest did, and ticks what it left. `queues` are SQS requests per kind that no function made."""
     requests, writes, reads = collections.Counter(), collections.Counter(), collections.Counter()
-    largest, tick_reads, tick_writes, ticks = 0, 0.0, 0.0, 0
-    logs = {function: reports(stack.logs(function)) for function in ("ingest", "schedule", "invoke", "complete")}
-    for function, call in stack.calls():
-        if function not in logs:
+    largest, tick_reads, tick_writes, ticks, sent = 0, 0.0, 0.0, 0, 0
+    from_call, logged = since or (0, {})
+    for function, call in stack.calls(from_call):
+        if function not in MOVERS:
             continue
-        # Of two that ask the budget at the same moment one is refused, and asks again.
-        is_lost_race = function == "ingest" and call.operation == "UpdateItem" and str(call.failure) == "ConditionalCheckFailedException"
+        # Of two that ask the budget at the same moment, calls of ingest or ticks, one is refused, and asks again.
+        is_lost_race = call.operation == "UpdateItem" and call.failure == "ConditionalCheckFailedException"
         check(call.status == 200 or is_lost_race, f"{call.operation} of {function} is answered", call.status, call.failure)
         largest = max(largest, call.largest)
+        sent += call.billed if call.service == "sqs" else 0
         if function == "schedule" and call.operation in EACH_TICK:
             tick_reads, tick_writes = tick_reads + call.reads, tick_writes + call.writes
             requests["each tick", call.service, call.operation] += 1
@@ -49,11 +57,10 @@ def counted(stack, events, claiming_ticks, memory_mb, most_write_units=8.0):
     equal(stack.cloud.proxy.rule_failures, [], "calls without a rule for what they cost")
     check(0 < largest < 1024, "every item seen is below 1 KB, so that each write is one unit", largest)
     grants = requests["each tick", "dynamodb", "UpdateItem"]
-    if claiming_ticks is None:
-        claiming_ticks = grants
-    equal(grants, claiming_ticks, "windows in which something was granted")
+    equal(grants, grants if claiming_ticks is None else claiming_ticks, "windows in which something was granted")
     per_event = sum(writes.values()) / events
     check(per_event <= most_write_units, f"at most {most_write_units} write units per event", per_event)
+    logs = {f: [now - then for now, then in zip(reports(stack.logs(f)), logged.get(f, (0, 0, 0)), strict=True)] for f in MOVERS}
     return {
         "events": events,
         "write_units_per_event": per_event,
@@ -62,82 +69,87 @@ def counted(stack, events, claiming_ticks, memory_mb, most_write_units=8.0):
         "write_units": {f"{function} {operation}": value for (function, operation), value in sorted(writes.items()) if value},
         "read_units": {f"{function} {operation}": value for (function, operation), value in sorted(reads.items()) if value},
         "requests": {" ".join(each): count for each, count in sorted(requests.items()) if each[0] != "each tick"},
-        "ticks": ticks,
-        "claiming_ticks": claiming_ticks,
-        "tick": {
-            "requests": {" ".join(each[1:]): count / max(ticks, 1) for each, count in sorted(requests.items()) if each[0] == "each tick"},
-            "read_units": tick_reads / max(ticks, 1),
-            "write_units_if_it_claims": tick_writes / claiming_ticks if claiming_ticks else 0.0,
+        "ticks": {
+            "all": ticks,
+            "claiming": grants,
+            "requests": {" ".join(each[1:]): count for each, count in sorted(requests.items()) if each[0] == "each tick"},
+            "read_units": tick_reads,
+            "write_units": tick_writes,
         },
+        "sqs": {"sent by the functions": sent, **(queues or {})},
         "invocations": {function: count for function, (count, _, _) in logs.items()},
         "seconds": {function: seconds for function, (_, seconds, _) in logs.items()},
         "log_bytes": {function: size for function, (_, _, size) in logs.items()},
-        "memory_mb": memory_mb,
+        "memory_mb": memory(stack),
     }
 
 
-def services(counts):
-    """Requests per event by service, those that AWS makes by itself included."""
-    events = counts["events"]
+def memory(stack):
+    """MB of the functions of a stack, of which all movers have the same."""
+    functions = stack.cloud.client("lambda")
+    return functions.get_function_configuration(FunctionName=stack.functions["ingest"])["MemorySize"]
+
+
+def per_event(counts):
+    """What is paid for. The ticks are in it, so each of them must have been for these events."""
+    events, ticks = counts["events"], counts["ticks"]
+    equal(ticks["all"], ticks["claiming"], "ticks, and those that claimed something")
+    equal(counts["invocations"]["schedule"], ticks["all"], "invocations of the schedule function, and ticks")
+    amounts = {
+        "DynamoDB write units": sum(counts["write_units"].values()) + ticks["write_units"],
+        "DynamoDB read units": sum(counts["read_units"].values()) + ticks["read_units"],
+        "SQS requests": sum(counts["sqs"].values()),
+        "Lambda requests": sum(counts["invocations"].values()),
+        "Lambda GB-seconds": sum(counts["seconds"].values()) * counts["memory_mb"] / 1024,
+        "CloudWatch Logs GB": sum(counts["log_bytes"].values()) / 1e9,
+    }
+    return {what: amount / events for what, amount in amounts.items()}
+
+
+def dollars(counts):
+    """For a million events, by what is paid for."""
+    return {what: amount * PRICES[what] for what, amount in per_event(counts).items()}
+
+
+def units(counts, *steps):
+    return sum(counts["write_units"].get(step, 0) for step in steps)
+
+
+def lines(counts):
+    """What each row of the table says of one column, from the top."""
+    events, ticks, amounts, paid = counts["events"], counts["ticks"], per_event(counts), dollars(counts)
     made = collections.Counter()
     for name, count in counts["requests"].items():
         made[name.split()[1]] += count / events
-    starts = sum(count for name, count in counts["requests"].items() if name.endswith(" StartExecution"))
-    invocations = counts["invocations"]
-    fed = sum(invocations[function] for function in ("ingest", "invoke", "complete")) / events
-    return {
-        "DynamoDB": made["dynamodb"],
-        # S3's send for each event, and EventBridge's for each execution; a receive and a deletion for each invocation by a queue.
-        "SQS": made["sqs"] + 1 + starts / events + 2 * fed,
-        "Step Functions": made["states"],
-        "Lambda": fed + counts["claiming_ticks"] / events,
-    }
+    made["dynamodb"] += sum(ticks["requests"].values()) / events
+    yield "events counted", f"{events:,}"
+    yield "events per call of ingest", f"{events / counts['invocations']['ingest']:.0f}"
+    yield "**requests per event**", ""
+    yield "DynamoDB", f"{made['dynamodb']:.3f}"
+    yield "Step Functions: StartExecution", f"{made['states']:.3f}"
+    yield "Lambda: invocations", f"{amounts['Lambda requests']:.3f}"
+    for kind in ("sent by S3 and EventBridge", "sent by the functions", "received for Lambda", "deleted for Lambda"):
+        yield f"SQS: {kind}", f"{counts['sqs'][kind] / events:.3f}"
+    yield "**units per event**", ""
+    yield "write units: insert", f"{units(counts, 'ingest BatchExecuteStatement') / events:.3f}"
+    yield "write units: grant", f"{(units(counts, 'ingest UpdateItem') + ticks['write_units']) / events:.3f}"
+    yield "write units: claim", f"{units(counts, 'schedule BatchExecuteStatement') / events:.3f}"
+    completions = (f"complete {operation}" for operation in ("BatchExecuteStatement", "PutItem", "DeleteItem"))
+    yield "write units: receipt and deletion", f"{units(counts, *completions) / events:.3f}"
+    yield "write units, in all", f"{amounts['DynamoDB write units']:.3f}"
+    yield "read units", f"{amounts['DynamoDB read units']:.3f}"
+    yield "Lambda: ms", f"{sum(counts['seconds'].values()) / events * 1000:.1f}"
+    yield "logs: bytes", f"{amounts['CloudWatch Logs GB'] * 1e9:.0f}"
+    yield "**dollars per million events**", ""
+    for what, amount in paid.items():
+        yield what, f"{amount:.2f}"
+    yield "**Daybook**", f"**{sum(paid.values()):.2f}**"
 
 
-def per_million(counts):
-    """`(what, per event, dollars per million events)`."""
-    events, claiming = counts["events"], counts["claiming_ticks"]
-    tick, invocations = counts["tick"], counts["invocations"]
-    asked = services(counts)
-    share = claiming / max(counts["ticks"], 1)
-
-    def of_all(kind):
-        return sum(value * (share if function == "schedule" else 1) for function, value in counts[kind].items()) / events
-
-    check(invocations["schedule"] >= counts["ticks"] >= claiming, "the ticks are counted", counts)
-    amounts = {
-        "DynamoDB write units": counts["write_units_per_event"] + tick["write_units_if_it_claims"] * claiming / events,
-        "DynamoDB read units": counts["read_units_per_event"] + tick["read_units"] * claiming / events,
-        "SQS requests": asked["SQS"],
-        "Lambda requests": asked["Lambda"],
-        "Lambda GB-seconds": of_all("seconds") * counts["memory_mb"] / 1024,
-        "CloudWatch Logs GB": of_all("log_bytes") / 1e9,
-    }
-    return [(what, amount, amount * PRICES[what]) for what, amount in amounts.items()]
-
-
-def table(counts):
-    """Markdown."""
-    events = counts["events"]
-    lines = ["| function | request | per event |", "|---|---|---|"]
-    lines += [
-        f"| {function} | {operation} ({service}) | {count / events:.3f} |"
-        for (function, service, operation), count in ((name.split(), count) for name, count in counts["requests"].items())
-    ]
-    lines += ["", "| service | requests per event |", "|---|---|"]
-    lines += [f"| {service} | {amount:.2f} |" for service, amount in services(counts).items()]
-    lines += ["", "| step | write units per event |", "|---|---|"]
-    lines += [f"| {step} | {value / events:.2f} |" for step, value in counts["write_units"].items()]
-    lines += [f"| **sum** | **{counts['write_units_per_event']:.2f}** |"]
-    tick = counts["tick"]
-    asked = ", ".join(f"{count:.1f} {name.split()[1]}" for name, count in tick["requests"].items())
-    claims = f", {tick['write_units_if_it_claims']:.0f} write unit if it claims" if counts["claiming_ticks"] else ""
-    lines += ["", f"Each tick: {asked}; {tick['read_units']:.1f} read units{claims}."]
-    lines += ["", "| for a million events | per event | price per million | dollars |", "|---|---|---|---|"]
-    priced = per_million(counts)
-    for what, amount, dollars in priced:
-        shown = f"{amount * 1e9:.0f} bytes" if what.endswith("Logs GB") else f"{amount:.4f}"
-        price = f"{PRICES[what] / 1e6:.2f} per GB" if what.endswith("Logs GB") else f"{PRICES[what]:.4g}"
-        lines.append(f"| {what} | {shown} | {price} | {dollars:.2f} |")
-    lines.append(f"| **Daybook** | | | **{sum(dollars for _, _, dollars in priced):.2f}** |")
-    return "\n".join(lines)
+def table(columns):
+    """Markdown: a column for each of these counts, by its name."""
+    each = {name: dict(lines(counts)) for name, counts in columns.items()}
+    rows = list(next(iter(each.values())))
+    shown = [["", *each], *([row, *(column[row] for column in each.values())] for row in rows)]
+    found = ["|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in shown]
+    return "\n".join([found[0], "|---" * (len(each) + 1) + "|", *found[1:]])

@@ -14,7 +14,11 @@ import urllib.parse
 
 import write_units
 
-Call = collections.namedtuple("Call", "key service operation status writes reads largest failure statements")
+# `billed` is how many requests SQS bills for it, by its messages.
+Call = collections.namedtuple("Call", "key service operation status writes reads largest failure statements billed", defaults=(1,))
+
+# Of a request of SQS, bytes that are billed as one.
+BILLED_BYTES = 64 * 1024
 
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "proxy-connection"}
 
@@ -32,6 +36,11 @@ def operation_of(service, method, path, target):
         if name in S3_BY_QUERY:
             return S3_BY_QUERY[name]
     return {"HEAD": "HeadObject", "GET": "GetObject", "PUT": "PutObject", "DELETE": "DeleteObject"}.get(method, method)
+
+
+def billed(*bodies):
+    """Requests that SQS bills for one that sends or receives these messages."""
+    return max(1, -(-sum(len(body.encode()) for body in bodies) // BILLED_BYTES))
 
 
 def signer(request):
@@ -123,7 +132,7 @@ class CountingProxy:
     def count(self, request, body, answer, text):
         key, service = signer(request)
         operation = operation_of(service, request.command, request.path, request.headers.get("X-Amz-Target"))
-        writes, reads, largest, failure, statements = 0.0, 0.0, 0, "", frozenset()
+        writes, reads, largest, failure, statements, requests = 0.0, 0.0, 0, "", frozenset(), 1
         if service in ("dynamodb", "sqs", "states"):
             if answer.getheader("Content-Encoding") == "gzip":
                 text = gzip.decompress(text)
@@ -132,6 +141,8 @@ class CountingProxy:
             if operation == "BatchExecuteStatement":
                 found = (re.match(r'(\w+) (?:INTO |FROM )?"([^"]+)"', one["Statement"]).groups() for one in asked["Statements"])
                 statements = frozenset((f"dynamodb:PartiQL{verb.capitalize()}", table) for verb, table in found)
+            if service == "sqs":
+                requests = billed(*(entry.get("MessageBody", "") for entry in asked.get("Entries", [asked])))
             if service == "dynamodb":
                 try:
                     writes, reads, largest = write_units.of(operation, asked, said, answer.status)
@@ -139,7 +150,7 @@ class CountingProxy:
                     with self._lock:
                         self.rule_failures.append(f"{operation}: {problem!r} of {asked} and {said}")
         with self._lock:
-            self.calls.append(Call(key, service, operation, answer.status, writes, reads, largest, failure, statements))
+            self.calls.append(Call(key, service, operation, answer.status, writes, reads, largest, failure, statements, requests))
 
     def mark(self):
         with self._lock:

@@ -237,7 +237,8 @@ class Stack:
 
     def __init__(self, cloud, name):
         self.cloud, self.name = cloud, name
-        self.cloudformation = cloud.client("cloudformation")
+        self.cloudformation, self.lambdas = cloud.client("cloudformation"), cloud.client("lambda")
+        self.queues, self.log_groups = cloud.client("sqs"), cloud.client("logs")
         [described] = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
         check(described["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), f"the stack {name} is there", described)
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
@@ -295,7 +296,7 @@ class Stack:
 
     def invoke(self, function, payload):
         """One invocation, as a schedule makes it; its answer. Fails when the function did."""
-        answer = self.cloud.client("lambda").invoke(FunctionName=self.functions[function], Payload=json.dumps(payload))
+        answer = self.lambdas.invoke(FunctionName=self.functions[function], Payload=json.dumps(payload))
         text = answer["Payload"].read().decode()
         check("FunctionError" not in answer, f"{function} of {self.name} succeeds with {payload}", text)
         return json.loads(text) if text else None
@@ -326,7 +327,7 @@ class Stack:
 
     def queued(self, logical):
         """Messages of a queue, those in flight included."""
-        found = self.cloud.client("sqs").get_queue_attributes(QueueUrl=self.resources[logical], AttributeNames=["All"])
+        found = self.queues.get_queue_attributes(QueueUrl=self.resources[logical], AttributeNames=["All"])
         counted = found["Attributes"]
         return int(counted["ApproximateNumberOfMessages"]) + int(counted["ApproximateNumberOfMessagesNotVisible"])
 
@@ -335,7 +336,6 @@ class Stack:
 
     def logs(self, function):
         """All lines that a function logged, Lambda's own included."""
-        client = self.cloud.client("logs")
         group = self.resources[f"{function.capitalize()}Logs"]
-        pages = client.get_paginator("filter_log_events").paginate(logGroupName=group)
+        pages = self.log_groups.get_paginator("filter_log_events").paginate(logGroupName=group)
         return [event["message"] for page in pages for event in page["events"]]

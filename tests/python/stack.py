@@ -1,5 +1,5 @@
-"""Stands seven of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
-through them: four with state machines, one with a Lambda function, two with a queue. Started by tests/stack.
+"""Stands ten of Daybook's stacks up in ministack from deploy/template.yaml, with the functions that deploy/build made, and passes events
+through them: four with state machines, one with a Lambda function, two with a queue, and three whose cost is counted. Started by tests/stack.
 
 What is waited for is a condition, never a time: the emulated schedules tick once a minute, as EventBridge Scheduler does at its finest.
 """
@@ -14,6 +14,7 @@ import time
 
 import cost
 import stack_batches
+import stack_cost
 import stack_targets
 from emulated import ACCOUNT, REGION, Cloud
 from pipeline import PATIENCE, Pipeline, say
@@ -57,8 +58,7 @@ def first_flow(first):
     completed, _ = first.metrics("complete")
     equal(completed["EventsCompleted"], EVENTS, "EventsCompleted")
     say(f"{first.name}: {EVENTS} objects, {EVENTS} executions; status, metrics and tables agree")
-    memory = first.cloud.client("lambda").get_function_configuration(FunctionName=first.stack.functions["ingest"])["MemorySize"]
-    counts = cost.counted(first.stack, EVENTS, EVENTS // first.parameters["PerWindow"], memory)
+    counts = cost.counted(first.stack, EVENTS, EVENTS // first.parameters["PerWindow"], 8.0)
     audit_flow(first)
     first.stack.check_policies()
     removal_flow(first)
@@ -78,11 +78,10 @@ def third_flow(third):
     say(f"{third.name}: {sent['EventsSent']:.0f} of {EVENTS} objects were dispatched at once")
     waits = sorted(wait for wait in map(third.wait, third.executions()))
     say(f"{third.name}: from upload to start {waits[EVENTS // 2]:.1f} s in the median, {waits[EVENTS * 99 // 100]:.1f} s for 99 of 100")
-    memory = third.cloud.client("lambda").get_function_configuration(FunctionName=third.stack.functions["ingest"])["MemorySize"]
     # And the grant of each batch, for which it asks four times at most.
     batches, *_ = cost.reports(third.stack.logs("ingest"))
     most = (5 * sent["EventsSent"] + 8 * by_ticks + 4 * batches) / EVENTS
-    return cost.counted(third.stack, EVENTS, None, memory, most)
+    return cost.counted(third.stack, EVENTS, None, most)
 
 
 def fourth_flow(fourth):
@@ -181,33 +180,49 @@ def removal_flow(first):
     say(f"{first.name}: deployed again on the kept tables: {len(waiting)} rows that waited and {len(new)} new ones are done")
 
 
+def all_flows(cloud, packaged):
+    """Everything; the counts of the stacks by name, first of those whose loads are exact, then of the others."""
+    first = Pipeline(
+        cloud, packaged, "daybook-first", "uploads", PerWindow=100, AuditGrace="1s", AuditRepair="true",
+        Audit="s3://uploads", AuditBucketArns="arn:aws:s3:::uploads", Dispatch="scheduled",
+    )  # fmt: skip
+    second = Pipeline(
+        cloud, packaged, "daybook-second", "bridged", PerWindow=150, Lease="20s", Backoff="1s", EventBridgeBuckets="bridged"
+    )
+    third = Pipeline(cloud, packaged, "daybook-third", "at-once", PerWindow=1000)
+    fourth = Pipeline(cloud, packaged, "daybook-fourth", "together", stack_batches.WORK, PerWindow=1000, BatchSize=100)
+    equal(set(first.stack.resources.values()) & set(second.stack.resources.values()), set(), "names that both stacks have")
+    say("four stacks are up")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        audited = pool.submit(first_flow, first)
+        flows = [pool.submit(flow, pipeline) for flow, pipeline in ((second_flow, second), (third_flow, third), (fourth_flow, fourth))]
+        # Deployed while the others wait for their schedules.
+        by_target = (stack_targets.function_flow, stack_targets.queue_flow, stack_targets.sent_flow)
+        targets = [pool.submit(flow, cloud, packaged) for flow in by_target]
+        _, immediate, batched = [flow.result() for flow in flows]
+        # While the first waits for its intake to settle, and those of the targets for their leases.
+        exact = stack_cost.flows(cloud, packaged)
+        function, reported, sent = [flow.result() for flow in targets]
+        scheduled = audited.result()
+    for pipeline in (second, third, fourth):
+        pipeline.stack.check_policies()
+    say("no policy refused a call, and none of the calls went beyond its policy")
+    others = {
+        "scheduled, fed by ministack": scheduled,
+        "immediate, fed by ministack": immediate,
+        "immediate, BatchSize=100, 100 events in a message": batched,
+        "function, BatchSize=10": function,
+        "queue reported, BatchSize=10": reported,
+        "queue sent": sent,
+    }
+    return exact, others
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="daybook-stack-") as folder, Cloud(folder) as cloud:
         packaged = cloud.package()
-        first = Pipeline(
-            cloud, packaged, "daybook-first", "uploads", PerWindow=100, AuditGrace="1s", AuditRepair="true",
-            Audit="s3://uploads", AuditBucketArns="arn:aws:s3:::uploads", Dispatch="scheduled",
-        )  # fmt: skip
-        second = Pipeline(
-            cloud, packaged, "daybook-second", "bridged", PerWindow=150, Lease="20s", Backoff="1s", EventBridgeBuckets="bridged"
-        )
-        third = Pipeline(cloud, packaged, "daybook-third", "at-once", PerWindow=1000)
-        fourth = Pipeline(cloud, packaged, "daybook-fourth", "together", stack_batches.WORK, PerWindow=1000, BatchSize=100)
-        equal(set(first.stack.resources.values()) & set(second.stack.resources.values()), set(), "names that both stacks have")
-        say("four stacks are up")
         try:
-            with concurrent.futures.ThreadPoolExecutor() as pool:
-                pairs = ((first_flow, first), (second_flow, second), (third_flow, third), (fourth_flow, fourth))
-                flows = [pool.submit(flow, pipeline) for flow, pipeline in pairs]
-                # Deployed while the others wait for their schedules.
-                by_target = (stack_targets.function_flow, stack_targets.queue_flow, stack_targets.sent_flow)
-                targets = [pool.submit(flow, cloud, packaged) for flow in by_target]
-                scheduled, _, immediate, batched = [flow.result() for flow in flows]
-                function, reported, sent = [flow.result() for flow in targets]
-            second.stack.check_policies()
-            third.stack.check_policies()
-            fourth.stack.check_policies()
-            say("no policy refused a call, and none of the calls went beyond its policy")
+            exact, others = (stack_cost.flows(cloud, packaged), {}) if "--cost" in sys.argv else all_flows(cloud, packaged)
         except BaseException:
             for pipeline in Pipeline.made:
                 pipeline.show()
@@ -216,13 +231,10 @@ def main():
         for what in cloud.left_out:
             print(f"not in the emulated stack: {what}")
     COUNTS.parent.mkdir(parents=True, exist_ok=True)
-    by_state_machine = {"scheduled": scheduled, "immediate": immediate, "batched": batched}
-    by_others = {"function, BatchSize=10": function, "queue reported, BatchSize=10": reported, "queue sent": sent}
-    COUNTS.write_text(json.dumps({**by_state_machine, **by_others}, indent=2) + "\n")
-    for what, counts in (("scheduled", scheduled), ("immediate", immediate), ("immediate, BatchSize=100", batched)):
-        print(f"\nDispatch={what}\n\n{cost.table(counts)}\n")
-    for what, counts in by_others.items():
-        print(f"Target: {what}: {counts['write_units_per_event']:.2f} write units per event")
+    COUNTS.write_text(json.dumps({**exact, **others}, indent=2) + "\n")
+    print(f"\n{cost.table(exact)}\n")
+    for what, counts in others.items():
+        print(f"{what}: {counts['write_units_per_event']:.2f} write units per event")
     print(f"\nThe counts are in {COUNTS.relative_to(ROOT)}.")
 
 

@@ -53,13 +53,12 @@ def flow(pipeline, keys, patience):
         sqs.send_message(QueueUrl=pipeline.stack.resources["IntakeQueue"], MessageBody=body)
     pipeline.until("each has a receipt, and no row is left", receipts=len(keys))
     batches = check_done(pipeline, keys, patience)
-    memory = pipeline.cloud.client("lambda").get_function_configuration(FunctionName=pipeline.stack.functions["ingest"])["MemorySize"]
     by_ticks = pipeline.metrics("schedule")[0]["EventsClaimed"]
     sent, _ = pipeline.metrics("ingest")
     equal(sent["EventsSent"] + by_ticks, len(keys), "EventsSent by ingest or a tick")
     asked, *_ = cost.reports(pipeline.stack.logs("ingest"))
     most = (5 * sent["EventsSent"] + 8 * by_ticks + 4 * asked) / len(keys)
-    return batches, cost.counted(pipeline.stack, len(keys), None, memory, most)
+    return batches, cost.counted(pipeline.stack, len(keys), None, most)
 
 
 def check_done(pipeline, keys, patience):

@@ -73,6 +73,8 @@ def consumed(capacity):
 
 WRITES = ("PutItem", "UpdateItem", "DeleteItem", "BatchExecuteStatement")
 READS = ("GetItem", "Query", "Scan")
+# They ask about tables, not for items.
+FREE = ("DescribeTable",)
 
 
 def of(operation, request, answer, status):
@@ -90,6 +92,8 @@ def of(operation, request, answer, status):
         # does not exist, DynamoDB still consumes read throughput"). No item here is above the 4 KB of a unit.
         asked = request["RequestItems"].values()
         return 0.0, sum(len(one["Keys"]) * (1.0 if one.get("ConsistentRead") else 0.5) for one in asked), 0
+    if operation in FREE:
+        return 0.0, 0.0, 0
     if operation in READS:
         return 0.0, consumed(answer.get("ConsumedCapacity")), 0
     raise ValueError(f"no rule for {operation}")

@@ -1,6 +1,7 @@
 //! Errors as people read them: what happened, why, what to do. Printed once, here.
 
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// An error with advice.
@@ -68,15 +69,17 @@ pub fn listed<T: fmt::Display>(failures: &[T]) -> anyhow::Error {
 
 /// Prints the error, its causes and the advice; the exit code.
 pub fn print(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error}");
+    let mut text = format!("error: {error}\n");
     for cause in error.chain().skip(1) {
-        eprintln!("  caused by: {cause}");
+        text.push_str(&format!("  caused by: {cause}\n"));
     }
     if let Some(hint) = error
         .downcast_ref::<UserError>()
         .and_then(|error| error.hint.as_ref())
     {
-        eprintln!("  hint: {hint}");
+        text.push_str(&format!("  hint: {hint}\n"));
     }
+    // A closed stderr leaves nobody to tell, and the exit code says it.
+    let _ = std::io::stderr().write_all(text.as_bytes());
     ExitCode::FAILURE
 }

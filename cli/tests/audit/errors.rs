@@ -25,7 +25,7 @@ fn said(folder: &Folder, served: &Served, audits: &[(&[&str], i32)]) -> String {
 #[test]
 fn command_lines_that_make_no_sense() {
     let (served, folder) = (Served::start(Versioning::Never), Folder::empty());
-    let audits: [(&[&str], i32); 8] = [
+    let audits: [(&[&str], i32); 10] = [
         (&["data"], 2),
         (&["s3://"], 2),
         (&["s3://data", "--since", "yesterday"], 2),
@@ -34,6 +34,8 @@ fn command_lines_that_make_no_sense() {
         (&["s3://data", "--backfill", "--limit", "3"], 2),
         (&["s3://data", "--s3-endpoint", "localhost:9000"], 2),
         (&["s3://data", "--limit", "0"], 2),
+        (&["s3://data", "--depth", "-1"], 2),
+        (&["s3://data", "--expect", "many"], 2),
     ];
     insta::assert_snapshot!("usage", said(&folder, &served, &audits));
 }

@@ -187,3 +187,14 @@ fn a_closed_pipe_ends_a_verb_silently_as_its_signal_would() {
         );
     }
 }
+
+/// As in `daybook show … 2>&1 | head -1`.
+#[test]
+fn an_error_that_nobody_reads_keeps_its_exit_code() {
+    let local = Local::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut show = command(&local, &["show", "s3://data/never.json"]);
+    let ended = show.stdout(Stdio::null()).stderr(writer).status().unwrap();
+    assert_eq!(ended.code(), Some(1));
+}

@@ -109,7 +109,7 @@ pub struct Which {
     /// Levels of the key in the final counts
     ///
     /// 0 is by day only
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::whole::<usize>(0, u64::MAX))]
     depth: usize,
 }
 
@@ -182,7 +182,7 @@ pub struct Files {
     /// Number of objects, to estimate the time
     ///
     /// CloudWatch's NumberOfObjects has it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u64>(0, u64::MAX))]
     pub expect: Option<u64>,
 }
 

@@ -39,7 +39,12 @@ class Look:
 
     def answered(self):
         """The page has its answer: where that takes longer than a moment, the page follows by itself, with script and without."""
-        wait("the answer", lambda: self.page.locator("[data-look]").count() == 0)
+        def there():
+            self.page.wait_for_load_state("load")
+            return self.page.locator("[data-look]").count() == 0
+
+        # Twice: between two documents there is none, either.
+        wait("the answer", lambda: there() and there())
 
     def check(self, name):
         assert not self.wrong, f"{name}: {self.wrong}"

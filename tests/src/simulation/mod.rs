@@ -30,9 +30,9 @@ pub use self::shrink::shrink;
 
 use crate::stage::Stage;
 
-/// How long draining may take once the faults have stopped: the longest lease, four doublings of the longest backoff, the windows
-/// that the backlog needs, and an audit for what S3 never told.
-const DRAIN: Duration = Duration::from_secs(3 * 24 * 3600);
+/// How long draining may take once the faults have stopped: two days until an audit finds what S3 never told or a restore took away, and then
+/// two more where every execution of it ends untold: four leases for each of four attempts, with the windows and backoffs between them.
+const DRAIN: Duration = Duration::from_secs(5 * 24 * 3600);
 
 /// What came of a run.
 #[derive(Clone, Debug)]

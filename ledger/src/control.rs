@@ -89,7 +89,6 @@ impl Ledger {
         seen: Control,
         noted: &mut Option<Timestamp>,
     ) -> Result<Grant, LedgerError> {
-        let token = self.random.token().to_string();
         let mut seen = Some(seen);
         let is_ingest = request.asker == Asker::Ingest;
         for lost in 0..if is_ingest { INGEST_TRIES } else { GRANT_TRIES } {
@@ -116,6 +115,9 @@ impl Ledger {
                 Ok(decided) => decided,
                 Err(refusal) => return Ok(Grant::Refused(refusal)),
             };
+            // Another one for each try. With one for all, the condition of another run's write would hold again after it failed to, and a late
+            // repeat of that write would take this grant out of the count.
+            let token = self.random.token().to_string();
             if self.swap_grant(&control, &next, &token).await? {
                 return Ok(match granted {
                     0 if request.wanted == 0 => Grant::Refused(Refusal::NothingWanted),

@@ -43,8 +43,8 @@ pub struct IndexKey {
 /// The rows of one status in the order of their due times, across all shards; read from the index in pages as they are asked
 /// for.
 #[derive(Debug)]
-pub struct DueRows<'a> {
-    ledger: &'a Ledger,
+pub struct DueRows {
+    ledger: Ledger,
     range: DueRange,
     page: i32,
     shards: Vec<ShardRows>,
@@ -97,7 +97,7 @@ pub struct Count {
     pub exact: bool,
 }
 
-impl DueRows<'_> {
+impl DueRows {
     /// The next rows, oldest due first, up to `n`, no row twice; fewer when there are no more. Shards that could not be read are
     /// left out and named by [`DueRows::failures`]: one throttled shard does not hold up the others.
     pub async fn next(&mut self, n: usize) -> Vec<IndexKey> {
@@ -157,6 +157,13 @@ impl DueRows<'_> {
         self.own.ready.drain(..n).collect()
     }
 
+    /// Puts rows back that [`DueRows::next_own`] gave last, in their order: they come next.
+    pub fn put_back(&mut self, rows: impl DoubleEndedIterator<Item = IndexKey>) {
+        for row in rows.rev() {
+            self.own.ready.push_front(row);
+        }
+    }
+
     /// A row of a newer release was met: from now on [`DueRows::next_own`] looks at every row.
     pub fn beware(&mut self) {
         self.own.wary = true;
@@ -203,7 +210,7 @@ impl DueRows<'_> {
 
     /// Reads the next page of every shard that has none in hand: without it the oldest row is not known.
     async fn fill(&mut self) {
-        let (ledger, range, page) = (self.ledger, self.range, self.page);
+        let (ledger, range, page) = (&self.ledger, self.range, self.page);
         let empty: Vec<_> = self
             .shards
             .iter_mut()
@@ -311,16 +318,16 @@ impl Ledger {
 
     /// The rows of a status, oldest due first; with `until`, those due by then. Pages are sized for taking about `n` of
     /// them, so that what is read depends on `n` and not on how many rows there are.
-    pub fn due(&self, status: Status, until: Option<Timestamp>, n: usize) -> DueRows<'_> {
+    pub fn due(&self, status: Status, until: Option<Timestamp>, n: usize) -> DueRows {
         self.due_in(status, until.map_or(DueRange::All, DueRange::Until), n)
     }
 
     /// The rows of a status that are due after that time, as [`Ledger::due`] gives those due by then.
-    pub fn due_after(&self, status: Status, after: Timestamp, n: usize) -> DueRows<'_> {
+    pub fn due_after(&self, status: Status, after: Timestamp, n: usize) -> DueRows {
         self.due_in(status, DueRange::After(after), n)
     }
 
-    fn due_in(&self, status: Status, range: DueRange, n: usize) -> DueRows<'_> {
+    fn due_in(&self, status: Status, range: DueRange, n: usize) -> DueRows {
         // An even spread puts n/16 into a shard; twice that plus a few makes a second page rare.
         let page = i32::try_from(n.div_ceil(usize::from(Shard::COUNT)) * 2 + 4).unwrap_or(LARGEST_PAGE);
         let shard = |shard: Shard| ShardRows {
@@ -329,7 +336,7 @@ impl Ledger {
             next: Next::Start,
         };
         DueRows {
-            ledger: self,
+            ledger: self.clone(),
             range,
             page: page.min(LARGEST_PAGE),
             shards: Shard::all().map(shard).collect(),

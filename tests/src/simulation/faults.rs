@@ -164,6 +164,8 @@ struct State {
     ledger_outage: Option<Fault>,
     /// Whether there is an object that makes inputs invalid.
     has_invalid: bool,
+    /// Names of executions whose input was refused.
+    refused: BTreeSet<String>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -191,6 +193,7 @@ impl Chaos {
         Self(
             Arc::new(Mutex::new(State {
                 has_invalid: scenario.has("invalid_input") && rng.u32(0..1000) < per_mille,
+                refused: BTreeSet::new(),
                 seed: scenario.seed,
                 on: true,
                 faults: scenario.faults.clone(),
@@ -300,9 +303,13 @@ impl State {
                 _ => Fault::None,
             };
         }
-        if self.on && self.has_invalid && names_the_invalid(request) {
-            *self.counts.entry("invalid_input").or_default() += 1;
-            return Fault::InvalidInput;
+        if let Some(name) = names_the_invalid(request).filter(|_| self.has_invalid) {
+            // What was refused is refused for good, whenever a copy of its message comes.
+            if self.on || self.refused.contains(name) {
+                self.refused.insert(name.to_owned());
+                *self.counts.entry("invalid_input").or_default() += 1;
+                return Fault::InvalidInput;
+            }
         }
         let batch = request.batch_size();
         let keys = match request.operation.as_str() {
@@ -350,9 +357,11 @@ impl State {
 }
 
 /// Whether an execution is to be started for the object that no input may name.
-fn names_the_invalid(request: &Request) -> bool {
-    let input = request.body["input"].as_str().unwrap_or_default();
-    request.operation == "StartExecution" && input.contains("/05 ")
+/// The execution's name, if its input is of those that may be invalid.
+fn names_the_invalid(request: &Request) -> Option<&str> {
+    let input = request.body["input"].as_str()?;
+    let name = request.body["name"].as_str()?;
+    Some(name).filter(|_| request.operation == "StartExecution" && input.contains("/05 "))
 }
 
 /// A stream of chance by seed and name.

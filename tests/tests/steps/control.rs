@@ -251,3 +251,41 @@ async fn the_watermark_begins_once_and_a_ledger_that_does_not_know_begins_with_i
     assert_eq!(stage.schedule().await.claimed, 1);
     assert_eq!(installed(&stage).await, Some(stage.now()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_late_repeat_of_a_grant_takes_no_other_grant_out_of_the_count() {
+    let stage = Stage::usual().await;
+    let asking = || {
+        let request = GrantRequest {
+            window: stage.window(),
+            per_window: 100,
+            wanted: 1,
+            asker: Asker::Scheduler,
+        };
+        let ledger = stage.ledger.clone();
+        async move {
+            let seen = ledger.control().await.unwrap();
+            ledger.grant(&request, seen).await.unwrap()
+        }
+    };
+    // Something was granted before.
+    assert_eq!(asking().await, Grant::Granted(1));
+    // Each one's first write is done, its answer does not come, and 5 seconds later it is repeated.
+    let mut writes = 0;
+    stage.wire.inject(move |request| {
+        writes += usize::from(request.operation == "UpdateItem");
+        match request.operation == "UpdateItem" && writes <= 2 {
+            true => Fault::HangAfter,
+            false => Fault::None,
+        }
+    });
+    let later = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        asking().await
+    };
+    let (one, other) = futures::join!(asking(), later);
+    assert_eq!((one, other), (Grant::Granted(1), Grant::Granted(1)));
+    // The two whose answers were lost are spent.
+    let control = stage.ledger.control().await.unwrap();
+    assert_eq!(control.granted_in(stage.window()), 1 + 2 + 2);
+}

@@ -11,6 +11,7 @@
 //! | [`Completer`] | how attempts ended | deletes the row, or puts it back |
 //! | [`worker::Worker`] | the dispatch queue's messages, instead of invoker and completer | runs a target, deletes the row or puts it back |
 
+mod ahead;
 #[cfg(feature = "arguments")]
 pub mod arguments;
 mod complete;
@@ -30,6 +31,7 @@ mod queue;
 mod rate_limiter;
 mod relay;
 mod schedule;
+mod schedule_report;
 mod send_batch;
 mod settings;
 mod settle_batch;
@@ -50,7 +52,8 @@ pub use poll::{Batch, Poll, PollError};
 pub use queue::{DispatchQueue, Dispatched, IntakeDepth, IntakeQueue, QueueError, Sent};
 pub use rate_limiter::Pace;
 pub use relay::{DeduplicationId, Relay, RelayReport, RelaySettings};
-pub use schedule::{ScheduleReport, Scheduler, TIME_TO_SEND};
+pub use schedule::{Scheduler, TIME_TO_SEND};
+pub use schedule_report::ScheduleReport;
 pub use settings::{Batching, Dispatch, InvalidSetting, Start};
 pub use settle_batch::SettledBatch;
 pub use settle_execution::Settled;

@@ -67,6 +67,11 @@ impl Outlet {
         batching.filter(|_| matches!(self, Self::Queue(_)))
     }
 
+    /// Whether rows for this outlet are asked for a few at a time, and the next ones soon: whenever workers are free.
+    pub(crate) fn looks_ahead(&self) -> bool {
+        matches!(self, Self::Workers(_))
+    }
+
     /// Room for at most so many rows. A queue has room for all.
     pub fn reserve(&self, wanted: u32) -> Places {
         match self {

@@ -3,21 +3,25 @@
 use std::time::Duration;
 
 use daybook_ledger::{
-    Asker, Cause, Claim, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError, Pause,
-    Refusal, Window,
+    Asker, Claim, Deadline, DueRows, Grant, GrantRequest, IndexKey, Ledger, LedgerError, Refusal, Window,
 };
 use daybook_schema::{Status, Timestamp};
 use futures::StreamExt;
-use serde::Serialize;
 
+use crate::ahead::Ahead;
 use crate::delivery::NO_ANSWER;
 use crate::outlet::{HandedOn, Outlet};
+use crate::schedule_report::ScheduleReport;
 use crate::settings::{Dispatch, Start};
 use crate::worker::Places;
 
 /// Rows that are claimed and sent together: a deadline or a failure is noticed between two of these. As many as are claimed by 8 requests
 /// at once; with fewer, most of the places for requests are empty while a chunk is claimed and when its last messages are sent.
 const CHUNK: usize = 200;
+
+/// How many times as many rows as it wants a run reads for workers of its own process, which want a few at a time: the runs after it need
+/// not look through the index again.
+const AHEAD: usize = 8;
 
 /// Chunks under way at once.
 const CHUNKS_AT_ONCE: usize = 4;
@@ -31,106 +35,16 @@ pub struct Scheduler {
     ledger: Ledger,
     outlet: Outlet,
     dispatch: Dispatch,
+    /// Where the run before stopped reading.
+    ahead: Ahead,
 }
 
-/// What one run did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "json-schema", derive(schemars::JsonSchema))]
-pub struct ScheduleReport {
-    /// The window that it ran for.
-    #[serde(flatten)]
-    pub window: Window,
-    /// How many rows it was allowed to claim.
-    pub granted: u32,
-    /// Rows claimed.
-    pub claimed: u32,
-    /// Claims lost to another run, or to an index behind its table.
-    pub lost: u32,
-    /// Due rows that a newer release wrote, as far as this run looked. They stay as they are, use up nothing, and hide no
-    /// other row.
-    pub newer: u32,
-    /// Messages that the queue has.
-    pub sent: u32,
-    /// Rows given back, because the queue certainly did not take their messages.
-    pub released: u32,
-    /// Rows that stay claimed although their claim, send or release is unknown: their leases bring them back.
-    pub unknown: u32,
-    /// For how long the oldest due row had been due when the run began, 0 if none was; `None` when that is not known. Rows of a
-    /// newer release are not asked.
-    #[serde(skip)]
-    pub oldest_due_seconds: Option<u64>,
-    /// Whether rows that are due were left to the next run, as far as this one looked.
-    #[serde(skip)]
-    pub left_behind: bool,
-    /// Whether rows may have been left because the deadline neared.
-    pub out_of_time: bool,
-    /// Why nothing, or not more, was granted.
-    pub refusal: Option<Refusal>,
-    /// What went wrong, each cause once.
-    pub failures: Vec<Cause>,
-}
-
-/// Rows that may be claimed: where they come from, the oldest of them, and the places for as many as are granted.
-struct Begun<'a> {
-    due: DueRows<'a>,
+/// Rows that may be claimed: where they come from and since when that is open, the oldest of them, and the places for as many as are granted.
+struct Begun {
+    due: DueRows,
+    opened: Timestamp,
     first: Vec<IndexKey>,
     places: Places,
-}
-
-impl ScheduleReport {
-    fn new(window: Window) -> Self {
-        Self {
-            window,
-            granted: 0,
-            claimed: 0,
-            lost: 0,
-            newer: 0,
-            sent: 0,
-            released: 0,
-            unknown: 0,
-            oldest_due_seconds: None,
-            left_behind: false,
-            out_of_time: false,
-            refusal: None,
-            failures: Vec::new(),
-        }
-    }
-
-    /// The pause that kept this run from claiming.
-    pub fn paused(&self) -> Option<&Pause> {
-        match &self.refusal {
-            Some(Refusal::Paused(pause)) => Some(pause),
-            _ => None,
-        }
-    }
-
-    /// With a shard unread, an older row may be in it.
-    fn see_oldest(&mut self, first: &[IndexKey], failures: &[Cause], now: Timestamp) {
-        let seconds = first
-            .first()
-            .map_or(0, |oldest| now.since(oldest.due_at).as_secs());
-        self.oldest_due_seconds = Some(seconds).filter(|_| failures.is_empty());
-    }
-
-    fn failure(&mut self, cause: impl Into<Cause>) {
-        let cause = cause.into();
-        if !self.failures.contains(&cause) {
-            self.failures.push(cause);
-        }
-    }
-
-    fn add(&mut self, other: ScheduleReport) {
-        self.claimed += other.claimed;
-        self.lost += other.lost;
-        self.newer += other.newer;
-        self.sent += other.sent;
-        self.released += other.released;
-        self.unknown += other.unknown;
-        self.out_of_time |= other.out_of_time;
-        for cause in other.failures {
-            self.failure(cause);
-        }
-    }
 }
 
 impl Scheduler {
@@ -140,6 +54,7 @@ impl Scheduler {
             ledger,
             outlet: outlet.into(),
             dispatch,
+            ahead: Ahead::default(),
         }
     }
 
@@ -158,6 +73,7 @@ impl Scheduler {
             Some(begun) => {
                 if let Some(Begun {
                     mut due,
+                    opened,
                     first,
                     places,
                 }) = begun?
@@ -168,6 +84,9 @@ impl Scheduler {
                     report.newer += due.newer() - before;
                     for cause in due.failures() {
                         report.failure(cause);
+                    }
+                    if self.outlet.looks_ahead() && !report.out_of_time {
+                        self.ahead.keep(due, opened);
                     }
                 }
             }
@@ -185,7 +104,7 @@ impl Scheduler {
         &self,
         report: &mut ScheduleReport,
         deadline: Deadline,
-    ) -> Result<Option<Begun<'_>>, LedgerError> {
+    ) -> Result<Option<Begun>, LedgerError> {
         let control = self.ledger.control().await?;
         let now = self.ledger.clock().now();
         let n = control.per_window.unwrap_or(self.dispatch.per_window);
@@ -215,8 +134,7 @@ impl Scheduler {
         let mut places = self.outlet.reserve(left.max(1).min(self.room(n).await?));
         let wanted = places.count();
         // One row more, to see how old the oldest is, and whether any is left behind.
-        let mut due = self.ledger.due(Status::Pending, Some(now), wanted as usize + 1);
-        let first = due.next_own(wanted as usize + 1).await;
+        let (due, opened, first) = self.oldest(wanted as usize + 1, now).await;
         let found = self.ready(&first, wanted, now);
         report.see_oldest(&first, &due.failures(), now);
         report.newer = due.newer();
@@ -238,7 +156,28 @@ impl Scheduler {
             report.failure(cause);
         }
         let places = places.split(report.granted);
-        Ok(Some(Begun { due, first, places }).filter(|_| report.granted > 0))
+        let begun = Begun {
+            due,
+            opened,
+            first,
+            places,
+        };
+        Ok(Some(begun).filter(|_| report.granted > 0))
+    }
+
+    /// The `n` oldest due rows, fewer if there are no more, where the next ones come from, and since when that is open.
+    async fn oldest(&self, n: usize, now: Timestamp) -> (DueRows, Timestamp, Vec<IndexKey>) {
+        if let Some((mut due, opened)) = self.ahead.take(now) {
+            let first = due.next_own(n).await;
+            // With fewer, others may have come due since.
+            if first.len() == n {
+                return (due, opened, first);
+            }
+        }
+        let ahead = if self.outlet.looks_ahead() { AHEAD } else { 1 };
+        let mut due = self.ledger.due(Status::Pending, Some(now), n * ahead);
+        let first = due.next_own(n).await;
+        (due, now, first)
     }
 
     /// How many of these rows, the oldest that are due, need not wait for company; all of them, if there are more than are wanted.
@@ -305,7 +244,7 @@ impl Scheduler {
     /// release, are replaced by the next ones.
     async fn dispatch(
         &self,
-        due: &mut DueRows<'_>,
+        due: &mut DueRows,
         mut rows: Vec<IndexKey>,
         mut places: Places,
         report: &mut ScheduleReport,
@@ -348,6 +287,7 @@ impl Scheduler {
                 None => report.out_of_time = true,
             }
         }
+        due.put_back(spare);
     }
 
     async fn dispatch_chunk(

@@ -4,6 +4,8 @@
 
 #[path = "worker/acting.rs"]
 mod acting;
+#[path = "worker/ahead.rs"]
+mod ahead;
 #[path = "worker/asking.rs"]
 mod asking;
 #[path = "worker/batches.rs"]

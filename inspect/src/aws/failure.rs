@@ -78,7 +78,7 @@ impl fmt::Display for Failure {
 }
 
 /// Why shards of a status could not be read, each cause once: all shards of a table tend to fail alike.
-pub fn shard_failures(due: &DueRows<'_>) -> Vec<Failure> {
+pub fn shard_failures(due: &DueRows) -> Vec<Failure> {
     let mut causes: BTreeMap<Cause, Vec<StatusShard>> = BTreeMap::new();
     let mut versions = Vec::new();
     for (shard, cause) in due.shard_failures() {

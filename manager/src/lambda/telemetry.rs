@@ -11,7 +11,7 @@ use crate::ingest::Ingested;
 use crate::invoke::Invoked;
 use crate::outlet::HandedOn;
 use crate::relay::RelayReport;
-use crate::schedule::ScheduleReport;
+use crate::schedule_report::ScheduleReport;
 use crate::settle_batch::SettledBatch;
 
 fn tally<T>(outcomes: &[T], is: impl Fn(&T) -> bool) -> u64 {

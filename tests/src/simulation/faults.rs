@@ -253,10 +253,14 @@ impl Chaos {
         });
     }
 
-    /// The world is well from now on.
+    /// The world is well from now on; an input that was refused is as invalid as before.
     pub(crate) fn stop(&self, stage: &Stage) {
         self.0.lock().unwrap().on = false;
         stage.wire.heal();
+        let chaos = self.clone();
+        stage
+            .wire
+            .inject(move |request| chaos.0.lock().unwrap().refusal(request).unwrap_or(Fault::None));
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
@@ -282,6 +286,17 @@ impl State {
         rng.u64(0..bound)
     }
 
+    /// Whether the target refuses that request's input: what it has refused once it refuses for good, whenever a copy of the message comes.
+    fn refusal(&mut self, request: &Request) -> Option<Fault> {
+        let name = names_the_invalid(request).filter(|_| self.has_invalid)?;
+        if !self.on && !self.refused.contains(name) {
+            return None;
+        }
+        self.refused.insert(name.to_owned());
+        *self.counts.entry("invalid_input").or_default() += 1;
+        Some(Fault::InvalidInput)
+    }
+
     /// A request's fate. The wire itself counts these.
     fn fault(&mut self, request: &Request) -> Fault {
         if let Some(fault) = &self.ledger_outage
@@ -303,13 +318,8 @@ impl State {
                 _ => Fault::None,
             };
         }
-        if let Some(name) = names_the_invalid(request).filter(|_| self.has_invalid) {
-            // What was refused is refused for good, whenever a copy of its message comes.
-            if self.on || self.refused.contains(name) {
-                self.refused.insert(name.to_owned());
-                *self.counts.entry("invalid_input").or_default() += 1;
-                return Fault::InvalidInput;
-            }
+        if let Some(refused) = self.refusal(request) {
+            return refused;
         }
         let batch = request.batch_size();
         let keys = match request.operation.as_str() {

@@ -46,10 +46,17 @@ pub(crate) struct Insert {
     pub(crate) looked_at: Option<i64>,
 }
 
+/// So long after the look for an event's receipt it is recorded at most, in milliseconds, where no request has a fault.
+const LOOK_UNTIL_INSERT: i64 = 1000;
+
 #[derive(Default)]
 pub(crate) struct Shadow {
     pub(crate) rows: BTreeMap<String, ShadowRow>,
     pub(crate) inserts: BTreeMap<String, Insert>,
+    /// When rows were deleted last.
+    deleted: BTreeMap<String, i64>,
+    /// Rows that were deleted just before they were recorded again: the look for their receipts may have come before.
+    pub(crate) overtaken: BTreeSet<String>,
     receipts: BTreeMap<Object, Attributes>,
     scans: BTreeMap<u64, i64>,
     /// Which processes claimed a row, or took it for another delivery.
@@ -293,6 +300,10 @@ impl Shadow {
             self.claimers.insert((process.number, id.clone()));
         }
         self.rows.insert(id.clone(), row);
+        let deleted = self.deleted.get(&id);
+        if deleted.is_some_and(|at| now - at < LOOK_UNTIL_INSERT) {
+            self.overtaken.insert(id.clone());
+        }
         let looked_at = match item.contains_key("covers_until") {
             true => request
                 .process

@@ -12,7 +12,8 @@ use crate::acting::{Actor, cron, minutes, settings, stage, start, start_with};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The wire does what `policy` says; when each request of that operation was made, in milliseconds from now.
-fn watched(
+/// When requests of that kind were made, in milliseconds from now.
+pub fn watched(
     stage: &Stage,
     operation: &'static str,
     mut policy: impl FnMut(&Request) -> Fault + Send + 'static,

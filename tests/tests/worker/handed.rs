@@ -27,7 +27,7 @@ pub struct Process {
 }
 
 impl Process {
-    fn start(stage: &Stage, target: &Actor, workers: u32) -> Self {
+    pub fn start(stage: &Stage, target: &Actor, workers: u32) -> Self {
         Self::start_with(stage, Arc::new(target.clone()), workers, None)
     }
 
@@ -79,11 +79,14 @@ impl Process {
         }
     }
 
-    pub async fn schedule(&self) -> u32 {
+    pub fn scheduler(&self) -> Scheduler {
         let (ledger, dispatch) = (self.stage.ledger.clone(), self.stage.options.dispatch.clone());
-        let scheduler = Scheduler::new(ledger, self.outlet.clone(), dispatch);
-        let run = scheduler.run(self.stage.window(), self.stage.deadline()).await;
-        run.unwrap().sent
+        Scheduler::new(ledger, self.outlet.clone(), dispatch)
+    }
+
+    pub async fn schedule(&self) -> u32 {
+        let run = self.scheduler().run(self.stage.window(), self.stage.deadline());
+        run.await.unwrap().sent
     }
 
     pub async fn stop(mut self) -> WorkerReport {

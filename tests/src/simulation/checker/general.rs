@@ -37,7 +37,7 @@ pub(super) fn nothing_is_lost(checker: &Checker, rows: &[Value], runs: &Runs, fi
                 ),
             }
         }
-        if checker.scenario.faults.is_empty() && is_again(&id, &shadow) {
+        if checker.scenario.faults.is_empty() && is_again(&id, &shadow) && !shadow.overtaken.contains(&id) {
             let text = format!("without faults {event:?} was recorded twice, as row {id}");
             findings.violate(Property::Duplicates, text);
         }
@@ -69,6 +69,8 @@ fn case(checker: &Checker, event: &GeneralEvent, history: &History, shadow: &Sha
         Some("a person cancelled an attempt that ran on, and redrove it")
     } else if unprotected && is_again && is_gone {
         Some("an event was told of again after its receipt had expired")
+    } else if unprotected && is_again && shadow.overtaken.contains(&id) {
+        Some("an event was done between the look for its receipt and its insert")
     } else if unprotected && !scenario.faults.is_empty() {
         Some("a worker or an Express execution did not report its work in time")
     } else {

@@ -253,10 +253,11 @@ impl Checker {
             // A worker that puts a row off, or is told to stop, gives its attempt back unused.
             let puts_off = self.scenario.has_workers();
             let freed = &self.world.lock().freed.clone();
+            let is_once = |id: &String| !freed.contains(id) && !shadow.overtaken.contains(id);
             let twice = shadow
                 .deliveries
                 .iter()
-                .filter(|((id, _), sent)| **sent > 1 && !freed.contains(id) && !puts_off);
+                .filter(|((id, _), sent)| **sent > 1 && is_once(id) && !puts_off);
             for ((id, attempt), sent) in twice {
                 let text = format!("without faults attempt {attempt} of {id} was sent {sent} times");
                 findings.violate(Property::Budget, text);

@@ -8,6 +8,7 @@ impl Shadow {
         if self.rows.remove(id).is_none() {
             return;
         }
+        self.deleted.insert(id.to_owned(), now);
         if self.newer.contains(id) {
             let text = format!("{id} was deleted, and a newer release wrote it");
             self.violation(now, Property::Lost, text);

@@ -85,8 +85,9 @@ impl Process {
     }
 
     pub async fn schedule(&self) -> u32 {
-        let run = self.scheduler().run(self.stage.window(), self.stage.deadline());
-        run.await.unwrap().sent
+        let scheduler = self.scheduler();
+        let run = scheduler.run(self.stage.window(), self.stage.deadline()).await;
+        run.unwrap().sent
     }
 
     pub async fn stop(mut self) -> WorkerReport {

@@ -302,7 +302,8 @@ async fn killed_again_and_again(more: &[&str], script: &str) {
     };
     let web = Web::new();
     let senders = join_all((0..SENDERS).map(|_| outbox.send(&web)));
-    let (up, _) = tokio::time::timeout(PATIENCE * 2, async { futures::join!(killing, senders) })
+    let patience = PATIENCE * 2 * u32::try_from(kills.div_ceil(20)).unwrap();
+    let (up, _) = tokio::time::timeout(patience, async { futures::join!(killing, senders) })
         .await
         .unwrap();
 

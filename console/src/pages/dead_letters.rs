@@ -202,11 +202,11 @@ async fn look(state: &state::State, fields: &[(String, String)]) -> Result<Redri
     })
 }
 
-/// Leads to the queue's page, which says how far it is, or says why nothing was done.
+/// Leads to the queue's page, which says how far it is, or says why not. Where SQS gave no answer, nobody knows that nothing was changed.
 fn answer(state: &state::State, done: Result<String, Refusal>) -> Response {
     match done {
         Ok(arn) => Redirect::to(&format!("/redrive-queue?{}", page_of(&arn))).into_response(),
-        Err((status, why)) => trouble(&state.settings, status, &format!("nothing was changed: {why}")),
+        Err((status, why)) => trouble(&state.settings, status, &why),
     }
 }
 
@@ -222,7 +222,7 @@ async fn begin_task(state: &state::State, fields: &[(String, String)]) -> Result
     let is_possible = |n: &Option<i32>| n.is_some_and(|n| (1..=MOST_PER_SECOND).contains(&n));
     if per_second.as_ref().is_some_and(|n| !is_possible(n)) {
         return Err(invalid(format!(
-            "1 to {MOST_PER_SECOND} messages per second are possible"
+            "nothing was changed: 1 to {MOST_PER_SECOND} messages per second are possible"
         )));
     }
     let operator = Operator::read(fields, &state.settings).map_err(invalid)?;
@@ -230,11 +230,14 @@ async fn begin_task(state: &state::State, fields: &[(String, String)]) -> Result
     let (arn, waiting) = (found.letters.arn, found.letters.waiting);
     let newest = found.tasks.newest().await.map_err(unavailable)?;
     if newest.as_ref().is_some_and(is_under_way) {
-        let why = format!("SQS is moving the messages of {arn} already");
+        let why = format!("nothing was changed: SQS is moving the messages of {arn} already");
         return Err((StatusCode::CONFLICT, why));
     }
     if waiting == 0 {
-        return Err((StatusCode::CONFLICT, format!("{arn} is empty")));
+        return Err((
+            StatusCode::CONFLICT,
+            format!("nothing was changed: {arn} is empty"),
+        ));
     }
     let per_second = per_second.flatten();
     found.tasks.start(None, per_second).await.map_err(unavailable)?;
@@ -258,7 +261,7 @@ async fn stop_task(state: &state::State, fields: &[(String, String)]) -> Result<
     let arn = found.letters.arn;
     let newest = found.tasks.newest().await.map_err(unavailable)?;
     let Some(task) = newest.filter(|task| task.status() == Some("RUNNING")) else {
-        let why = format!("SQS moves no messages of {arn} now");
+        let why = format!("nothing was changed: SQS moves no messages of {arn} now");
         return Err((StatusCode::CONFLICT, why));
     };
     found.tasks.cancel(&task).await.map_err(unavailable)?;

@@ -31,13 +31,17 @@ pub struct DeadLetters {
 pub async fn at(sqs: &Client, url: &str) -> Answer<DeadLetters> {
     queues::attributes(sqs, url).await.and_then(|attributes| {
         let waiting = attributes.get("ApproximateNumberOfMessages");
-        let waiting = waiting.and_then(|n| n.parse().ok()).unwrap_or(0);
-        match queues::arn(&attributes) {
-            Ok(arn) => Answer::Known(DeadLetters { arn, waiting }),
-            Err(cause) => Answer::Unknown(Refusal {
+        let waiting: Option<u64> = waiting.and_then(|n| n.parse().ok());
+        let unknown = |cause| {
+            Answer::Unknown(Refusal {
                 action: "sqs:GetQueueAttributes",
                 cause,
-            }),
+            })
+        };
+        match (queues::arn(&attributes), waiting) {
+            (Ok(arn), Some(waiting)) => Answer::Known(DeadLetters { arn, waiting }),
+            (Ok(arn), None) => unknown(format!("SQS does not say how many messages {arn} holds").into()),
+            (Err(cause), _) => unknown(cause),
         }
     })
 }

@@ -174,6 +174,12 @@ impl Activity {
         self.coarse.newest(now, Stretch::Hour.length())
     }
 
+    /// How many runs were done or failed per second in the last minute, as far as it is after `since`; `None` where that is not long enough
+    /// to say.
+    pub fn pace(&self, since: Timestamp, now: Timestamp) -> Option<f64> {
+        self.fine.pace(since, now, Stretch::Minute.length())
+    }
+
     /// Since when the target takes nothing, if it puts off all that it is given: for ten seconds, or it took nothing in the minute before
     /// either. One that says later now and then is none of these.
     pub fn outage(&self, now: Timestamp) -> Option<Timestamp> {

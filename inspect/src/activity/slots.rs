@@ -106,6 +106,18 @@ impl Slots {
             .map(|(_, ends)| *ends)
     }
 
+    /// How many runs were done or failed per second in the whole slots of that stretch that began after `since`. Up to the first slot in
+    /// which anything ended none counts: the process may have begun in it. `None` where fewer than two are left.
+    pub fn pace(&self, since: Timestamp, now: Timestamp, stretch: Duration) -> Option<f64> {
+        let begin = self.slot(now.minus(stretch)).max(self.slot(since));
+        let first = begin.max(*self.slots.keys().next()?) + 1;
+        let end = self.slot(now);
+        let whole = end.checked_sub(first).filter(|whole| *whole >= 2)?;
+        let ends = self.slots.range(first..end);
+        let ended: u64 = ends.map(|(_, ends)| ends.done + ends.failed).sum();
+        Some(ended as f64 / Duration::from_millis(whole * self.length).as_secs_f64())
+    }
+
     /// All of that stretch up to now. What ended in the slot that the stretch begins in is not in it.
     pub fn within(&self, now: Timestamp, stretch: Duration) -> Ends {
         let first = self.slot(now.minus(stretch)) + 1;
@@ -152,6 +164,31 @@ mod tests {
         // A minute later nothing is left of it.
         assert_eq!(slots.within(at(259), SECOND * 60), Ends::default());
         assert_eq!(slots.within(at(400), SECOND * 60), Ends::default());
+    }
+
+    #[test]
+    fn the_pace_is_that_of_whole_slots_after_a_time_and_after_the_first_in_which_anything_ended() {
+        let mut slots = Slots::new(SECOND * 5, SECOND * 60);
+        for second in 0..30 {
+            slots.add(at(second), done(10));
+        }
+        for second in 30..60 {
+            slots.add(at(second), done(2));
+        }
+        let pace = |since, now| slots.pace(at(since), at(now), SECOND * 60);
+        assert_eq!(pace(0, 30), Some(10.0));
+        assert_eq!(pace(0, 55), Some(6.0));
+        assert_eq!(pace(26, 60), Some(2.0));
+        // Nothing ended in the last ten of 30 seconds.
+        assert_eq!(pace(39, 73), Some(4.0 / 3.0));
+        assert_eq!(pace(0, 14), None, "one whole slot");
+        assert_eq!(pace(50, 60), None);
+        assert_eq!(pace(60, 60), None);
+        assert_eq!(pace(70, 60), None, "a clock that was set back");
+        assert_eq!(
+            Slots::new(SECOND, SECOND * 60).pace(at(0), at(60), SECOND * 60),
+            None
+        );
     }
 
     #[test]

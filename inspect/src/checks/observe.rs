@@ -8,13 +8,13 @@ use daybook_ledger::{Cause, Clock, Count, Ledger, ResponseDate};
 use daybook_schema::{Row, Status, Timestamp, notification};
 
 use crate::aws::answer::Answer;
-use crate::aws::failure;
 use crate::aws::queues;
 use crate::checks::flow::FlowSeen;
 use crate::checks::queues::{QueueSeen, is_idle, redrive_policy};
 use crate::checks::role::Role;
 use crate::checks::tables::TableSeen;
 use crate::limits;
+use crate::limits::observe::{Rows, oldest};
 use crate::parts::LocalFolder;
 use crate::rate::Rate;
 
@@ -118,10 +118,14 @@ pub async fn flow(
         rows: u64::from(oldest.is_some()),
         exact: true,
     };
-    let counted = (oldest_due.as_ref().ok().map(is_due), in_flight.ok());
+    let rows = Rows {
+        due: oldest_due.as_ref().ok().map(is_due),
+        due_since: oldest_due.as_ref().ok().copied().flatten(),
+        claimed: in_flight.ok(),
+    };
     let known = control.as_ref().ok();
     let rate = Rate::of(known, Rate::default(), rate);
-    let seen = limits::Observed::of(folder, known, rate, counted, now);
+    let seen = limits::Observed::of(folder, known, rate, rows, now);
     let limits = limits::Observed {
         cap: seen.cap.or(cap),
         ..seen
@@ -150,14 +154,4 @@ async fn ambiguous(ledger: &Ledger) -> Result<Count, Cause> {
         rows: rows as u64,
         exact: pages.is_done(),
     })
-}
-
-/// The due time of the row of that status that is due first, if it is due; rows of a newer release wait for that release.
-async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Option<Timestamp>, Cause> {
-    let mut rows = ledger.due(status, Some(now), 1);
-    let first = rows.next_own(1).await;
-    match failure::shard_failures(&rows).into_iter().next() {
-        Some(failure) => Err(failure.cause),
-        None => Ok(first.first().map(|key| key.due_at)),
-    }
 }

@@ -7,6 +7,12 @@ use daybook_schema::Timestamp;
 
 use crate::limits::{Limit, Observed};
 
+/// A pace is that of ten seconds or more, and so says how many runs end in a second where a run is no longer than this.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// Of a run that is no longer than this, the ledger's own writes may take longer than the target.
+const TINY: Duration = Duration::from_millis(100);
+
 /// How long it takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Drain {
@@ -18,6 +24,9 @@ pub enum Drain {
         time: Duration,
         /// Events per second.
         per_second: f64,
+        /// Whether it may take far longer: runs are so short that most of an event's time is not theirs, and no backlog stood lately
+        /// that would show how much.
+        is_least: bool,
     },
     /// Not known: what limits has let nothing pass yet.
     Unmeasured,
@@ -26,8 +35,8 @@ pub enum Drain {
 }
 
 impl Observed {
-    /// How many events end per second when the workers are busy all the time, or as many as the target took in the last minute where that
-    /// limits. `None` where no run has ended, or the target takes nothing.
+    /// How many events end per second when the workers are busy all the time; fewer where fewer of a standing backlog ended lately. Where
+    /// the target limits, as many as it took in the last minute. `None` where no run has ended, or nothing of the backlog did.
     pub fn per_second(&self, now: Timestamp) -> Option<f64> {
         let workers = self.workers?;
         if self.outage.is_some() {
@@ -39,13 +48,29 @@ impl Observed {
             return (ended > 0).then(|| ended as f64 / 60.0);
         }
         let mean = self.mean_run?.as_secs_f64().max(0.001);
-        Some(f64::from(workers.events_at_once()) / mean)
+        let by_workers = f64::from(workers.events_at_once()) / mean;
+        match self.backlog_pace(now) {
+            Some(0.0) => None,
+            Some(pace) => Some(pace.min(by_workers)),
+            None => Some(by_workers),
+        }
+    }
+
+    /// The pace of a standing backlog where it says what the next events take: nothing else held them up, and runs are short.
+    fn backlog_pace(&self, now: Timestamp) -> Option<f64> {
+        let is_held_up = matches!(
+            self.limit(now),
+            Limit::Stopped | Limit::Pause | Limit::Budget | Limit::Target
+        );
+        self.pace.filter(|_| !is_held_up && self.mean_run <= Some(SHORT))
     }
 
     /// How long so many rows take.
     pub fn drain(&self, waiting: Count, now: Timestamp) -> Drain {
         let by_budget = self.rate.drain(waiting);
         let limit = self.limit(now);
+        let is_least =
+            limit != Limit::Target && self.mean_run <= Some(TINY) && self.backlog_pace(now).is_none();
         let by_runs = self.per_second(now).map(|per_second| {
             let seconds = (waiting.rows as f64 / per_second).min(1e12);
             (Duration::from_secs_f64(seconds.ceil()), per_second)
@@ -53,7 +78,11 @@ impl Observed {
         match (limit, by_runs, by_budget) {
             (Limit::Workers | Limit::InFlightCap | Limit::Target, None, _) => Drain::Unmeasured,
             (_, Some((time, per_second)), by_budget) if by_budget.is_none_or(|least| least < time) => {
-                Drain::ByRuns { time, per_second }
+                Drain::ByRuns {
+                    time,
+                    per_second,
+                    is_least,
+                }
             }
             (_, _, Some(time)) => Drain::ByBudget(time),
             (_, _, None) => Drain::Unknown,

@@ -21,7 +21,7 @@ use crate::wording::{text, time};
 const HANGS_AFTER: Duration = Duration::from_secs(300);
 
 /// What was observed, as far as it was.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Observed {
     /// Pending rows that are due.
     pub due: Option<Count>,
@@ -49,6 +49,8 @@ pub struct Observed {
     pub youngest_run: Option<Timestamp>,
     /// How long a run takes on average.
     pub mean_run: Option<Duration>,
+    /// How many events ended per second in the last minute, as far as rows were due in all of it.
+    pub pace: Option<f64>,
 }
 
 /// What limits, in one word.

@@ -1,9 +1,10 @@
 //! What is observed of a deployment's limits.
 
-use daybook_ledger::{Control, Count, Ledger, LedgerError};
+use daybook_ledger::{Cause, Control, Count, Ledger, LedgerError};
 use daybook_schema::{Status, Timestamp};
 
 use crate::activity::Stretch;
+use crate::aws::failure;
 use crate::limits::Observed;
 use crate::parts::LocalFolder;
 use crate::rate::Rate;
@@ -19,20 +20,44 @@ pub async fn claimed(ledger: &Ledger) -> Result<Count, LedgerError> {
     ledger.count(Status::Claimed, None, Some(ENOUGH)).await
 }
 
+/// The due time of the row of that status that is due first, if it is due; rows of a newer release wait for that release.
+///
+/// # Errors
+/// When a shard cannot be read.
+pub async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<Option<Timestamp>, Cause> {
+    let mut rows = ledger.due(status, Some(now), 1);
+    let first = rows.next_own(1).await;
+    match failure::shard_failures(&rows).into_iter().next() {
+        Some(failure) => Err(failure.cause),
+        None => Ok(first.first().map(|key| key.due_at)),
+    }
+}
+
+/// What was counted of the rows, as far as it was.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rows {
+    /// Pending rows that are due.
+    pub due: Option<Count>,
+    /// Since when the first of them is, or one that is known.
+    pub due_since: Option<Timestamp>,
+    /// Claimed rows.
+    pub claimed: Option<Count>,
+}
+
 impl Observed {
     /// Of a deployment: what the process of its folder says, if it is in one, and these.
     pub fn of(
         folder: Option<LocalFolder<'_>>,
         control: Option<&Control>,
         rate: Rate,
-        (due, claimed): (Option<Count>, Option<Count>),
+        rows: Rows,
         now: Timestamp,
     ) -> Self {
         let workers = folder.and_then(|folder| folder.running).and_then(|up| up.workers);
         let activity = folder.and_then(|folder| folder.activity);
         let seen = Self {
-            due,
-            claimed,
+            due: rows.due,
+            claimed: rows.claimed,
             rate,
             cap: workers.and_then(|workers| workers.most_in_flight),
             workers,
@@ -43,6 +68,9 @@ impl Observed {
                 .and_then(LocalFolder::runs)
                 .and_then(|runs| runs.running.values().map(|run| run.since).max()),
             mean_run: activity.and_then(|activity| activity.mean_run(now)),
+            pace: activity
+                .zip(rows.due_since)
+                .and_then(|(activity, since)| activity.pace(since, now)),
             ..Self::default()
         };
         seen.with_control(control, now)

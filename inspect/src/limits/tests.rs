@@ -186,6 +186,7 @@ fn the_time_that_a_backlog_takes_is_that_of_what_limits() {
     let workers = Drain::ByRuns {
         time: SECOND * 240,
         per_second: 4.0,
+        is_least: false,
     };
     assert_eq!(drain(machine(4)), workers);
     // They would be the limit, were N not.
@@ -222,7 +223,8 @@ fn the_time_that_a_backlog_takes_is_that_of_what_limits() {
         drain(target),
         Drain::ByRuns {
             time: SECOND * 960,
-            per_second: 1.0
+            per_second: 1.0,
+            is_least: false,
         }
     );
     let takes_nothing = Observed {
@@ -238,6 +240,69 @@ fn the_time_that_a_backlog_takes_is_that_of_what_limits() {
         ..target
     };
     assert_eq!(drain(is_out), Drain::Unmeasured);
+}
+
+#[test]
+fn a_standing_backlog_of_short_runs_takes_as_long_as_it_lately_went() {
+    // 32 runs at once of 10 ms would be 3,200 a second; the ledger's writes let 700 through.
+    let short = |pace| Observed {
+        workers: Some(Workers {
+            at_once: 32,
+            batch: 1,
+            most_in_flight: None,
+        }),
+        cap: None,
+        mean_run: Some(SECOND / 100),
+        pace,
+        ..machine(9)
+    };
+    let waiting = Count {
+        rows: 1_000_000,
+        exact: true,
+    };
+    let by_runs = |seconds, per_second, is_least| Drain::ByRuns {
+        time: SECOND * seconds,
+        per_second,
+        is_least,
+    };
+    let went = by_runs(1429, 700.0, false);
+    assert_eq!(short(Some(700.0)).drain(waiting, now()), went);
+    // No backlog stood, or not for long enough to say: it may take far longer.
+    let n_is_large = |seen: Observed| Observed {
+        rate: Rate {
+            per_window: Some(10_000),
+            window: Some(SECOND),
+        },
+        ..seen
+    };
+    let least = by_runs(313, 3200.0, true);
+    assert_eq!(n_is_large(short(None)).drain(waiting, now()), least);
+    // What was done before the pause, and in it, says nothing of what follows.
+    let paused = Observed {
+        is_paused: true,
+        ..n_is_large(short(Some(5.0)))
+    };
+    assert_eq!(paused.drain(waiting, now()), least);
+    // What came at once is no pace for what follows.
+    assert_eq!(short(Some(9000.0)).per_second(now()), Some(3200.0));
+    let busy = |pace| Observed {
+        claimed: count(32),
+        ..short(pace)
+    };
+    assert_eq!(busy(Some(0.0)).drain(waiting, now()), Drain::Unmeasured);
+    let long_runs = Observed {
+        mean_run: Some(SECOND * 2),
+        ..short(Some(9.0))
+    };
+    assert_eq!(long_runs.per_second(now()), Some(16.0));
+    let n_was_raised_to_all_that_is_granted = Observed {
+        granted: Some((now(), 1000)),
+        ..short(Some(50.0))
+    };
+    assert_eq!(
+        n_was_raised_to_all_that_is_granted.drain(waiting, now()),
+        Drain::ByBudget(SECOND * 1000)
+    );
 }
 
 #[test]

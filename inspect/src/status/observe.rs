@@ -7,6 +7,7 @@ use crate::aws::failure;
 use crate::aws::failure::AwsResource;
 use crate::aws::failure::Failure;
 use crate::limits;
+use crate::limits::observe::Rows;
 use crate::parts::Parts;
 use crate::rate::Rate;
 use crate::wording::text;
@@ -108,10 +109,18 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
     let [due, later, within_lease, lease_over, parked] = counts;
     let known = control.as_ref().ok();
     let rate = Rate::of(known, given, said);
-    let counted = (due.as_ref().ok().copied(), both(&within_lease, &lease_over));
+    let rows = Rows {
+        due: due.as_ref().ok().copied(),
+        due_since: firsts
+            .0
+            .as_ref()
+            .ok()
+            .and_then(|first| Some((*first)?.key.due_at)),
+        claimed: both(&within_lease, &lease_over),
+    };
     let limits = limits::Observed {
         later: later.as_ref().ok().copied(),
-        ..limits::Observed::of(parts.folder, known, rate, counted, now)
+        ..limits::Observed::of(parts.folder, known, rate, rows, now)
     };
     Found {
         now,

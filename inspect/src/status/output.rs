@@ -120,7 +120,8 @@ struct LimitOutput {
     workers: Option<u32>,
     /// How many events may be in flight.
     in_flight_cap: Option<u32>,
-    /// How many events end per second while the workers are busy, or as many as the target took lately where that limits.
+    /// How many events end per second while the workers are busy, fewer where fewer of a standing backlog ended lately, or as many as the
+    /// target took lately where that limits.
     per_second: Option<f64>,
 }
 
@@ -135,7 +136,8 @@ struct DrainOutput {
     seconds: f64,
     /// Whether it is what N allows at most, and so takes at least as long; otherwise it is about as long, as the last runs went.
     by_budget: bool,
-    /// Whether all that waits was counted; otherwise it takes longer.
+    /// Whether that is all that is known to take time; otherwise it takes longer: not all that waits was counted, or runs are so short that
+    /// the ledger's own writes take longer than they do, and no backlog stood lately that would show how long.
     exact: bool,
 }
 
@@ -272,7 +274,7 @@ impl Found {
             window_seconds: self.rate.window.map(|window| window.as_secs_f64()),
             seconds: drain.time()?.as_secs_f64(),
             by_budget: matches!(drain, Drain::ByBudget(_)),
-            exact: waiting.exact,
+            exact: waiting.exact && !matches!(drain, Drain::ByRuns { is_least: true, .. }),
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::aws::notifications::Notifications;
 use crate::aws::queues;
 use crate::aws::s3::{Head, S3};
 use crate::limits;
+use crate::limits::observe::{Rows, oldest};
 use crate::lookup::history;
 use crate::lookup::history::{Found, Open};
 use crate::object_ref::Wanted;
@@ -228,15 +229,25 @@ async fn limits(
         window: None,
     };
     let rate = Rate::of(control, given, question.rate);
-    let claimed = match is_due {
-        true => limits::observe::claimed(parts.ledger).await.ok(),
-        false => None,
+    let (claimed, due_since) = match is_due {
+        true => {
+            let (claimed, oldest) = tokio::join!(
+                limits::observe::claimed(parts.ledger),
+                oldest(parts.ledger, Status::Pending, now)
+            );
+            (claimed.ok(), oldest.ok().flatten())
+        }
+        false => (None, None),
     };
-    let due = Count {
-        rows: u64::from(is_due),
-        exact: true,
+    let rows = Rows {
+        due: Some(Count {
+            rows: u64::from(is_due),
+            exact: true,
+        }),
+        due_since,
+        claimed,
     };
-    limits::Observed::of(parts.folder, control, rate, (Some(due), claimed), now)
+    limits::Observed::of(parts.folder, control, rate, rows, now)
 }
 
 /// How many pending rows are due before this one, itself included.

@@ -65,6 +65,14 @@ fn first(seen: &Observed, row: &Row, since: &str, error: &str) -> Verdict {
     Verdict::new(Situation::Due, says, next).also(late)
 }
 
+/// How long those before it take.
+fn go_before(time: Duration, at_least: &str) -> String {
+    format!(
+        "; at that pace those before it take {at_least}about {}",
+        time::span(time)
+    )
+}
+
 /// So many are before it.
 fn behind(seen: &Observed, before: Count, since: &str, error: &str) -> Verdict {
     let now = seen.now;
@@ -73,12 +81,11 @@ fn behind(seen: &Observed, before: Count, since: &str, error: &str) -> Verdict {
     let limit = seen.limits.limit(now);
     if let Some(next) = remedy(limit) {
         let time = match seen.limits.drain(before, now) {
-            Drain::ByBudget(time) | Drain::ByRuns { time, .. } => {
-                format!(
-                    "; at that pace those before it take {at_least}about {}",
-                    time::span(time)
-                )
-            }
+            Drain::ByBudget(time) => go_before(time, at_least),
+            Drain::ByRuns {
+                time, is_least: true, ..
+            } => go_before(time, "at least "),
+            Drain::ByRuns { time, .. } => go_before(time, at_least),
             Drain::Unmeasured | Drain::Unknown => String::new(),
         };
         let says = format!(

@@ -199,10 +199,21 @@ fn drain_words(found: &Found, location: &Location) -> String {
             time::span(time),
             found.rate.per_window.unwrap_or_default()
         ),
-        Drain::ByRuns { time, per_second } => format!(
-            "the backlog takes {at_least}about {}, at {per_second:.3} events per second, as the last runs went{paused}",
-            time::span(time)
-        ),
+        Drain::ByRuns {
+            time,
+            per_second,
+            is_least,
+        } => {
+            let (at_least, up_to) = match is_least {
+                true => ("at least ", "up to "),
+                false => (at_least, ""),
+            };
+            let time = time::span(time);
+            let per_second = pace(per_second);
+            format!(
+                "the backlog takes {at_least}about {time}, at {up_to}{per_second} events per second, as the last runs went{paused}"
+            )
+        }
         Drain::Unmeasured if found.limits.outage.is_some() => {
             "unknown: nothing passes until the target takes events again".to_owned()
         }
@@ -212,6 +223,14 @@ fn drain_words(found: &Found, location: &Location) -> String {
             Some(_) => "unknown, because the window's length is: set --every (DAYBOOK_EVERY)",
         }
         .to_owned(),
+    }
+}
+
+/// Events per second, as exactly as they are known.
+fn pace(per_second: f64) -> String {
+    match per_second {
+        few if few < 10.0 => format!("{few:.3}"),
+        many => format!("{many:.0}"),
     }
 }
 

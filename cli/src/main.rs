@@ -4,6 +4,9 @@
     reason = "the command line is an edge: it owns the process, its clock and its tasks"
 )]
 
+#[macro_use]
+mod stderr;
+
 mod args;
 mod aws;
 mod command;

@@ -81,10 +81,12 @@ struct Lines;
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match PROGRESS.get() {
+        let written = match PROGRESS.get() {
             Some(progress) => progress.suspend(|| io::stderr().write(bytes)),
             None => io::stderr().write(bytes),
-        }
+        };
+        // Where nobody reads it any more it is lost: what writes the lines would tell an error on stderr, too, and panic.
+        Ok(written.unwrap_or(bytes.len()))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -67,6 +67,47 @@ async fn a_flood_of_failures_is_told_in_few_lines() {
 }
 
 #[tokio::test]
+async fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut up = Up::start(folder.path(), &[&["--max-attempts", "1"], &FAIL[..]].concat()).await;
+    up.url().await;
+    up.close_stderr();
+    let ledger = ledger(folder.path());
+    for n in 1..=3 {
+        assert_eq!(up.record(upload(&format!("key-{n}"), n)).await, 1);
+        until("it has failed", async || counts(&ledger).await == [0, 0, n]).await;
+    }
+    up.drained().await;
+}
+
+#[tokio::test]
+async fn a_command_does_what_it_is_told_where_nobody_reads_its_notes() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut up = Up::start(folder.path(), &[&["--max-attempts", "1"], &FAIL[..]].concat()).await;
+    let ledger = ledger(folder.path());
+    assert_eq!(up.record(upload("key", 1)).await, 1);
+    until("it waits for a person", async || {
+        counts(&ledger).await == [0, 0, 1]
+    })
+    .await;
+    let command = |verb: &[&str]| {
+        let mut command = daybook(verb);
+        command.arg("--local").arg(folder.path());
+        command
+    };
+    let paused = command(&["pause", "--why", "a test"]).output().unwrap();
+    assert_eq!(paused.status.code(), Some(0), "{paused:?}");
+    // It has a note: that dispatch is paused.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut redrive = command(&["redrive", "--all", "--yes"]);
+    let redriven = redrive.stderr(writer).output().unwrap();
+    assert_eq!(redriven.status.code(), Some(0), "{redriven:?}");
+    assert_eq!(counts(&ledger).await, [1, 0, 0]);
+    up.drained().await;
+}
+
+#[tokio::test]
 async fn in_json_every_line_is_an_object() {
     let folder = tempfile::tempdir().unwrap();
     let options = ["--log-format", "json", "--max-attempts", "1"];

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,9 +39,9 @@ pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// What a pipe has said so far.
+/// What a pipe has said so far, and whether it is read no further.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<String>>);
+struct Heard(Arc<(Mutex<String>, AtomicBool)>);
 
 impl Heard {
     /// Listens to its end.
@@ -50,8 +51,9 @@ impl Heard {
         std::thread::spawn(move || {
             let mut pipe = BufReader::new(pipe);
             let mut line = Vec::new();
-            while pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-                said.0.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+            let (text, is_closed) = &*said.0;
+            while !is_closed.load(Relaxed) && pipe.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+                text.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
                 line.clear();
             }
         });
@@ -59,7 +61,7 @@ impl Heard {
     }
 
     fn text(&self) -> String {
-        self.0.lock().unwrap().clone()
+        self.0.0.lock().unwrap().clone()
     }
 }
 
@@ -132,6 +134,11 @@ impl Up {
     /// What it has said on stderr.
     pub fn stderr(&self) -> String {
         self.stderr.text()
+    }
+
+    /// Closes its stderr after the next line, as a terminal does that goes away.
+    pub fn close_stderr(&self) {
+        self.stderr.0.1.store(true, Relaxed);
     }
 
     /// What it has said on stdout.

@@ -73,7 +73,8 @@ fn nothing_is_lost_in_three_hundred_seeds_with_all_faults_on() {
 /// lease. 2904: a row that a person had failed was restored. 4652: the only audit in time came within the settling time of
 /// the intake. 3911 and 5623: what an audit found after two days ended untold in each of its executions, for a day and a half more.
 /// 7474: a copy of a message whose input had been refused, which is not refused once and taken later. 8276: two runs asked for grants at once,
-/// and each one's first answer was lost. 9729: a general event came again while its row was being deleted.
+/// and each one's first answer was lost. 9729: a general event came again while its row was being deleted. 10044: an input was taken in a
+/// brownout, and called invalid when it came once more.
 #[test]
 fn nothing_is_lost_in_seeds_that_once_found_something() {
     let then = |seed| {
@@ -86,7 +87,7 @@ fn nothing_is_lost_in_seeds_that_once_found_something() {
         scenario
     };
     let mut scenarios = [18_723, 27_437, 795, 2_487, 2_904, 4_652].map(then).to_vec();
-    scenarios.extend([3_911, 5_623, 7_474, 8_276].map(Scenario::new));
+    scenarios.extend([3_911, 5_623, 7_474, 8_276, 10_044].map(Scenario::new));
     scenarios.push(Scenario::calm(9_729));
     let reports = reports(&scenarios);
     assert_eq!(tell(&reports), 0);

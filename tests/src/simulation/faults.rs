@@ -304,6 +304,10 @@ impl State {
         {
             return fault.clone();
         }
+        // Before a brownout, whose requests are done now and then: an input that is taken once is not invalid later.
+        if let Some(refused) = self.refusal(request) {
+            return refused;
+        }
         let is_browned_out = self.brownout.is_some_and(|brownout| {
             brownout.service == request.service
                 && brownout
@@ -317,9 +321,6 @@ impl State {
                 7..9 => Fault::AnswerLost,
                 _ => Fault::None,
             };
-        }
-        if let Some(refused) = self.refusal(request) {
-            return refused;
         }
         let batch = request.batch_size();
         let keys = match request.operation.as_str() {
@@ -366,7 +367,6 @@ impl State {
     }
 }
 
-/// Whether an execution is to be started for the object that no input may name.
 /// The execution's name, if its input is of those that may be invalid.
 fn names_the_invalid(request: &Request) -> Option<&str> {
     let input = request.body["input"].as_str()?;

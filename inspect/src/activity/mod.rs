@@ -174,8 +174,8 @@ impl Activity {
         self.coarse.newest(now, Stretch::Hour.length())
     }
 
-    /// How many runs were done or failed per second in the last minute, as far as it is after `since`; `None` where that is not long enough
-    /// to say.
+    /// How many runs were done or failed per second of the last minute, after `since` and after the newest five seconds in which none was; `None`
+    /// where that is not long enough to say.
     pub fn pace(&self, since: Timestamp, now: Timestamp) -> Option<f64> {
         self.fine.pace(since, now, Stretch::Minute.length())
     }

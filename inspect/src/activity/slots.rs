@@ -106,16 +106,23 @@ impl Slots {
             .map(|(_, ends)| *ends)
     }
 
-    /// How many runs were done or failed per second in the whole slots of that stretch that began after `since`. Up to the first slot in
-    /// which anything ended none counts: the process may have begun in it. `None` where fewer than two are left.
+    /// How many runs were done or failed per second lately: in the whole slots of that stretch that began after `since`, back to the newest in
+    /// which none was, as in a pause. The slot after that one may have begun in the middle, and is left out. `None` where fewer than
+    /// two are left.
     pub fn pace(&self, since: Timestamp, now: Timestamp, stretch: Duration) -> Option<f64> {
-        let begin = self.slot(now.minus(stretch)).max(self.slot(since));
-        let first = begin.max(*self.slots.keys().next()?) + 1;
+        let ended = |slot: u64| self.slots.get(&slot).map_or(0, |ends| ends.done + ends.failed);
+        let before = self.slot(now.minus(stretch)).max(self.slot(since));
         let end = self.slot(now);
+        let mut first = end;
+        while first > before + 1 && ended(first - 1) > 0 {
+            first -= 1;
+        }
+        if ended(first.saturating_sub(1)) == 0 {
+            first += 1;
+        }
         let whole = end.checked_sub(first).filter(|whole| *whole >= 2)?;
-        let ends = self.slots.range(first..end);
-        let ended: u64 = ends.map(|(_, ends)| ends.done + ends.failed).sum();
-        Some(ended as f64 / Duration::from_millis(whole * self.length).as_secs_f64())
+        let runs: u64 = (first..end).map(ended).sum();
+        Some(runs as f64 / Duration::from_millis(whole * self.length).as_secs_f64())
     }
 
     /// All of that stretch up to now. What ended in the slot that the stretch begins in is not in it.
@@ -167,28 +174,35 @@ mod tests {
     }
 
     #[test]
-    fn the_pace_is_that_of_whole_slots_after_a_time_and_after_the_first_in_which_anything_ended() {
+    fn the_pace_is_that_of_whole_slots_since_something_ended_all_the_time() {
         let mut slots = Slots::new(SECOND * 5, SECOND * 60);
-        for second in 0..30 {
+        for second in 3..30 {
             slots.add(at(second), done(10));
         }
-        for second in 30..60 {
+        let pace = |slots: &Slots, since, now| slots.pace(at(since), at(now), SECOND * 60);
+        assert_eq!(pace(&slots, 0, 14), None, "one whole slot");
+        assert_eq!(pace(&slots, 0, 15), Some(10.0));
+        assert_eq!(pace(&slots, 0, 30), Some(10.0));
+        assert_eq!(pace(&slots, 19, 30), Some(10.0), "in whole slots after it");
+        assert_eq!(pace(&slots, 20, 30), None);
+        assert_eq!(
+            pace(&slots, 0, 35),
+            None,
+            "nothing ended in the last five seconds"
+        );
+        assert_eq!(pace(&slots, 70, 30), None, "a clock that was set back");
+        // A pause of ten seconds.
+        for second in 42..60 {
             slots.add(at(second), done(2));
         }
-        let pace = |since, now| slots.pace(at(since), at(now), SECOND * 60);
-        assert_eq!(pace(0, 30), Some(10.0));
-        assert_eq!(pace(0, 55), Some(6.0));
-        assert_eq!(pace(26, 60), Some(2.0));
-        // Nothing ended in the last ten of 30 seconds.
-        assert_eq!(pace(39, 73), Some(4.0 / 3.0));
-        assert_eq!(pace(0, 14), None, "one whole slot");
-        assert_eq!(pace(50, 60), None);
-        assert_eq!(pace(60, 60), None);
-        assert_eq!(pace(70, 60), None, "a clock that was set back");
-        assert_eq!(
-            Slots::new(SECOND, SECOND * 60).pace(at(0), at(60), SECOND * 60),
-            None
-        );
+        assert_eq!(pace(&slots, 0, 54), None);
+        assert_eq!(pace(&slots, 0, 60), Some(2.0));
+        // All of a minute, the slot that it begins in included in none.
+        for second in 60..180 {
+            slots.add(at(second), done(1 + second / 120));
+        }
+        assert_eq!(pace(&slots, 0, 180), Some(2.0));
+        assert_eq!(pace(&Slots::new(SECOND, SECOND * 60), 0, 60), None);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub enum Drain {
 
 impl Observed {
     /// How many events end per second when the workers are busy all the time; fewer where fewer of a standing backlog ended lately. Where
-    /// the target limits, as many as it took in the last minute. `None` where no run has ended, or nothing of the backlog did.
+    /// the target limits, as many as it took in the last minute. `None` where no run has ended, or the target takes nothing.
     pub fn per_second(&self, now: Timestamp) -> Option<f64> {
         let workers = self.workers?;
         if self.outage.is_some() {
@@ -49,11 +49,7 @@ impl Observed {
         }
         let mean = self.mean_run?.as_secs_f64().max(0.001);
         let by_workers = f64::from(workers.events_at_once()) / mean;
-        match self.backlog_pace(now) {
-            Some(0.0) => None,
-            Some(pace) => Some(pace.min(by_workers)),
-            None => Some(by_workers),
-        }
+        Some(self.backlog_pace(now).unwrap_or(f64::MAX).min(by_workers))
     }
 
     /// The pace of a standing backlog where it says what the next events take: nothing else held them up, and runs are short.

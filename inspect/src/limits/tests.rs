@@ -285,11 +285,6 @@ fn a_standing_backlog_of_short_runs_takes_as_long_as_it_lately_went() {
     assert_eq!(paused.drain(waiting, now()), least);
     // What came at once is no pace for what follows.
     assert_eq!(short(Some(9000.0)).per_second(now()), Some(3200.0));
-    let busy = |pace| Observed {
-        claimed: count(32),
-        ..short(pace)
-    };
-    assert_eq!(busy(Some(0.0)).drain(waiting, now()), Drain::Unmeasured);
     let long_runs = Observed {
         mean_run: Some(SECOND * 2),
         ..short(Some(9.0))

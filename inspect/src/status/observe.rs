@@ -82,15 +82,6 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
             }),
         })
     };
-    let counts = async {
-        tokio::join!(
-            ledger.count(Status::Pending, Some(now), enough),
-            ledger.count_after(Status::Pending, now, enough),
-            ledger.count_after(Status::Claimed, now, enough),
-            ledger.count(Status::Claimed, Some(now), enough),
-            ledger.count(Status::Parked, None, enough),
-        )
-    };
     let firsts = async {
         tokio::join!(
             first(ledger, Status::Pending),
@@ -99,9 +90,9 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
         )
     };
     let looks = async { tokio::join!(ledger.claimed_first(), ledger.newer_rows()) };
-    let (control, (due, later, within_lease, lease_over, parked), firsts, looks, depth, running) =
+    let counts = counts(ledger, now, enough);
+    let (control, mut counts, firsts, looks, depth, running) =
         tokio::join!(ledger.control(), counts, firsts, looks, depth, running);
-    let mut counts = [due, later, within_lease, lease_over, parked];
     let nothing = |count: &Part<Count>| matches!(count, Ok(Count { rows: 0, exact: true }));
     if counts.iter().all(nothing) {
         confirm_nothing(ledger, now, &mut counts).await;
@@ -140,6 +131,18 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
         trouble: None,
         intake: None,
     }
+}
+
+/// Pending rows that are due and are due later, claimed ones within their leases and past them, and parked ones.
+async fn counts(ledger: &Ledger, now: Timestamp, enough: Option<u32>) -> [Part<Count>; 5] {
+    let (due, later, within_lease, lease_over, parked) = tokio::join!(
+        ledger.count(Status::Pending, Some(now), enough),
+        ledger.count_after(Status::Pending, now, enough),
+        ledger.count_after(Status::Claimed, now, enough),
+        ledger.count(Status::Claimed, Some(now), enough),
+        ledger.count(Status::Parked, None, enough),
+    );
+    [due, later, within_lease, lease_over, parked]
 }
 
 /// A row that moves from one status to another while they are counted one after the other is in neither. So "nothing is open"

@@ -5,6 +5,7 @@ import pathlib
 import time
 
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Error
 
 SHOTS = pathlib.Path("target/console")
 SIZES = {"desktop": (1440, 900), "phone": (360, 780), "wide": (2560, 1200)}
@@ -39,12 +40,21 @@ class Look:
 
     def answered(self):
         """The page has its answer: where that takes longer than a moment, the page follows by itself, with script and without."""
-        def there():
-            self.page.wait_for_load_state("load")
-            return self.page.locator("[data-look]").count() == 0
+        is_there = "document.readyState === 'complete' && !document.querySelector('[data-look]') && performance.timeOrigin"
+        before = None
 
-        # Twice: between two documents there is none, either.
-        wait("the answer", lambda: there() and there())
+        def stays():
+            """The same document as a tenth of a second before, and it has its answer: between two documents there is none, either."""
+            nonlocal before
+            try:
+                last, before = before, self.page.evaluate(is_there)
+            except Error as error:
+                if "navigation" not in str(error):
+                    raise
+                last, before = None, None
+            return before and before == last
+
+        wait("the answer", stays)
 
     def check(self, name):
         assert not self.wrong, f"{name}: {self.wrong}"

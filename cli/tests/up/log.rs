@@ -70,7 +70,6 @@ async fn a_flood_of_failures_is_told_in_few_lines() {
 async fn a_log_that_nobody_reads_any_more_ends_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut up = Up::start(folder.path(), &[&["--max-attempts", "1"], &FAIL[..]].concat()).await;
-    up.url().await;
     up.close_stderr();
     let ledger = ledger(folder.path());
     for n in 1..=3 {

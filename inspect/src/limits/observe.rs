@@ -6,7 +6,7 @@ use daybook_schema::{Status, Timestamp};
 use crate::activity::Stretch;
 use crate::aws::failure;
 use crate::limits::Observed;
-use crate::parts::LocalFolder;
+use crate::parts::{LocalFolder, Parts};
 use crate::rate::Rate;
 
 /// Rows are counted up to about so many per shard: no more workers are in one process.
@@ -30,6 +30,15 @@ pub async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<O
     match failure::shard_failures(&rows).into_iter().next() {
         Some(failure) => Err(failure.cause),
         None => Ok(first.first().map(|key| key.due_at)),
+    }
+}
+
+/// Since when a row of this release is due, as far as it is known: how old the backlog is. On AWS nobody knows how many runs end in
+/// a second, so nothing is made of it there, and nothing is asked.
+pub async fn due_since(parts: &Parts<'_>, now: Timestamp) -> Option<Timestamp> {
+    match parts.is_local() {
+        true => oldest(parts.ledger, Status::Pending, now).await.ok().flatten(),
+        false => None,
     }
 }
 

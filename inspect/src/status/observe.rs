@@ -91,8 +91,9 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
     };
     let looks = async { tokio::join!(ledger.claimed_first(), ledger.newer_rows()) };
     let counts = counts(ledger, now, enough);
-    let (control, mut counts, firsts, looks, depth, running) =
-        tokio::join!(ledger.control(), counts, firsts, looks, depth, running);
+    let due_since = limits::observe::due_since(parts, now);
+    let (control, mut counts, firsts, due_since, looks, depth, running) =
+        tokio::join!(ledger.control(), counts, firsts, due_since, looks, depth, running);
     let nothing = |count: &Part<Count>| matches!(count, Ok(Count { rows: 0, exact: true }));
     if counts.iter().all(nothing) {
         confirm_nothing(ledger, now, &mut counts).await;
@@ -102,11 +103,7 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
     let rate = Rate::of(known, given, said);
     let rows = Rows {
         due: due.as_ref().ok().copied(),
-        due_since: firsts
-            .0
-            .as_ref()
-            .ok()
-            .and_then(|first| Some((*first)?.key.due_at)),
+        due_since,
         claimed: both(&within_lease, &lease_over),
     };
     let limits = limits::Observed {

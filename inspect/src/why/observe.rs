@@ -7,7 +7,7 @@ use crate::aws::notifications::Notifications;
 use crate::aws::queues;
 use crate::aws::s3::{Head, S3};
 use crate::limits;
-use crate::limits::observe::{Rows, oldest};
+use crate::limits::observe::Rows;
 use crate::lookup::history;
 use crate::lookup::history::{Found, Open};
 use crate::object_ref::Wanted;
@@ -231,15 +231,11 @@ async fn limits(
     let rate = Rate::of(control, given, question.rate);
     let (claimed, due_since) = match is_due {
         true => {
-            // On AWS nobody knows how many end in a second, so nothing is made of it there.
-            let oldest = async {
-                match parts.is_local() {
-                    true => oldest(parts.ledger, Status::Pending, now).await.ok().flatten(),
-                    false => None,
-                }
-            };
-            let (claimed, oldest) = tokio::join!(limits::observe::claimed(parts.ledger), oldest);
-            (claimed.ok(), oldest)
+            let (claimed, due_since) = tokio::join!(
+                limits::observe::claimed(parts.ledger),
+                limits::observe::due_since(parts, now)
+            );
+            (claimed.ok(), due_since)
         }
         false => (None, None),
     };

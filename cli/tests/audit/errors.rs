@@ -175,6 +175,12 @@ fn what_cannot_work_is_refused_before_s3_is_asked() {
         assert_eq!((was, stdout.as_str()), (code, ""), "{more:?}: {stderr}");
         assert!(stderr.contains(says), "{more:?}: {stderr}");
     }
+    // Nor is a deployment looked for with a checkpoint that nobody can read.
+    let damaged = folder.file("damaged");
+    std::fs::write(&damaged, "hello").unwrap();
+    let audit = ["--local", &nowhere, "s3://data", "--checkpoint", &damaged];
+    let (code, _, stderr) = run(&mut served.command(&audit));
+    assert!(code == 1 && stderr.contains("is damaged"), "{code}: {stderr}");
     assert_eq!(served.s3.requests(), before);
 }
 

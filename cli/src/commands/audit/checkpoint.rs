@@ -87,11 +87,12 @@ impl Stored {
         }
     }
 
-    /// What the file holds of an unfinished audit; none where there is no file, or its audit is finished.
+    /// What the file holds of an unfinished audit; none where there is no file, or its audit is finished. Whose it is is asked by
+    /// [`Stored::check`].
     ///
     /// # Errors
-    /// When it cannot be read, is damaged, or is of another audit.
-    pub fn read(path: &Path, terms: &Terms) -> Result<Option<Self>, UserError> {
+    /// When it cannot be read, or is damaged.
+    pub fn read(path: &Path) -> Result<Option<Self>, UserError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -102,25 +103,26 @@ impl Stored {
                 );
             }
         };
-        let refused = |what: &str, cause: String| {
-            UserError::new(format!("the checkpoint {} {what}", path.display()))
-                .because(anyhow!(cause))
-                .hint("give another file with --checkpoint, or delete this one to start over")
+        let damaged = |error: serde_json::Error| {
+            refused(path, "is damaged, or another kind of file", error.to_string())
         };
-        let damaged =
-            |error: serde_json::Error| refused("is damaged, or another kind of file", error.to_string());
         let json: Value = serde_json::from_slice(&text).map_err(damaged)?;
         if let Some(form) = json["v"].as_u64().filter(|form| *form != u64::from(VERSION)) {
             let forms = format!("it has form {form}, and this release reads form {VERSION}");
-            return Err(refused("is another release's", forms));
+            return Err(refused(path, "is another release's", forms));
         }
         let stored: Self = serde_json::from_value(json).map_err(damaged)?;
-        if stored.is_finished() {
-            return Ok(None);
-        }
-        match stored.terms.difference(terms) {
-            Some(difference) => Err(refused("belongs to another audit", difference)),
-            None => Ok(Some(stored)),
+        Ok(Some(stored).filter(|stored| !stored.is_finished()))
+    }
+
+    /// Whether it is of the audit of these terms.
+    ///
+    /// # Errors
+    /// When it is of another.
+    pub fn check(&self, path: &Path, terms: &Terms) -> Result<(), UserError> {
+        match self.terms.difference(terms) {
+            Some(difference) => Err(refused(path, "belongs to another audit", difference)),
+            None => Ok(()),
         }
     }
 
@@ -144,6 +146,12 @@ impl Stored {
         };
         written().map_err(|error| cannot_write(path, error))
     }
+}
+
+fn refused(path: &Path, what: &str, cause: String) -> UserError {
+    UserError::new(format!("the checkpoint {} {what}", path.display()))
+        .because(anyhow!(cause))
+        .hint("give another file with --checkpoint, or delete this one to start over")
 }
 
 /// The error of a checkpoint that cannot be written.

@@ -29,15 +29,19 @@ use crate::ui::output::{Output, print_either};
 /// When it cannot be done, something could not be found out, or nobody agrees to what it asks.
 pub async fn run(arguments: AuditArguments, output: Output) -> anyhow::Result<ExitCode> {
     arguments.check()?;
+    let file = arguments.files.checkpoint.as_deref();
+    let stored = match file {
+        Some(file) => Stored::read(file)?,
+        None => None,
+    };
     let deployment = arguments.deployment.open("audit").await?;
     let s3 = arguments.s3.open(&deployment.location).await?;
     let began_at = deployment.ledger.clock().now();
     let mut settings = arguments.settings(&deployment);
     let terms = arguments.terms(&deployment.location, &s3, &settings.scope);
-    let stored = match arguments.files.checkpoint.as_deref() {
-        Some(path) => Stored::read(path, &terms)?,
-        None => None,
-    };
+    if let (Some(file), Some(stored)) = (file, &stored) {
+        stored.check(file, &terms)?;
+    }
     let mut around = Surroundings::look(&arguments, &deployment).await?;
     let earlier = stored.as_ref().and_then(|stored| stored.intake_drained_until);
     around.intake = around.intake.or_earlier(earlier);

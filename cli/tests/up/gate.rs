@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// Says that it has begun, waits for the gate, and says which attempt has ended.
+/// Says that it has begun, waits for the gate, and says which attempt has ended. A test that ends with its gate closed takes the
+/// folder along, and the command ends too.
 const SCRIPT: &str = r#": > "$1/begun.$DAYBOOK_ID.$$"
-while [ ! -e "$1/open" ]; do sleep 0.02; done
+while [ ! -e "$1/open" ]; do [ -d "$1" ] || exit 1; sleep 0.02; done
 printf %s "$DAYBOOK_ATTEMPT" > "$1/ended.$DAYBOOK_ID""#;
 
 /// A gate that commands wait at.

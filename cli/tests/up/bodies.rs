@@ -284,8 +284,8 @@ async fn a_megabyte_of_parts_that_nobody_can_read_is_kept_in_a_handful_of_rows_a
         assert!(said["unreadable"].as_u64().unwrap() <= 5, "{said}");
     }
     let more = (up.peak_memory() - before) >> 20;
-    // A row for each part took 520 MB. Kept together, both bodies take some 80 to 100, by how the allocator's threads share them.
-    assert!(more < 200, "{more} MB more");
+    println!("{more} MB more");
+    assert!(more < 100, "{more} MB more");
     gate.open();
     let ledger = ledger(&data);
     crate::machine::until("it has run", async || counts(&ledger).await[..2] == [0, 0]).await;

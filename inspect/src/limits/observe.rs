@@ -33,13 +33,11 @@ pub async fn oldest(ledger: &Ledger, status: Status, now: Timestamp) -> Result<O
     }
 }
 
-/// Since when a row of this release is due, as far as it is known: how old the backlog is. On AWS nobody knows how many runs end in
-/// a second, so nothing is made of it there, and nothing is asked.
+/// Since when a row of this release is due, as far as it is known: how old the backlog is. Nothing is asked where nobody knows what ended
+/// lately, as on AWS: then no pace follows from it.
 pub async fn due_since(parts: &Parts<'_>, now: Timestamp) -> Option<Timestamp> {
-    match parts.is_local() {
-        true => oldest(parts.ledger, Status::Pending, now).await.ok().flatten(),
-        false => None,
-    }
+    parts.folder?.activity?;
+    oldest(parts.ledger, Status::Pending, now).await.ok().flatten()
 }
 
 /// What was counted of the rows, as far as it was.

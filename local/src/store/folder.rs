@@ -138,6 +138,7 @@ pub(super) fn open(directory: &Path) -> Result<Opened, LocalError> {
     // A process whose flush failed may have left pages in memory that are not on disk, and look as if they were. What is read
     // below must be what is on the disk.
     file.sync_all().map_err(|error| flush_failed(&path, error))?;
+    forget_cached(&file);
     hold_by_pages(&file);
     read_ahead(&file).map_err(|error| LocalError::Unreadable {
         path: path.clone(),
@@ -231,15 +232,23 @@ fn create_new_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Has the operating system forget what it holds of the file in memory, so that it is read from the disk; and hold what is read from then on
-/// page by page. What it reads ahead by itself it holds in pieces of up to 2 MB, and ext4 walks through a whole piece for each page of
-/// it that is written or flushed: measured with a million open rows, two fifths of the processor time.
+/// Has the operating system forget what it holds of the file in memory, so that it is read from the disk.
+fn forget_cached(file: &File) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed) {
+        tracing::debug!(%error, "the ledger is read as the operating system holds it in memory");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+}
+
+/// Has the operating system hold in memory page by page what is read from now on. What Linux reads ahead by itself it holds in pieces of up to
+/// 2 MB, and ext4 walks through a whole piece for each page of it that is written or flushed: with a million open rows that was
+/// two fifths of the processor time.
 fn hold_by_pages(file: &File) {
     #[cfg(target_os = "linux")]
-    for advice in [rustix::fs::Advice::DontNeed, rustix::fs::Advice::Random] {
-        if let Err(error) = rustix::fs::fadvise(file, 0, None, advice) {
-            tracing::debug!(%error, ?advice, "the ledger is held in memory as the operating system likes");
-        }
+    if let Err(error) = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random) {
+        tracing::debug!(%error, "the ledger is held in memory in pieces, and each write takes longer");
     }
     #[cfg(not(target_os = "linux"))]
     let _ = file;

@@ -37,33 +37,86 @@ pub(super) struct Part {
     pub fault: Fault,
 }
 
-/// The parts as they are to be kept, in the order of the payload.
-pub(super) fn kept(parts: Vec<Part>) -> Vec<Unreadable> {
-    if parts.len() <= ALONE {
-        return parts.into_iter().map(Part::alone).collect();
-    }
-    let mut kept = Vec::new();
-    let mut parts = parts.into_iter().peekable();
-    while let Some(first) = parts.next() {
-        let mut records = first.record();
-        let mut count = 1;
-        while let Some(next) = parts.next_if(|next| records.len() + next.record().len() <= TOGETHER) {
-            records.push(',');
-            records.push_str(&next.record());
-            count += 1;
+/// The parts of one payload that cannot be read, in its order. Of very many only their text is held.
+#[derive(Default)]
+pub(super) struct Parts {
+    alone: Vec<Part>,
+    together: Option<Together>,
+}
+
+impl Parts {
+    pub(super) fn push(&mut self, part: Part) {
+        if let Some(together) = &mut self.together {
+            return together.push(part);
         }
-        kept.push(match count {
-            1 => first.alone(),
+        self.alone.push(part);
+        if self.alone.len() > ALONE {
+            let together = self.together.insert(Together::default());
+            self.alone.drain(..).for_each(|part| together.push(part));
+        }
+    }
+
+    /// As they are to be kept.
+    pub(super) fn kept(self) -> Vec<Unreadable> {
+        match self.together {
+            Some(together) => together.kept(),
+            None => self.alone.into_iter().map(Part::alone).collect(),
+        }
+    }
+}
+
+/// Parts in groups.
+#[derive(Default)]
+struct Together {
+    full: Vec<Unreadable>,
+    last: Option<Group>,
+}
+
+struct Group {
+    first: Part,
+    records: String,
+    count: usize,
+}
+
+impl Together {
+    fn push(&mut self, part: Part) {
+        let record = part.record();
+        if let Some(group) = &mut self.last
+            && group.records.len() + record.len() <= TOGETHER
+        {
+            group.records.push(',');
+            group.records.push_str(&record);
+            group.count += 1;
+            return;
+        }
+        let begun = Group {
+            first: part,
+            records: record,
+            count: 1,
+        };
+        self.full.extend(self.last.replace(begun).map(Group::kept));
+    }
+
+    fn kept(mut self) -> Vec<Unreadable> {
+        self.full.extend(self.last.map(Group::kept));
+        self.full
+    }
+}
+
+impl Group {
+    fn kept(self) -> Unreadable {
+        let (count, records) = (self.count, self.records);
+        match count {
+            1 => self.first.alone(),
             _ => Unreadable {
                 raw: format!("{{\"Records\":[{records}]}}"),
                 why: format!(
                     "{count} parts of one payload cannot be read and are kept together; the first: {}",
-                    first.fault
+                    self.first.fault
                 ),
             },
-        });
+        }
     }
-    kept
 }
 
 impl Part {

@@ -34,7 +34,7 @@ use fault::Fault;
 use fields::Delivered;
 use json::Object;
 pub use kept::Unreadable;
-use kept::{Part, Wrap, kept};
+use kept::{Part, Parts, Wrap};
 pub use keys::{InvalidKeyEncoding, KeyEncoding, is_ambiguous};
 use serde_json::value::RawValue;
 use side::Caveats;
@@ -94,11 +94,11 @@ impl Reading {
             reading: self,
             message_id: message_id.map(str::to_owned),
             found: Notification::default(),
-            unreadable: Vec::new(),
+            unreadable: Parts::default(),
         };
         reader.payload(payload, 0);
         Notification {
-            unreadable: kept(reader.unreadable),
+            unreadable: reader.unreadable.kept(),
             ..reader.found
         }
     }
@@ -117,7 +117,7 @@ struct Reader<'s> {
     reading: &'s Reading,
     message_id: Option<String>,
     found: Notification,
-    unreadable: Vec<Part>,
+    unreadable: Parts,
 }
 
 impl Reader<'_> {

@@ -87,11 +87,11 @@ impl Stored {
         }
     }
 
-    /// What the file holds of an unfinished audit; none where there is no file, or its audit is finished. Whose it is is asked by
-    /// [`Stored::check`].
+    /// What the file holds of an unfinished audit; none where there is no file, or its audit is finished. Whether it is of the audit that is
+    /// asked for, [`Stored::check`] says.
     ///
     /// # Errors
-    /// When it cannot be read, or is damaged.
+    /// When it cannot be read, is damaged, or is another release's.
     pub fn read(path: &Path) -> Result<Option<Self>, UserError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,

@@ -8,6 +8,8 @@ use redb::ReadableDatabase;
 
 use crate::store::Store;
 use crate::store::error::StoreError;
+#[cfg(target_os = "linux")]
+use crate::store::folder::open;
 use crate::store::folder::open_on;
 use crate::store::maps::{Change, Look, Map};
 use crate::store::rows::{Changes, Snapshot};
@@ -242,4 +244,49 @@ async fn the_file_is_small_again_once_its_rows_are_removed() {
     drop(store);
     let store = Store::open(folder.path()).expect("it opens again");
     assert_eq!(store.look(content).expect("it answers").len(), 1001);
+}
+
+/// What this thread had the kernel write, in bytes; none where the kernel does not count it for each thread.
+#[cfg(target_os = "linux")]
+fn written() -> Option<u64> {
+    let counts = std::fs::read_to_string("/proc/thread-self/io").ok()?;
+    let count = counts.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    Some(count.expect("it is counted").parse().expect("a number"))
+}
+
+/// Where a file system keeps files in pieces of several pages, as ext4 does on a new kernel, it counts and looks at a whole piece for each
+/// page of it that is written.
+#[cfg(target_os = "linux")]
+#[test]
+fn after_a_start_with_a_large_ledger_a_commit_writes_only_its_pages() {
+    const TABLE: redb::TableDefinition<'_, u64, &[u8]> = redb::TableDefinition::new("large");
+    let folder = tempfile::tempdir().expect("a directory");
+    let commit = |database: &redb::Database, keys: &[u64], length: usize| {
+        let transaction = database.begin_write().expect("it begins");
+        let mut table = transaction.open_table(TABLE).expect("a table");
+        for key in keys {
+            let value = vec![7; length];
+            table.insert(key, value.as_slice()).expect("it is taken");
+        }
+        drop(table);
+        transaction.commit().expect("it is made");
+    };
+    let opened = open(folder.path()).expect("it is made");
+    for first in (0..64_000).step_by(8000) {
+        let keys: Vec<u64> = (first..first + 8000).collect();
+        commit(&opened.database, &keys, 1000);
+    }
+    drop(opened);
+    let opened = open(folder.path()).expect("it opens");
+    let before = written();
+    let commits: u64 = 50;
+    for n in 0..commits {
+        commit(&opened.database, &[n * 1231 % 64_000], 900);
+    }
+    let Some((before, after)) = before.zip(written()) else {
+        return println!("not looked at: the kernel does not count what a thread writes");
+    };
+    let each = (after - before) / commits;
+    println!("{each} bytes for each commit");
+    assert!(each < 100_000, "{each} bytes for each commit");
 }

@@ -167,16 +167,16 @@ pub struct InitOutput<'a> {
     /// Tables and queues that were there, and were not changed.
     kept: Vec<&'a str>,
     /// What of them differs from what Daybook would have made.
-    differs: Vec<DifferenceOutput<'a>>,
+    differs: Vec<DeviationOutput<'a>>,
     /// Settings that the endpoint does not know, and that were left out.
     left_out: &'a [String],
     /// What to set where Daybook runs.
     environment: BTreeMap<String, String>,
 }
 
-/// A difference.
+/// A table or queue that was there in another form.
 #[derive(Serialize, JsonSchema)]
-struct DifferenceOutput<'a> {
+struct DeviationOutput<'a> {
     /// The table or queue.
     name: &'a str,
     /// How bad it is.
@@ -263,11 +263,11 @@ impl Part {
             .any(|item| item.level == Level::Problem && item.check.is_of_form())
     }
 
-    fn differences(&self) -> Vec<DifferenceOutput<'_>> {
+    fn differences(&self) -> Vec<DeviationOutput<'_>> {
         let mut differences = Vec::new();
         for item in self.found.iter().flatten() {
             if matches!(item.level, Level::Problem | Level::Warning) {
-                differences.push(DifferenceOutput {
+                differences.push(DeviationOutput {
                     name: &self.name,
                     level: item.level,
                     finding: &item.finding,

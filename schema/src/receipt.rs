@@ -154,7 +154,7 @@ impl Receipt {
     /// Whether this receipt proves that the event needs no processing.
     ///
     /// It does when it is of the same event, or its sequencer is comparable and newer. Where the sequencers do not tell (one has
-    /// none, or they come from different kinds of servers), when the etag is the same and the event happened strictly before the
+    /// none, or they come from different kinds of servers), when etag and size are the same and the event happened strictly before the
     /// receipt's time. Two uploads may share a sequencer at a server that sends a constant: an equal one covers only the same
     /// etag. A replay on purpose is never covered, and a receipt of a removal covers only its own event. That of a general event's replay
     /// covers the event.
@@ -175,8 +175,11 @@ impl Receipt {
             (Some(done), Some(asked)) if done == asked => self.etag == event.etag,
             (Some(done), Some(asked)) if done.is_comparable(asked) => done > asked,
             _ => {
+                let is_other_size =
+                    matches!((self.size, event.size), (Some(done), Some(asked)) if done != asked);
                 self.etag.is_some()
                     && self.etag == event.etag
+                    && !is_other_size
                     && matches!((event.event_time, self.order_at), (Some(asked), Some(done)) if asked < done)
             }
         }

@@ -276,9 +276,18 @@ fn an_event_of_s3_stays_one_whatever_carries_it() {
     for data in [json!({"Records": [record]}), record.clone()] {
         assert_eq!(only(reading(&with(view(), "data", data))).id, plain.id);
     }
-    // Whatever is not wholly of S3 is the event that it says it is.
+    // As a text it is one too, and an odd record costs none of the good ones its bucket and key.
+    let text = json!({"Records": [record]}).to_string();
+    assert_eq!(only(reading(&with(view(), "data", json!(text)))).id, plain.id);
+    let odd = reading(&with(view(), "data", json!({"Records": [record, 7]})));
+    assert_eq!(
+        (odd.events[0].id, odd.events.len(), odd.unreadable.len()),
+        (plain.id, 1, 1)
+    );
+    // Whatever has nothing of S3 is the event that it says it is.
     for data in [
-        json!({"Records": [record, 7]}),
+        json!({"Records": [7]}),
+        json!("{\"Records\": [7]}"),
         json!({"Records": []}),
         json!({"detail-type": "Object"}),
         json!({"s3": 1}),

@@ -121,6 +121,8 @@ fn without_a_sequencer_on_one_side_the_etag_must_match_and_the_event_be_strictly
         let receipt = done(&processed);
         assert!(receipt.covers(&event(asked, 49, "x")), "earlier, same content");
         assert!(!receipt.covers(&event(asked, 49, "y")), "earlier, other content");
+        let longer = changed(event(asked, 49, "x"), |event| event.size = Some(2));
+        assert!(!receipt.covers(&longer), "earlier, of another size");
         assert!(
             !receipt.covers(&event(asked, 51, "x")),
             "later, same content: uploaded again"

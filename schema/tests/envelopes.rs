@@ -110,6 +110,56 @@ fn an_empty_list_of_messages_hides_no_event_beside_it() {
     assert_eq!(unknown.unreadable.len(), 1);
 }
 
+/// What one object holds beside a list is read as well, whether the list is empty or not.
+#[test]
+fn a_list_of_records_hides_no_event_beside_it() {
+    let text = |key: &str| body(key);
+    let object = |key: &str| serde_json::from_str::<Value>(&body(key)).unwrap();
+    let eventbridge = json!({
+        "detail-type": "object created", "source": "aws.s3", "time": "2026-11-20T10:15:00Z",
+        "detail": {"bucket": {"name": "device-uploads"}, "object": {"key": "b"}},
+    });
+    let beside = [
+        object("b")["Records"][0].clone(),
+        eventbridge,
+        json!({"Messages": [message(&text("b"))]}),
+        message(&text("b")),
+        serde_json::from_str(&sns(&text("b"))).unwrap(),
+    ];
+    for beside in beside {
+        for (records, all) in [
+            (json!([]), &["b"][..]),
+            (object("a")["Records"].clone(), &["a", "b"]),
+        ] {
+            let mut both = beside.clone();
+            both["Records"] = records;
+            assert_eq!(keys(&read(&both.to_string(), &aws())), all, "{both}");
+        }
+    }
+    let mut messages = object("a")["Records"][0].clone();
+    messages["Messages"] = json!([message(&text("b"))]);
+    assert_eq!(keys(&read(&messages.to_string(), &aws())), ["a", "b"]);
+    let named = r#"{"EventName":"s3:ObjectCreated:Put","Key":"device-uploads/a","Records":[]}"#;
+    assert_eq!(read(named, &aws()).unreadable.len(), 1);
+}
+
+#[test]
+fn a_document_is_read_where_a_text_of_it_is_usual_and_behind_a_byte_order_mark() {
+    let object: Value = serde_json::from_str(&body("a")).unwrap();
+    let marked = format!("\u{feff}{}", body("a"));
+    for inner in [object, json!(marked)] {
+        let mut received = message("");
+        received["Body"] = inner.clone();
+        let delivered = json!({"eventSource": "aws:sqs", "messageId": "1", "body": inner});
+        let mut sent: Value = serde_json::from_str(&sns("")).unwrap();
+        sent["Message"] = inner;
+        for payload in [received, json!({"Records": [delivered]}), sent] {
+            assert_eq!(keys(&read(&payload.to_string(), &aws())), ["a"], "{payload}");
+        }
+    }
+    assert_eq!(keys(&read(&json!(marked).to_string(), &aws())), ["a"]);
+}
+
 #[test]
 fn of_messages_that_cannot_be_read_each_is_kept_and_the_others_are_read() {
     let whole = |parts: &[Value]| read(&json!({"Messages": parts}).to_string(), &aws());

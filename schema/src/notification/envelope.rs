@@ -30,8 +30,7 @@ pub(super) fn sns_message(object: &Object<'_>) -> Result<Option<String>, Fault> 
             to_do: to_do(message, kind.starts_with("Unsubscribe")),
         });
     }
-    message
-        .text("Message", usize::MAX)?
+    text_or_document(message, "Message")?
         .ok_or(Fault::Missing("Message"))
         .map(Some)
 }
@@ -97,18 +96,31 @@ pub(super) fn sqs_body(object: &Object<'_>) -> Result<Option<String>, Fault> {
         .text("eventSource", usize::MAX)
         .is_ok_and(|name| name.as_deref() == Some("aws:sqs"));
     if from_sqs {
-        return object
-            .text("body", usize::MAX)?
+        return text_or_document(object, "body")?
             .ok_or(Fault::Missing("body"))
             .map(Some);
     }
     let received = ["MessageId", "ReceiptHandle", "MD5OfBody"];
     let received = received.into_iter().any(|field| object.has(field));
-    let body = object.text("Body", usize::MAX).ok().flatten();
+    let body = text_or_document(object, "Body").ok().flatten();
     Ok(body.filter(|body| received || is_document(body)))
+}
+
+/// The text without a byte order mark, which is no part of JSON.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The field's text; a document that stands there as it is, and not as a text, counts as one.
+fn text_or_document(object: &Object<'_>, field: &'static str) -> Result<Option<String>, Fault> {
+    match object.value(field)? {
+        Some(value) if value.get().starts_with(['{', '[']) => Ok(Some(value.get().to_owned())),
+        _ => object.text(field, usize::MAX),
+    }
 }
 
 /// Whether a text is a JSON document that can hold events.
 pub(super) fn is_document(text: &str) -> bool {
+    let text = without_mark(text);
     text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<&RawValue>(text).is_ok()
 }

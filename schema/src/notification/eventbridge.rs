@@ -13,6 +13,11 @@ use crate::event::ObjectEvent;
 /// here: AWS says that they are 0 for all events.
 const MAJOR: u32 = 1;
 
+/// Whether events of that type are of objects.
+pub(super) fn is_of_object(detail_type: &str) -> bool {
+    (detail_type.get(..7)).is_some_and(|begin| begin.eq_ignore_ascii_case("Object "))
+}
+
 /// Reads one event. Its key is not encoded. Bucket, key and kind decide; what else cannot be read is left out, and said.
 pub(super) fn read(
     event: &Object<'_>,
@@ -22,7 +27,7 @@ pub(super) fn read(
     let detail_type = event
         .text("detail-type", EVENT_NAME)?
         .ok_or(Fault::Missing("detail-type"))?;
-    if !detail_type.starts_with("Object ") {
+    if !is_of_object(&detail_type) {
         return Err(Fault::NoObjectEvent);
     }
     let detail = event.object("detail")?.ok_or(Fault::Missing("detail"))?;
@@ -67,6 +72,7 @@ pub(super) fn read(
         sequencer,
         event_name,
         event_time,
+        is_told: caveats.is_told(),
     }
     .into_event(delivered))
 }

@@ -28,6 +28,8 @@ pub(super) struct Fields {
     pub event_time: SentTime,
     pub region: Option<String>,
     pub request_id: Option<String>,
+    /// Whether all that tells two uploads apart could be read.
+    pub is_told: bool,
 }
 
 /// Where an event came from, beside what it says.
@@ -87,6 +89,13 @@ impl Fields {
             return EventBasis::Request {
                 event_time,
                 request_id,
+            };
+        }
+        // Two that differ only in what cannot be read are two all the same.
+        if !self.is_told {
+            return EventBasis::Delivery {
+                record: delivered.record,
+                message_id: None,
             };
         }
         let sent = Sent {

@@ -122,7 +122,7 @@ struct Reader<'s> {
 
 impl Reader<'_> {
     fn payload(&mut self, text: &str, depth: usize) {
-        match serde_json::from_str::<&RawValue>(text) {
+        match serde_json::from_str::<&RawValue>(envelope::without_mark(text)) {
             Ok(value) => self.value(value, Wrap::Nothing, depth),
             Err(error) => self.unreadable(text, Wrap::Nothing, Fault::NotJson(error)),
         }
@@ -162,33 +162,40 @@ impl Reader<'_> {
         }
     }
 
+    /// An object may hold lists beside an event: all are read.
     fn object(&mut self, object: &Object<'_>, text: &str, depth: usize) -> Result<(), Fault> {
+        let records = object.list("Records")?;
+        let messages = envelope::sqs_messages(object)?;
+        let is_event = self.one_event(object, text, depth)?;
+        // No record at all is a notification of nothing, unless it names an object, as MinIO's do beside their records.
+        let has_records = (records.as_ref()).is_some_and(|records| !records.is_empty() || !object.has("Key"));
+        if !is_event && messages.is_none() && !has_records {
+            return Err(Fault::UnknownForm);
+        }
+        for message in messages.into_iter().flatten() {
+            self.value(message, Wrap::Nothing, depth + 1);
+        }
+        for record in records.into_iter().flatten() {
+            self.value(record, Wrap::Records, depth + 1);
+        }
+        Ok(())
+    }
+
+    /// Reads the event that the object itself is or carries, if it does.
+    fn one_event(&mut self, object: &Object<'_>, text: &str, depth: usize) -> Result<bool, Fault> {
         let (mut caveats, reading) = (Caveats::default(), self.reading);
         let delivered = Delivered {
             source: &reading.source,
             record: text,
             message_id: self.message_id.as_deref(),
         };
-        if let Some(records) = object.list("Records")? {
-            // None of them is a notification of nothing.
-            records
-                .into_iter()
-                .for_each(|record| self.value(record, Wrap::Records, depth + 1));
-            return Ok(());
-        }
-        if let Some(messages) = envelope::sqs_messages(object)? {
-            messages
-                .into_iter()
-                .for_each(|message| self.value(message, Wrap::Nothing, depth + 1));
-            return Ok(());
-        }
         if object.has("detail-type") {
             let event = eventbridge::read(object, delivered, &mut caveats)?;
             self.event(event, &caveats);
         } else if cloud_event::is_one(object) {
             match cloud_event::object_events(object) {
                 // The same event has one identity, whatever carries it.
-                Some(data) => self.value(data, Wrap::Nothing, depth + 1),
+                Some(data) => self.payload(&data, depth + 1),
                 None => {
                     let event = cloud_event::read(object, &reading.source, &mut caveats)?;
                     self.event(event, &caveats);
@@ -211,9 +218,9 @@ impl Reader<'_> {
             let event = record::read(object, reading.keys, delivered, &mut caveats)?;
             self.event(event, &caveats);
         } else {
-            return Err(Fault::UnknownForm);
+            return Ok(false);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn event(&mut self, event: ObjectEvent, caveats: &Caveats) {

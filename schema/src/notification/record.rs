@@ -67,6 +67,7 @@ pub(super) fn read(
         event_name,
         event_time,
         request_id,
+        is_told: caveats.is_told(),
     }
     .into_event(delivered))
 }

@@ -25,6 +25,17 @@ const SIZE: usize = 40;
 const SEQUENCER: usize = 64;
 /// Bytes of a time as it is sent.
 const TIME: usize = 64;
+/// What tells two uploads apart, beside the time, which is kept as it was sent: by the names that the forms have for it.
+const TELLING: [&str; 8] = [
+    "size",
+    "eTag",
+    "etag",
+    "sequencer",
+    "versionId",
+    "version-id",
+    "x-amz-request-id",
+    "request-id",
+];
 /// The longest caveat, in characters: a row of usual length stays below one write unit.
 const CAVEAT: usize = 160;
 
@@ -50,6 +61,11 @@ impl Caveats {
         if !self.left_out.contains(&name) {
             self.left_out.push(name);
         }
+    }
+
+    /// Whether all that tells two uploads apart could be read.
+    pub fn is_told(&self) -> bool {
+        !self.left_out.iter().any(|name| TELLING.contains(name))
     }
 
     /// Something else is to be said.

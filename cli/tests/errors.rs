@@ -306,6 +306,7 @@ fn settings_that_cannot_work() {
     let said = [
         with(&["--per-window", "0"]),
         with(&["--per-window=many"]),
+        with(&["--per-window", "99999999999"]),
         with(&["--every", "2"]),
         with(&["--every", "5ms"]),
         with(&["--lease", "30d"]),

@@ -34,6 +34,8 @@ pub struct LocalFolder<'a> {
     pub running: Option<&'a Running>,
     /// What such a process did lately, and what it runs if it is that one; `None` where none has written it.
     pub activity: Option<&'a Activity>,
+    /// What that process says is wrong with itself: its ledger takes no writes, or does not answer.
+    pub trouble: Option<&'a str>,
 }
 
 /// The process that runs a folder's pipeline, as it says of itself.

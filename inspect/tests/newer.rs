@@ -36,6 +36,7 @@ async fn pace(stage: &Stage) -> Option<f64> {
             path: Path::new("folder"),
             running: None,
             activity: Some(&activity),
+            trouble: None,
         }),
     };
     let found = gather(&parts, None, Rate::default(), Rate::default()).await;

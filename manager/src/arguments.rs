@@ -1,6 +1,7 @@
 //! Flags and environment variables that programs share, and what each value may be: one way for the command line and for the
 //! Lambda functions.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 
 use clap::Args;
@@ -198,15 +199,19 @@ pub fn usage(error: &InvalidSetting) -> clap::Error {
     clap::Error::raw(ErrorKind::ValueValidation, format!("--{error}\n"))
 }
 
-/// A whole number of at least 1.
+/// A whole number from 1 to 4,294,967,295.
 ///
 /// # Errors
 /// Says what is allowed; so do all others here.
 pub fn at_least_one(text: &str) -> Result<u32, String> {
-    text.parse()
-        .ok()
-        .filter(|n| *n > 0)
-        .ok_or_else(|| "a whole number of at least 1 is needed".to_owned())
+    match text.parse::<u32>() {
+        Ok(0) => Err("a whole number of at least 1 is needed".to_owned()),
+        Ok(n) => Ok(n),
+        Err(error) if *error.kind() == IntErrorKind::PosOverflow => {
+            Err(format!("{} at most is allowed", u32::MAX))
+        }
+        Err(_) => Err("a whole number of at least 1 is needed".to_owned()),
+    }
 }
 
 /// A length of time.

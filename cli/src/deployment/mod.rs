@@ -65,6 +65,8 @@ pub enum Location {
         settings: folder::Settings,
         /// What its `daybook up` did lately, as far as it is written.
         activity: Option<Box<Activity>>,
+        /// What that says is wrong with itself, if it runs, answers and says so.
+        trouble: Option<String>,
     },
     /// AWS, or what stands in for it.
     Aws {
@@ -193,6 +195,15 @@ impl DeploymentArguments {
             Chosen::Aws => return Ok(self.aws.open(Some(&self.machine)).await?.into()),
         };
         let opened = local::open(dir, verb).await?;
+        let up = opened.access.up();
+        let trouble = match up {
+            Some(up) => health::trouble(up).await,
+            None => None,
+        };
+        let activity = activity::read(dir).map(|activity| {
+            let still_writes = trouble.is_none() && up.is_some_and(|up| up.pid == activity.pid);
+            Box::new(activity.as_read(still_writes, opened.ledger.clock().now()))
+        });
         Ok(Deployment {
             ledger: opened.ledger,
             queue: None,
@@ -201,7 +212,8 @@ impl DeploymentArguments {
                 dir: dir.clone(),
                 access: opened.access,
                 settings: opened.settings,
-                activity: activity::read(dir).map(Box::new),
+                activity,
+                trouble,
             },
         })
     }
@@ -220,11 +232,13 @@ impl Deployment {
                     dir,
                     access,
                     activity,
+                    trouble,
                     ..
                 } => Some(LocalFolder {
                     path: dir,
                     running: access.up(),
                     activity: activity.as_deref(),
+                    trouble: trouble.as_deref(),
                 }),
                 Location::Aws { .. } => None,
             },
@@ -235,14 +249,6 @@ impl Deployment {
     pub fn dir(&self) -> Option<&Path> {
         match &self.location {
             Location::Local { dir, .. } => Some(dir),
-            Location::Aws { .. } => None,
-        }
-    }
-
-    /// What its `daybook up` says is wrong with itself, if one runs, answers and says so.
-    pub async fn trouble(&self) -> Option<String> {
-        match &self.location {
-            Location::Local { access, .. } => health::trouble(access.up()?).await,
             Location::Aws { .. } => None,
         }
     }
@@ -343,6 +349,14 @@ impl Location {
         match self {
             Self::Aws { .. } => false,
             Self::Local { access, .. } => access.up().is_some_and(|up| up.workers.is_none()),
+        }
+    }
+
+    /// Whether it is a folder whose `daybook up` does not run.
+    pub fn is_stopped(&self) -> bool {
+        match self {
+            Self::Aws { .. } => false,
+            Self::Local { access, .. } => access.up().is_none(),
         }
     }
 

@@ -68,6 +68,32 @@ async fn what_was_completed_is_listed_and_survives_the_process() {
 }
 
 #[tokio::test]
+async fn of_a_folder_whose_process_was_killed_nothing_is_said_to_go_on_or_to_be_all() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let mut up = Up::start(&dir, &["--workers", "1", "--exec", "sleep", "5"]).await;
+    assert_eq!(up.record(upload("slow", 1)).await, 1);
+    assert_eq!(up.record(upload("waits", 2)).await, 1);
+    until("it runs, and that is written", async || {
+        let status = json(&dir, &["status"]);
+        status["lately"]["hour"]["exact"] == true && status["claimed"]["rows"] == 1
+    })
+    .await;
+    up.kill();
+    let status = json(&dir, &["status"]);
+    assert_eq!(status["lately"]["hour"]["exact"], false, "{status}");
+    assert_eq!(
+        (&status["drain"], &status["limit"]["by"]),
+        (&Value::Null, &"stopped".into())
+    );
+    assert!(done(&dir, &[])["may_miss_until"].is_string());
+    for key in ["slow", "waits"] {
+        let why = json(&dir, &["why", &format!("s3://data/{key}"), "--no-s3"]);
+        assert_eq!(why["situation"], "not_running", "{why}");
+    }
+}
+
+#[tokio::test]
 async fn questions_about_open_events_are_not_asked_of_those_that_are_done() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("data");

@@ -51,6 +51,8 @@ pub struct Completions {
     pub since: Option<Timestamp>,
     /// Until when some may be missing, each gap's end.
     gaps: Vec<Timestamp>,
+    /// Whether some after the last line may be missing.
+    is_cut_off: bool,
 }
 
 /// The completions of a stretch of time, for programs.
@@ -80,7 +82,6 @@ impl Completions {
     /// end of a text is being written, or never will be.
     pub fn of(texts: &[&str], is_running: bool) -> Self {
         let mut found = Self::default();
-        let mut last = None;
         // Whether a process writes as far as it has been read, and whether a line was torn since the last that could be read.
         let (mut writes, mut is_torn) = (false, false);
         for text in texts {
@@ -110,11 +111,10 @@ impl Completions {
                     Line::Lost(at) => found.gaps.push(at),
                     Line::Done(done) => found.all.push(done),
                 }
-                last = Some(at);
             }
         }
         if (writes && !is_running) || is_torn {
-            found.gaps.extend(last);
+            found.is_cut_off = true;
         }
         found
     }
@@ -145,7 +145,10 @@ impl Completions {
             known_since: self
                 .since
                 .filter(|known| begin.is_none_or(|begin| *known > begin)),
-            may_miss_until: self.gaps.iter().copied().filter(|at| is_in(*at)).max(),
+            may_miss_until: match self.is_cut_off {
+                true => Some(now),
+                false => self.gaps.iter().copied().filter(|at| is_in(*at)).max(),
+            },
         }
     }
 }
@@ -207,7 +210,8 @@ mod tests {
         let first = [Line::From(at(0)), done(10, "a")];
         let whole = [&first[..], &[Line::End(at(20)), Line::Start(at(30))]].concat();
         assert_eq!(gap(&whole, true), None);
-        assert_eq!(gap(&whole, false), Some(at(30)));
+        // It may have completed some until now, and nobody knows when it was killed.
+        assert_eq!(gap(&whole, false), Some(at(100)));
         let killed = [&first[..], &[Line::Start(at(30)), done(40, "b")]].concat();
         assert_eq!(gap(&killed, true), Some(at(30)));
         assert_eq!(

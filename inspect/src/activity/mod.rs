@@ -146,6 +146,18 @@ impl Activity {
         }
     }
 
+    /// As it was read beside the ledger. What its process did since it wrote this is lost, unless that process `still_writes`, or wrote
+    /// it at its end.
+    pub fn as_read(self, still_writes: bool, now: Timestamp) -> Self {
+        match still_writes || self.is_whole {
+            true => self,
+            false => Self {
+                lost: Some(now),
+                ..self
+            },
+        }
+    }
+
     /// As it is written, now: at the end of its process, or in the middle.
     pub fn written(&self, now: Timestamp, is_end: bool) -> Self {
         Self {
@@ -250,6 +262,18 @@ mod tests {
         assert_eq!((hour.ends.done, hour.is_exact), (3, false));
         assert!(killed.lately(at(101), Stretch::Minute).is_exact);
         assert!(!killed.lately(at(101), Stretch::Hour).is_exact);
+    }
+
+    #[test]
+    fn what_a_process_did_since_it_wrote_is_counted_as_lost_unless_it_still_writes_or_ended_well() {
+        let mut activity = Activity::begin(7, at(0), None);
+        activity.count(at(10), done(3));
+        let exact = |is_end, still_writes| {
+            let read = activity.written(at(11), is_end).as_read(still_writes, at(20));
+            read.lately(at(20), Stretch::Hour).is_exact
+        };
+        assert_eq!((exact(false, true), exact(true, false)), (true, true));
+        assert!(!exact(false, false), "killed, or its disk is full");
     }
 
     #[test]

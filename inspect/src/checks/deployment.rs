@@ -17,7 +17,7 @@ use crate::checks::flow::{Configured, MachineSeen};
 use crate::checks::queues::Use;
 use crate::checks::role::Role;
 use crate::checks::target::OtherTarget;
-use crate::checks::{buckets, flow, observe, queues, tables, target};
+use crate::checks::{buckets, flow, folder, observe, queues, tables, target};
 use crate::parts::Parts;
 use crate::rate::Rate;
 
@@ -92,7 +92,7 @@ impl<'a> DoctorOutput<'a> {
 /// The checks of a folder, whose N and window are these: its rows and its process, and whether its ledger takes a write.
 pub async fn of_folder(parts: &Parts<'_>, rate: Rate, configured: Configured) -> Vec<Item> {
     let mut items = without_writes(parts, rate, configured).await;
-    let writes = flow::writes(parts.ledger.try_write(INTAKE_BYTES).await.map_err(Cause::from));
+    let writes = folder::writes(parts.ledger.try_write(INTAKE_BYTES).await.map_err(Cause::from));
     if writes.level == Level::Problem {
         stand_still(&mut items);
     }
@@ -116,8 +116,8 @@ pub async fn without_writes(parts: &Parts<'_>, rate: Rate, configured: Configure
     let seen = observe::flow(parts.ledger, parts.folder, (rate, None)).await;
     let mut items = flow::checks(&seen, configured);
     let activity = parts.folder.filter(|folder| folder.running.is_some());
-    let newest = activity.and_then(|folder| folder.activity?.newest(seen.now));
-    items.extend(flow::target(newest));
+    let activity = activity.and_then(|folder| folder.activity);
+    items.extend(activity.and_then(|activity| folder::target(activity, seen.now)));
     worst_first(items)
 }
 

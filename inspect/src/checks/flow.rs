@@ -7,7 +7,6 @@ use daybook_ledger::{Cause, Control, Count};
 use daybook_manager::{Batching, Dispatch};
 use daybook_schema::Timestamp;
 
-use crate::activity::slots::Ends;
 use crate::aws::answer::Answer;
 use crate::checks::check::Check;
 use crate::checks::finding::Item;
@@ -97,33 +96,6 @@ pub struct MachineSeen {
     pub key: Option<String>,
     /// Why its executions cannot be described; `None` where they can be, or that was not asked.
     pub undescribed: Option<Cause>,
-}
-
-/// Whether the ledger of a folder took a write that was tried, as intake would.
-pub fn writes(tried: Result<(), Cause>) -> Item {
-    match tried {
-        Ok(()) => Item::ok(&Check::Writes, "the ledger takes them"),
-        Err(cause) => Item::problem(
-            &Check::Writes,
-            format!("the ledger takes no writes: {}", cause.words()),
-            "is the folder's disk full or gone? Free space on it; `daybook up` goes on by itself, or says that it must be restarted. \
-             Senders get 503 until then, and nothing that was acknowledged is lost",
-        ),
-    }
-}
-
-/// Whether a folder's target takes events, by what ended in the newest minute in which anything did. `None` where nothing did lately, or it
-/// does.
-pub fn target(newest: Option<Ends>) -> Option<Item> {
-    let newest = newest.filter(|ends| ends.put_off > 0 && ends.done + ends.failed == 0)?;
-    Some(Item::warning(
-        &Check::Target,
-        format!(
-            "it put off {} and worked on none when it was last asked: it cannot be reached, or says later",
-            text::many(newest.put_off, "event")
-        ),
-        "`daybook why` and the log of `daybook up` have its answer. No attempt is used, and events are sent again by themselves once it is there",
-    ))
 }
 
 /// All checks of rows and dispatch.
@@ -300,6 +272,7 @@ fn limited(seen: &FlowSeen, waits: &str) -> Option<Item> {
         (Limit::Target, _) => {
             "nothing: events come again when it takes more; `daybook errors` shows what it said"
         }
+        (Limit::Ledger, _) => "see what is said of its writes",
         (Limit::Nothing | Limit::Stopped | Limit::Pause | Limit::Budget | Limit::Unknown, _) => return None,
     };
     Some(Item::warning(&Check::Schedule, finding, remedy))

@@ -6,6 +6,7 @@ pub mod check;
 pub mod deployment;
 pub mod finding;
 pub mod flow;
+pub mod folder;
 pub mod observe;
 pub mod queues;
 pub mod role;

@@ -28,7 +28,7 @@ pub enum Drain {
         /// that would show how much.
         is_least: bool,
     },
-    /// Not known: what limits has let nothing pass yet.
+    /// Not known: what limits has let nothing pass yet, or lets nothing pass now.
     Unmeasured,
     /// Not known: N or its window is not.
     Unknown,
@@ -39,7 +39,7 @@ impl Observed {
     /// the target limits, as many as it took in the last minute. `None` where no run has ended, or the target takes nothing.
     pub fn per_second(&self, now: Timestamp) -> Option<f64> {
         let workers = self.workers?;
-        if self.outage.is_some() {
+        if self.outage.is_some() || self.takes_no_writes {
             return None;
         }
         if self.limit(now) == Limit::Target {
@@ -56,7 +56,7 @@ impl Observed {
     fn backlog_pace(&self, now: Timestamp) -> Option<f64> {
         let is_held_up = matches!(
             self.limit(now),
-            Limit::Stopped | Limit::Pause | Limit::Budget | Limit::Target
+            Limit::Stopped | Limit::Ledger | Limit::Pause | Limit::Budget | Limit::Target
         );
         self.pace.filter(|_| !is_held_up && self.mean_run <= Some(SHORT))
     }
@@ -72,7 +72,9 @@ impl Observed {
             (Duration::from_secs_f64(seconds.ceil()), per_second)
         });
         match (limit, by_runs, by_budget) {
-            (Limit::Workers | Limit::InFlightCap | Limit::Target, None, _) => Drain::Unmeasured,
+            (Limit::Ledger | Limit::Workers | Limit::InFlightCap | Limit::Target, None, _) => {
+                Drain::Unmeasured
+            }
             (_, Some((time, per_second)), by_budget) if by_budget.is_none_or(|least| least < time) => {
                 Drain::ByRuns {
                     time,

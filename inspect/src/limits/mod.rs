@@ -35,6 +35,8 @@ pub struct Observed {
     pub granted: Option<(Timestamp, u32)>,
     /// Whether no process sends anything.
     pub is_stopped: bool,
+    /// Whether the ledger takes no writes: then no event is sent, and no end of a run recorded.
+    pub takes_no_writes: bool,
     /// Whether dispatch is paused.
     pub is_paused: bool,
     /// How many events may be in flight.
@@ -61,6 +63,8 @@ pub enum Limit {
     Nothing,
     /// No process sends anything: the `daybook up` of a folder does not run, or has no target.
     Stopped,
+    /// The ledger takes no writes.
+    Ledger,
     /// Dispatch is paused.
     Pause,
     /// N of the newest window is granted.
@@ -93,19 +97,23 @@ impl Observed {
             return Limit::Unknown;
         };
         let none_is_due = due.rows == 0 && due.exact;
+        let puts_off_most = |ends: Ends| ends.put_off > ends.done + ends.failed;
+        let puts_off = self.outage.is_some() || self.minute.is_some_and(puts_off_most);
         // What a target puts off is due later, again and again.
-        let waits_for_target = self.outage.is_some() && self.later.is_some_and(|later| later.rows > 0);
+        let waits_for_target = puts_off && self.later.is_some_and(|later| later.rows > 0);
         if none_is_due && !waits_for_target {
             return Limit::Nothing;
         }
         if self.is_stopped {
             return Limit::Stopped;
         }
+        if self.takes_no_writes {
+            return Limit::Ledger;
+        }
         if self.is_paused {
             return Limit::Pause;
         }
-        let puts_off_most = |ends: Ends| ends.put_off > ends.done + ends.failed;
-        if self.outage.is_some() || self.minute.is_some_and(puts_off_most) {
+        if puts_off {
             return Limit::Target;
         }
         if self.budget_is_spent(now) {
@@ -153,6 +161,7 @@ impl Observed {
         match self.limit(now) {
             Limit::Nothing => "nothing: no event that is due waits".to_owned(),
             Limit::Stopped => "that nothing runs: no `daybook up` with a target".to_owned(),
+            Limit::Ledger => "the ledger: it takes no writes".to_owned(),
             Limit::Pause => "the pause".to_owned(),
             Limit::Budget => format!("the budget: all of N ({n}) is granted in the newest window"),
             Limit::InFlightCap => {
@@ -174,8 +183,8 @@ impl Observed {
                 time::at(since, now)
             ),
             None => format!(
-                "in the last minute it put off {}, and {} ended",
-                text::many(ends.put_off, "event"),
+                "in the last minute it put events off {}, and {} ended",
+                text::many(ends.put_off, "time"),
                 ends.done + ends.failed
             ),
         }

@@ -69,6 +69,7 @@ impl Observed {
             cap: workers.and_then(|workers| workers.most_in_flight),
             workers,
             is_stopped: folder.is_some() && workers.is_none(),
+            takes_no_writes: folder.is_some_and(|folder| folder.trouble.is_some()),
             minute: activity.map(|activity| activity.lately(now, Stretch::Minute).ends),
             outage: activity.and_then(|activity| activity.outage(now)),
             youngest_run: folder

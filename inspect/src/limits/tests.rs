@@ -110,6 +110,15 @@ fn each_limit_is_told_from_the_others() {
             Limit::Stopped,
         ),
         (
+            "the ledger takes no writes, and is paused",
+            Observed {
+                takes_no_writes: true,
+                is_paused: true,
+                ..machine(4)
+            },
+            Limit::Ledger,
+        ),
+        (
             "a pause",
             Observed {
                 is_paused: true,
@@ -138,6 +147,15 @@ fn each_limit_is_told_from_the_others() {
             Limit::Budget,
         ),
         ("most are put off", putting_off(9, 3), Limit::Target),
+        (
+            "most are put off, and are due later",
+            Observed {
+                due: count(0),
+                later: count(9),
+                ..putting_off(9, 3)
+            },
+            Limit::Target,
+        ),
         ("few are put off", putting_off(3, 9), Limit::Workers),
         ("all are put off, and one is due", out(1, 0), Limit::Target),
         ("all are put off, and are due later", out(0, 7), Limit::Target),
@@ -198,6 +216,11 @@ fn the_time_that_a_backlog_takes_is_that_of_what_limits() {
     };
     assert_eq!(drain(unmeasured), Drain::Unmeasured);
     assert_eq!(unmeasured.drain(waiting, now()).time(), None);
+    let full = Observed {
+        takes_no_writes: true,
+        ..machine(4)
+    };
+    assert_eq!(drain(full), Drain::Unmeasured);
     let slow_budget = Observed {
         rate: Rate {
             per_window: Some(1),

@@ -125,7 +125,7 @@ pub async fn gather(parts: &Parts<'_>, enough: Option<u32>, given: Rate, said: R
         parked,
         first: [firsts.0, firsts.1, firsts.2],
         depth,
-        trouble: None,
+        trouble: parts.folder.and_then(|folder| folder.trouble).map(str::to_owned),
         intake: None,
     }
 }

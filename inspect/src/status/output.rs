@@ -264,7 +264,7 @@ impl Found {
     }
 
     fn drain(&self, folder: Option<LocalFolder<'_>>) -> Option<DrainOutput> {
-        if folder.is_some_and(|folder| folder.up() == UpState::Collecting) {
+        if folder.is_some_and(|folder| !matches!(folder.up(), UpState::Working(_))) {
             return None;
         }
         let waiting = both(&self.due, &self.later)?;

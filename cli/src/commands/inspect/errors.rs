@@ -49,9 +49,10 @@ pub async fn run(arguments: ErrorsArguments, output: Output) -> anyhow::Result<E
     })
     .await;
     let now = deployment.ledger.clock().now();
+    let flags = arguments.deployment.flags();
     let groups = found.groups.len();
     found.groups.truncate(arguments.limit as usize);
-    output::print_either(output, || paragraphs(&found, now), &found)?;
+    output::print_either(output, || paragraphs(&found, &flags, now), &found)?;
     if output == Output::Table && groups == 0 && found.incomplete.is_none() {
         eprintln!("note: no open event in {} has failed", deployment.location);
     }
@@ -83,15 +84,15 @@ pub async fn run(arguments: ErrorsArguments, output: Output) -> anyhow::Result<E
 }
 
 /// A paragraph for each group.
-fn paragraphs(found: &Errors, now: Timestamp) -> String {
+fn paragraphs(found: &Errors, flags: &str, now: Timestamp) -> String {
     let paragraphs = found
         .groups
         .iter()
-        .map(|group| table::labelled(&lines(group, now)));
+        .map(|group| table::labelled(&lines(group, flags, now)));
     paragraphs.collect::<Vec<_>>().join("\n")
 }
 
-fn lines(group: &Group, now: Timestamp) -> Vec<(&'static str, String, String)> {
+fn lines(group: &Group, flags: &str, now: Timestamp) -> Vec<(&'static str, String, String)> {
     let example = &group.example;
     let object = match (&example.bucket, &example.key, &example.about) {
         (Some(bucket), Some(key), _) => escape::escaped(&format!("s3://{bucket}/{key}")),
@@ -104,7 +105,7 @@ fn lines(group: &Group, now: Timestamp) -> Vec<(&'static str, String, String)> {
         (
             "failing",
             group.failing.to_string(),
-            "failed before, and are tried again".to_owned(),
+            "failed or were put off, and are tried again".to_owned(),
         ),
         ("oldest", time::at(group.oldest, now), String::new()),
         ("example", format!("{} {object}", group.example.id), String::new()),
@@ -112,14 +113,14 @@ fn lines(group: &Group, now: Timestamp) -> Vec<(&'static str, String, String)> {
     if let (Some(text), true) = (&group.text, group.parked > 0) {
         let others = match group.others_with_text {
             0 => String::new(),
-            n => format!(" (and {n} of other groups)"),
+            n => format!("and {n} of other groups"),
         };
         // There is nothing in it that a terminal would not show.
         let quoted = quoted(text);
         lines.push((
             "redrive",
-            format!("daybook redrive --error {quoted}{others}"),
-            String::new(),
+            format!("daybook redrive {flags} --error {quoted}"),
+            others,
         ));
     }
     lines

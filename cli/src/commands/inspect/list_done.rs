@@ -36,7 +36,10 @@ pub fn run(
     form: &FormArguments,
     output: Output,
 ) -> anyhow::Result<ExitCode> {
-    let Location::Local { dir, access, .. } = &deployment.location else {
+    let Location::Local {
+        dir, access, trouble, ..
+    } = &deployment.location
+    else {
         return Err(UserError::new(format!(
             "no list of completed events in {}: on AWS receipts are found by their object, not by time",
             deployment.location
@@ -44,7 +47,9 @@ pub fn run(
         .hint("`daybook show s3://BUCKET/KEY` shows an object's receipts, `daybook audit BUCKET` counts the completed objects of a bucket")
         .into());
     };
-    let known = completions::read(dir, access.up().is_some()).map_err(|error| {
+    // On a full disk it cannot write what it completes.
+    let is_running = access.up().is_some() && trouble.is_none();
+    let known = completions::read(dir, is_running).map_err(|error| {
         UserError::new(format!(
             "the list of completed events in {} cannot be read",
             dir.display()

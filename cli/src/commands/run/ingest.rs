@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use daybook_inspect::aws::failure::Failure;
+use daybook_inspect::wording::text;
 use daybook_ledger::{Deadline, Ledger};
 use daybook_manager::{Ingest, Ingested, IntakeQueue, Payload, Poll};
 use daybook_schema::SourceName;
@@ -207,7 +208,8 @@ fn end(tally: &IngestOutput, broken: &[Broken], location: &Location) -> anyhow::
     if !tally.failures.is_empty() {
         let again = "give the same files again: recorded events are recognised".to_owned();
         let advice = location.advice_or(&Failure::of_ledger(&tally.failures[0]), again);
-        let what = format!("{} events may not be in the ledger", tally.not_safe);
+        let events = text::many(tally.not_safe, "event");
+        let what = format!("{events} may not be in the ledger");
         let causes = error::listed(&tally.failures);
         let error = UserError::new(what).because(causes);
         return Err(error.hint(advice).into());

@@ -42,7 +42,9 @@ fn remedy(limit: Limit) -> Option<&'static str> {
         Limit::Target => Some(
             "Nothing: it comes again when the target takes more. What the target said is each row's last error.",
         ),
-        Limit::Nothing | Limit::Stopped | Limit::Pause | Limit::Budget | Limit::Unknown => None,
+        Limit::Nothing | Limit::Stopped | Limit::Ledger | Limit::Pause | Limit::Budget | Limit::Unknown => {
+            None
+        }
     }
 }
 

@@ -113,6 +113,8 @@ pub enum Situation {
     NotRunning,
     /// `daybook up` runs, and has no target.
     NoTarget,
+    /// The ledger of `daybook up` takes no writes.
+    NoWrites,
     /// It is on the dispatch queue, or on its way there.
     Queued,
     /// An execution or a worker has it.
@@ -164,6 +166,7 @@ impl Situation {
             Self::Paused => "paused",
             Self::NotRunning => "not_running",
             Self::NoTarget => "no_target",
+            Self::NoWrites => "no_writes",
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Ended => "ended",

@@ -62,11 +62,14 @@ fn caveat(caveat: &str) -> String {
     }
 }
 
-/// `; attempt 2 failed: …`. What was put off used none.
+/// `; 2 attempts failed, and the last error is: …`. What was put off used none, and its error may be newer than theirs.
 fn last_error(row: &Row) -> String {
     match &row.last_error {
         Some(error) if row.attempt == Attempt(0) => format!("; it was put off, no attempt used: {error}"),
-        Some(error) => format!("; attempt {} failed: {error}", row.attempt),
+        Some(error) => {
+            let attempts = text::many(row.attempt.0.into(), "attempt");
+            format!("; {attempts} failed, and the last error is: {error}")
+        }
         None => String::new(),
     }
 }
@@ -105,6 +108,11 @@ fn pending(seen: &Observed, row: &Row) -> Verdict {
 /// Why nothing is sent on one machine, if that is so: the situation, the reason, and what to do.
 fn stands_still(seen: &Observed) -> Option<(Situation, &'static str, &'static str)> {
     match seen.up? {
+        UpState::Working(_) if seen.limits.takes_no_writes => Some((
+            Situation::NoWrites,
+            "the ledger takes no writes",
+            "Make room for the ledger: `daybook doctor` says why it takes none.",
+        )),
         UpState::Working(_) => None,
         UpState::NotRunning => Some((
             Situation::NotRunning,
@@ -143,6 +151,16 @@ fn claimed(seen: &Observed, one: &Seen) -> Verdict {
             Named::Yes { events } => executed(seen, row, execution, Some(*events)),
             Named::Unknown => unread(seen, row, execution),
         };
+    }
+    // A `daybook up` without a target may have workers elsewhere.
+    let stands_still = stands_still(seen).filter(|(situation, ..)| *situation != Situation::NoTarget);
+    if let Some((situation, why, next)) = stands_still {
+        let says = format!(
+            "Claimed for {}, and nothing more is recorded of it, because {why}; its lease is until {}.",
+            attempt(row),
+            time::at(row.due_at, seen.now)
+        );
+        return Verdict::new(situation, says, next);
     }
     let is_over = row.due_at <= seen.now;
     let verdict = match (row.is_undelivered(), is_over, row.is_held()) {

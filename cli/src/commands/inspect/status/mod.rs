@@ -97,16 +97,11 @@ async fn show(arguments: &StatusArguments, output: Output) -> anyhow::Result<Exi
         window: arguments.every,
     };
     let parts = deployment.parts();
-    let (found, trouble, intake) = tokio::join!(
+    let (found, intake) = tokio::join!(
         gather(&parts, enough, given, deployment.rate()),
-        deployment.trouble(),
         deployment.intake_messages()
     );
-    let found = Found {
-        trouble,
-        intake,
-        ..found
-    };
+    let found = Found { intake, ..found };
     if found.counts().iter().all(|count| count.is_err())
         && let Err(error) = found.control
     {

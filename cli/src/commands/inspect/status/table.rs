@@ -188,6 +188,9 @@ fn drain_words(found: &Found, location: &Location) -> String {
     if location.only_collects() {
         return "never: `daybook up` runs without a target, and sends nothing".to_owned();
     }
+    if location.is_stopped() {
+        return "never: `daybook up` does not run, and nothing is sent".to_owned();
+    }
     let paused = match &found.control {
         Ok(control) if control.pause(found.now).is_some() => ", once the pause is over",
         _ => "",
@@ -213,6 +216,9 @@ fn drain_words(found: &Found, location: &Location) -> String {
             format!(
                 "the backlog takes {at_least}about {time}, at {up_to}{per_second} events per second, as the last runs went{paused}"
             )
+        }
+        Drain::Unmeasured if found.limits.takes_no_writes => {
+            "unknown: nothing passes until the ledger takes writes again".to_owned()
         }
         Drain::Unmeasured if found.limits.outage.is_some() => {
             "unknown: nothing passes until the target takes events again".to_owned()

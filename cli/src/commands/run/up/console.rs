@@ -142,6 +142,7 @@ pub struct Shown {
     pub running: Running,
     pub runs: Arc<Runs>,
     pub recording: Arc<Recording>,
+    pub trouble: watch::Receiver<Option<String>>,
 }
 
 /// What is known of where the process stands, for the console and for `GET /metrics`: the ledger is asked once for both.
@@ -205,6 +206,7 @@ struct UpSource(Arc<Shown>);
 struct Moment {
     shown: Arc<Shown>,
     activity: Activity,
+    trouble: Option<String>,
 }
 
 impl Source for UpSource {
@@ -212,6 +214,7 @@ impl Source for UpSource {
         let moment = Moment {
             shown: self.0.clone(),
             activity: self.0.runs.activity(),
+            trouble: self.0.trouble.borrow().clone(),
         };
         async { Ok(Arc::new(moment) as Arc<dyn Deployment>) }.boxed()
     }
@@ -240,6 +243,7 @@ impl Deployment for Moment {
                 path: &self.shown.dir,
                 running: Some(&self.shown.running),
                 activity: Some(&self.activity),
+                trouble: self.trouble.as_deref(),
             }),
         }
     }

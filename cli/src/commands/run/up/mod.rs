@@ -108,6 +108,7 @@ impl Base {
         arguments: &UpArguments,
         dispatch: &Dispatch,
         (runs, recording): (&Arc<Runs>, &Arc<Recording>),
+        trouble: channel::Receiver<Option<String>>,
     ) -> std::io::Result<(Services, Arc<Snapshots>)> {
         let services = Services {
             aws: self.folder.aws.clone(),
@@ -125,6 +126,7 @@ impl Base {
             },
             runs: runs.clone(),
             recording: recording.clone(),
+            trouble,
         });
         Ok((services, snapshots))
     }
@@ -162,8 +164,9 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     print::start(&arguments, &dispatch, ways_in, &recovered, &folder.ledger).await;
 
     let printer = (!pipeline.has_target()).then(|| collect_only::Printer::new(arguments.reading(), output));
-    let services = base.services(&arguments, &dispatch, (&runs, &recording))?;
-    let (state, recorder, say_trouble) = way_in(&arguments, &pipeline, &recording, printer, services);
+    let (say_trouble, trouble) = channel::channel(None);
+    let services = base.services(&arguments, &dispatch, (&runs, &recording), trouble.clone())?;
+    let (state, recorder) = way_in(&arguments, &pipeline, (&recording, trouble), printer, services);
     let backlog = state.backlog.clone();
     let (say_stop, stop) = channel::channel(false);
     let who = (&arguments.console, arguments.token.clone());
@@ -233,14 +236,14 @@ async fn stop_when(
     say_stop.send_replace(true);
 }
 
-/// Where events come in, what records them, and where it is said that the ledger is in trouble.
+/// Where events come in, and what records them.
 fn way_in(
     arguments: &UpArguments,
     pipeline: &Pipeline,
-    recording: &Arc<Recording>,
+    (recording, trouble): (&Arc<Recording>, channel::Receiver<Option<String>>),
     printer: Option<collect_only::Printer>,
     (services, snapshots): (Services, Arc<Snapshots>),
-) -> (ServerState, Recorder, channel::Sender<Option<String>>) {
+) -> (ServerState, Recorder) {
     let (intake, recorder) = Recorder::new(
         pipeline.ledger().clone(),
         arguments.reading(),
@@ -250,7 +253,6 @@ fn way_in(
         printer,
     );
     let backlog = Backlog::new(arguments.max_backlog, arguments.admission, recording.clone());
-    let (say_trouble, trouble) = channel::channel(None);
     let state = ServerState {
         intake,
         backlog: Arc::new(backlog),
@@ -259,7 +261,7 @@ fn way_in(
         trouble,
         snapshots,
     };
-    (state, recorder, say_trouble)
+    (state, recorder)
 }
 
 /// What works on events; nothing without a target.

@@ -36,6 +36,18 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
         last_error: Some("FAILED: NoSuchColumn".to_owned()),
         ..row(Status::Parked, EARLIER)
     };
+    let without_writes = |seen: Observed| Observed {
+        up: Some(UpState::Working(Workers {
+            at_once: 4,
+            batch: 1,
+            most_in_flight: Some(100),
+        })),
+        limits: limits::Observed {
+            takes_no_writes: true,
+            ..seen.limits
+        },
+        ..seen
+    };
     vec![
         (
             S::Done,
@@ -177,6 +189,24 @@ pub fn all() -> Vec<(Situation, &'static str, Observed)> {
             Observed {
                 up: Some(UpState::NotRunning),
                 ..open(failed(row(Status::Pending, LATER)))
+            },
+        ),
+        (
+            S::NoWrites,
+            "one machine, the ledger takes no writes",
+            without_writes(open(pending())),
+        ),
+        (
+            S::NoWrites,
+            "one machine, claimed, the ledger takes no writes",
+            without_writes(open(claimed(LATER, 1))),
+        ),
+        (
+            S::NotRunning,
+            "one machine, claimed, not running",
+            Observed {
+                up: Some(UpState::NotRunning),
+                ..open(claimed(LATER, 1))
             },
         ),
         (

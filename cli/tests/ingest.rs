@@ -300,7 +300,7 @@ fn an_event_that_fits_no_row_is_an_error_and_its_neighbours_are_recorded() {
     let result = result(&stdout);
     assert_eq!((&result["recorded"], &result["not_safe"]), (&2.into(), &1.into()));
     assert!(
-        stderr.starts_with("error: 1 events may not be in the ledger\n"),
+        stderr.starts_with("error: 1 event may not be in the ledger\n"),
         "{stderr}"
     );
     assert_eq!(rows(&aws, Status::Pending), 2);

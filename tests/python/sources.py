@@ -147,6 +147,7 @@ def moto(url, folder):
     """Uploads to moto's S3, delivered by moto; its queues are read and posted on, as a bridge would."""
     aws = Moto(url)
     target = Target(folder)
+    target.hold()
     wanted = {"Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}
     with Up(folder, "--every", "200ms", target=target.arguments) as up:
         direct, direct_arn = aws.queue("direct")
@@ -184,6 +185,7 @@ def moto(url, folder):
         bridged = eventbridge(aws.drain(bus), up)
 
         by_http = len(KEYS) + 3
+        target.let_go()
         runs, summary = target.wait(events + later + by_http + bridged, up)
         equal(summary["left"], "none open", "what is left")
         for bucket in buckets:

@@ -145,11 +145,8 @@ pub async fn run(arguments: UpArguments, output: Output) -> anyhow::Result<ExitC
     let pages = arguments.console.listen().await?;
     let folder = &base.folder;
     let recording = Arc::new(Recording::default());
-    let runs = Arc::new(Runs::of(
-        &arguments.data_dir,
-        folder.ledger.clock(),
-        workers.is_some(),
-    ));
+    let clock = folder.ledger.clock();
+    let runs = Arc::new(Runs::of(&arguments.data_dir, clock, workers.is_some()));
     let pipeline = Pipeline::new(
         folder.clone(),
         dispatch.clone(),

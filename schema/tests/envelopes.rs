@@ -139,6 +139,12 @@ fn a_list_of_records_hides_no_event_beside_it() {
     let mut messages = object("a")["Records"][0].clone();
     messages["Messages"] = json!([message(&text("b"))]);
     assert_eq!(keys(&read(&messages.to_string(), &aws())), ["a", "b"]);
+    // What cannot be read beside them is kept, and costs no record.
+    let mut broken = object("a");
+    broken["detail-type"] = json!("Something Else");
+    let found = read(&broken.to_string(), &aws());
+    let read_keys: Vec<&str> = found.events.iter().map(|event| event.key.as_str()).collect();
+    assert_eq!((read_keys, found.unreadable.len()), (vec!["a"], 1));
     let named = r#"{"EventName":"s3:ObjectCreated:Put","Key":"device-uploads/a","Records":[]}"#;
     assert_eq!(read(named, &aws()).unreadable.len(), 1);
 }

@@ -71,6 +71,8 @@ fn without_an_order_two_uploads_that_differ_in_anything_are_two_events() {
             ("/s3/object/eTag", json!({"md5": 2})),
             ("/responseElements/x-amz-request-id", json!("1".repeat(300))),
             ("/responseElements/x-amz-request-id", json!("2".repeat(300))),
+            ("/responseElements", json!([1])),
+            ("/responseElements", json!([2])),
             ("/s3/object/versionId", json!([1])),
             ("/s3/object/versionId", json!([2])),
         ];

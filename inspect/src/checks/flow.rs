@@ -272,7 +272,7 @@ fn limited(seen: &FlowSeen, waits: &str) -> Option<Item> {
         (Limit::Target, _) => {
             "nothing: events come again when it takes more; `daybook errors` shows what it said"
         }
-        (Limit::Ledger, _) => "see what is said of its writes",
+        (Limit::Ledger, _) => "make room for the ledger; `daybook status` says why it takes no writes",
         (Limit::Nothing | Limit::Stopped | Limit::Pause | Limit::Budget | Limit::Unknown, _) => return None,
     };
     Some(Item::warning(&Check::Schedule, finding, remedy))

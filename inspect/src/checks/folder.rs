@@ -59,10 +59,13 @@ mod tests {
 
     use super::*;
 
-    /// What is said of a target that took so many and put off so many, at these seconds, at 100 s.
-    fn said(ends: &[(u64, u64, u64)]) -> Option<String> {
+    fn at(seconds: u64) -> Timestamp {
         let begin = Timestamp::from_unix_millis(1_800_000_000_000).unwrap();
-        let at = |seconds| begin.plus(Duration::from_secs(seconds));
+        begin.plus(Duration::from_secs(seconds))
+    }
+
+    /// Of a target that took so many and put off so many, at these seconds.
+    fn activity(ends: &[(u64, u64, u64)]) -> Activity {
         let mut activity = Activity::begin(7, at(0), None);
         for (seconds, done, put_off) in ends {
             let ends = Ends {
@@ -72,7 +75,16 @@ mod tests {
             };
             activity.count(at(*seconds), ends);
         }
-        target(&activity, at(100)).map(|item| item.finding)
+        activity
+    }
+
+    fn said_of(activity: &Activity) -> Option<String> {
+        target(activity, at(100)).map(|item| item.finding)
+    }
+
+    /// What is said of it at 100 s.
+    fn said(ends: &[(u64, u64, u64)]) -> Option<String> {
+        said_of(&activity(ends))
     }
 
     #[test]
@@ -89,6 +101,13 @@ mod tests {
         assert!(
             little.starts_with("in the last minute it put events off 456 times, and worked on 89"),
             "{little}"
+        );
+        // Another process has not asked it yet.
+        let before = activity(&[(10, 0, 30)]).written(at(20), true);
+        let newest = said_of(&Activity::begin(8, at(90), Some(before))).unwrap();
+        assert!(
+            newest.starts_with("it put events off 30 times and worked on none"),
+            "{newest}"
         );
     }
 }

@@ -162,11 +162,18 @@ impl Reader<'_> {
         }
     }
 
-    /// An object may hold lists beside an event: all are read.
+    /// An object may hold lists beside an event: all are read. Where the event cannot be, the lists are all the same.
     fn object(&mut self, object: &Object<'_>, text: &str, depth: usize) -> Result<(), Fault> {
         let records = object.list("Records")?;
         let messages = envelope::sqs_messages(object)?;
-        let is_event = self.one_event(object, text, depth)?;
+        let has_list = records.iter().chain(&messages).any(|list| !list.is_empty());
+        let is_event = match self.one_event(object, text, depth) {
+            Err(fault) if has_list => {
+                self.unreadable(text, Wrap::Nothing, fault);
+                true
+            }
+            read => read?,
+        };
         // No record at all is a notification of nothing, unless it names an object, as MinIO's do beside their records.
         let has_records = (records.as_ref()).is_some_and(|records| !records.is_empty() || !object.has("Key"));
         if !is_event && messages.is_none() && !has_records {

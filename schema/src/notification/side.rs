@@ -26,13 +26,14 @@ const SEQUENCER: usize = 64;
 /// Bytes of a time as it is sent.
 const TIME: usize = 64;
 /// What tells two uploads apart, beside the time, which is kept as it was sent: by the names that the forms have for it.
-const TELLING: [&str; 8] = [
+const TELLING: [&str; 9] = [
     "size",
     "eTag",
     "etag",
     "sequencer",
     "versionId",
     "version-id",
+    "responseElements",
     "x-amz-request-id",
     "request-id",
 ];
